@@ -1,0 +1,1 @@
+"""Sound as numbers: everything here works on PCM and knows nothing of text or clients."""

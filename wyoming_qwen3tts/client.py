@@ -1,0 +1,119 @@
+"""A Wyoming client for speech: what the commands use, and tests and benchmarks too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from wyoming.audio import AudioChunk, AudioStart
+from wyoming.client import AsyncClient
+from wyoming.error import Error
+from wyoming.info import Describe, Info
+from wyoming.tts import (
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds."""
+
+
+class ServerError(Exception):
+    """The server refused, failed or broke off; the message says what it said."""
+
+
+def reachable(uri: str) -> str:
+    """Return where a client on the same machine reaches a server that listens on ``uri``."""
+    return uri.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of sound as it arrived."""
+
+    pcm: bytes
+    rate: int
+    width: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        """Length of the piece."""
+        return len(self.pcm) / (self.rate * self.width * self.channels)
+
+
+@asynccontextmanager
+async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterator[AsyncClient]:
+    """Connect to ``uri``. Raises ServerError where nobody answers, ValueError for what is no URI."""
+    client = AsyncClient.from_uri(uri, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout)
+    try:
+        await client.connect()
+    except (OSError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or f"no answer for {CONNECT_TIMEOUT:g} s"
+        raise ServerError(f"cannot connect to {uri}: {reason}") from error
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(OSError):
+            await client.disconnect()
+
+
+async def describe(uri: str, *, timeout: float) -> Info:
+    """Return what the server tells about itself. Raises ServerError."""
+    async with connect(uri, read_timeout=timeout) as client:
+        await client.write_event(Describe().event())
+        try:
+            async with asyncio.timeout(timeout):
+                while (event := await client.read_event()) is not None:
+                    if Info.is_type(event.type):
+                        return Info.from_event(event)
+                    if Error.is_type(event.type):
+                        raise ServerError(Error.from_event(event).text)
+        except TimeoutError:
+            raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
+    raise ServerError(f"{uri} closed the connection without an answer")
+
+
+async def speak(
+    uri: str, pieces: AsyncIterable[str], voice: str | None = None
+) -> AsyncGenerator[Sound, None]:
+    """Send text as it arrives, yield sound as it arrives. Raises ServerError unless all of it was spoken."""
+    async with connect(uri) as client:
+        chosen = SynthesizeVoice(name=voice) if voice else None
+        writer = asyncio.create_task(_send(client, pieces, chosen))
+        try:
+            async with aclosing(_receive(client)) as sounds:
+                async for sound in sounds:
+                    yield sound
+        finally:
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await writer
+
+
+async def _send(client: AsyncClient, pieces: AsyncIterable[str], voice: SynthesizeVoice | None) -> None:
+    await client.write_event(SynthesizeStart(voice=voice).event())
+    async for piece in pieces:
+        await client.write_event(SynthesizeChunk(text=piece).event())
+    await client.write_event(SynthesizeStop().event())
+
+
+async def _receive(client: AsyncClient) -> AsyncGenerator[Sound, None]:
+    started = False
+    while (event := await client.read_event()) is not None:
+        if Error.is_type(event.type):
+            error = Error.from_event(event)
+            raise ServerError(f"{error.text} ({error.code})" if error.code else error.text)
+        if SynthesizeStopped.is_type(event.type):
+            return
+        started = started or AudioStart.is_type(event.type)
+        if started and AudioChunk.is_type(event.type):
+            chunk = AudioChunk.from_event(event)
+            yield Sound(chunk.audio, chunk.rate, chunk.width, chunk.channels)
+    raise ServerError("the server closed the connection before the end")

@@ -1,0 +1,1 @@
+"""Engines turn utterances into sound. None of them knows who asked."""

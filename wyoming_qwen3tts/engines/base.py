@@ -1,0 +1,45 @@
+"""What an engine is to the rest of the house."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from ..speech import SpeechError, Utterance, Voice
+
+
+class EngineUnavailable(SpeechError):  # noqa: N818 - a state of the engine, named in the architecture
+    """The engine cannot speak now; another one may."""
+
+    code = "engine-unavailable"
+
+
+class CannotSpeak(SpeechError):  # noqa: N818 - a verdict on the text, named in the architecture
+    """This engine will never be able to say this text."""
+
+    code = "cannot-speak"
+
+
+class Engine(Protocol):
+    """Something that speaks."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Load and warm: after this the first utterance costs no more than any other.
+
+        Raises EngineUnavailable where the engine cannot work on this machine.
+        """
+
+    async def close(self) -> None:
+        """Give back threads, processes and memory."""
+
+    def voices(self) -> Sequence[Voice]:
+        """Return the voices it speaks, best first; empty before ``start``."""
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        """Yield PCM (24 kHz, mono, s16le, whole samples) as soon as it exists.
+
+        Closing the generator cancels the work within one chunk. Raises CannotSpeak or EngineUnavailable.
+        """
+        raise NotImplementedError

@@ -1,0 +1,159 @@
+"""The rules of a Wyoming conversation about speech, without I/O.
+
+A client says ``synthesize``, or ``synthesize-start``, any number of ``synthesize-chunk`` and
+``synthesize-stop``. Inside a stream comes a ``synthesize`` with the whole text, for servers that cannot
+stream: it is ignored. Everything else about a connection is in ``wyoming.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event
+from wyoming.info import Describe, Info, SelectProgram
+from wyoming.ping import Ping, Pong
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+
+from ..speech import SpeechRequest, TextFeed
+from .events import ProtocolError
+
+_LOGGER = logging.getLogger(__name__)
+
+_AUDIO = (AudioStart, AudioChunk, AudioStop)
+_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A request for speech, and which of the two forms its answer takes."""
+
+    request: SpeechRequest
+    streamed: bool
+    """True: the answer ends with ``synthesize-stopped``."""
+
+
+class Dialogue:
+    """What one connection has said so far, and what it may say next."""
+
+    def __init__(self, info: Callable[[], Info], *, streaming: bool, max_text: int) -> None:
+        """``max_text``: characters a request may have in all its chunks."""
+        self._info = info
+        self._streaming = streaming
+        self._max_text = max_text
+        self._open: TextFeed | None = None
+
+    @property
+    def awaits_text(self) -> bool:
+        """True between ``synthesize-start`` and ``synthesize-stop``."""
+        return self._open is not None
+
+    def receive(self, event: Event) -> Event | Conversation | None:
+        """Return what to answer at once, or a request to speak, or nothing.
+
+        Raises ProtocolError. If it is fatal, call ``fail`` with it.
+        """
+        kind = event.type
+        if Describe.is_type(kind):
+            return self._info().event()
+        if Ping.is_type(kind):
+            return Pong(text=_string(event, "text", required=False)).event()
+        if Synthesize.is_type(kind):
+            return self._synthesize(event)
+        if self._streaming and SynthesizeStart.is_type(kind):
+            return self._start(event)
+        if self._streaming and SynthesizeChunk.is_type(kind):
+            self._chunk(event)
+        elif self._streaming and SynthesizeStop.is_type(kind):
+            self._stop()
+        elif any(audio.is_type(kind) for audio in _AUDIO):
+            raise ProtocolError(
+                f"{kind} makes no sense here: this server speaks and does not listen",
+                "unexpected-event",
+                fatal=False,
+            )
+        elif not SelectProgram.is_type(kind):
+            _LOGGER.debug("Ignored event %.40r", kind)
+        return None
+
+    def fail(self, error: Exception) -> bool:
+        """End the open stream, if there is one, with ``error``; tell whether there was."""
+        stream, self._open = self._open, None
+        if stream is None:
+            return False
+        stream.fail(error)
+        return True
+
+    def _synthesize(self, event: Event) -> Conversation | None:
+        if self._open is not None:
+            return None  # for servers that cannot stream
+        text = self._text(event, 0)
+        return Conversation(_request(event, TextFeed.whole(text)), streamed=False)
+
+    def _start(self, event: Event) -> Conversation:
+        if self._open is not None:
+            raise ProtocolError(
+                "synthesize-start inside a stream: synthesize-stop is missing", "unexpected-event"
+            )
+        feed = TextFeed()
+        conversation = Conversation(_request(event, feed), streamed=True)
+        self._open = feed
+        return conversation
+
+    def _chunk(self, event: Event) -> None:
+        if self._open is None:
+            raise ProtocolError(
+                "synthesize-chunk without synthesize-start: the text is not spoken",
+                "unexpected-event",
+                fatal=False,
+            )
+        self._open.push(self._text(event, self._open.length))
+
+    def _stop(self) -> None:
+        if self._open is None:
+            raise ProtocolError("synthesize-stop without synthesize-start", "unexpected-event", fatal=False)
+        self._open.end()
+        self._open = None
+
+    def _text(self, event: Event, so_far: int) -> str:
+        """Return the event's text. Raises ProtocolError if it is not one, or too long, or not encodable."""
+        text = _string(event, "text", required=True) or ""
+        if so_far + len(text) > self._max_text:
+            raise ProtocolError(
+                f"the text has over {self._max_text} characters, the most for one request", "text-too-long"
+            )
+        if found := _UNSPEAKABLE.search(text):
+            name = "NUL" if found[0] == "\0" else f"a lone surrogate (U+{ord(found[0]):X})"
+            raise ProtocolError(
+                f"the text holds {name} at character {so_far + found.start()}", "invalid-text"
+            )
+        return text
+
+
+def _request(event: Event, feed: TextFeed) -> SpeechRequest:
+    voice = event.data.get("voice") or {}
+    if not isinstance(voice, dict):
+        raise ProtocolError(
+            f"{event.type}: voice must be an object, not {type(voice).__name__}", "invalid-event"
+        )
+    names = {key: _field(voice, key, f"{event.type}: voice.{key}") for key in ("name", "language", "speaker")}
+    _field(event.data, "text_format", f"{event.type}: text_format")
+    return SpeechRequest(feed, voice=names["name"], language=names["language"])
+
+
+def _string(event: Event, key: str, *, required: bool) -> str | None:
+    value = _field(event.data, key, f"{event.type}: {key}")
+    if value is None and required:
+        raise ProtocolError(f"{event.type}: {key} is missing", "invalid-event")
+    return value
+
+
+def _field(data: dict[str, Any], key: str, name: str) -> str | None:
+    value = data.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ProtocolError(f"{name} must be a string, not {type(value).__name__}", "invalid-event")
+    return value

@@ -1,0 +1,161 @@
+"""Make the service known on the local network, so that Home Assistant finds it by itself.
+
+The service type is ``_wyoming._tcp.local.``. What is announced has to be an address that clients reach:
+Home Assistant rejects 0.0.0.0, and a container's own address is of no use to anybody outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Iterable
+
+import ifaddr
+from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+_LOGGER = logging.getLogger(__name__)
+
+SERVICE_TYPE = "_wyoming._tcp.local."
+REFRESH = 30.0
+"""Seconds between looks at the network interfaces: addresses change, and may come after the service."""
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_VIRTUAL = re.compile(r"docker|br-|veth|virbr|vmnet|vboxnet|lxc|lxd|cni|podman|hassio", re.I)
+"""Interfaces of containers and virtual machines of this host, not of the household."""
+
+
+def default_name() -> str:
+    """Return the name the service is announced by: unique in a home, and readable."""
+    return f"Qwen3-TTS on {socket.gethostname().split('.')[0]}"
+
+
+def reachable_addresses(bound: str) -> list[IPAddress]:
+    """Return the addresses clients can reach a server at that listens on the host ``bound``, best first.
+
+    For 0.0.0.0 every IPv4 address of this machine, for :: the IPv6 ones too; never loopback, link-local, or
+    interfaces of containers, unless there is nothing else than the latter. Raises OSError for an unknown host.
+    """
+    wildcard = {"0.0.0.0": IPVersion.V4Only, "::": IPVersion.All}.get(bound)  # noqa: S104 - compared, not bound
+    if wildcard is None:
+        found = {info[4][0] for info in socket.getaddrinfo(bound, None, type=socket.SOCK_STREAM)}
+        return _usable(ipaddress.ip_address(str(address).partition("%")[0]) for address in found)
+    real: list[IPAddress] = []
+    virtual: list[IPAddress] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if ip.is_IPv4 or wildcard is IPVersion.All:
+                text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+                place = virtual if _VIRTUAL.match(adapter.nice_name) else real
+                place.append(ipaddress.ip_address(text))
+    usable = _usable(real) or _usable(virtual)
+    preferred = _default_route_address()
+    return sorted(usable, key=lambda address: (address.version, address != preferred, int(address)))
+
+
+def _usable(addresses: Iterable[IPAddress]) -> list[IPAddress]:
+    return [
+        a for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
+    ]
+
+
+def _default_route_address() -> IPAddress | None:
+    """Return the IPv4 address this machine would speak to the world from; nothing is sent."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)
+        return ipaddress.ip_address(probe.getsockname()[0])
+    return None
+
+
+class Announcement:
+    """The service on mDNS, kept true while addresses change."""
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        bound: str,
+        name: str = "",
+        host: str = "",
+        interfaces: InterfaceChoice | list[str] = InterfaceChoice.All,
+    ) -> None:
+        """``host``: announce this address or name instead of what is found for ``bound``."""
+        self._port = port
+        self._bound = host or bound
+        self._overridden = bool(host)
+        self._name = name or default_name()
+        self._interfaces = interfaces
+        self._zeroconf: AsyncZeroconf | None = None
+        self._announced: list[IPAddress] = []
+        self._info: AsyncServiceInfo | None = None
+        self._refresher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Announce the service, now or as soon as there is a network. Raises OSError where mDNS cannot be."""
+        await self._refresh()
+        if not self._announced:
+            _LOGGER.warning("No address that other machines could reach; waiting for one to announce")
+        self._refresher = asyncio.create_task(self._keep_true(), name="zeroconf")
+
+    async def stop(self) -> None:
+        """Withdraw the service."""
+        if self._refresher is not None:
+            self._refresher.cancel()
+            await asyncio.gather(self._refresher, return_exceptions=True)
+        await self._withdraw()
+
+    async def _keep_true(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH)
+            try:
+                await self._refresh()
+            except (OSError, NonUniqueNameException) as error:
+                _LOGGER.warning("The announcement could not be renewed: %s", error)
+
+    async def _refresh(self) -> None:
+        addresses = await asyncio.to_thread(self._addresses)
+        if addresses == self._announced:
+            return
+        await self._withdraw()
+        if not addresses:
+            return
+        version = IPVersion.All if any(a.version == 6 for a in addresses) else IPVersion.V4Only
+        self._zeroconf = AsyncZeroconf(interfaces=self._interfaces, ip_version=version)
+        label = self._name.encode()[:63].decode(errors="ignore")  # the longest label DNS can hold
+        self._info = AsyncServiceInfo(
+            SERVICE_TYPE,
+            f"{label}.{SERVICE_TYPE}",
+            port=self._port,
+            addresses=[address.packed for address in addresses],
+            server=f"{_host_label()}-{self._port}.local.",
+        )
+        await self._zeroconf.async_register_service(self._info, allow_name_change=True)
+        self._announced = addresses
+        listed = ", ".join(str(address) for address in addresses)
+        _LOGGER.info("Zeroconf: announced as %r at %s, port %d", self._info.get_name(), listed, self._port)
+
+    def _addresses(self) -> list[IPAddress]:
+        if self._overridden:
+            found = {info[4][0] for info in socket.getaddrinfo(self._bound, None, type=socket.SOCK_STREAM)}
+            return sorted((ipaddress.ip_address(a) for a in found), key=lambda a: (a.version, int(a)))
+        return reachable_addresses(self._bound)
+
+    async def _withdraw(self) -> None:
+        """Say goodbye to whoever remembers us, and close."""
+        if self._zeroconf is None:
+            return
+        with contextlib.suppress(OSError):
+            if self._info is not None:
+                goodbye: Awaitable[None] = await self._zeroconf.async_unregister_service(self._info)
+                await goodbye
+        await self._zeroconf.async_close()
+        self._zeroconf, self._info, self._announced = None, None, []
+
+
+def _host_label() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().split(".")[0])[:50] or "wyoming-qwen3tts"

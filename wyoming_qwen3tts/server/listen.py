@@ -1,0 +1,164 @@
+"""Where clients come in: TCP, Unix socket, standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .wyoming import READ_SIZE
+
+BACKLOG = 1024
+"""Connections the system holds until they are accepted."""
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class CannotListen(Exception):  # noqa: N818 - what it says
+    """An address cannot be listened on; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed URI: ``tcp://HOST:PORT``, ``unix:///PATH`` or ``stdio://``."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> Address:
+        """Raises ValueError, with what is allowed, for anything else."""
+        parts = urlsplit(uri)
+        if parts.scheme == "stdio" and not parts.netloc and not parts.path:
+            return cls("stdio")
+        if parts.scheme == "unix" and not parts.netloc and parts.path:
+            return cls("unix", path=parts.path)
+        if parts.scheme == "tcp" and parts.hostname and not parts.path:
+            with contextlib.suppress(ValueError):
+                if parts.port is not None:
+                    return cls("tcp", host=parts.hostname, port=parts.port)
+        raise ValueError("tcp://HOST:PORT, unix:///PATH or stdio://")
+
+    def __str__(self) -> str:
+        if self.scheme == "tcp":
+            return (
+                f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+            )
+        return f"{self.scheme}://{self.path}"
+
+
+class Listener:
+    """One open address."""
+
+    def __init__(self, address: Address, handler: Handler) -> None:
+        self.address = address
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+        self._inode: int | None = None
+        self._stdio: asyncio.Task[None] | None = None
+
+    @property
+    def ended(self) -> asyncio.Task[None] | None:
+        """The task that ends when the only peer of standard input and output has left; else None."""
+        return self._stdio
+
+    async def start(self) -> None:
+        """Listen. Raises CannotListen."""
+        try:
+            if self.address.scheme == "tcp":
+                await self._start_tcp()
+            elif self.address.scheme == "unix":
+                await self._start_unix(Path(self.address.path))
+            else:
+                self._stdio = asyncio.create_task(_serve_stdio(self._handler), name="stdio")
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {self.address}: {error.strerror or error}") from error
+
+    async def _start_tcp(self) -> None:
+        host, port = self.address.host, self.address.port
+        if host == "::" and socket.has_dualstack_ipv6():
+            # asyncio would open it for IPv6 alone.
+            opened = socket.create_server(
+                (host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+            self._server = await asyncio.start_server(self._handler, sock=opened, limit=READ_SIZE)
+        else:
+            self._server = await asyncio.start_server(
+                self._handler, host, port, limit=READ_SIZE, backlog=BACKLOG
+            )
+        if port == 0:
+            port = self._server.sockets[0].getsockname()[1]
+            self.address = Address("tcp", host=host, port=port)
+
+    async def _start_unix(self, path: Path) -> None:
+        if path.exists():
+            if not stat.S_ISSOCK(path.stat().st_mode):
+                raise CannotListen(f"cannot listen on {self.address}: the file exists and is no socket")
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(path))
+                raise CannotListen(f"cannot listen on {self.address}: another process does")
+            path.unlink()  # left behind by a process that was killed
+        self._server = await asyncio.start_unix_server(self._handler, path, limit=READ_SIZE, backlog=BACKLOG)
+        self._inode = path.stat().st_ino
+
+    async def stop(self) -> None:
+        """Accept no more peers, and remove the socket's file if it is still ours. Connections go on."""
+        if self._server is not None:
+            self._server.close()
+        path = Path(self.address.path)
+        if self._inode is not None:
+            with contextlib.suppress(OSError):
+                if path.stat().st_ino == self._inode:
+                    path.unlink()
+
+
+async def _serve_stdio(handler: Handler) -> None:
+    """Serve the peer at the other end of standard input and output, pipes or files alike.
+
+    Threads copy between them and a socket pair, so that the rest of the server meets a socket as ever.
+    What anything else in this process prints goes to standard error meanwhile.
+    """
+    ours, theirs = socket.socketpair()
+    source, sink = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+
+    def copy_in() -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(source, READ_SIZE):
+                theirs.sendall(data)
+        with contextlib.suppress(OSError):
+            theirs.shutdown(socket.SHUT_WR)
+
+    def copy_out() -> None:
+        try:
+            while data := theirs.recv(READ_SIZE):
+                _write_all(sink, data)
+        except OSError:
+            theirs.close()
+
+    threading.Thread(target=copy_in, name="stdin", daemon=True).start()
+    output = threading.Thread(target=copy_out, name="stdout", daemon=True)
+    output.start()
+    reader, writer = await asyncio.open_connection(sock=ours, limit=READ_SIZE)
+    try:
+        await handler(reader, writer)
+    finally:
+        writer.close()
+        await asyncio.to_thread(output.join)
+        sys.stdout.flush()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,427 @@
+"""The Wyoming protocol over streams: connections, their limits, and how they end.
+
+A connection has two tasks. The reader takes events and answers what can be answered at once; the speaker
+takes requests in order and sends their sound. So text goes on being read while sound is made and sent, and a
+``describe`` never waits for a sentence.
+
+How an answer ends matters more than how it begins: Home Assistant takes the end of a connection in
+mid-answer for success and keeps the torso in its cache. So whatever goes wrong is said in an ``error`` event,
+and only then is the connection closed; the normal stop events follow whole answers only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Info
+from wyoming.tts import SynthesizeStopped
+
+from ..audio.pcm import duration
+from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, SpeechRequest, TextFeed
+from ..synthesizer import Synthesizer
+from .dialogue import Conversation, Dialogue
+from .events import EventParser, ProtocolError, encode
+
+_LOGGER = logging.getLogger(__name__)
+
+READ_SIZE = 16 * 1024
+"""Bytes parsed at a time; some 300 small events, a few milliseconds of the event loop."""
+WRITE_BUFFER = 64 * 1024
+"""Bytes (1.4 s of sound) that may wait for the network; beyond it the client has to read first."""
+CHUNKS_PER_WRITE = 8
+LINGER = 2.0
+"""Seconds that a failed connection's input is read and thrown away, so that its ``error`` arrives: closing a
+socket with unread input makes the system drop what was sent."""
+
+_RECORD = {"rate": SAMPLE_RATE, "width": SAMPLE_WIDTH, "channels": CHANNELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a peer may do. Times are seconds."""
+
+    samples_per_chunk: int = 1024
+    streaming: bool = True
+    max_event_bytes: int = 1 << 20
+    max_text: int = 100_000
+    max_requests: int = 8
+    """Requests that wait on one connection; beyond it nothing more is read from it."""
+    max_connections: int = 1000
+    idle_timeout: float = 600.0
+    event_timeout: float = 30.0
+    send_timeout: float = 120.0
+
+
+class WyomingServer:
+    """All connections, whatever they came in by."""
+
+    def __init__(self, synthesizer: Synthesizer, info: Callable[[], Info], limits: Limits) -> None:
+        self._synthesizer = synthesizer
+        self._info = info
+        self._limits = limits
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    @property
+    def connections(self) -> int:
+        """How many peers are connected."""
+        return len(self._connections)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one peer until it leaves. The callback of ``asyncio.start_server``."""
+        connection = Connection(reader, writer, self._synthesizer, self._info, self._limits)
+        task = asyncio.current_task()
+        assert task is not None
+        refusal = self._make_room()
+        self._connections[connection] = task
+        try:
+            if refusal is None:
+                await connection.run()
+            else:
+                await connection.refuse(refusal)
+        except asyncio.CancelledError:
+            _LOGGER.debug("%s: cut off", connection.peer)
+        except Exception:
+            _LOGGER.exception("%s: connection failed", connection.peer)
+        finally:
+            del self._connections[connection]
+            writer.transport.abort()
+
+    def _make_room(self) -> SpeechError | None:
+        """Return why there is no room for one more connection, None if there is or could be made."""
+        if self._stopping:
+            return SpeechError("the server is stopping", "stopping")
+        if len(self._connections) < self._limits.max_connections:
+            return None
+        idle = [connection for connection in self._connections if connection.idle_since is not None]
+        if not idle:
+            return SpeechError(f"{len(self._connections)} connections are busy speaking", "busy")
+        oldest = min(idle, key=lambda connection: connection.idle_since or 0.0)
+        oldest.dismiss(
+            SpeechError("closed as the longest idle of too many connections", "too-many-connections")
+        )
+        return None
+
+    async def stop(self, timeout: float) -> None:
+        """Let running requests finish for up to ``timeout`` seconds; end the rest with ``error``.
+
+        Stop accepting connections before.
+        """
+        self._stopping = True
+        for connection in self._connections:
+            connection.wind_down()
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=timeout)
+        for connection in self._connections:
+            connection.dismiss(SpeechError("the server is stopping", "stopping"))
+        if self._connections:
+            await asyncio.wait(self._connections.values(), timeout=LINGER * 2)
+        for task in self._connections.values():
+            task.cancel()
+
+
+class Connection:
+    """One peer."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        synthesizer: Synthesizer,
+        info: Callable[[], Info],
+        limits: Limits,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._synthesizer = synthesizer
+        self._limits = limits
+        self._parser = EventParser(limits.max_event_bytes)
+        self._dialogue = Dialogue(info, streaming=limits.streaming, max_text=limits.max_text)
+        self._requests: asyncio.Queue[Conversation | SpeechError | None] = asyncio.Queue(limits.max_requests)
+        self._speaking = False
+        self._winding_down = False
+        self._speaker: asyncio.Task[None] | None = None
+        self._dismissal: SpeechError | None = None
+        self._last_heard = self._event_began = time.monotonic()
+        self.peer = f"#{next(self._numbers)} {_address(writer)}".rstrip()
+        writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+
+    @property
+    def idle_since(self) -> float | None:
+        """When the peer was last heard of (monotonic seconds); None while there is something to say."""
+        busy = self._speaking or not self._requests.empty() or self._dialogue.awaits_text
+        return None if busy else self._last_heard
+
+    async def run(self) -> None:
+        """Read and speak until the peer leaves or fails."""
+        _LOGGER.debug("%s: connected", self.peer)
+        self._speaker = asyncio.create_task(self._speak_requests(), name="speaker")
+        reader = asyncio.create_task(self._read_requests(), name="reader")
+        try:
+            await asyncio.wait((reader, self._speaker), return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and reader.exception() is None:
+                await asyncio.wait((self._speaker,))
+            await self._say_goodbye(reader)
+        finally:
+            for task in (reader, self._speaker):
+                task.cancel()
+            await asyncio.gather(reader, self._speaker, return_exceptions=True)
+            _LOGGER.debug("%s: disconnected", self.peer)
+
+    async def refuse(self, error: SpeechError) -> None:
+        """Tell a peer that it cannot be served."""
+        _LOGGER.warning("%s: refused: %s", self.peer, error)
+        await self._send(_error(error))
+        await self._close()
+
+    def wind_down(self) -> None:
+        """Finish what was asked for, then close; the answer to anything new is an error."""
+        self._winding_down = True
+        if self.idle_since is not None:
+            self._end_requests(None)
+
+    def dismiss(self, error: SpeechError) -> None:
+        """Break off: send ``error`` in the place of whatever is being said, and close."""
+        self._dismissal = error
+        if self._speaker is not None:
+            self._speaker.cancel()
+
+    async def _say_goodbye(self, reader: asyncio.Task[None]) -> None:
+        """Close after the speaker ended: politely if the peer is there, with an error if it was cut short."""
+        assert self._speaker is not None
+        if reader.done() and (fault := reader.exception()) is not None:
+            if not isinstance(fault, OSError):
+                raise fault
+            return  # gone
+        failure = self._dismissal
+        if not self._speaker.cancelled() and (error := self._speaker.exception()) is not None:
+            if not isinstance(error, SpeechError):
+                if isinstance(error, OSError):
+                    return  # gone
+                _LOGGER.error("%s: request failed", self.peer, exc_info=error)
+                error = SpeechError("internal error; the server's log has the details", "internal-error")
+            failure = error
+        if failure is not None:
+            _LOGGER.warning("%s: %s: %s", self.peer, failure.code, failure)
+            with contextlib.suppress(OSError):
+                await self._send(_error(failure))
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        await self._close()
+
+    async def _close(self) -> None:
+        """End our side, read what still comes, close."""
+        with contextlib.suppress(OSError, TimeoutError):
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(LINGER):
+                while await self._reader.read(READ_SIZE):
+                    pass
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._limits.send_timeout):
+                await self._writer.wait_closed()
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    async def _read_requests(self) -> None:
+        """Take events until the peer's end of file or a fault. Raises OSError where the peer vanished."""
+        try:
+            while data := await self._read():
+                unfinished = self._parser.in_event
+                self._last_heard = time.monotonic()
+                self._parser.feed(data)
+                while (event := self._parser.pop()) is not None:
+                    unfinished = False
+                    await self._receive(event)
+                if not unfinished:
+                    self._event_began = self._last_heard
+        except SpeechError as error:
+            self._end_requests(error)
+            return
+        if self._parser.in_event or self._dialogue.awaits_text:
+            raise ConnectionAbortedError("the peer left in the middle of a request")
+        self._end_requests(None)
+
+    async def _read(self) -> bytes:
+        """Return the next bytes, none at the end of file. Raises ProtocolError when they take too long."""
+        while True:
+            left = self._time_left()
+            if left <= 0:
+                if self._parser.in_event:
+                    late = f"an event was not complete after {self._limits.event_timeout:g} s"
+                else:
+                    late = f"nothing came for {self._limits.idle_timeout:g} s"
+                raise ProtocolError(late, "timeout")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    return await self._reader.read(READ_SIZE)
+
+    def _time_left(self) -> float:
+        """Return the seconds the peer may still be silent."""
+        now = time.monotonic()
+        if self._parser.in_event:
+            # Counted from the event's first bytes: a peer cannot dribble for ever.
+            return self._event_began + self._limits.event_timeout - now
+        if self._dialogue.awaits_text:
+            return self._last_heard + self._limits.idle_timeout - now
+        # While there is something to say, the peer only has to listen.
+        return (self.idle_since or now) + self._limits.idle_timeout - now
+
+    async def _receive(self, event: Event) -> None:
+        try:
+            answer = self._dialogue.receive(event)
+        except ProtocolError as error:
+            if error.fatal:
+                raise
+            _LOGGER.warning("%s: %s: %s", self.peer, error.code, error)
+            answer = _error(error)
+        if isinstance(answer, Event):
+            await self._send(answer)
+        elif answer is not None:
+            if self._winding_down:
+                answer.request.text.fail(SpeechError("the server is stopping", "stopping"))
+            answer.request.source = self.peer
+            await self._requests.put(answer)
+
+    def _end_requests(self, error: SpeechError | None) -> None:
+        """Let the speaker end, with ``error`` if there is one, after what was asked for before."""
+        if error is not None and self._dialogue.fail(error):
+            return
+        if self._requests.full():
+            # The peer broke the protocol behind as many requests as may wait: they are not waited for.
+            self.dismiss(error or SpeechError("the server is stopping", "stopping"))
+        else:
+            self._requests.put_nowait(error)
+
+    # -- speaking -------------------------------------------------------------------------------------------
+
+    async def _speak_requests(self) -> None:
+        """Speak until told to end. Raises SpeechError where the connection has to end with it."""
+        while (conversation := await self._requests.get()) is not None:
+            if isinstance(conversation, SpeechError):
+                raise conversation
+            self._speaking = True
+            try:
+                await self._speak(conversation)
+            finally:
+                self._speaking = False
+                self._last_heard = time.monotonic()
+            if self._winding_down and self._requests.empty():
+                return
+
+    async def _speak(self, conversation: Conversation) -> None:
+        """Send one whole answer, or raise."""
+        request, log = conversation.request, _RequestLog(conversation.request)
+        try:
+            async with aclosing(self._synthesizer.speak(request)) as pieces:
+                async for piece in pieces:
+                    if not log.audio_seconds:
+                        self._write(AudioStart(**_RECORD, timestamp=0).event())
+                    await self._send_sound(piece, log)
+            self._write(AudioStop(timestamp=round(log.audio_seconds * 1000)).event())
+            if conversation.streamed:
+                self._write(SynthesizeStopped().event())
+            await self._drain()
+            log.outcome = "ok"
+        except SpeechError as error:
+            log.outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            log.outcome = self._dismissal.code if self._dismissal else "gone"
+            raise
+        except OSError:
+            log.outcome = "gone"
+            raise
+        finally:
+            log.write()
+
+    async def _send_sound(self, piece: bytes, log: _RequestLog) -> None:
+        """Send PCM as chunk events, a few to a write, waiting for the client where it is slow."""
+        size = self._limits.samples_per_chunk * SAMPLE_WIDTH
+        chunks = []
+        for start in range(0, len(piece), size):
+            sound = piece[start : start + size]
+            milliseconds = round(log.audio_seconds * 1000)
+            chunks.append(encode(AudioChunk(**_RECORD, audio=sound, timestamp=milliseconds).event()))
+            first = log.sent(sound)
+            if first or len(chunks) == CHUNKS_PER_WRITE:
+                await self._flush(chunks)
+        await self._flush(chunks)
+
+    async def _flush(self, chunks: list[bytes]) -> None:
+        self._writer.write(b"".join(chunks))
+        chunks.clear()
+        await self._drain()
+        await asyncio.sleep(0)  # drain does not yield while there is room: others want the loop too
+
+    def _write(self, event: Event) -> None:
+        self._writer.write(encode(event))
+
+    async def _send(self, event: Event) -> None:
+        self._write(event)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Wait until the client has read enough. Raises OSError where it does not, or is gone."""
+        try:
+            async with asyncio.timeout(self._limits.send_timeout):
+                await self._writer.drain()
+        except TimeoutError:
+            raise ConnectionAbortedError(
+                f"the peer read nothing for {self._limits.send_timeout:g} s"
+            ) from None
+
+
+class _RequestLog:
+    """One line of log a request."""
+
+    def __init__(self, request: SpeechRequest) -> None:
+        self._request = request
+        self._started = time.monotonic()
+        self._first: float | None = None
+        self.audio_seconds = 0.0
+        self.outcome = "failed"
+
+    def sent(self, sound: bytes) -> bool:
+        """Count a chunk; tell whether it was the first."""
+        self.audio_seconds += duration(sound)
+        first = self._first is None
+        if self._first is None:
+            self._first = time.monotonic() - self._started
+        return first
+
+    def write(self) -> None:
+        """Log the request."""
+        total = time.monotonic() - self._started
+        text: TextFeed = self._request.text
+        _LOGGER.info(
+            "%s: spoke %d characters: %s, %s, %.1f s of sound in %.0f ms",
+            self._request.source,
+            text.length,
+            self.outcome,
+            "no sound" if self._first is None else f"first sound after {self._first * 1000:.0f} ms",
+            self.audio_seconds,
+            total * 1000,
+        )
+
+
+def _error(error: SpeechError) -> Event:
+    return Error(text=str(error), code=error.code).event()
+
+
+def _address(writer: asyncio.StreamWriter) -> str:
+    peer = writer.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""

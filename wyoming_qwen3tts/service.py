@@ -1,0 +1,210 @@
+"""The one place that builds the parts, joins them, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import __version__, synthesizer
+from .engines.base import Engine, EngineUnavailable
+from .engines.builtin import BuiltinEngine
+from .engines.espeak import NONE, EspeakEngine
+from .server import wyoming
+from .server.info import describe
+from .server.listen import Address, CannotListen, Listener
+from .settings import Settings
+from .speech import Voice
+from .voices.catalog import UnknownVoice, VoiceCatalog
+
+if TYPE_CHECKING:
+    from .server.discovery import Announcement
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class CannotServe(Exception):  # noqa: N818 - what it says
+    """The service cannot start; the message is one line for the one who started it."""
+
+
+class Service:
+    """Engines, synthesizer, doors. ``start``, then ``stop``; or ``run`` for both and the signals."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engines: dict[str, Engine] = {}
+        self._listeners: list[Listener] = []
+        self._announcements: list[Announcement] = []
+        self._server: wyoming.WyomingServer | None = None
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where the service listens."""
+        return [listener.address for listener in self._listeners]
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, SIGINT, or the end of standard input if that is a door. Raises CannotServe."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            await self.start()
+            ended = [listener.ended for listener in self._listeners if listener.ended is not None]
+            waits = {asyncio.create_task(stop.wait()), *ended}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)  # a second one ends the process at once
+            await self.stop()
+
+    async def start(self) -> None:
+        """Load and warm the voices, then listen, then announce. Raises CannotServe."""
+        began = time.monotonic()
+        settings = self._settings
+        for note in settings.notes:
+            _LOGGER.warning("Settings: %s", note)
+        voices = await self._start_engines()
+        try:
+            catalog = VoiceCatalog(voices, settings.voice)
+        except UnknownVoice as error:
+            raise CannotServe(str(error)) from error
+        road = synthesizer.Synthesizer(
+            catalog,
+            self._engines,
+            synthesizer.Limits(
+                lead_seconds=settings.lead_seconds,
+                engine_timeout=settings.engine_timeout,
+                bridge_silence=settings.bridge_silence,
+            ),
+        )
+        self._server = wyoming.WyomingServer(
+            road,
+            lambda: describe(catalog.voices, streaming=settings.streaming),
+            wyoming.Limits(
+                samples_per_chunk=settings.samples_per_chunk,
+                streaming=settings.streaming,
+                max_event_bytes=settings.max_event_bytes,
+                max_text=settings.max_text,
+                max_requests=settings.max_requests,
+                max_connections=_affordable(settings.max_connections),
+                idle_timeout=settings.idle_timeout,
+                event_timeout=settings.event_timeout,
+                send_timeout=settings.send_timeout,
+            ),
+        )
+        _LOGGER.info("Voice: %s, because %s", catalog.default.description, why_builtin())
+        await self._listen(self._server)
+        _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
+        await self._announce()
+
+    async def stop(self) -> None:
+        """Withdraw, accept nobody more, let running requests finish, close the rest, end the engines."""
+        for announcement in self._announcements:
+            await announcement.stop()
+        for listener in self._listeners:
+            await listener.stop()
+        if self._server is not None:
+            if self._server.connections:
+                _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
+            await self._server.stop(self._settings.stop_timeout)
+        for engine in self._engines.values():
+            await engine.close()
+        _LOGGER.info("Stopped")
+
+    async def _start_engines(self) -> list[Voice]:
+        voices: list[Voice] = []
+        engines: list[Engine] = [BuiltinEngine(self._settings.builtin_threads)]
+        if self._settings.espeak_languages != NONE:
+            engines.append(EspeakEngine(self._settings.espeak_languages))
+        for engine in engines:
+            try:
+                await engine.start()
+            except EngineUnavailable as error:
+                _LOGGER.warning("No %s voices: %s", engine.name, error)
+                continue
+            self._engines[engine.name] = engine
+            voices += engine.voices()
+        return voices
+
+    async def _listen(self, server: wyoming.WyomingServer) -> None:
+        for uri in self._settings.uri:
+            listener = Listener(Address.parse(uri), server.handle)
+            try:
+                await listener.start()
+            except CannotListen as error:
+                raise CannotServe(str(error)) from error
+            self._listeners.append(listener)
+            _LOGGER.info("Listening on %s", listener.address)
+        for address in self.addresses:
+            if address.scheme != "stdio":
+                _LOGGER.info("To hear it: %s", how_to_hear(address))
+                break
+
+    async def _announce(self) -> None:
+        if self._settings.zeroconf is None:
+            return
+        from .server.discovery import Announcement
+
+        for address in self.addresses:
+            if address.scheme != "tcp":
+                continue
+            announcement = Announcement(
+                port=address.port,
+                bound=address.host,
+                name=self._settings.zeroconf,
+                host=self._settings.zeroconf_host or "",
+            )
+            try:
+                await announcement.start()
+            except OSError as error:
+                _LOGGER.warning("Zeroconf: %s cannot be announced: %s", address, error)
+            self._announcements.append(announcement)
+
+
+def why_builtin() -> str:
+    """Return the reason that the built-in voice speaks, as the end of a sentence."""
+    return f"no Qwen3-TTS model is set up ({gpu()})"
+
+
+def gpu() -> str:
+    """Return what GPU this machine seems to have, found without loading anything."""
+    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        return "an NVIDIA GPU is there"
+    if sys.platform == "darwin":
+        return "an Apple GPU may be there"
+    return "and no GPU was found"
+
+
+def _affordable(connections: int) -> int:
+    """Raise the limit of open files as far as allowed; return how many connections that leaves room for."""
+    wanted = connections + 64  # for libraries, processes and ourselves
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        _LOGGER.warning("This process may open %d files, too few for %d connections", allowed, connections)
+    return max(1, connections - (wanted - allowed))
+
+
+def how_to_hear(address: Address) -> str:
+    """Return the command that lets a person on this machine hear the service."""
+    from .client import reachable
+    from .commands import default_uri, find_player
+
+    program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"
+    if program is None:
+        own = Path(sys.executable).with_name("wyoming-qwen3tts")
+        program = str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
+    uri = "" if reachable(str(address)) == default_uri() else f" --uri {reachable(str(address))}"
+    output = "" if find_player() else " --output hello.wav"
+    return f'{program} say "Hello"{uri}{output}'

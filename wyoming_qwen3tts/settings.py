@@ -1,0 +1,361 @@
+"""Every option, declared once.
+
+The fields of ``Settings`` are the command line's flags, the ``WYOMING_QWEN3TTS_*`` variables, the keys of an
+options file, the options of the Home Assistant app, and README's table. The command line wins over the
+variables, they win over the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from . import __version__
+
+VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
+OPTIONS_FILE = "options_file"
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
+class SettingsError(Exception):
+    """A value that cannot be; the message is one line that names the option, the value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an option takes: how a value is read, and what people are told."""
+
+    read: Callable[[str], Any]
+    """Raises ValueError where the text is not allowed."""
+    allowed: str
+    schema: str
+    """The type in the app's ``config.yaml``."""
+    metavar: str = ""
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number."""
+    return Kind(_between(int, low, high), f"a whole number from {low} to {high}", f"int({low},{high})", "N")
+
+
+def seconds(low: float, high: float) -> Kind:
+    """A time in seconds."""
+    allowed = f"seconds from {low:g} to {high:g}"
+    return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "SECONDS")
+
+
+def one_of(*choices: str) -> Kind:
+    """One of some words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return Kind(read, " or ".join(choices), f"list({'|'.join(choices)})", "|".join(choices))
+
+
+def switch() -> Kind:
+    """On or off."""
+
+    def read(text: str) -> bool:
+        if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        raise ValueError(text)
+
+    return Kind(read, "true or false", "bool")
+
+
+def words(allowed: str, metavar: str) -> Kind:
+    """Any text that is not empty."""
+
+    def read(text: str) -> str:
+        if not text.strip() or not text.isprintable():
+            raise ValueError(text)
+        return text.strip()
+
+    return Kind(read, allowed, "str", metavar)
+
+
+def uris() -> Kind:
+    """Addresses to listen on, with spaces between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = tuple(text.split())
+        if not found or not all(_is_uri(uri) for uri in found):
+            raise ValueError(text)
+        return found
+
+    return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI")
+
+
+def name_or_off() -> Kind:
+    """A name; ``true`` for the default one (read as ""), ``false`` for none (read as None)."""
+
+    def read(text: str) -> str | None:
+        if text.lower() in _TRUE | {""}:
+            return ""
+        if text.lower() in _FALSE:
+            return None
+        if not text.isprintable():
+            raise ValueError(text)
+        return text
+
+    return Kind(read, "a name, true or false", "str", "NAME")
+
+
+def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        value = number(text)
+        if not low <= value <= high:  # NaN is not either
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _is_uri(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "tcp":
+        return bool(parts.hostname) and port is not None and not parts.path
+    if parts.scheme == "unix":
+        return not parts.netloc and bool(parts.path)
+    return uri == "stdio://"
+
+
+def option(default: Any, kind: Kind, help_text: str, *, app: bool = True) -> Any:
+    """Declare an option. ``app``: it makes sense in the Home Assistant app."""
+    return field(default=default, metadata={"kind": kind, "help": help_text, "app": app})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are in seconds."""
+
+    uri: tuple[str, ...] = option(
+        ("tcp://0.0.0.0:10200",), uris(), "where to listen; several with spaces between them", app=False
+    )
+    voice: str | None = option(
+        None, words("a voice's name", "NAME"), "default voice; the first one if absent"
+    )
+    espeak_languages: str = option(
+        "all",
+        words("all, none, or language codes with commas", "CODES"),
+        "languages to list eSpeak NG voices for: all, none, or codes such as de,fr",
+    )
+    streaming: bool = option(True, switch(), "take text while it is still being written")
+    bridge_silence: float = option(
+        1.0, seconds(0, 60), "send silence when text stalls this long after sound began; 0 never does"
+    )
+    samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event", app=False)
+    zeroconf: str | None = option(
+        None, name_or_off(), "announce the service on the local network, as NAME", app=False
+    )
+    zeroconf_host: str | None = option(
+        None,
+        words("an address or host name", "HOST"),
+        "announce this address instead of this machine's",
+        app=False,
+    )
+    builtin_threads: int = option(2, whole(1, 64), "sentences the built-in voice makes at a time")
+    lead_seconds: float = option(
+        15.0, seconds(0.1, 3600), "sound made ahead of what a client has taken", app=False
+    )
+    engine_timeout: float = option(
+        60.0, seconds(0.1, 3600), "longest wait for a voice's next piece of sound", app=False
+    )
+    max_text: int = option(100_000, whole(1, 10_000_000), "characters in one request")
+    max_event_bytes: int = option(1 << 20, whole(1024, 1 << 30), "bytes in one event", app=False)
+    max_requests: int = option(8, whole(1, 10_000), "requests that wait on one connection", app=False)
+    max_connections: int = option(
+        1000,
+        whole(1, 1_000_000),
+        "connections at a time; the longest idle one makes room for a new one",
+        app=False,
+    )
+    idle_timeout: float = option(
+        600.0, seconds(0.1, 86400), "longest silence of a client that owes us an event"
+    )
+    event_timeout: float = option(
+        30.0, seconds(0.1, 3600), "longest time from the first to the last byte of an event", app=False
+    )
+    send_timeout: float = option(
+        120.0, seconds(0.1, 86400), "longest time a client may read nothing", app=False
+    )
+    stop_timeout: float = option(
+        8.0, seconds(0, 3600), "time for running requests to finish at stop", app=False
+    )
+    log_format: str = option("text", one_of("text", "json"), "how log lines look")
+    debug: bool = option(False, switch(), "log everything")
+
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    """Remarks on what was read, for the log."""
+
+    @classmethod
+    def load(cls, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings of this command line, these variables and the file they may name.
+
+        Raises SettingsError; ``--help`` and ``--version`` print and raise SystemExit.
+        """
+        variables = os.environ if variables is None else variables
+        flags = {
+            key: value for key, value in vars(parser().parse_args(arguments)).items() if value is not None
+        }
+        found = dict(_variables(variables))
+        notes = tuple(f"no option has the variable {_variable(key)}" for key in found if key not in _ALL_KEYS)
+        path = flags.pop(OPTIONS_FILE, found.pop(OPTIONS_FILE, None))
+        values: dict[str, Any] = {}
+        if path:
+            for key, value in _file(Path(path)).items():
+                values[key] = _read(f"{path}: {key}", key, value)
+        for key, text in found.items():
+            if key in OPTIONS:
+                values[key] = _read(_variable(key), key, text)
+        for key, text in flags.items():
+            values[key] = _read(f"--{key.replace('_', '-')}", key, text)
+        return cls(**values, notes=notes)
+
+
+OPTIONS: dict[str, dataclasses.Field[Any]] = {
+    f.name: f for f in dataclasses.fields(Settings) if "kind" in f.metadata
+}
+_ALL_KEYS = {*OPTIONS, OPTIONS_FILE}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message} (--help lists the options)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return a parser that leaves every value as the text it was."""
+    built = _Parser(
+        prog="wyoming-qwen3tts",
+        description="Text-to-speech for Home Assistant and other Wyoming clients.",
+        epilog="Commands for a running server: say, voices, health (each with --help). "
+        f"Every option is also a variable ({_variable('voice')}, …) and a key of the options file.",
+        allow_abbrev=False,
+    )
+    for key, declared in OPTIONS.items():
+        kind: Kind = declared.metadata["kind"]
+        flag = f"--{key.replace('_', '-')}"
+        described = f"{declared.metadata['help']} (default: {shown_default(declared)})".replace("%", "%%")
+        if kind.schema == "bool":
+            flag = f"--no-{key}" if declared.default else flag
+            described = described if not declared.default else f"do not {declared.metadata['help']}"
+            built.add_argument(
+                flag, dest=key, action="store_const", const=str(not declared.default), help=described
+            )
+        elif key == "uri":
+            built.add_argument(flag, action=_Joined, metavar=kind.metavar, help=described)
+        elif kind.metavar == "NAME" and "true" in kind.allowed:
+            built.add_argument(flag, nargs="?", const="true", metavar=kind.metavar, help=described)
+        else:
+            built.add_argument(flag, metavar=kind.metavar, help=described)
+    built.add_argument(f"--{OPTIONS_FILE.replace('_', '-')}", metavar="FILE", help="a JSON file with options")
+    built.add_argument("--version", action="version", version=__version__)
+    return built
+
+
+class _Joined(argparse.Action):
+    """Collects a repeated flag as one text, spaces between the values."""
+
+    def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, __: Any = None) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is None else f"{before} {values}")
+
+
+def shown_default(declared: dataclasses.Field[Any]) -> str:
+    """Return an option's default as a person would type it."""
+    value = declared.default
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (
+        " ".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def markdown_table() -> str:
+    """Return README's table of options."""
+    rows = ["| option | variable | default | |", "|---|---|---|---|"]
+    for key, declared in OPTIONS.items():
+        kind: Kind = declared.metadata["kind"]
+        flag = f"--{key.replace('_', '-')}"
+        if kind.schema == "bool":
+            flag = f"--no-{key}" if declared.default else flag
+        elif "true" in kind.allowed:
+            flag = f"{flag} [{kind.metavar}]"
+        else:
+            flag = f"{flag} {kind.metavar}"
+        flag = flag.replace("|", "\\|")
+        rows.append(
+            f"| `{flag}` | `{_variable(key)}` | {shown_default(declared)} | {declared.metadata['help']} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def app_schema() -> dict[str, str]:
+    """Return the ``schema`` of the Home Assistant app: every option that makes sense there, all optional."""
+    return {key: f"{f.metadata['kind'].schema}?" for key, f in OPTIONS.items() if f.metadata["app"]}
+
+
+def _variable(key: str) -> str:
+    return VARIABLE_PREFIX + key.upper()
+
+
+def _variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in variables.items():
+        if name.startswith(VARIABLE_PREFIX):
+            yield name.removeprefix(VARIABLE_PREFIX).lower(), value
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        options = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"options file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"options file {path} is not JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise SettingsError(f"options file {path}: an object of options was expected")
+    for key in options:
+        if key not in OPTIONS:
+            near = difflib.get_close_matches(str(key), OPTIONS, 1)
+            hint = f"; is {near[0]!r} meant?" if near else ""
+            raise SettingsError(f"options file {path}: there is no option {key!r}{hint}")
+    # An option left empty in a form is one that was not set.
+    return {key: value for key, value in options.items() if value is not None and value != ""}
+
+
+def _read(origin: str, key: str, value: Any) -> Any:
+    """Return ``value`` (text, or what JSON had) as the option ``key`` takes it."""
+    kind: Kind = OPTIONS[key].metadata["kind"]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        text = " ".join(value)
+    elif isinstance(value, bool | int | float | str):
+        text = str(value)
+    else:
+        raise SettingsError(f"{origin}: {json.dumps(value)} is not allowed; allowed: {kind.allowed}")
+    try:
+        return kind.read(text)
+    except ValueError:
+        raise SettingsError(f"{origin}: {text!r} is not allowed; allowed: {kind.allowed}") from None

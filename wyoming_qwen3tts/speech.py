@@ -1,0 +1,142 @@
+"""The vocabulary of the house: what every room understands and none owns.
+
+Sound between rooms is always 24 kHz, mono, signed 16 bit little endian PCM in ``bytes``
+(24 kHz is what the Qwen3-TTS codec puts out), so that a format never changes inside a reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+SAMPLE_RATE = 24_000
+"""Samples a second."""
+SAMPLE_WIDTH = 2
+"""Bytes a sample: signed 16 bit, little endian."""
+CHANNELS = 1
+BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
+
+
+class SpeechError(Exception):
+    """Something cannot be said. ``code`` is for programs, the message for people."""
+
+    code = "speech-error"
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Who made a voice, and where it comes from."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice that somebody can ask for by name."""
+
+    name: str
+    description: str
+    """What a person reads in a list of voices; says plainly what the voice is worth."""
+    languages: tuple[str, ...]
+    """BCP 47 tags, the voice's own language first."""
+    engine: str
+    """The name of the engine that speaks it."""
+    attribution: Attribution
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One sentence, ready to be said. Equal utterances sound the same, sample for sample."""
+
+    text: str
+    voice: Voice
+    language: str
+    """BCP 47 tag of the text."""
+    seed: int = 0
+
+
+class TextFeed:
+    """The text of one request, arriving in pieces: one writer, one reader.
+
+    The writer never waits, so that reading from a client goes on while sound is made. What is held is
+    bounded by the writer: ``length`` counts every character ever pushed.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.waiting = False
+        """True while the reader has taken everything and waits for more."""
+        self._pieces: list[str] = []
+        self._ended = False
+        self._error: Exception | None = None
+        self._changed = asyncio.Event()
+
+    @classmethod
+    def whole(cls, text: str) -> TextFeed:
+        """Return a feed that holds all of ``text`` and has ended."""
+        feed = cls()
+        feed.push(text)
+        feed.end()
+        return feed
+
+    @property
+    def ended(self) -> bool:
+        """True once the writer has ended or failed the text."""
+        return self._ended
+
+    def push(self, piece: str) -> None:
+        """Append a piece of text."""
+        self.length += len(piece)
+        self._pieces.append(piece)
+        self._changed.set()
+
+    def end(self) -> None:
+        """Say that no more text comes."""
+        self._ended = True
+        self._changed.set()
+
+    def fail(self, error: Exception) -> None:
+        """Say that the rest of the text never comes: the reader gets ``error`` instead of what is left."""
+        self._error = error
+        self.end()
+
+    def __aiter__(self) -> TextFeed:
+        return self
+
+    async def __anext__(self) -> str:
+        """Return everything pushed since the last call; wait if that is nothing."""
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self._pieces:
+                text = "".join(self._pieces)
+                self._pieces.clear()
+                return text
+            if self._ended:
+                raise StopAsyncIteration
+            self._changed.clear()
+            self.waiting = True
+            try:
+                await self._changed.wait()
+            finally:
+                self.waiting = False
+
+
+@dataclass(slots=True)
+class SpeechRequest:
+    """What a client wants to hear."""
+
+    text: TextFeed
+    voice: str | None = None
+    """A voice's name; ``None`` is the default voice."""
+    language: str | None = None
+    """BCP 47 tag, used when ``voice`` is absent or unknown."""
+    source: str = field(default="")
+    """Where the request came from, for the log."""

@@ -1,0 +1,1 @@
+"""The voices of the house, and how one is found."""

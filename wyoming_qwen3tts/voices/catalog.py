@@ -1,0 +1,90 @@
+"""Every voice that can be asked for, and which one answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from ..speech import SpeechError, Voice
+from ..text import scripts
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class UnknownVoice(SpeechError):  # noqa: N818 - what it is
+    """A name that no voice has."""
+
+    code = "unknown-voice"
+
+
+class VoiceCatalog:
+    """The voices in the order of the engines that speak them; the first is the default."""
+
+    def __init__(self, voices: Sequence[Voice], default: str | None = None) -> None:
+        """Raises UnknownVoice where ``default`` names none of ``voices``."""
+        self._voices = tuple(voices)
+        self._by_name = {_key(voice.name): voice for voice in reversed(self._voices)}
+        if not self._voices:
+            raise UnknownVoice("no engine has a voice")
+        if default is None:
+            self.default = self._voices[0]
+        elif found := self._by_name.get(_key(default)):
+            self.default = found
+        else:
+            names = ", ".join(voice.name for voice in self._voices)
+            raise UnknownVoice(f"voice {default!r} is not one of: {names}")
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """All voices, the default first, as clients take the first they are shown."""
+        return (self.default, *(voice for voice in self._voices if voice is not self.default))
+
+    def find(self, name: str | None, language: str | None = None) -> Voice:
+        """Return the voice called ``name``, else one that speaks ``language``, else the default.
+
+        Case, spaces, hyphens and underscores do not count in a name. A client's idea of a voice can be
+        older than ours, so an unknown one is a warning, not an error.
+        """
+        if name:
+            if found := self._by_name.get(_key(name)):
+                return found
+            _LOGGER.warning("No voice %r here; %s speaks", name, self.default.name)
+        if language:
+            for matches in (_same_tag, _same_base):
+                if found := self._first(language, matches):
+                    return found
+        return self.default
+
+    def reader(self, voice: Voice, text: str) -> Voice:
+        """Return ``voice`` if it can read the script of ``text``, else the first voice that can.
+
+        Raises SpeechError (``no-voice-for-script``) where no voice can.
+        """
+        written = scripts.script(text)
+        if any(scripts.reads(language, written) for language in voice.languages):
+            return voice
+        for language in scripts.LANGUAGES.get(written, ()):
+            if found := self._first(language, _same_base):
+                _LOGGER.info("%s cannot read %s letters; %s speaks", voice.name, written.lower(), found.name)
+                return found
+        raise SpeechError(
+            f"no installed voice reads {written.lower()} letters ({text[:20]!r}…)", "no-voice-for-script"
+        )
+
+    def _first(self, language: str, matches: Callable[[str, str], bool]) -> Voice | None:
+        for voice in self.voices:
+            if any(matches(tag, language) for tag in voice.languages):
+                return voice
+        return None
+
+
+def _key(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _same_tag(one: str, other: str) -> bool:
+    return _key(one) == _key(other)
+
+
+def _same_base(one: str, other: str) -> bool:
+    return one.lower().replace("_", "-").split("-")[0] == other.lower().replace("_", "-").split("-")[0]
