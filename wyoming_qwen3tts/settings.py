@@ -32,7 +32,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an option takes: how a value is read, and what people are told."""
+    """What an option takes: how a value is read and described."""
 
     read: Callable[[str], Any]
     """Raises ValueError where the text is not allowed."""

@@ -27,7 +27,7 @@ REFRESH = 30.0
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _VIRTUAL = re.compile(r"docker|br-|veth|virbr|vmnet|vboxnet|lxc|lxd|cni|podman|hassio", re.I)
-"""Interfaces of containers and virtual machines of this host, not of the household."""
+"""Interfaces of containers and virtual machines of this host, not the home's."""
 
 
 def default_name() -> str:
@@ -134,7 +134,8 @@ class Announcement:
             addresses=[address.packed for address in addresses],
             server=f"{_host_label()}-{self._port}.local.",
         )
-        await self._zeroconf.async_register_service(self._info, allow_name_change=True)
+        broadcast = await self._zeroconf.async_register_service(self._info, allow_name_change=True)
+        await broadcast
         self._announced = addresses
         listed = ", ".join(str(address) for address in addresses)
         _LOGGER.info("Zeroconf: announced as %r at %s, port %d", self._info.get_name(), listed, self._port)
