@@ -37,8 +37,10 @@ class CannotServe(Exception):  # noqa: N818 - what it says
 class Service:
     """Engines, synthesizer, doors. ``start``, then ``stop``; or ``run`` for both and the signals."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, engines: Sequence[Engine] | None = None) -> None:
+        """``engines``: in the order they are preferred; by default what the settings ask for."""
         self._settings = settings
+        self._candidates = engines_for(settings) if engines is None else engines
         self._engines: dict[str, Engine] = {}
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
@@ -121,10 +123,7 @@ class Service:
 
     async def _start_engines(self) -> list[Voice]:
         voices: list[Voice] = []
-        engines: list[Engine] = [BuiltinEngine(self._settings.builtin_threads)]
-        if self._settings.espeak_languages != NONE:
-            engines.append(EspeakEngine(self._settings.espeak_languages))
-        for engine in engines:
+        for engine in self._candidates:
             try:
                 await engine.start()
             except EngineUnavailable as error:
@@ -167,6 +166,14 @@ class Service:
             except OSError as error:
                 _LOGGER.warning("Zeroconf: %s cannot be announced: %s", address, error)
             self._announcements.append(announcement)
+
+
+def engines_for(settings: Settings) -> list[Engine]:
+    """Return the engines that may speak, in the order they are preferred."""
+    engines: list[Engine] = [BuiltinEngine(settings.builtin_threads)]
+    if settings.espeak_languages != NONE:
+        engines.append(EspeakEngine(settings.espeak_languages))
+    return engines
 
 
 def why_builtin() -> str:

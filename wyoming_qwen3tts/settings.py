@@ -27,7 +27,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 class SettingsError(Exception):
-    """A value that cannot be; the message is one line that names the option, the value and what is allowed."""
+    """A value that cannot be; the message, one line, names the option, the value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ def reachable_addresses(bound: str) -> list[IPAddress]:
     """Return the addresses clients can reach a server at that listens on the host ``bound``, best first.
 
     For 0.0.0.0 every IPv4 address of this machine, for :: the IPv6 ones too; never loopback, link-local, or
-    interfaces of containers, unless there is nothing else than the latter. Raises OSError for an unknown host.
+    interfaces of containers, unless there is nothing else than these. Raises OSError for an unknown host.
     """
-    wildcard = {"0.0.0.0": IPVersion.V4Only, "::": IPVersion.All}.get(bound)  # noqa: S104 - compared, not bound
+    wildcard = {"0.0.0.0": IPVersion.V4Only, "::": IPVersion.All}.get(bound)  # noqa: S104 - a comparison
     if wildcard is None:
         found = {info[4][0] for info in socket.getaddrinfo(bound, None, type=socket.SOCK_STREAM)}
         return _usable(ipaddress.ip_address(str(address).partition("%")[0]) for address in found)

@@ -1,0 +1,239 @@
+"""What the tests share: a service to talk to, an engine that does as told, and clients of every manner."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import numpy as np
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
+from wyoming.error import Error
+from wyoming.event import Event, async_read_event
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeStopped,
+    SynthesizeVoice,
+)
+
+from wyoming_qwen3tts.engines.base import Engine
+from wyoming_qwen3tts.service import Service
+from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
+
+HANG = 60.0
+"""Seconds after which a test has hung."""
+
+FORMAT = (24_000, 2, 1)
+
+Script = Callable[[Utterance], AsyncGenerator[bytes, None]]
+
+
+def tone(text: str) -> bytes:
+    """Return 50 ms of sound a word of ``text``, different for different texts, never silent."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+    samples = np.random.default_rng(seed).integers(1000, 20_000, len(text.split()) * SAMPLE_RATE // 20)
+    return samples.astype("<i2").tobytes()
+
+
+async def say_tone(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    """The plainest script: the utterance's tone, in two pieces."""
+    sound = tone(utterance.text)
+    yield sound[:480]
+    yield sound[480:]
+
+
+class ScriptedEngine:
+    """An engine that speaks by a script, for faults and timings that a real voice cannot be asked for."""
+
+    name = "scripted"
+
+    def __init__(self, script: Script = say_tone) -> None:
+        self.script = script
+        self.said: list[str] = []
+        """Texts in the order they were begun."""
+        self.closed = False
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def voices(self) -> Sequence[Voice]:
+        maker = Attribution("tests", "")
+        return [
+            Voice("tone", "Tone", ("en-US",), self.name, maker),
+            Voice("Klang Zwei", "Klang", ("de-DE",), self.name, maker),
+        ]
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        self.said.append(utterance.text)
+        return self.script(utterance)
+
+
+@asynccontextmanager
+async def service(engines: Sequence[Engine] | None = None, **settings: Any) -> AsyncIterator[str]:
+    """Run a service on a free port of this machine; give its URI."""
+    settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **settings}
+    running = Service(Settings(**settings), engines)
+    try:
+        await running.start()
+        yield str(running.addresses[0])
+    finally:
+        await running.stop()
+
+
+@contextmanager
+def service_in_thread(engines: Sequence[Engine] | None = None, **settings: Any) -> Iterator[str]:
+    """Run a service in a thread of its own, for tests that share one; give its URI."""
+    uris: list[str] = []
+    started = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        try:
+            async with service(engines, **settings) as uri:
+                uris.append(uri)
+                started.set()
+                await stop.wait()
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    started.wait(HANG)
+    try:
+        assert uris, "the service did not start"
+        yield uris[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(HANG)
+        loop.close()
+
+
+@asynccontextmanager
+async def connect(uri: str) -> AsyncIterator[AsyncClient]:
+    """A client of the protocol's own library."""
+    client = AsyncClient.from_uri(uri, connect_timeout=HANG, read_timeout=HANG)
+    await client.connect()
+    try:
+        yield client
+    finally:
+        try:
+            await client.disconnect()
+        except OSError:
+            pass
+
+
+@asynccontextmanager
+async def raw(uri: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection, for what no client library would send."""
+    host, port = uri.removeprefix("tcp://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except OSError:
+            pass
+
+
+class SpeechFailed(Exception):  # noqa: N818
+    """The server answered with an error, or the connection ended early."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+async def read_events(reader: asyncio.StreamReader, until: str | None = None) -> list[Event]:
+    """Read events to the end of the connection, or to the first of type ``until``."""
+    events = []
+    async with asyncio.timeout(HANG):
+        while (event := await async_read_event(reader)) is not None:
+            events.append(event)
+            if event.type == until:
+                break
+    return events
+
+
+def types(events: Iterable[Event]) -> list[str]:
+    """Return the types of events, runs of audio-chunk as one."""
+    found: list[str] = []
+    for event in events:
+        if not (event.type == "audio-chunk" and found and found[-1] == "audio-chunk"):
+            found.append(event.type)
+    return found
+
+
+def sound_of(events: Iterable[Event]) -> bytes:
+    """Return the sound in events; every chunk must have the one format."""
+    chunks = [AudioChunk.from_event(event) for event in events if AudioChunk.is_type(event.type)]
+    assert all((chunk.rate, chunk.width, chunk.channels) == FORMAT for chunk in chunks)
+    return b"".join(chunk.audio for chunk in chunks)
+
+
+async def home_assistant_plain(client: AsyncClient, text: str, voice: SynthesizeVoice | None = None) -> bytes:
+    """Home Assistant's read loop for a whole text: the first ``audio-stop`` ends it."""
+    await client.write_event(Synthesize(text=text, voice=voice).event())
+    sound: list[bytes] = []
+    rate = None
+    while (event := await client.read_event()) is not None:
+        if Error.is_type(event.type):
+            error = Error.from_event(event)
+            raise SpeechFailed(error.text, error.code)
+        if AudioStop.is_type(event.type):
+            assert rate == FORMAT
+            return b"".join(sound)
+        if AudioStart.is_type(event.type):
+            start = AudioStart.from_event(event)
+            rate = (start.rate, start.width, start.channels)
+        elif AudioChunk.is_type(event.type):
+            assert rate is not None, "sound before audio-start is lost"
+            sound.append(AudioChunk.from_event(event).audio)
+    raise SpeechFailed("the connection ended before audio-stop")
+
+
+async def home_assistant_streamed(
+    client: AsyncClient, pieces: Iterable[str], voice: SynthesizeVoice | None = None
+) -> bytes:
+    """Home Assistant's two tasks for a text that is being written: only ``synthesize-stopped`` ends it."""
+    pieces = list(pieces)
+
+    async def write() -> None:
+        await client.write_event(SynthesizeStart(voice=voice).event())
+        for piece in pieces:
+            await client.write_event(SynthesizeChunk(text=piece).event())
+        await client.write_event(Synthesize(text="".join(pieces), voice=voice).event())
+        await client.write_event(SynthesizeStop().event())
+
+    writer = asyncio.create_task(write())
+    sound: list[bytes] = []
+    started = False
+    try:
+        while (event := await client.read_event()) is not None:
+            if Error.is_type(event.type):
+                error = Error.from_event(event)
+                raise SpeechFailed(error.text, error.code)
+            if SynthesizeStopped.is_type(event.type):
+                return b"".join(sound)
+            if AudioStart.is_type(event.type):
+                assert not started, "a second audio-start is ignored, so the format must not change"
+                started = True
+            elif AudioChunk.is_type(event.type):
+                assert started, "sound before audio-start is lost"
+                sound.append(AudioChunk.from_event(event).audio)
+    finally:
+        await writer
+    raise SpeechFailed("the connection ended before synthesize-stopped")
