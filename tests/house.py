@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -128,10 +128,8 @@ async def connect(uri: str) -> AsyncIterator[AsyncClient]:
     try:
         yield client
     finally:
-        try:
+        with suppress(OSError):
             await client.disconnect()
-        except OSError:
-            pass
 
 
 @asynccontextmanager
@@ -143,10 +141,8 @@ async def raw(uri: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Str
         yield reader, writer
     finally:
         writer.close()
-        try:
+        with suppress(OSError):
             await writer.wait_closed()
-        except OSError:
-            pass
 
 
 class SpeechFailed(Exception):  # noqa: N818

@@ -29,7 +29,7 @@ from wyoming_qwen3tts.speech import BYTES_PER_SECOND, Utterance
 
 async def eventually(condition) -> None:  # type: ignore[no-untyped-def]
     async with asyncio.timeout(HANG):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is not ours to signal
             await asyncio.sleep(0.01)
 
 
@@ -61,7 +61,9 @@ async def test_the_first_sound_of_a_sentence_is_sent_before_its_last_is_made() -
     assert sound_of(events) == tone("one") + tone("two")
 
 
-async def test_the_next_sentence_is_made_while_this_one_is_sent(engine: ScriptedEngine, scripted: str) -> None:
+async def test_the_next_sentence_is_made_while_this_one_is_sent(
+    engine: ScriptedEngine, scripted: str
+) -> None:
     long = "word " * 30 + "end."  # 1.5 s of sound, more than the network holds unread
     async with raw(scripted) as (_, writer):
         await async_write_event(Synthesize(f"{long} Two. Three.").event(), writer)
@@ -190,12 +192,16 @@ async def test_stalled_text_is_bridged_with_silence(engine: ScriptedEngine) -> N
     assert sound.endswith(two)
     bridge = sound[len(one) : -len(two)]
     assert not any(bridge)
-    assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"], "none before sound"
+    assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"], (
+        "none before sound"
+    )
     # In real time, give or take a step: more would only be heard as a longer pause.
     assert 1.0 < len(bridge) / BYTES_PER_SECOND < 3.0
 
 
-async def test_a_listener_with_sound_in_hand_gets_only_what_keeps_the_stream_alive(engine: ScriptedEngine) -> None:
+async def test_a_listener_with_sound_in_hand_gets_only_what_keeps_the_stream_alive(
+    engine: ScriptedEngine,
+) -> None:
     sentence = "word " * 100 + "end."  # 5 s of sound
     async with service([engine], bridge_silence=0.3) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
@@ -234,7 +240,7 @@ async def test_a_voice_that_gives_no_sound_in_time_is_an_error() -> None:
         await asyncio.Event().wait()
 
     async with service([ScriptedEngine(hang)], engine_timeout=0.2) as uri, connect(uri) as client:
-        with pytest.raises(SpeechFailed, match="no sound for 0.2 s") as failure:
+        with pytest.raises(SpeechFailed, match=r"no sound for 0\.2 s") as failure:
             await home_assistant_plain(client, "Hello.")
     assert failure.value.code == "engine-unavailable"
 

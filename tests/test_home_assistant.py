@@ -40,7 +40,9 @@ async def test_describe_lists_installed_voices_with_languages(home: str) -> None
     assert program.supports_synthesize_streaming
     assert program.voices[0].name == "heart"
     assert all(voice.installed and voice.languages and voice.description for voice in program.voices)
-    assert {"de", "fr", "zh", "ja", "ko", "ru", "pt-BR", "es", "it"} <= {v.languages[0] for v in program.voices}
+    assert {"de", "fr", "zh", "ja", "ko", "ru", "pt-BR", "es", "it"} <= {
+        v.languages[0] for v in program.voices
+    }
     last_resort = [voice for voice in program.voices if voice.name.startswith("espeak-")]
     assert all("robotic, last resort" in (voice.description or "") for voice in last_resort)
 
@@ -81,7 +83,9 @@ async def test_streamed_pieces_of_any_size_give_the_sound_of_the_whole(scripted:
         assert await home_assistant_streamed(client, pieces) == SOUND
 
 
-async def test_the_compatibility_synthesize_is_not_spoken_again(scripted: str, engine: ScriptedEngine) -> None:
+async def test_the_compatibility_synthesize_is_not_spoken_again(
+    scripted: str, engine: ScriptedEngine
+) -> None:
     async with connect(scripted) as client:
         await home_assistant_streamed(client, [TEXT])
         await home_assistant_plain(client, "Afterwards.")
@@ -116,7 +120,9 @@ async def test_requests_sent_at_once_are_answered_in_order(scripted: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "   ", "…", "?!", "🙂 👍", "—", "\n\n"])
-async def test_nothing_to_say_is_a_short_silence_not_nothing(scripted: str, engine: ScriptedEngine, text: str) -> None:
+async def test_nothing_to_say_is_a_short_silence_not_nothing(
+    scripted: str, engine: ScriptedEngine, text: str
+) -> None:
     async with connect(scripted) as client:
         assert await home_assistant_plain(client, text) == bytes(4800)
         assert await home_assistant_streamed(client, [text]) == bytes(4800)
@@ -165,8 +171,12 @@ async def test_the_default_voice_speaks_when_none_or_an_unknown_one_is_asked_for
         assert await home_assistant_plain(client, TEXT) == SOUND
 
 
-@pytest.mark.parametrize("voice", [{"name": "klang_zwei"}, {"language": "de"}, {"name": "?", "language": "de_AT"}])
-async def test_a_voice_is_found_by_name_without_regard_to_spelling_or_by_language(voice: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "voice", [{"name": "klang_zwei"}, {"language": "de"}, {"name": "?", "language": "de_AT"}]
+)
+async def test_a_voice_is_found_by_name_without_regard_to_spelling_or_by_language(
+    voice: dict[str, str],
+) -> None:
     heard: list[str] = []
 
     async def note_voice(utterance):  # type: ignore[no-untyped-def]

@@ -192,15 +192,17 @@ def gpu() -> str:
 
 def _affordable(connections: int) -> int:
     """Raise the limit of open files as far as allowed; return how many connections that leaves room for."""
-    wanted = connections + 64  # for libraries, processes and ourselves
+    spare = 128  # for libraries and processes, and for peers that are about to be refused
+    wanted = connections + spare
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
-        _LOGGER.warning("This process may open %d files, too few for %d connections", allowed, connections)
-    return max(1, connections - (wanted - allowed))
+        connections = max(allowed // 4, allowed - spare)
+        _LOGGER.warning("This process may open %d files, so at most %d connections", allowed, connections)
+    return connections
 
 
 def how_to_hear(address: Address) -> str:

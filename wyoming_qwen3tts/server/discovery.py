@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 
 import ifaddr
 from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException
@@ -26,8 +26,10 @@ REFRESH = 30.0
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_VIRTUAL = re.compile(r"docker|br-|veth|virbr|vmnet|vboxnet|lxc|lxd|cni|podman|hassio", re.I)
-"""Interfaces of containers and virtual machines of this host, not the home's."""
+_VIRTUAL = re.compile(
+    r"docker|br-|veth|virbr|vmnet|vboxnet|lxc|lxd|cni|podman|hassio|tun|tap|wg|tailscale|zt", re.I
+)
+"""Interfaces of this host's containers and virtual machines, and tunnels: mDNS does not go through them."""
 
 
 def default_name() -> str:
@@ -36,15 +38,15 @@ def default_name() -> str:
 
 
 def reachable_addresses(bound: str) -> list[IPAddress]:
-    """Return the addresses clients can reach a server at that listens on the host ``bound``, best first.
+    """Return the addresses clients can reach a server at that listens on the host ``bound``, sorted.
 
-    For 0.0.0.0 every IPv4 address of this machine, for :: the IPv6 ones too; never loopback, link-local, or
-    interfaces of containers, unless there is nothing else than these. Raises OSError for an unknown host.
+    For 0.0.0.0 every IPv4 address of this machine, for :: the IPv6 ones too; never loopback or link-local
+    ones, and those of containers and tunnels only if there is nothing else. Which of several a client tries
+    first is the client's choice: DNS does not keep their order. Raises OSError for an unknown host.
     """
     wildcard = {"0.0.0.0": IPVersion.V4Only, "::": IPVersion.All}.get(bound)  # noqa: S104 - a comparison
     if wildcard is None:
-        found = {info[4][0] for info in socket.getaddrinfo(bound, None, type=socket.SOCK_STREAM)}
-        return _usable(ipaddress.ip_address(str(address).partition("%")[0]) for address in found)
+        return _usable(_look_up(bound))
     real: list[IPAddress] = []
     virtual: list[IPAddress] = []
     for adapter in ifaddr.get_adapters():
@@ -53,23 +55,22 @@ def reachable_addresses(bound: str) -> list[IPAddress]:
                 text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
                 place = virtual if _VIRTUAL.match(adapter.nice_name) else real
                 place.append(ipaddress.ip_address(text))
-    usable = _usable(real) or _usable(virtual)
-    preferred = _default_route_address()
-    return sorted(usable, key=lambda address: (address.version, address != preferred, int(address)))
+    return _usable(real) or _usable(virtual)
 
 
 def _usable(addresses: Iterable[IPAddress]) -> list[IPAddress]:
-    return [
+    return _sorted(
         a for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
-    ]
+    )
 
 
-def _default_route_address() -> IPAddress | None:
-    """Return the IPv4 address this machine would speak to the world from; nothing is sent."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # an address for documentation (RFC 5737)
-        return ipaddress.ip_address(probe.getsockname()[0])
-    return None
+def _sorted(addresses: Iterable[IPAddress]) -> list[IPAddress]:
+    return sorted(addresses, key=lambda address: (address.version, int(address)))
+
+
+def _look_up(host: str) -> Iterator[IPAddress]:
+    for found in {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}:
+        yield ipaddress.ip_address(str(found).partition("%")[0])
 
 
 class Announcement:
@@ -142,8 +143,7 @@ class Announcement:
 
     def _addresses(self) -> list[IPAddress]:
         if self._overridden:
-            found = {info[4][0] for info in socket.getaddrinfo(self._bound, None, type=socket.SOCK_STREAM)}
-            return sorted((ipaddress.ip_address(a) for a in found), key=lambda a: (a.version, int(a)))
+            return _sorted(_look_up(self._bound))
         return reachable_addresses(self._bound)
 
     async def _withdraw(self) -> None:

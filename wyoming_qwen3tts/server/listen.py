@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -18,6 +19,10 @@ from .wyoming import READ_SIZE
 
 BACKLOG = 1024
 """Connections the system holds until they are accepted."""
+ACCEPT_PAUSE = 0.2
+"""Seconds until the next try when the system has no room for a connection."""
+
+_LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -58,13 +63,19 @@ class Address:
 
 
 class Listener:
-    """One open address."""
+    """One open address.
+
+    Peers are accepted one at a time, so that a flood of them delays nobody and the handler can make room
+    before the next (``asyncio.start_server`` accepts a whole backlog first, and does not survive running out
+    of open files).
+    """
 
     def __init__(self, address: Address, handler: Handler) -> None:
         self.address = address
         self._handler = handler
-        self._server: asyncio.Server | None = None
         self._inode: int | None = None
+        self._acceptors: list[asyncio.Task[None]] = []
+        self._peers: set[asyncio.Task[None]] = set()
         self._stdio: asyncio.Task[None] | None = None
 
     @property
@@ -78,7 +89,7 @@ class Listener:
             if self.address.scheme == "tcp":
                 await self._start_tcp()
             elif self.address.scheme == "unix":
-                await self._start_unix(Path(self.address.path))
+                self._start_unix(Path(self.address.path))
             else:
                 self._stdio = asyncio.create_task(_serve_stdio(self._handler), name="stdio")
         except OSError as error:
@@ -86,21 +97,15 @@ class Listener:
 
     async def _start_tcp(self) -> None:
         host, port = self.address.host, self.address.port
-        if host == "::" and socket.has_dualstack_ipv6():
-            # asyncio would open it for IPv6 alone.
-            opened = socket.create_server(
-                (host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
-            )
-            self._server = await asyncio.start_server(self._handler, sock=opened, limit=READ_SIZE)
-        else:
-            self._server = await asyncio.start_server(
-                self._handler, host, port, limit=READ_SIZE, backlog=BACKLOG
-            )
-        if port == 0:
-            port = self._server.sockets[0].getsockname()[1]
-            self.address = Address("tcp", host=host, port=port)
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for family, name in dict.fromkeys((info[0], str(info[4][0])) for info in found):
+            both = name == "::" and socket.has_dualstack_ipv6()
+            opened = socket.create_server((name, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+            port = opened.getsockname()[1]
+            self._accept_from(opened)
+        self.address = Address("tcp", host=host, port=port)
 
-    async def _start_unix(self, path: Path) -> None:
+    def _start_unix(self, path: Path) -> None:
         if path.exists():
             if not stat.S_ISSOCK(path.stat().st_mode):
                 raise CannotListen(f"cannot listen on {self.address}: the file exists and is no socket")
@@ -108,15 +113,45 @@ class Listener:
                 probe.connect(str(path))
                 raise CannotListen(f"cannot listen on {self.address}: another process does")
             path.unlink()  # left behind by a process that was killed
-        self._server = await asyncio.start_unix_server(self._handler, path, limit=READ_SIZE, backlog=BACKLOG)
+        opened = socket.socket(socket.AF_UNIX)
+        try:
+            opened.bind(str(path))
+            opened.listen(BACKLOG)
+        except OSError:
+            opened.close()
+            raise
         self._inode = path.stat().st_ino
+        self._accept_from(opened)
+
+    def _accept_from(self, opened: socket.socket) -> None:
+        opened.setblocking(False)
+        self._acceptors.append(asyncio.create_task(self._accept(opened), name=f"accept {self.address}"))
+
+    async def _accept(self, opened: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with opened:
+            while True:
+                try:
+                    peer, _ = await loop.sock_accept(opened)
+                except OSError as error:
+                    _LOGGER.warning("Cannot accept a connection on %s: %s", self.address, error.strerror)
+                    await asyncio.sleep(ACCEPT_PAUSE)
+                    continue
+                task = asyncio.create_task(self._serve(peer), name="peer")
+                self._peers.add(task)
+                task.add_done_callback(self._peers.discard)
+
+    async def _serve(self, peer: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=peer, limit=READ_SIZE)
+        await self._handler(reader, writer)
 
     async def stop(self) -> None:
         """Accept no more peers, and remove the socket's file if it is still ours. Connections go on."""
-        if self._server is not None:
-            self._server.close()
-        path = Path(self.address.path)
+        for acceptor in self._acceptors:
+            acceptor.cancel()
+        await asyncio.gather(*self._acceptors, return_exceptions=True)
         if self._inode is not None:
+            path = Path(self.address.path)
             with contextlib.suppress(OSError):
                 if path.stat().st_ino == self._inode:
                     path.unlink()

@@ -78,7 +78,7 @@ class WyomingServer:
         return len(self._connections)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one peer until it leaves. The callback of ``asyncio.start_server``."""
+        """Serve one peer until it leaves."""
         connection = Connection(reader, writer, self._synthesizer, self._info, self._limits)
         task = asyncio.current_task()
         assert task is not None
@@ -101,15 +101,15 @@ class WyomingServer:
         """Return why there is no room for one more connection, None if there is or could be made."""
         if self._stopping:
             return SpeechError("the server is stopping", "stopping")
-        if len(self._connections) < self._limits.max_connections:
+        staying = sum(not connection.dismissed for connection in self._connections)
+        if staying < self._limits.max_connections:
             return None
         idle = [connection for connection in self._connections if connection.idle_since is not None]
         if not idle:
-            return SpeechError(f"{len(self._connections)} connections are busy speaking", "busy")
+            return SpeechError(f"all {staying} connections are busy", "busy")
         oldest = min(idle, key=lambda connection: connection.idle_since or 0.0)
-        oldest.dismiss(
-            SpeechError("closed as the longest idle of too many connections", "too-many-connections")
-        )
+        reason = SpeechError("closed as the longest idle of too many connections", "too-many-connections")
+        oldest.dismiss(reason, linger=0.0)  # its place, and its open file, are wanted now
         return None
 
     async def stop(self, timeout: float) -> None:
@@ -154,14 +154,20 @@ class Connection:
         self._winding_down = False
         self._speaker: asyncio.Task[None] | None = None
         self._dismissal: SpeechError | None = None
+        self._linger = LINGER
         self._last_heard = self._event_began = time.monotonic()
         self.peer = f"#{next(self._numbers)} {_address(writer)}".rstrip()
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     @property
+    def dismissed(self) -> bool:
+        """True once the connection is being broken off."""
+        return self._dismissal is not None
+
+    @property
     def idle_since(self) -> float | None:
         """When the peer was last heard of (monotonic seconds); None while there is something to say."""
-        busy = self._speaking or not self._requests.empty() or self._dialogue.awaits_text
+        busy = self.dismissed or self._speaking or not self._requests.empty() or self._dialogue.awaits_text
         return None if busy else self._last_heard
 
     async def run(self) -> None:
@@ -192,9 +198,9 @@ class Connection:
         if self.idle_since is not None:
             self._end_requests(None)
 
-    def dismiss(self, error: SpeechError) -> None:
+    def dismiss(self, error: SpeechError, linger: float = LINGER) -> None:
         """Break off: send ``error`` in the place of whatever is being said, and close."""
-        self._dismissal = error
+        self._dismissal, self._linger = error, linger
         if self._speaker is not None:
             self._speaker.cancel()
 
@@ -226,7 +232,7 @@ class Connection:
         with contextlib.suppress(OSError, TimeoutError):
             if self._writer.can_write_eof():
                 self._writer.write_eof()
-            async with asyncio.timeout(LINGER):
+            async with asyncio.timeout(self._linger):
                 while await self._reader.read(READ_SIZE):
                     pass
         self._writer.close()

@@ -139,7 +139,7 @@ def _judge_spaced(text: str, at: int, ending: str, *, final: bool) -> int | None
     unknown = next_at == len(text) and not final
     follower = text[next_at : next_at + 1]
     if ending == ".":
-        if word.lower() in _NEVER_LAST or (len(word) == 1 and word.isupper() and word != "I"):
+        if word.lower() in _NEVER_LAST or _is_initial(word):
             return 0
         if word.isdigit():
             return _judge_number(text, at - len(word), end, next_at, final=final)
@@ -151,6 +151,11 @@ def _judge_spaced(text: str, at: int, ending: str, *, final: bool) -> int | None
     if unknown:
         return None
     return 0 if follower.islower() else end
+
+
+def _is_initial(word: str) -> bool:
+    """Tell whether ``word`` is a letter that stands for a word: J., z., В., but not "I" nor "я"."""
+    return len(word) == 1 and word != "I" and (word.isupper() or (word.isascii() and word.isalpha()))
 
 
 def _judge_number(text: str, number_at: int, end: int, next_at: int, *, final: bool) -> int | None:

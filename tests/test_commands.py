@@ -1,0 +1,141 @@
+"""The commands for people, as processes against a running service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from tests.house import HANG, ScriptedEngine, service, tone
+from wyoming_qwen3tts import commands
+
+
+async def run(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wyoming_qwen3tts", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+    )
+    output, errors = await asyncio.wait_for(process.communicate(stdin), HANG)
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+def pcm(path: Path) -> bytes:
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (24_000, 2, 1)
+        frames: bytes = file.readframes(file.getnframes())
+        return frames
+
+
+async def test_say_saves_what_it_hears(scripted: str, tmp_path: Path) -> None:
+    path = tmp_path / "hello.wav"
+    status, _, errors = await run("say", "Hello there.", "--uri", scripted, "--output", str(path))
+    assert status == 0
+    assert pcm(path) == tone("Hello there.")
+    assert "hello.wav: 0.1 s of sound, the first after " in errors
+    assert [entry.name for entry in tmp_path.iterdir()] == ["hello.wav"]
+
+
+async def test_say_streams_from_a_pipe(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    path = tmp_path / "piped.wav"
+    async with service([engine]) as uri:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wyoming_qwen3tts", "say", "--uri", uri, "--output", str(path)),
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        process.stdin.write("Première phrase. Deux".encode()[:-2])
+        async with asyncio.timeout(HANG):
+            while not engine.said:  # noqa: ASYNC110 - the text before the end of the pipe is spoken
+                await asyncio.sleep(0.01)
+        process.stdin.write("uxième.".encode())
+        process.stdin.close()
+        await asyncio.wait_for(process.wait(), HANG)
+    assert engine.said == ["Première phrase.", "Deuxième."]
+    assert pcm(path) == tone("Première phrase.") + tone("Deuxième.")
+
+
+async def test_say_plays_with_the_player_of_the_machine(scripted: str, tmp_path: Path) -> None:
+    player = tmp_path / "aplay"
+    player.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/played\n')
+    player.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    status, _, errors = await run("say", "Aloud.", "--uri", scripted, env=path)
+    assert (status, errors.startswith("played: ")) == (0, True)
+    assert (tmp_path / "played").read_bytes() == tone("Aloud.")
+    assert (tmp_path / "arguments").read_text() == "-q -t raw -f S16_LE -r 24000 -c 1\n"
+    player.write_text("#!/bin/sh\ncat > /dev/null\nexit 1\n")
+    status, _, errors = await run("say", "Aloud.", "--uri", scripted, env=path)
+    assert (status, "aplay could not play it" in errors) == (1, True)
+
+
+async def test_say_without_a_player_tells_what_to_do(scripted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, _, errors = await run("say", "Hello.", "--uri", scripted, env={"PATH": "/nowhere"})
+    assert status == 1
+    assert errors.startswith("error: no command to play sound was found (aplay, ")
+    assert "--output FILE.wav" in errors
+
+
+async def test_say_leaves_no_file_when_the_server_fails(tmp_path: Path) -> None:
+    async def break_off(utterance):  # type: ignore[no-untyped-def]
+        yield tone("half")
+        raise RuntimeError
+
+    path = tmp_path / "never.wav"
+    async with service([ScriptedEngine(break_off)]) as uri:
+        status, _, errors = await run("say", "Hello.", "--uri", uri, "--output", str(path))
+    assert (status, errors) == (
+        1,
+        "error: internal error; the server's log has the details (internal-error)\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_voices_lists_names_languages_and_descriptions(home: str) -> None:
+    status, output, _ = await run("voices", "--uri", home)
+    assert status == 0
+    assert output.splitlines()[0].split(maxsplit=2) == [
+        "heart",
+        "en-US",
+        "Heart (American English, built-in)",
+    ]
+    assert any(line.startswith("espeak-de ") for line in output.splitlines())
+
+
+async def test_health_is_an_exit_status(home: str) -> None:
+    status, output, _ = await run("health", env={"WYOMING_QWEN3TTS_URI": home})
+    assert (status, output.startswith("ok: ")) == (0, True)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        uri = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
+        status, _, errors = await run("health", "--uri", uri, "--timeout", "0.3")
+        assert (status, errors) == (1, f"error: {uri} did not answer for 0.3 s\n")
+    status, _, errors = await run("health", "--uri", uri)
+    assert (status, errors.startswith(f"error: cannot connect to {uri}: ")) == (1, True)
+    status, _, errors = await run("health", "--uri", "nonsense")
+    assert (status, "Traceback" in errors) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("listening", "uri"),
+    [
+        ("tcp://0.0.0.0:10300", "tcp://127.0.0.1:10300"),
+        ("tcp://[::]:10300 unix:///x", "tcp://[::1]:10300"),
+        ("unix:///run/speech.sock", "unix:///run/speech.sock"),
+        ("", "tcp://127.0.0.1:10200"),
+    ],
+)
+def test_commands_look_where_the_server_listens(
+    listening: str, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WYOMING_QWEN3TTS_URI", listening)
+    assert commands.default_uri() == uri

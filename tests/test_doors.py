@@ -1,0 +1,292 @@
+"""TCP, Unix socket and standard input; and how the process starts and stops, as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from wyoming.event import async_write_event, read_event, write_event
+from wyoming.info import Describe
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+
+from tests.house import (
+    HANG,
+    ScriptedEngine,
+    connect,
+    home_assistant_plain,
+    raw,
+    read_events,
+    service,
+    sound_of,
+    tone,
+    types,
+)
+from wyoming_qwen3tts.service import CannotServe, Service
+from wyoming_qwen3tts.settings import Settings
+
+
+@asynccontextmanager
+async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "wyoming_qwen3tts",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.kill()
+        await running.communicate()
+
+
+async def read_log(running: asyncio.subprocess.Process, until: str) -> list[str]:
+    lines: list[str] = []
+    assert running.stderr is not None
+    async with asyncio.timeout(HANG):
+        while not lines or until not in lines[-1]:
+            line = await running.stderr.readline()
+            assert line, f"ended without {until!r}: {lines}"
+            lines.append(line.decode().rstrip())
+    return lines
+
+
+async def test_the_first_lines_say_who_speaks_why_where_and_how_to_hear_it() -> None:
+    async with process("--uri", "tcp://127.0.0.1:0") as running:
+        lines = await read_log(running, "Ready")
+        assert "Voice: Heart (American English, built-in), because no Qwen3-TTS model is set up" in lines[0]
+        match = re.search(r"Listening on (tcp://127\.0\.0\.1:\d+)", lines[1])
+        assert match
+        assert f'say "Hello" --uri {match[1]}' in lines[2]
+        async with connect(match[1]) as client:
+            assert len(await home_assistant_plain(client, "Hello.")) > 24_000
+        running.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(running.wait(), HANG) == 0
+
+
+async def test_a_unix_socket_serves_and_goes_with_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "speech.sock"
+    async with process("--uri", f"unix://{path}", "--espeak-languages", "none") as running:
+        await read_log(running, "Ready")
+        async with connect(f"unix://{path}") as client:
+            assert len(await home_assistant_plain(client, "Hello.")) > 24_000
+        running.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(running.wait(), HANG) == 0
+    assert not path.exists()
+
+
+async def test_a_socket_left_by_a_killed_process_is_replaced_a_living_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "speech.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    uri = (f"unix://{path}",)
+    async with service([ScriptedEngine()], uri=uri):
+        with pytest.raises(CannotServe, match="another process does"):
+            async with service([ScriptedEngine()], uri=uri):
+                pass
+        async with connect(uri[0]) as client:
+            assert await home_assistant_plain(client, "Still here.") == tone("Still here.")
+
+
+async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    with pytest.raises(CannotServe, match="no socket"):
+        async with service([ScriptedEngine()], uri=(f"unix://{path}",)):
+            pass
+    assert path.read_text() == "data"
+
+
+async def test_several_addresses_are_served_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "speech.sock"
+    running = Service(
+        Settings(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}")), [ScriptedEngine()]
+    )
+    await running.start()
+    for address in running.addresses:
+        async with connect(str(address)) as client:
+            assert await home_assistant_plain(client, "Everywhere.") == tone("Everywhere.")
+    await running.stop()
+
+
+async def test_the_wildcard_of_ipv6_serves_ipv4_too(engine: ScriptedEngine) -> None:
+    async with service([engine], uri=("tcp://[::]:0",)) as uri:
+        port = uri.rsplit(":", 1)[1]
+        for host in ("127.0.0.1", "[::1]"):
+            async with connect(f"tcp://{host}:{port}") as client:
+                assert await home_assistant_plain(client, "Both.") == tone("Both.")
+
+
+async def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        async with process("--uri", uri, "--espeak-languages", "none") as running:
+            _, log = await asyncio.wait_for(running.communicate(), HANG)
+            assert running.returncode == 1
+            assert f"error: cannot listen on {uri}: " in log.decode()
+            assert "Traceback" not in log.decode()
+
+
+async def test_standard_input_and_output_are_a_door() -> None:
+    requests = io.BytesIO()
+    write_event(Describe().event(), requests)
+    for event in (SynthesizeStart(), SynthesizeChunk("Hello. "), SynthesizeStop()):
+        write_event(event.event(), requests)
+    async with process("--uri", "stdio://", "--espeak-languages", "none") as running:
+        output, log = await asyncio.wait_for(running.communicate(requests.getvalue()), HANG)
+    assert running.returncode == 0, log.decode()
+    assert events_in(output) == ["info", "audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"]
+
+
+async def test_standard_input_and_output_may_be_files(tmp_path: Path) -> None:
+    with (tmp_path / "in").open("w+b") as source, (tmp_path / "out").open("wb") as sink:
+        write_event(Synthesize("Hello.").event(), source)
+        source.seek(0)
+        arguments = (
+            sys.executable,
+            "-m",
+            "wyoming_qwen3tts",
+            "--uri",
+            "stdio://",
+            "--espeak-languages",
+            "none",
+        )
+        running = await asyncio.create_subprocess_exec(*arguments, stdin=source, stdout=sink)
+        assert await asyncio.wait_for(running.wait(), HANG) == 0
+    assert events_in((tmp_path / "out").read_bytes()) == ["audio-start", "audio-chunk", "audio-stop"]
+
+
+def events_in(output: bytes) -> list[str]:
+    stream = io.BytesIO(output)
+    events = []
+    while (event := read_event(stream)) is not None:
+        events.append(event)
+    assert not stream.read(), "nothing but events may be written to standard output"
+    return types(events)
+
+
+async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> None:
+    go_on = asyncio.Event()
+
+    async def wait(utterance):  # type: ignore[no-untyped-def]
+        yield tone("one")
+        await go_on.wait()
+        yield tone("two")
+
+    engine = ScriptedEngine(wait)
+    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG), [engine])
+    await running.start()
+    uri = str(running.addresses[0])
+    async with raw(uri) as (reader, writer), raw(uri) as (idle, _):
+        await async_write_event(Synthesize("Finish this.").event(), writer)
+        events = await read_events(reader, until="audio-chunk")
+        stopping = asyncio.create_task(running.stop())
+        assert await read_events(idle) == [], "an idle connection just ends"
+        await async_write_event(Synthesize("And this.").event(), writer)
+        with pytest.raises(OSError, match="Connect call failed"):
+            async with raw(uri):
+                pass
+        await asyncio.sleep(0.1)
+        assert not engine.closed
+        go_on.set()
+        events += await read_events(reader)
+        await asyncio.wait_for(stopping, HANG)
+    assert engine.closed
+    assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "error"]
+    assert sound_of(events) == tone("one") + tone("two")
+    assert events[-1].data["code"] == "stopping"
+
+
+async def test_what_does_not_finish_in_time_ends_with_an_error() -> None:
+    async def for_ever(utterance):  # type: ignore[no-untyped-def]
+        yield tone("one")
+        await asyncio.Event().wait()
+
+    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=0.2), [ScriptedEngine(for_ever)])
+    await running.start()
+    uri = str(running.addresses[0])
+    async with raw(uri) as (reader, writer), raw(uri) as (unread, deaf):
+        for each in (writer, deaf):
+            await async_write_event(Synthesize("For ever.").event(), each)
+        events = await read_events(reader, until="audio-chunk")
+        stopping = asyncio.create_task(running.stop())
+        events += await read_events(reader)
+        await asyncio.wait_for(stopping, HANG)
+        assert types(await read_events(unread))[-1] == "error"
+    assert types(events) == ["audio-start", "audio-chunk", "error"]
+    assert events[-1].data["code"] == "stopping"
+
+
+async def test_sigterm_under_load_ends_every_answer_whole_or_with_an_error(tmp_path: Path) -> None:
+    async with process("--uri", f"unix://{tmp_path}/s", "--stop-timeout", "0.3") as running:
+        await read_log(running, "Ready")
+
+        async def talk() -> list[str]:
+            reader, writer = await asyncio.open_unix_connection(f"{tmp_path}/s")
+            await async_write_event(
+                Synthesize("This goes on and on, and then some more. " * 200).event(), writer
+            )
+            events = await read_events(reader)
+            writer.close()
+            return types(events)
+
+        talks = [asyncio.create_task(talk()) for _ in range(6)]
+        await asyncio.sleep(1)
+        running.terminate()
+        for ended in await asyncio.gather(*talks):
+            assert ended[-1] in {"audio-stop", "error"}
+        assert await asyncio.wait_for(running.wait(), HANG) == 0
+    assert not (tmp_path / "s").exists()
+
+
+async def test_logs_can_be_json() -> None:
+    async with process(
+        "--uri", "tcp://127.0.0.1:0", "--log-format", "json", "--espeak-languages", "none"
+    ) as running:
+        for line in await read_log(running, "Ready"):
+            assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
+
+
+async def test_help_and_version_load_nothing_heavy() -> None:
+    code = "import sys, wyoming_qwen3tts.__main__ as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(sorted({'numpy', 'onnxruntime', 'hibari', 'zeroconf', 'asyncio'} & sys.modules.keys()))"
+    running = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    output, _ = await running.communicate()
+    assert b"--zeroconf [NAME]" in output
+    assert output.decode().splitlines()[-1] == "['asyncio']"
+
+
+async def test_the_limit_of_open_files_is_no_surprise() -> None:
+    soft = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)); "
+    code = soft + "os.execv(sys.executable, [sys.executable, '-m', 'wyoming_qwen3tts', *sys.argv[1:]])"
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, "--uri", "tcp://127.0.0.1:0", "--espeak-languages", "none"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        log = await read_log(running, "Ready")
+        assert "may open 256 files" in log[0]
+        uri = next(line.split()[-1] for line in log if "Listening" in line)
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(300):
+                await stack.enter_async_context(raw(uri))
+            async with connect(uri) as client:
+                assert await home_assistant_plain(client, "Hello.")
+    finally:
+        running.terminate()
+        await running.communicate()
+    assert running.returncode == 0

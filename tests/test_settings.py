@@ -1,0 +1,171 @@
+"""Options from the command line, variables and a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wyoming_qwen3tts.__main__ import main
+from wyoming_qwen3tts.settings import OPTIONS, Settings, SettingsError
+
+
+def load(*arguments: str, **variables: str) -> Settings:
+    return Settings.load(arguments, {f"WYOMING_QWEN3TTS_{key}": value for key, value in variables.items()})
+
+
+def test_the_defaults_need_nothing() -> None:
+    assert load() == Settings()
+    assert Settings().uri == ("tcp://0.0.0.0:10200",)
+
+
+def test_the_command_line_wins_over_variables_and_they_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text('{"voice": "file", "idle_timeout": 5, "max_text": 7, "debug": true}')
+    settings = load("--voice", "flag", "--options-file", str(path), VOICE="variable", MAX_TEXT="8")
+    assert (settings.voice, settings.max_text, settings.idle_timeout, settings.debug) == (
+        "flag",
+        8,
+        5.0,
+        True,
+    )
+    assert load(OPTIONS_FILE=str(path)).voice == "file"
+
+
+def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        key: {
+            "uri": "unix:///a tcp://h:1",
+            "voice": "v",
+            "espeak_languages": "de",
+            "log_format": "json",
+            "zeroconf": "Z",
+            "zeroconf_host": "h",
+            "streaming": "false",
+            "debug": "true",
+        }.get(key, "64")
+        for key in OPTIONS
+    } | {"bridge_silence": "3", "max_event_bytes": "2000"}
+    flags: list[str] = []
+    for key, value in values.items():
+        flag = f"--{key.replace('_', '-')}"
+        flags += {"streaming": ["--no-streaming"], "debug": ["--debug"]}.get(key, [flag, value])
+    path = tmp_path / "options.json"
+    path.write_text(
+        json.dumps(
+            {
+                key: float(v) if v.isdigit() and "." in str(OPTIONS[key].default) else v
+                for key, v in values.items()
+            }
+        )
+    )
+    by_flag = load(*flags)
+    assert by_flag == load(**{key.upper(): value for key, value in values.items()})
+    assert by_flag == load("--options-file", str(path))
+    assert all(getattr(by_flag, key) != field.default for key, field in OPTIONS.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["--idle-timeout", "soon"],
+            "--idle-timeout: 'soon' is not allowed; allowed: seconds from 0.1 to 86400",
+        ),
+        (
+            ["--idle-timeout", "nan"],
+            "--idle-timeout: 'nan' is not allowed; allowed: seconds from 0.1 to 86400",
+        ),
+        (["--max-text", "0"], "--max-text: '0' is not allowed; allowed: a whole number from 1 to 10000000"),
+        (
+            ["--max-text", "1.5"],
+            "--max-text: '1.5' is not allowed; allowed: a whole number from 1 to 10000000",
+        ),
+        (["--log-format", "xml"], "--log-format: 'xml' is not allowed; allowed: text or json"),
+        (
+            ["--uri", "http://x"],
+            "--uri: 'http://x' is not allowed; allowed: tcp://HOST:PORT, unix:///PATH or stdio://",
+        ),
+        (
+            ["--uri", "tcp://h"],
+            "--uri: 'tcp://h' is not allowed; allowed: tcp://HOST:PORT, unix:///PATH or stdio://",
+        ),
+        (["--uri", "tcp://h:99999"], "--uri: 'tcp://h:99999' is not allowed; allowed: tcp://HOST:PORT, "),
+        (["--voice", " "], "--voice: ' ' is not allowed; allowed: a voice's name"),
+        (["--nonsense"], "unrecognized arguments: --nonsense (--help lists the options)"),
+        (["--voice"], "argument --voice: expected one argument (--help lists the options)"),
+        (["--options-file", "/does/not/exist"], "options file /does/not/exist: No such file or directory"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_option_value_and_what_is_allowed(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {expected}")
+
+
+def test_a_wrong_variable_names_itself() -> None:
+    with pytest.raises(SettingsError, match="DEBUG: 'perhaps' is not allowed; allowed: true or false"):
+        load(DEBUG="perhaps")
+    assert load(NO_SUCH="1").notes == ("no option has the variable WYOMING_QWEN3TTS_NO_SUCH",)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "an object of options was expected"),
+        ('{"voise": "x"}', "there is no option 'voise'; is 'voice' meant?"),
+        ('{"max_text": {}}', "max_text: {} is not allowed; allowed: a whole number"),
+        ('{"max_text": "many"}', "max_text: 'many' is not allowed"),
+        ('{"uri": ["tcp://h:1", 2]}', "uri: .* is not allowed"),
+    ],
+)
+def test_a_wrong_options_file_names_itself_and_what_is_wrong(
+    tmp_path: Path, content: str, expected: str
+) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=expected) as error:
+        load("--options-file", str(path))
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_form_left_empty_is_an_option_not_set(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text('{"voice": "", "max_text": null, "uri": ["unix:///a", "tcp://h:1"]}')
+    settings = load("--options-file", str(path))
+    assert (settings.voice, settings.max_text) == (None, Settings().max_text)
+    assert settings.uri == ("unix:///a", "tcp://h:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], None),
+        (["--zeroconf"], ""),
+        (["--zeroconf", "Kitchen"], "Kitchen"),
+        (["--zeroconf", "false"], None),
+    ],
+)
+def test_zeroconf_takes_a_name_or_none(arguments: list[str], expected: str | None) -> None:
+    assert load(*arguments).zeroconf == expected
+
+
+def test_repeated_uris_add_up() -> None:
+    assert load("--uri", "tcp://h:1", "--uri", "stdio://").uri == ("tcp://h:1", "stdio://")
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_print_and_end(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([argument])
+    assert ended.value.code == 0
+    output = capsys.readouterr().out
+    assert output
+    if argument == "--help":
+        assert all(key.replace("_", "-") in output for key in OPTIONS)
