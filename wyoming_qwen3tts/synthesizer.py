@@ -26,6 +26,9 @@ KEEP_ALIVE = 0.05
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
 
+SPLIT_AT_A_TIME = 1000
+"""Characters given to the splitter at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -122,8 +125,10 @@ class Synthesizer:
 async def _sentences(feed: TextFeed) -> AsyncGenerator[str, None]:
     splitter = SentenceSplitter()
     async for text in feed:
-        for sentence in splitter.push(text):
-            yield sentence
+        # A long text is cut bit by bit between its sentences, not all at once on the event loop.
+        for at in range(0, len(text), SPLIT_AT_A_TIME):
+            for sentence in splitter.push(text[at : at + SPLIT_AT_A_TIME]):
+                yield sentence
     for sentence in splitter.finish():
         yield sentence
 

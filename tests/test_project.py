@@ -1,0 +1,101 @@
+"""What the repository promises beside its code: README, image, app, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+import wyoming_qwen3tts
+from wyoming_qwen3tts.settings import app_schema, markdown_table
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "wyoming_qwen3tts"
+
+FLOORS = ["speech", "settings", "telemetry", "audio", "text", "engines", "voices", "synthesizer", "client"]
+"""From the ground up: a room imports only from floors below its own."""
+ABOVE = ["server", "commands", "service", "__main__"]
+
+
+def test_readme_has_the_table_of_options() -> None:
+    assert markdown_table() in (ROOT / "README.md").read_text(), markdown_table()
+
+
+def test_every_command_in_readme_names_something_that_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in set(re.findall(r"\bscript/\w+", readme)):
+        assert (ROOT / name).exists(), name
+    for name in set(re.findall(r"\bbenchmarks[./](\w+)", readme)):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists() or (ROOT / "benchmarks" / name).exists(), name
+
+
+def test_the_app_offers_the_settings_and_nothing_else() -> None:
+    app = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert app["schema"] == app_schema()
+    assert app["version"] == wyoming_qwen3tts.__version__
+    assert re.fullmatch(r"[a-z0-9_]+", app["slug"])
+    assert set(app["arch"]) == {"amd64", "aarch64"}
+    assert app["discovery"] == ["wyoming"]
+    assert app["ports"] == {"10200/tcp": None}
+    kind = re.compile(r"(str|bool|int\(\d+,\d+\)|float\([\d.]+,[\d.]+\)|list\([\w|]+\))\?")
+    assert all(kind.fullmatch(value) for value in app["schema"].values())
+
+
+def test_the_image_copies_what_is_there_and_runs_what_is_installed() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M):
+        for source in sources.split():
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in ignored, source
+    for command in re.findall(r'(?:CMD|ENTRYPOINT) \[(?:"tini", "--", )?"([\w-]+)"', dockerfile):
+        assert command in scripts
+    assert f"BUILD_VERSION={wyoming_qwen3tts.__version__}" in dockerfile
+
+
+def test_the_pins_are_within_the_ranges_the_package_asks_for() -> None:
+    pinned = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    for requirement in wanted:
+        name, exact = re.match(r"([\w-]+)(?:==(.+))?", requirement).groups()  # type: ignore[union-attr]
+        assert name in pinned, f"{name} is not pinned"
+        assert exact in {None, pinned[name]}, name
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def test_imports_point_down() -> None:
+    order = FLOORS + ABOVE
+    for path in PACKAGE.rglob("*.py"):
+        relative = path.relative_to(ROOT).with_suffix("")
+        own = room(".".join(relative.parts))
+        if own in {"__init__", "__main__"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = relative.parts[: -node.level]
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    target = room(".".join((*base, name)))
+                    if target in order and target != own:
+                        assert order.index(target) < order.index(own), f"{relative} imports {target}"
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    heavy = {"torch", "numpy", "onnxruntime", "hibari", "soxr", "zeroconf", "ifaddr"}
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "discovery.py":  # imported only when asked for
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                assert not heavy & {name.split(".")[0] for name in names}, path
