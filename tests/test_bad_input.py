@@ -291,6 +291,14 @@ async def test_a_flood_of_senseless_events_without_reading_is_bounded() -> None:
         await still_speaks(uri)
 
 
+async def test_a_lone_surrogate_in_a_ping_comes_back_as_a_question_mark(strict: str) -> None:
+    async with raw(strict) as (reader, writer):
+        writer.write(line(type="ping", data={"text": "a\ud800"}) + synthesize(text=TEXT))
+        events = await read_events(reader, until="audio-stop")
+    assert events[0].data["text"] == "a?"
+    assert sound_of(events) == tone(TEXT)
+
+
 async def test_blank_lines_between_events_are_nothing(strict: str) -> None:
     async with raw(strict) as (reader, writer):
         writer.write(b"\r\n\n" + synthesize(text=TEXT))

@@ -115,6 +115,7 @@ async def test_requests_sent_at_once_are_answered_in_order(scripted: str) -> Non
     async with raw(scripted) as (reader, writer):
         for text in texts:
             await async_write_event(Synthesize(text=text).event(), writer)
+        writer.write_eof()
         for text in texts:
             assert sound_of(await read_events(reader, until="audio-stop")) == tone(text)
 

@@ -64,10 +64,12 @@ class Synthesizer:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(wait):
+                    async with asyncio.timeout(wait) as patience:
                         piece = await lead.take()
                     wait = self._limits.bridge_silence or None
                 except TimeoutError:
+                    if not patience.expired():
+                        raise  # the voice's own
                     if not request.text.waiting:
                         continue  # the engine is at work: this pause is not the text's
                     in_hand = playback.in_hand(clock())
@@ -107,9 +109,11 @@ class Synthesizer:
         async with aclosing(engine.speak(utterance)) as stream:
             while True:
                 try:
-                    async with asyncio.timeout(self._limits.engine_timeout):
+                    async with asyncio.timeout(self._limits.engine_timeout) as patience:
                         piece = await anext(stream, None)
                 except TimeoutError as error:
+                    if not patience.expired():
+                        raise
                     wait = f"{self._limits.engine_timeout:g} s"
                     raise EngineUnavailable(f"the {engine.name} voice gave no sound for {wait}") from error
                 if piece is None:

@@ -126,7 +126,7 @@ def _length(header: dict[str, Any], key: str) -> int:
 def encode(event: Event) -> bytes:
     """Return ``event`` as it goes over the wire."""
     header: dict[str, Any] = {"type": event.type, "version": WYOMING_VERSION}
-    data = json.dumps(event.data, ensure_ascii=False).encode() if event.data else b""
+    data = json.dumps(event.data, ensure_ascii=False).encode(errors="replace") if event.data else b""
     payload = event.payload or b""
     if data:
         header["data_length"] = len(data)

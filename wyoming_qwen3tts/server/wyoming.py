@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import socket
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -38,6 +39,8 @@ READ_SIZE = 16 * 1024
 """Bytes parsed at a time; some 300 small events, a few milliseconds of the event loop."""
 WRITE_BUFFER = 64 * 1024
 """Bytes (1.4 s of sound) that may wait for the network; beyond it the client has to read first."""
+SEND_BUFFER = 128 * 1024
+"""Bytes the system may hold on top; left to itself it grows to minutes of sound nobody has read."""
 CHUNKS_PER_WRITE = 8
 LINGER = 2.0
 """Seconds that a failed connection's input is read and thrown away, so that its ``error`` arrives: closing a
@@ -155,9 +158,12 @@ class Connection:
         self._speaker: asyncio.Task[None] | None = None
         self._dismissal: SpeechError | None = None
         self._linger = LINGER
+        self._warned = False
         self._last_heard = self._event_began = time.monotonic()
         self.peer = f"#{next(self._numbers)} {_address(writer)}".rstrip()
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        if (opened := writer.get_extra_info("socket")) is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     @property
     def dismissed(self) -> bool:
@@ -179,7 +185,14 @@ class Connection:
             await asyncio.wait((reader, self._speaker), return_when=asyncio.FIRST_COMPLETED)
             if reader.done() and reader.exception() is None:
                 await asyncio.wait((self._speaker,))
-            await self._say_goodbye(reader)
+            fault = _fault(reader) or _fault(self._speaker) or self._dismissal
+            for task in (reader, self._speaker):
+                task.cancel()
+            await asyncio.gather(reader, self._speaker, return_exceptions=True)
+            if isinstance(fault, OSError):
+                _LOGGER.debug("%s: gone: %s", self.peer, fault)
+            else:
+                await self._say_goodbye(fault)
         finally:
             for task in (reader, self._speaker):
                 task.cancel()
@@ -196,7 +209,7 @@ class Connection:
         """Finish what was asked for, then close; the answer to anything new is an error."""
         self._winding_down = True
         if self.idle_since is not None:
-            self._end_requests(None)
+            self._requests.put_nowait(None)
 
     def dismiss(self, error: SpeechError, linger: float = LINGER) -> None:
         """Break off: send ``error`` in the place of whatever is being said, and close."""
@@ -204,27 +217,15 @@ class Connection:
         if self._speaker is not None:
             self._speaker.cancel()
 
-    async def _say_goodbye(self, reader: asyncio.Task[None]) -> None:
-        """Close after the speaker ended: politely if the peer is there, with an error if it was cut short."""
-        assert self._speaker is not None
-        if reader.done() and (fault := reader.exception()) is not None:
-            if not isinstance(fault, OSError):
-                raise fault
-            return  # gone
-        failure = self._dismissal
-        if not self._speaker.cancelled() and (error := self._speaker.exception()) is not None:
-            if not isinstance(error, SpeechError):
-                if isinstance(error, OSError):
-                    return  # gone
-                _LOGGER.error("%s: request failed", self.peer, exc_info=error)
-                error = SpeechError("internal error; the server's log has the details", "internal-error")
-            failure = error
-        if failure is not None:
-            _LOGGER.warning("%s: %s: %s", self.peer, failure.code, failure)
+    async def _say_goodbye(self, fault: BaseException | None) -> None:
+        """Close, with an error if something was cut short."""
+        if fault is not None:
+            if not isinstance(fault, SpeechError):
+                _LOGGER.error("%s: failed", self.peer, exc_info=fault)
+                fault = SpeechError("internal error; the server's log has the details", "internal-error")
+            _LOGGER.warning("%s: %s: %s", self.peer, fault.code, fault)
             with contextlib.suppress(OSError):
-                await self._send(_error(failure))
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+                await self._send(_error(fault))
         await self._close()
 
     async def _close(self) -> None:
@@ -255,11 +256,13 @@ class Connection:
                 if not unfinished:
                     self._event_began = self._last_heard
         except SpeechError as error:
-            self._end_requests(error)
+            # Said after what was asked for before; in an open stream, in the place of its end.
+            if not self._dialogue.fail(error):
+                await self._requests.put(error)
             return
         if self._parser.in_event or self._dialogue.awaits_text:
             raise ConnectionAbortedError("the peer left in the middle of a request")
-        self._end_requests(None)
+        await self._requests.put(None)
 
     async def _read(self) -> bytes:
         """Return the next bytes, none at the end of file. Raises ProtocolError when they take too long."""
@@ -271,9 +274,12 @@ class Connection:
                 else:
                     late = f"nothing came for {self._limits.idle_timeout:g} s"
                 raise ProtocolError(late, "timeout")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+            try:
+                async with asyncio.timeout(left) as patience:
                     return await self._reader.read(READ_SIZE)
+            except TimeoutError:
+                if not patience.expired():
+                    raise  # the network's own time-out: the peer is gone
 
     def _time_left(self) -> float:
         """Return the seconds the peer may still be silent."""
@@ -292,7 +298,10 @@ class Connection:
         except ProtocolError as error:
             if error.fatal:
                 raise
-            _LOGGER.warning("%s: %s: %s", self.peer, error.code, error)
+            # Once is enough for the log: a client that sends audio sends much of it.
+            level = logging.DEBUG if self._warned else logging.WARNING
+            _LOGGER.log(level, "%s: %s: %s", self.peer, error.code, error)
+            self._warned = True
             answer = _error(error)
         if isinstance(answer, Event):
             await self._send(answer)
@@ -301,16 +310,6 @@ class Connection:
                 answer.request.text.fail(SpeechError("the server is stopping", "stopping"))
             answer.request.source = self.peer
             await self._requests.put(answer)
-
-    def _end_requests(self, error: SpeechError | None) -> None:
-        """Let the speaker end, with ``error`` if there is one, after what was asked for before."""
-        if error is not None and self._dialogue.fail(error):
-            return
-        if self._requests.full():
-            # The peer broke the protocol behind as many requests as may wait: they are not waited for.
-            self.dismiss(error or SpeechError("the server is stopping", "stopping"))
-        else:
-            self._requests.put_nowait(error)
 
     # -- speaking -------------------------------------------------------------------------------------------
 
@@ -422,6 +421,11 @@ class _RequestLog:
             self.audio_seconds,
             total * 1000,
         )
+
+
+def _fault(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what ended ``task``, None where it goes on, was cancelled, or ended well."""
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _error(error: SpeechError) -> Event:
