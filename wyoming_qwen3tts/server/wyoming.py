@@ -65,6 +65,10 @@ class Limits:
     send_timeout: float = 120.0
 
 
+class PeerGone(Exception):  # noqa: N818 - what happened
+    """The peer cannot be told anything any more: it left, or reads nothing."""
+
+
 class WyomingServer:
     """All connections, whatever they came in by."""
 
@@ -189,7 +193,7 @@ class Connection:
             for task in (reader, self._speaker):
                 task.cancel()
             await asyncio.gather(reader, self._speaker, return_exceptions=True)
-            if isinstance(fault, OSError):
+            if isinstance(fault, PeerGone):
                 _LOGGER.debug("%s: gone: %s", self.peer, fault)
             else:
                 await self._say_goodbye(fault)
@@ -202,7 +206,8 @@ class Connection:
     async def refuse(self, error: SpeechError) -> None:
         """Tell a peer that it cannot be served."""
         _LOGGER.warning("%s: refused: %s", self.peer, error)
-        await self._send(_error(error))
+        with contextlib.suppress(PeerGone):
+            await self._send(_error(error))
         await self._close()
 
     def wind_down(self) -> None:
@@ -224,7 +229,7 @@ class Connection:
                 _LOGGER.error("%s: failed", self.peer, exc_info=fault)
                 fault = SpeechError("internal error; the server's log has the details", "internal-error")
             _LOGGER.warning("%s: %s: %s", self.peer, fault.code, fault)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(PeerGone):
                 await self._send(_error(fault))
         await self._close()
 
@@ -244,7 +249,7 @@ class Connection:
     # -- reading --------------------------------------------------------------------------------------------
 
     async def _read_requests(self) -> None:
-        """Take events until the peer's end of file or a fault. Raises OSError where the peer vanished."""
+        """Take events until the peer's end of file or a fault. Raises PeerGone."""
         try:
             while data := await self._read():
                 unfinished = self._parser.in_event
@@ -261,11 +266,11 @@ class Connection:
                 await self._requests.put(error)
             return
         if self._parser.in_event or self._dialogue.awaits_text:
-            raise ConnectionAbortedError("the peer left in the middle of a request")
+            raise PeerGone("it left in the middle of a request")
         await self._requests.put(None)
 
     async def _read(self) -> bytes:
-        """Return the next bytes, none at the end of file. Raises ProtocolError when they take too long."""
+        """Return the next bytes, none at the end of file. Raises PeerGone, and ProtocolError if it is too slow."""
         while True:
             left = self._time_left()
             if left <= 0:
@@ -277,9 +282,9 @@ class Connection:
             try:
                 async with asyncio.timeout(left) as patience:
                     return await self._reader.read(READ_SIZE)
-            except TimeoutError:
+            except OSError as error:  # TimeoutError, ours or the network's, is one too
                 if not patience.expired():
-                    raise  # the network's own time-out: the peer is gone
+                    raise PeerGone(str(error)) from error
 
     def _time_left(self) -> float:
         """Return the seconds the peer may still be silent."""
@@ -347,7 +352,7 @@ class Connection:
         except asyncio.CancelledError:
             log.outcome = self._dismissal.code if self._dismissal else "gone"
             raise
-        except OSError:
+        except PeerGone:
             log.outcome = "gone"
             raise
         finally:
@@ -380,14 +385,13 @@ class Connection:
         await self._drain()
 
     async def _drain(self) -> None:
-        """Wait until the client has read enough. Raises OSError where it does not, or is gone."""
+        """Wait until the client has read enough. Raises PeerGone where it does not, or cannot."""
         try:
-            async with asyncio.timeout(self._limits.send_timeout):
+            async with asyncio.timeout(self._limits.send_timeout) as patience:
                 await self._writer.drain()
-        except TimeoutError:
-            raise ConnectionAbortedError(
-                f"the peer read nothing for {self._limits.send_timeout:g} s"
-            ) from None
+        except OSError as error:
+            late = f"it read nothing for {self._limits.send_timeout:g} s"
+            raise PeerGone(late if patience.expired() else str(error)) from error
 
 
 class _RequestLog:
