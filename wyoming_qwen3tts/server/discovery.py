@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
 import ifaddr
 from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException
@@ -83,14 +83,17 @@ class Announcement:
         bound: str,
         name: str = "",
         host: str = "",
-        interfaces: InterfaceChoice | list[str] = InterfaceChoice.All,
+        interfaces: Sequence[str] = (),
     ) -> None:
-        """``host``: announce this address or name instead of what is found for ``bound``."""
+        """``host``: announce this address or name instead of what is found for ``bound``.
+
+        ``interfaces``: addresses of the interfaces to speak mDNS on; by default all that lead to clients.
+        """
         self._port = port
         self._bound = host or bound
         self._overridden = bool(host)
         self._name = name or default_name()
-        self._interfaces = interfaces
+        self._interfaces = list(interfaces)
         self._zeroconf: AsyncZeroconf | None = None
         self._announced: list[IPAddress] = []
         self._info: AsyncServiceInfo | None = None
@@ -126,7 +129,9 @@ class Announcement:
         if not addresses:
             return
         version = IPVersion.All if any(a.version == 6 for a in addresses) else IPVersion.V4Only
-        self._zeroconf = AsyncZeroconf(interfaces=self._interfaces, ip_version=version)
+        here = reachable_addresses("::" if version is IPVersion.All else "0.0.0.0")  # noqa: S104 - a question
+        interfaces = self._interfaces or [str(address) for address in here] or InterfaceChoice.Default
+        self._zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=version)
         label = self._name.encode()[:63].decode(errors="ignore")  # the longest label DNS can hold
         self._info = AsyncServiceInfo(
             SERVICE_TYPE,

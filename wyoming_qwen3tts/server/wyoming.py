@@ -270,7 +270,7 @@ class Connection:
         await self._requests.put(None)
 
     async def _read(self) -> bytes:
-        """Return the next bytes, none at the end of file. Raises PeerGone, and ProtocolError if it is too slow."""
+        """Return the next bytes, none at the end of file. Raises PeerGone; ProtocolError if it is late."""
         while True:
             left = self._time_left()
             if left <= 0:
