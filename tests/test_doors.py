@@ -131,6 +131,19 @@ async def test_the_wildcard_of_ipv6_serves_ipv4_too(engine: ScriptedEngine) -> N
                 assert await home_assistant_plain(client, "Both.") == tone("Both.")
 
 
+async def test_what_is_announced_is_served_on_ipv6_too_if_it_can_be(engine: ScriptedEngine) -> None:
+    everything = {"uri": ("tcp://0.0.0.0:0",), "zeroconf": "Test", "zeroconf_host": "192.0.2.7"}
+    async with service([engine], **everything) as uri:
+        port = uri.rsplit(":", 1)[1]
+        for host in ("127.0.0.1", "[::1]"):
+            async with connect(f"tcp://{host}:{port}") as client:
+                assert await home_assistant_plain(client, "Both.") == tone("Both.")
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as taken:
+        uri = f"tcp://0.0.0.0:{taken.getsockname()[1]}"
+        async with service([engine], **everything | {"uri": (uri,)}), connect(uri) as client:
+            assert await home_assistant_plain(client, "One.") == tone("One.")
+
+
 async def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"

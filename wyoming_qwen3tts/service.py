@@ -135,7 +135,9 @@ class Service:
 
     async def _listen(self, server: wyoming.WyomingServer) -> None:
         for uri in self._settings.uri:
-            listener = Listener(Address.parse(uri), server.handle)
+            # What is announced has to be reachable, and clients may look for either kind of address.
+            announced = self._settings.zeroconf is not None
+            listener = Listener(Address.parse(uri), server.handle, ipv6_too=announced)
             try:
                 await listener.start()
             except CannotListen as error:
@@ -152,12 +154,13 @@ class Service:
             return
         from .server.discovery import Announcement
 
-        for address in self.addresses:
+        for listener in self._listeners:
+            address = listener.address
             if address.scheme != "tcp":
                 continue
             announcement = Announcement(
                 port=address.port,
-                bound=address.host,
+                bound=listener.bound,
                 name=self._settings.zeroconf,
                 host=self._settings.zeroconf_host or "",
             )

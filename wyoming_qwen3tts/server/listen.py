@@ -70,8 +70,12 @@ class Listener:
     of open files).
     """
 
-    def __init__(self, address: Address, handler: Handler) -> None:
+    def __init__(self, address: Address, handler: Handler, *, ipv6_too: bool = False) -> None:
+        """``ipv6_too``: let 0.0.0.0 stand for all of this machine's addresses, where it has others."""
         self.address = address
+        self.bound = address.host
+        """The host that clients of TCP reach: ``::`` where IPv6 is served too."""
+        self._ipv6_too = ipv6_too and address.host == "0.0.0.0"  # noqa: S104 - a comparison
         self._handler = handler
         self._inode: int | None = None
         self._acceptors: list[asyncio.Task[None]] = []
@@ -104,6 +108,10 @@ class Listener:
             port = opened.getsockname()[1]
             self._accept_from(opened)
         self.address = Address("tcp", host=host, port=port)
+        if self._ipv6_too and socket.has_ipv6:
+            with contextlib.suppress(OSError):  # there may be none, or another server on it
+                self._accept_from(socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG))
+                self.bound = "::"
 
     def _start_unix(self, path: Path) -> None:
         if path.exists():
