@@ -100,20 +100,49 @@ async def test_a_phonemizer_that_fails_gets_plainer_text(
     heart: BuiltinEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    real = heart._hibari.stream
+    real = heart._hibari.phonemize
 
-    def fail_on_symbols(text: str, seed: int) -> object:
+    def fail_on_symbols(text: str) -> object:
         seen.append(text)
         if "§" in text:
             raise ValueError("invalid literal for int()")
-        return real(text, seed=seed)
+        return real(text)
 
-    monkeypatch.setattr(heart._hibari, "stream", fail_on_symbols)
+    monkeypatch.setattr(heart._hibari, "phonemize", fail_on_symbols)
     assert await say(heart, "Paragraph § five.")
     assert seen == ["Paragraph § five.", "Paragraph   five."]
-    monkeypatch.setattr(heart._hibari, "stream", lambda text, seed: 1 / 0)
+    monkeypatch.setattr(heart._hibari, "phonemize", lambda text: 1 / 0)
     with pytest.raises(CannotSpeak, match="cannot say 'Hello'"):
         await say(heart, "Hello")
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi.", "The quick brown fox jumps over the lazy dog.", "A number, " + "8" * 15]
+)
+async def test_a_sentence_in_pieces_has_the_samples_of_the_whole(heart: BuiltinEngine, text: str) -> None:
+    (phonemes,) = heart._hibari.phonemize(text)
+    ids = heart._hibari.ids(phonemes)
+    whole = to_pcm(heart._hibari.from_ids(ids, rng=builtin.noise(0)), builtin.GAIN_DB)
+    utterance = Utterance(text, heart.voices()[0], "en-US")
+    async with aclosing(heart.speak(utterance)) as stream:
+        pieces = [piece async for piece in stream]
+    assert b"".join(pieces) == whole
+    if len(whole) > 2 * BYTES_PER_SECOND:
+        assert [len(piece) for piece in pieces] == [BYTES_PER_SECOND // 2, len(whole) - BYTES_PER_SECOND // 2]
+
+
+async def test_a_sentence_that_nobody_wants_is_not_made(heart: BuiltinEngine) -> None:
+    texts = [f"This is the sentence with the number {number}, and it is long enough." for number in range(50)]
+    streams = [heart.speak(Utterance(text, heart.voices()[0], "en-US")) for text in texts]
+    firsts = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await firsts[0]
+    for first in firsts[1:]:
+        first.cancel()
+    await asyncio.gather(*firsts, return_exceptions=True)
+    for stream in streams:
+        await stream.aclose()
+    assert heart._pool._work_queue.qsize() < 50
+    assert await say(heart, "Still here.")
 
 
 def test_what_is_loud_is_bent_and_never_clipped() -> None:

@@ -170,7 +170,7 @@ class Settings:
         "announce this address instead of this machine's",
         app=False,
     )
-    builtin_threads: int = option(2, whole(1, 64), "sentences the built-in voice makes at a time")
+    builtin_threads: int = option(2, whole(1, 64), "CPU threads the built-in voice uses for a sentence")
     lead_seconds: float = option(
         15.0, seconds(0.1, 3600), "sound made ahead of what a client has taken", app=False
     )

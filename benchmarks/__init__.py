@@ -1,0 +1,1 @@
+"""Measurements against other servers: no part of the package, and no tests."""

@@ -1,0 +1,148 @@
+"""Servers as processes: started on a free port, looked at through /proc, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.environment import ROOT, without_options
+from benchmarks.talk import HOST, BadAnswer, TimedOut, describe
+
+START_TIMEOUT = 120.0
+STOP_TIMEOUT = 15.0
+POLL = 0.005
+QUIET_TIMEOUT = 60.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ServerFailed(Exception):  # noqa: N818 - what it says
+    """A server did not start, or ended; the message has the last of what it logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How to start a server; ``{port}`` in the command is where it shall listen."""
+
+    name: str
+    command: Sequence[str]
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, name: str, port: int, process: asyncio.subprocess.Process, log: int) -> None:
+        """``log``: a descriptor of the file that it logs to."""
+        self.name = name
+        self.port = port
+        self.began = time.perf_counter()
+        """When its process was started."""
+        self._process = process
+        self._log = log
+
+    async def ready(self) -> float:
+        """Wait until it answers; return the seconds that took from the start of its process."""
+        while self._process.returncode is None:
+            left = self.began + START_TIMEOUT - time.perf_counter()
+            try:
+                await describe(self.port, max(POLL, left))
+                return time.perf_counter() - self.began
+            except TimedOut as error:
+                raise self._failure(f"did not answer for {START_TIMEOUT:g} s") from error
+            except BadAnswer:
+                await asyncio.sleep(POLL)  # it does not listen yet
+        raise self._failure(f"ended with status {self._process.returncode}")
+
+    async def quiet(self) -> None:
+        """Wait until it has no more work from requests that were broken off."""
+        give_up = time.perf_counter() + QUIET_TIMEOUT
+        before = self._cpu_seconds()
+        while time.perf_counter() < give_up:
+            await asyncio.sleep(0.5)
+            now = self._cpu_seconds()
+            if now - before <= 0.02:
+                return
+            before = now
+        raise self._failure(f"was still busy {QUIET_TIMEOUT:g} s after its last request")
+
+    def memory(self) -> tuple[float, float]:
+        """Return what it and its children hold now and held at most, in MiB."""
+        now = peak = 0
+        for pid in self._tree():
+            for line in _proc(f"{pid}/status").splitlines():
+                if line.startswith("VmRSS:"):
+                    now += int(line.split()[1])
+                elif line.startswith("VmHWM:"):
+                    peak += int(line.split()[1])
+        return now / 1024, peak / 1024
+
+    def _failure(self, what: str) -> ServerFailed:
+        lines = os.pread(self._log, 1 << 20, 0).decode(errors="replace").splitlines()
+        return ServerFailed("\n".join((f"{self.name} {what}; its last words:", *lines[-15:])))
+
+    def _tree(self) -> list[int]:
+        found = [self._process.pid]
+        for pid in found:  # grows while it is walked
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                found += map(int, _proc(f"{pid}/task/{task.name}/children").split())
+        return found
+
+    def _cpu_seconds(self) -> float:
+        ticks = 0
+        for pid in self._tree():
+            fields = _proc(f"{pid}/stat").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:13]))
+        return ticks / _TICKS
+
+
+def _proc(name: str) -> str:
+    """Return a file of /proc, empty for a process that has just ended."""
+    try:
+        return Path("/proc", name).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@asynccontextmanager
+async def running(program: Program) -> AsyncIterator[Server]:
+    """Start a server, yield it at once, end it."""
+    port = _free_port()
+    command = [word.replace("{port}", str(port)) for word in program.command]
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env=without_options(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+        try:
+            yield Server(program.name, port, process, log.fileno())
+        finally:
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
