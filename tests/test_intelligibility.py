@@ -60,6 +60,7 @@ async def test_ten_sentences_are_understood_plain_and_streamed_alike(
             assert await home_assistant_streamed(client, pieces) == pcm
             heard.append(plain(transcribe(recogniser, pcm)))
     rate = jiwer.wer([plain(sentence) for sentence in SENTENCES], heard)
+    print(f"\nword error rate: {rate:.1%}")
     assert rate <= 0.05, heard
 
 

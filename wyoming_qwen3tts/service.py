@@ -87,9 +87,10 @@ class Service:
                 bridge_silence=settings.bridge_silence,
             ),
         )
+        info = describe(catalog.voices, streaming=settings.streaming).event()
         self._server = wyoming.WyomingServer(
             road,
-            lambda: describe(catalog.voices, streaming=settings.streaming),
+            lambda: info,
             wyoming.Limits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,

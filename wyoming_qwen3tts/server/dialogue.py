@@ -15,7 +15,7 @@ from typing import Any
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
-from wyoming.info import Describe, Info, SelectProgram
+from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
@@ -40,8 +40,8 @@ class Conversation:
 class Dialogue:
     """What one connection has said so far, and what it may say next."""
 
-    def __init__(self, info: Callable[[], Info], *, streaming: bool, max_text: int) -> None:
-        """``max_text``: characters a request may have in all its chunks."""
+    def __init__(self, info: Callable[[], Event], *, streaming: bool, max_text: int) -> None:
+        """``info`` gives the answer to ``describe``; ``max_text`` in characters, of all chunks together."""
         self._info = info
         self._streaming = streaming
         self._max_text = max_text
@@ -59,7 +59,7 @@ class Dialogue:
         """
         kind = event.type
         if Describe.is_type(kind):
-            return self._info().event()
+            return self._info()
         if Ping.is_type(kind):
             return Pong(text=_string(event, "text", required=False)).event()
         if Synthesize.is_type(kind):

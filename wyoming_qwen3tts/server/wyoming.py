@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.info import Info
 from wyoming.tts import SynthesizeStopped
 
 from ..audio.pcm import duration
@@ -72,7 +71,7 @@ class PeerGone(Exception):  # noqa: N818 - what happened
 class WyomingServer:
     """All connections, whatever they came in by."""
 
-    def __init__(self, synthesizer: Synthesizer, info: Callable[[], Info], limits: Limits) -> None:
+    def __init__(self, synthesizer: Synthesizer, info: Callable[[], Event], limits: Limits) -> None:
         self._synthesizer = synthesizer
         self._info = info
         self._limits = limits
@@ -147,7 +146,7 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         synthesizer: Synthesizer,
-        info: Callable[[], Info],
+        info: Callable[[], Event],
         limits: Limits,
     ) -> None:
         self._reader = reader
