@@ -131,6 +131,8 @@ async def test_health_is_an_exit_status(home: str) -> None:
         ("tcp://0.0.0.0:10300", "tcp://127.0.0.1:10300"),
         ("tcp://[::]:10300 unix:///x", "tcp://[::1]:10300"),
         ("unix:///run/speech.sock", "unix:///run/speech.sock"),
+        ("stdio:// tcp://0.0.0.0:1", "tcp://127.0.0.1:1"),
+        ("stdio://", "tcp://127.0.0.1:10200"),
         ("", "tcp://127.0.0.1:10200"),
     ],
 )

@@ -144,6 +144,24 @@ async def test_what_is_announced_is_served_on_ipv6_too_if_it_can_be(engine: Scri
             assert await home_assistant_plain(client, "One.") == tone("One.")
 
 
+async def test_a_name_is_served_on_the_addresses_this_machine_has(
+    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(*_: object, **__: object) -> list[tuple[object, ...]]:
+        elsewhere = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("2001:db8::1", 0, 0, 0))
+        return [elsewhere, (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    async with service([engine], uri=("tcp://here:0",)) as uri:
+        port = uri.rsplit(":", 1)[1]
+        monkeypatch.undo()
+        async with connect(f"tcp://127.0.0.1:{port}") as client:
+            assert await home_assistant_plain(client, "Here.") == tone("Here.")
+    with pytest.raises(CannotServe, match=r"cannot listen on tcp://192\.0\.2\.200:0: "):
+        async with service([engine], uri=("tcp://192.0.2.200:0",)):
+            pass
+
+
 async def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         uri = f"tcp://127.0.0.1:{taken.getsockname()[1]}"

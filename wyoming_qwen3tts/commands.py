@@ -46,8 +46,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 def default_uri() -> str:
     """Return where the server of this machine listens, by the server's own variable or by default."""
-    listening = os.environ.get(f"{VARIABLE_PREFIX}URI") or " ".join(Settings().uri)
-    return reachable(listening.split()[0])
+    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().uri)
+    return reachable(next(uri for uri in listening if not uri.startswith("stdio")))
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -139,11 +139,11 @@ class Service:
             # What is announced has to be reachable, and clients may look for either kind of address.
             announced = self._settings.zeroconf is not None
             listener = Listener(Address.parse(uri), server.handle, ipv6_too=announced)
+            self._listeners.append(listener)
             try:
                 await listener.start()
             except CannotListen as error:
                 raise CannotServe(str(error)) from error
-            self._listeners.append(listener)
             _LOGGER.info("Listening on %s", listener.address)
         for address in self.addresses:
             if address.scheme != "stdio":

@@ -86,11 +86,6 @@ class TextFeed:
         feed.end()
         return feed
 
-    @property
-    def ended(self) -> bool:
-        """True once the writer has ended or failed the text."""
-        return self._ended
-
     def push(self, piece: str) -> None:
         """Append a piece of text."""
         self.length += len(piece)

@@ -25,20 +25,19 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
-
 SPLIT_AT_A_TIME = 1000
 """Characters given to the splitter at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one request."""
+    """Bounds of one request; the settings have their defaults."""
 
-    lead_seconds: float = 15.0
+    lead_seconds: float
     """Sound made ahead of what the client has taken."""
-    engine_timeout: float = 60.0
+    engine_timeout: float
     """Seconds an engine may take for its next piece of sound."""
-    bridge_silence: float = 1.0
+    bridge_silence: float
     """Seconds without text, once sound began, after which silence is sent; 0 sends none."""
 
 

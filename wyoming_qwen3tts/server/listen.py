@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -102,11 +103,23 @@ class Listener:
     async def _start_tcp(self) -> None:
         host, port = self.address.host, self.address.port
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        missing: OSError | None = None
         for family, name in dict.fromkeys((info[0], str(info[4][0])) for info in found):
             both = name == "::" and socket.has_dualstack_ipv6()
-            opened = socket.create_server((name, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+            try:
+                opened = socket.create_server(
+                    (name, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
+                )
+            except OSError as error:
+                # "localhost" has an IPv6 address in the hosts file of machines that have none themselves.
+                if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
+                missing = error
+                continue
             port = opened.getsockname()[1]
             self._accept_from(opened)
+        if missing is not None and not self._acceptors:
+            raise missing
         self.address = Address("tcp", host=host, port=port)
         if self._ipv6_too and socket.has_ipv6:
             with contextlib.suppress(OSError):  # there may be none, or another server on it

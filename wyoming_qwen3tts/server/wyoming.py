@@ -48,20 +48,20 @@ socket with unread input makes the system drop what was sent."""
 _RECORD = {"rate": SAMPLE_RATE, "width": SAMPLE_WIDTH, "channels": CHANNELS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a peer may do. Times are seconds."""
+    """What a peer may do; the settings have the defaults. Times are seconds."""
 
-    samples_per_chunk: int = 1024
-    streaming: bool = True
-    max_event_bytes: int = 1 << 20
-    max_text: int = 100_000
-    max_requests: int = 8
+    samples_per_chunk: int
+    streaming: bool
+    max_event_bytes: int
+    max_text: int
+    max_requests: int
     """Requests that wait on one connection; beyond it nothing more is read from it."""
-    max_connections: int = 1000
-    idle_timeout: float = 600.0
-    event_timeout: float = 30.0
-    send_timeout: float = 120.0
+    max_connections: int
+    idle_timeout: float
+    event_timeout: float
+    send_timeout: float
 
 
 class PeerGone(Exception):  # noqa: N818 - what happened
