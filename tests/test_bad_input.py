@@ -259,6 +259,8 @@ async def test_a_thousand_idle_connections_hinder_nobody() -> None:
     async with service([ScriptedEngine()], max_connections=400) as uri:
         idle = [await asyncio.open_connection(*address(uri)) for _ in range(1000)]
         await still_speaks(uri)
+        told = [await read_events(reader) for reader, _ in idle[:600]]
+        assert {event.data["code"] for events in told for event in events} == {"too-many-connections"}
         for _, writer in idle:
             writer.close()
 
@@ -275,7 +277,7 @@ async def test_a_reader_that_stops_reading_is_dropped_after_a_while() -> None:
 
     async with service([ScriptedEngine(endless)], send_timeout=0.3) as uri, raw(uri) as (_, writer):
         writer.write(synthesize(text=TEXT))
-        await asyncio.wait_for(gone.wait(), 10)
+        assert await asyncio.wait_for(gone.wait(), 10)
 
 
 async def test_a_flood_of_senseless_events_without_reading_is_bounded() -> None:

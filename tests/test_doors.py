@@ -131,6 +131,7 @@ async def test_the_wildcard_of_ipv6_serves_ipv4_too(engine: ScriptedEngine) -> N
                 assert await home_assistant_plain(client, "Both.") == tone("Both.")
 
 
+@pytest.mark.xdist_group("mdns")
 async def test_what_is_announced_is_served_on_ipv6_too_if_it_can_be(engine: ScriptedEngine) -> None:
     everything = {"uri": ("tcp://0.0.0.0:0",), "zeroconf": "Test", "zeroconf_host": "192.0.2.7"}
     async with service([engine], **everything) as uri:

@@ -67,7 +67,8 @@ async def test_the_next_sentence_is_made_while_this_one_is_sent(
     long = "word " * 30 + "end."  # 1.5 s of sound, more than the network holds unread
     async with raw(scripted) as (_, writer):
         await async_write_event(Synthesize(f"{long} Two. Three.").event(), writer)
-        await eventually(lambda: len(engine.said) == 3)  # nothing was read
+        await eventually(lambda: len(engine.said) == 3)
+    assert engine.said[1:] == ["Two.", "Three."], "nothing was read"
 
 
 async def test_a_client_that_does_not_read_stops_its_own_making_only() -> None:
@@ -134,7 +135,7 @@ async def test_a_client_that_leaves_before_the_first_sound_ends_the_work() -> No
             await async_write_event(SynthesizeStart().event(), writer)
             await async_write_event(SynthesizeChunk("Hello there. And").event(), writer)
             await asyncio.sleep(0.1)
-        await asyncio.wait_for(closed.wait(), HANG / 2)
+        assert await asyncio.wait_for(closed.wait(), HANG / 2)
 
 
 async def test_a_client_that_only_ends_its_own_side_hears_its_answer(scripted: str) -> None:
