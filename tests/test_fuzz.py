@@ -71,7 +71,7 @@ def patient() -> Iterator[str]:
         yield uri
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=TALK, cut=st.integers(1, 200), leave=st.booleans())
 def test_any_conversation_ends_and_the_next_is_spoken(
     patient: str, talk: list[bytes], cut: int, leave: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_qwen3tts.text.sentences import MAX_CHARACTERS, MAX_CHARACTERS_CJK, SentenceSplitter
@@ -73,6 +73,7 @@ PROSE = st.text(st.sampled_from("ab AZ.!?…。！」\"'\n\n 13;:,-它は,z.B()"
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(text=PROSE, sizes=st.lists(st.integers(1, 40), min_size=1))
 def test_pieces_never_matter_and_nothing_is_lost(text: str, sizes: list[int]) -> None:
     whole = cut(text)
