@@ -19,8 +19,8 @@ from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
 from .server import wyoming
 from .server.info import describe
-from .server.listen import Address, CannotListen, Listener
-from .settings import Settings
+from .server.listen import CannotListen, Listener
+from .settings import Address, Settings
 from .speech import Voice
 from .voices.catalog import UnknownVoice, VoiceCatalog
 

@@ -31,6 +31,35 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """A parsed URI: ``tcp://HOST:PORT``, ``unix:///PATH`` or ``stdio://``."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> Address:
+        """Return what ``uri`` says. Raises ValueError for anything else."""
+        parts = urlsplit(uri)
+        if uri == "stdio://":
+            return cls("stdio")
+        if parts.scheme == "unix" and not parts.netloc and parts.path:
+            return cls("unix", path=parts.path)
+        if parts.scheme == "tcp" and parts.hostname and not parts.path and parts.port is not None:
+            return cls("tcp", host=parts.hostname, port=parts.port)
+        raise ValueError(uri)
+
+    def __str__(self) -> str:
+        if self.scheme == "tcp":
+            return (
+                f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+            )
+        return f"{self.scheme}://{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """What an option takes: how a value is read and described."""
 
@@ -91,8 +120,10 @@ def uris() -> Kind:
 
     def read(text: str) -> tuple[str, ...]:
         found = tuple(text.split())
-        if not found or not all(_is_uri(uri) for uri in found):
+        if not found:
             raise ValueError(text)
+        for uri in found:
+            Address.parse(uri)
         return found
 
     return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI")
@@ -121,19 +152,6 @@ def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[
         return value
 
     return read
-
-
-def _is_uri(uri: str) -> bool:
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme == "tcp":
-        return bool(parts.hostname) and port is not None and not parts.path
-    if parts.scheme == "unix":
-        return not parts.netloc and bool(parts.path)
-    return uri == "stdio://"
 
 
 def option(default: Any, kind: Kind, help_text: str, *, app: bool = True) -> Any:

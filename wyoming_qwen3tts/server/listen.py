@@ -12,10 +12,9 @@ import stat
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from ..settings import Address
 from .wyoming import READ_SIZE
 
 BACKLOG = 1024
@@ -30,37 +29,6 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 class CannotListen(Exception):  # noqa: N818 - what it says
     """An address cannot be listened on; the message says which and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A parsed URI: ``tcp://HOST:PORT``, ``unix:///PATH`` or ``stdio://``."""
-
-    scheme: str
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @classmethod
-    def parse(cls, uri: str) -> Address:
-        """Raises ValueError, with what is allowed, for anything else."""
-        parts = urlsplit(uri)
-        if parts.scheme == "stdio" and not parts.netloc and not parts.path:
-            return cls("stdio")
-        if parts.scheme == "unix" and not parts.netloc and parts.path:
-            return cls("unix", path=parts.path)
-        if parts.scheme == "tcp" and parts.hostname and not parts.path:
-            with contextlib.suppress(ValueError):
-                if parts.port is not None:
-                    return cls("tcp", host=parts.hostname, port=parts.port)
-        raise ValueError("tcp://HOST:PORT, unix:///PATH or stdio://")
-
-    def __str__(self) -> str:
-        if self.scheme == "tcp":
-            return (
-                f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
-            )
-        return f"{self.scheme}://{self.path}"
 
 
 class Listener:

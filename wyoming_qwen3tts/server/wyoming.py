@@ -189,17 +189,14 @@ class Connection:
             if reader.done() and reader.exception() is None:
                 await asyncio.wait((self._speaker,))
             fault = _fault(reader) or _fault(self._speaker) or self._dismissal
-            for task in (reader, self._speaker):
-                task.cancel()
-            await asyncio.gather(reader, self._speaker, return_exceptions=True)
-            if isinstance(fault, PeerGone):
-                _LOGGER.debug("%s: gone: %s", self.peer, fault)
-            else:
-                await self._say_goodbye(fault)
         finally:
             for task in (reader, self._speaker):
                 task.cancel()
             await asyncio.gather(reader, self._speaker, return_exceptions=True)
+        if isinstance(fault, PeerGone):
+            _LOGGER.debug("%s: gone: %s", self.peer, fault)
+        else:
+            await self._say_goodbye(fault)
             _LOGGER.debug("%s: disconnected", self.peer)
 
     async def refuse(self, error: SpeechError) -> None:
