@@ -45,13 +45,23 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "zeroconf_host": "h",
             "streaming": "false",
             "debug": "true",
+            "local_files_only": "true",
+            "device": "cuda:1",
+            "dtype": "bfloat16",
+            "quantize": "int8",
+            "context": "256",
+            "waiting": "65",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
     flags: list[str] = []
     for key, value in values.items():
         flag = f"--{key.replace('_', '-')}"
-        flags += {"streaming": ["--no-streaming"], "debug": ["--debug"]}.get(key, [flag, value])
+        flags += {
+            "streaming": ["--no-streaming"],
+            "debug": ["--debug"],
+            "local_files_only": ["--local-files-only"],
+        }.get(key, [flag, value])
     path = tmp_path / "options.json"
     path.write_text(
         json.dumps(

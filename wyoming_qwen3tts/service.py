@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from . import __version__, synthesizer
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
+from .engines.qwen3.engine import Configuration, Qwen3Engine
 from .server import wyoming
 from .server.info import describe
 from .server.listen import CannotListen, Listener
@@ -103,7 +104,8 @@ class Service:
                 send_timeout=settings.send_timeout,
             ),
         )
-        _LOGGER.info("Voice: %s, because %s", catalog.default.description, why_builtin())
+        reason = why(catalog.default, self._engines, settings)
+        _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
         await self._announce()
@@ -174,15 +176,40 @@ class Service:
 
 def engines_for(settings: Settings) -> list[Engine]:
     """Return the engines that may speak, in the order they are preferred."""
-    engines: list[Engine] = [BuiltinEngine(settings.builtin_threads)]
+    engines: list[Engine] = []
+    if settings.model is not None:
+        configuration = Configuration(
+            model=settings.model,
+            revision=settings.revision,
+            download_dir=settings.download_dir,
+            local_files_only=settings.local_files_only,
+            device=settings.device,
+            dtype=settings.dtype,
+            quantize=settings.quantize,
+            takes=settings.takes,
+            waiting=settings.waiting,
+            length=settings.context,
+            frames_per_token=settings.frames_per_token,
+            idle_unload=settings.idle_unload,
+            instruct=settings.instruct or "",
+        )
+        engines.append(Qwen3Engine(configuration))
+    engines.append(BuiltinEngine(settings.builtin_threads))
     if settings.espeak_languages != NONE:
         engines.append(EspeakEngine(settings.espeak_languages))
     return engines
 
 
-def why_builtin() -> str:
-    """Return the reason that the built-in voice speaks, as the end of a sentence."""
-    return f"no Qwen3-TTS model is set up ({gpu()})"
+def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:
+    """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
+    engine = engines.get(voice.engine)
+    if isinstance(engine, Qwen3Engine):
+        return engine.about
+    if settings.model is None:
+        return f"no Qwen3-TTS model is set up ({gpu()})"
+    if settings.voice is not None:
+        return "the settings say so"
+    return f"{settings.model} gives no voice (the lines above say why)"
 
 
 def gpu() -> str:

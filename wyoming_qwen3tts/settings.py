@@ -82,6 +82,12 @@ def seconds(low: float, high: float) -> Kind:
     return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "SECONDS")
 
 
+def amount(low: float, high: float) -> Kind:
+    """A number that may have a fraction."""
+    allowed = f"a number from {low:g} to {high:g}"
+    return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "X")
+
+
 def one_of(*choices: str) -> Kind:
     """One of some words."""
 
@@ -144,6 +150,29 @@ def name_or_off() -> Kind:
     return Kind(read, "a name, true or false", "str", "NAME")
 
 
+def folder() -> Kind:
+    """A directory's path; it need not exist."""
+
+    def read(text: str) -> Path:
+        if not text.strip() or not text.isprintable():
+            raise ValueError(text)
+        return Path(text.strip()).expanduser()
+
+    return Kind(read, "a directory's path", "str", "DIR")
+
+
+def device() -> Kind:
+    """Where a model runs."""
+
+    def read(text: str) -> str:
+        kind, _, index = text.partition(":")
+        if text not in {"auto", "cpu", "mps", "cuda"} and not (kind == "cuda" and index.isdecimal()):
+            raise ValueError(text)
+        return text
+
+    return Kind(read, "auto, cuda, cuda:N, mps or cpu", "str", "DEVICE")
+
+
 def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         value = number(text)
@@ -168,6 +197,50 @@ class Settings:
     )
     voice: str | None = option(
         None, words("a voice's name", "NAME"), "default voice; the first one if absent"
+    )
+    model: str | None = option(
+        None,
+        words("a directory, or a model's name on the hub", "MODEL"),
+        "Qwen3-TTS to speak with: a directory, or OWNER/NAME on the Hugging Face hub",
+    )
+    revision: str | None = option(
+        None, words("a branch, tag or commit", "REVISION"), "branch, tag or commit of the model on the hub"
+    )
+    download_dir: Path | None = option(
+        None, folder(), "where downloaded models are kept; the hub's own cache if absent", app=False
+    )
+    local_files_only: bool = option(False, switch(), "download nothing")
+    device: str = option("auto", device(), "where the model runs: auto, cuda, cuda:N, mps or cpu")
+    dtype: str = option(
+        "auto",
+        one_of("auto", "float32", "bfloat16", "float16"),
+        "the model's number format; auto is bfloat16 where a GPU computes in it, else float32",
+    )
+    quantize: str = option(
+        "none",
+        one_of("none", "int8"),
+        "int8 makes the model about three times as fast on a CPU; what it does to the sound is unproven",
+    )
+    instruct: str | None = option(
+        None,
+        words("a sentence", "TEXT"),
+        "how the model's voices speak, in words; the 0.6B CustomVoice model does not listen",
+    )
+    takes: int = option(8, whole(1, 64), "utterances the model speaks at a time", app=False)
+    waiting: int = option(
+        64, whole(1, 100_000), "utterances that wait for the model; more are refused", app=False
+    )
+    context: int = option(
+        2048, whole(256, 8192), "longest utterance: tokens and frames (12.5 a second) together", app=False
+    )
+    frames_per_token: float = option(
+        12.0,
+        amount(1, 1000),
+        "longest sound of an utterance: 4 s and so many frames (80 ms) for each token of its text",
+        app=False,
+    )
+    idle_unload: float = option(
+        0.0, seconds(0, 604800), "free the model's memory when nobody has spoken for so long; 0 never does"
     )
     espeak_languages: str = option(
         "all",

@@ -58,7 +58,7 @@ class Utterance:
     text: str
     voice: Voice
     language: str
-    """BCP 47 tag of the text."""
+    """BCP 47 tag of the text; ``und`` where nobody said, for voices of several languages."""
     seed: int = 0
 
 

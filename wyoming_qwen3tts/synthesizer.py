@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from .audio import pcm as sound
-from .engines.base import CannotSpeak, Engine, EngineUnavailable
+from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable
 from .speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechRequest, TextFeed, Utterance
 from .text.scripts import has_words
 from .text.sentences import SentenceSplitter
@@ -92,7 +92,8 @@ class Synthesizer:
                 async for sentence in sentences:
                     if has_words(sentence):
                         reader = self.catalog.reader(voice, sentence)
-                        await self._say(Utterance(sentence, reader, reader.languages[0]), lead)
+                        language = self.catalog.language(reader, request.language)
+                        await self._say(Utterance(sentence, reader, language), lead)
                         said = True
             if not said:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
@@ -101,7 +102,7 @@ class Synthesizer:
             lead.close(error)
 
     async def _say(self, utterance: Utterance, lead: _Lead) -> None:
-        """Put the sound of one utterance into ``lead``, whole or not without an error."""
+        """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came."""
         engine = self._engines[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
@@ -110,6 +111,9 @@ class Synthesizer:
                 try:
                     async with asyncio.timeout(self._limits.engine_timeout) as patience:
                         piece = await anext(stream, None)
+                except CutShort as cut:
+                    _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
+                    break
                 except TimeoutError as error:
                     if not patience.expired():
                         raise

@@ -39,11 +39,12 @@ def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def to_pcm(samples: NDArray[np.float32], gain_db: float = 0.0) -> bytes:
-    """Convert float samples in [-1, 1] to PCM, ``gain_db`` decibels louder and limited."""
+    """Convert float samples in [-1, 1] to PCM, ``gain_db`` decibels louder; limited if so."""
     import numpy as np
 
-    louder = limit(samples * np.float32(10 ** (gain_db / 20)))
-    return np.round(louder * 32767).astype("<i2").tobytes()
+    if gain_db:
+        samples = limit(samples * np.float32(10 ** (gain_db / 20)))
+    return np.round(samples * 32767).astype("<i2").tobytes()
 
 
 class PlaybackClock:

@@ -20,6 +20,12 @@ class CannotSpeak(SpeechError):  # noqa: N818 - a verdict on the text, named in 
     code = "cannot-speak"
 
 
+class CutShort(SpeechError):  # noqa: N818 - what became of the sound
+    """The engine had to end an utterance itself: what it yielded stands, but may not be all of it."""
+
+    code = "cut-short"
+
+
 class Engine(Protocol):
     """Something that speaks."""
 
@@ -40,6 +46,7 @@ class Engine(Protocol):
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM (24 kHz, mono, s16le, whole samples) as soon as it exists.
 
-        Closing the generator cancels the work within one chunk. Raises CannotSpeak or EngineUnavailable.
+        Closing the generator cancels the work within one chunk. Raises CannotSpeak or
+        EngineUnavailable, and CutShort after sound that must not be kept as the whole utterance.
         """
         raise NotImplementedError

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from wyoming.event import Event
-from wyoming.version import __version__ as WYOMING_VERSION  # noqa: N812 - a constant
+from wyoming.version import __version__ as WYOMING_VERSION
 
 from ..speech import SpeechError
 

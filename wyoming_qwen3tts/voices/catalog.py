@@ -10,6 +10,9 @@ from ..text import scripts
 
 _LOGGER = logging.getLogger(__name__)
 
+UNDETERMINED = "und"
+"""BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
+
 
 class UnknownVoice(SpeechError):  # noqa: N818 - what it is
     """A name that no voice has."""
@@ -70,6 +73,16 @@ class VoiceCatalog:
         raise SpeechError(
             f"no installed voice reads {written.lower()} letters ({text[:20]!r}…)", "no-voice-for-script"
         )
+
+    def language(self, voice: Voice, wanted: str | None) -> str:
+        """Return the language that ``voice`` speaks a text in: ``wanted``, or its only one, else ``und``."""
+        if wanted:
+            for matches in (_same_tag, _same_base):
+                for tag in voice.languages:
+                    if matches(tag, wanted):
+                        return tag
+        first = voice.languages[0]
+        return first if all(_same_base(first, tag) for tag in voice.languages) else UNDETERMINED
 
     def _first(self, language: str, matches: Callable[[str, str], bool]) -> Voice | None:
         for voice in self.voices:

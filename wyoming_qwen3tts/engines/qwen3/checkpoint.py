@@ -1,0 +1,309 @@
+"""Finding, checking and loading a checkpoint; the official package defines the model.
+
+Whatever is wrong with a checkpoint is one sentence in an ``EngineUnavailable``, found before the official
+loader sees it where that is possible: the loader fills missing weights with random ones and goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import struct
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..base import EngineUnavailable
+from .sampling import Sampling
+
+_LOGGER = logging.getLogger(__name__)
+
+KINDS = {"custom_voice": "CustomVoice", "base": "Base", "voice_design": "VoiceDesign"}
+CODEC = "speech_tokenizer"
+"""The folder of a checkpoint that holds the codec."""
+NEEDED = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    f"{CODEC}/config.json",
+    f"{CODEC}/preprocessor_config.json",
+)
+_UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
+_INSTALL = "script/setup --qwen installs it"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a checkpoint comes from, as the settings say it."""
+
+    model: str
+    """A directory, or a model's name on the hub: ``OWNER/NAME``."""
+    revision: str | None = None
+    """A branch, tag or commit on the hub."""
+    download_dir: Path | None = None
+    """Where downloads are kept; the hub's own cache if absent."""
+    local_files_only: bool = False
+    """Download nothing."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A loaded model: the official objects, on their device."""
+
+    official: Any
+    """``qwen_tts.Qwen3TTSModel``; its codec is float32 whatever the model's dtype is."""
+    directory: Path
+    sampling: Sampling
+    """What ``generation_config.json`` asks for."""
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def model(self) -> Any:
+        """``Qwen3TTSForConditionalGeneration``."""
+        return self.official.model
+
+    @property
+    def codec(self) -> Any:
+        """``Qwen3TTSTokenizerV2Decoder``."""
+        return self.model.speech_tokenizer.model.decoder
+
+    @property
+    def name(self) -> str:
+        """What it is, for people: ``Qwen3-TTS 0.6B CustomVoice``."""
+        size = {"0b6": "0.6B", "1b7": "1.7B"}.get(self.model.tts_model_size, self.model.tts_model_size)
+        return f"Qwen3-TTS {size} {KINDS[self.model.tts_model_type]}"
+
+
+def choose_device(wanted: str) -> tuple[torch.device, str]:
+    """Return the device for ``auto``, ``cuda``, ``cuda:N``, ``mps`` or ``cpu``, and why.
+
+    Raises EngineUnavailable for a device that is not there.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0), f"it has an NVIDIA GPU ({torch.cuda.get_device_name(0)})"
+        if torch.backends.mps.is_available():
+            return torch.device("mps"), "it has an Apple GPU"
+        return torch.device("cpu"), "torch sees no GPU"
+    device = torch.device(wanted)
+    if device.type == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = device.index or 0
+        if index >= found:
+            raise EngineUnavailable(f"--device {wanted}: torch sees {found or 'no'} NVIDIA GPUs")
+        device = torch.device("cuda", index)
+    elif device.type == "mps" and not torch.backends.mps.is_available():
+        raise EngineUnavailable("--device mps: torch sees no Apple GPU")
+    return device, "the settings say so"
+
+
+def choose_dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
+    """Return the dtype for ``auto``, ``float32``, ``bfloat16`` or ``float16``, and why."""
+    if wanted != "auto":
+        return getattr(torch, wanted), "the settings say so"
+    if device.type == "cuda":
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return torch.bfloat16, "the checkpoints are bfloat16 and this GPU computes in it"
+        return torch.float32, "this GPU has no bfloat16, and float16 overflows in this model"
+    if device.type == "mps":
+        return torch.float32, "shorter types are unproven on Apple GPUs"
+    return torch.float32, "it is exact, and a CPU gains less from shorter types"
+
+
+def find(source: Source) -> Path:
+    """Return the directory of a checkpoint, downloaded if need be. Raises EngineUnavailable."""
+    local = Path(source.model).expanduser()
+    if local.is_dir():
+        return local
+    if source.model.count("/") != 1 or source.model.startswith((".", "/", "~")):
+        raise EngineUnavailable(f"there is no directory {source.model}")
+    return _download(source)
+
+
+def _download(source: Source) -> Path:
+    """Return the directory of a checkpoint from the hub.
+
+    The hub's client goes on where a download was broken off, shows progress on a terminal, and honours
+    ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
+    """
+    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    name = source.model + (f" (revision {source.revision})" if source.revision else "")
+    _LOGGER.info("Looking for %s%s", name, "" if source.local_files_only else " on the hub")
+    try:
+        directory = snapshot_download(
+            source.model,
+            revision=source.revision,
+            cache_dir=source.download_dir,
+            local_files_only=source.local_files_only,
+        )
+    except errors.GatedRepoError as error:
+        raise EngineUnavailable(f"{name} asks for consent on the hub, and HF_TOKEN for an account") from error
+    except errors.RevisionNotFoundError as error:
+        raise EngineUnavailable(f"{source.model} has no revision {source.revision!r}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise EngineUnavailable(f"the hub has no model {source.model!r} that HF_TOKEN may see") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        where = f" in {source.download_dir}" if source.download_dir else ""
+        reason = "" if source.local_files_only else ", and the hub cannot be reached"
+        raise EngineUnavailable(f"{name} has not been downloaded{where}{reason}") from error
+    except errors.HFValidationError as error:
+        raise EngineUnavailable(f"{source.model!r} is neither a directory nor a model's name") from error
+    except OSError as error:  # the network's errors are OSErrors too
+        raise EngineUnavailable(f"{name} cannot be downloaded: {error}") from error
+    return Path(directory)
+
+
+def check(directory: Path) -> None:
+    """Raise EngineUnavailable, one sentence, for what is not a whole Qwen3-TTS checkpoint."""
+    for name in NEEDED:
+        if not (directory / name).is_file():
+            raise EngineUnavailable(f"{directory} is not a whole Qwen3-TTS checkpoint: {name} is missing")
+    config = _json(directory / "config.json")
+    kind = config.get("model_type")
+    if kind != "qwen3_tts":
+        raise EngineUnavailable(f"{directory} holds a model of another kind ({kind}), not Qwen3-TTS")
+    if config.get("tts_model_type") not in KINDS:
+        raise EngineUnavailable(
+            f"{directory}: Qwen3-TTS of an unknown kind, {config.get('tts_model_type')!r}"
+        )
+    codec = _json(directory / CODEC / "config.json").get("model_type")
+    if codec != "qwen3_tts_tokenizer_12hz":
+        raise EngineUnavailable(f"{directory}: the codec is {codec}; only the 12 Hz codec is supported")
+    for folder in (directory, directory / CODEC):
+        for path in _weight_files(folder):
+            _check_weights(path)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return [folder / "model.safetensors"]
+    names = _json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise EngineUnavailable(f"{index} names no weights")
+    return [folder / str(name) for name in sorted(set(names.values()))]
+
+
+def _check_weights(path: Path) -> None:
+    """Raise EngineUnavailable unless the file is as long as its header says."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, size)))
+        end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+    except FileNotFoundError as error:
+        raise EngineUnavailable(f"{path} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise EngineUnavailable(f"{path} is damaged: {error}") from error
+    if size != 8 + length + end:
+        raise EngineUnavailable(
+            f"{path} is {size} bytes long and should be {8 + length + end}: it was cut off"
+        )
+
+
+def _names(folder: Path) -> set[str]:
+    """Return the names of all weights of a folder."""
+    names: set[str] = set()
+    for path in _weight_files(folder):
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            names |= json.loads(file.read(length)).keys() - {"__metadata__"}
+    return names
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise EngineUnavailable(f"{path} does not hold an object")
+    return found
+
+
+def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+    """Load a checkpoint with the official package. Raises EngineUnavailable."""
+    check(directory)
+    qwen_tts = official_package()
+    for chatty in ("qwen_tts", "transformers"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    how = {"attn_implementation": "sdpa", "local_files_only": True}
+    try:
+        with _quiet():
+            official = qwen_tts.Qwen3TTSModel.from_pretrained(str(directory), dtype=dtype, **how)
+            if dtype != torch.float32:
+                # In half precision the codec has given silence (NaN), and on a CPU it takes minutes.
+                codec = qwen_tts.Qwen3TTSTokenizer.from_pretrained(
+                    str(directory / CODEC), dtype=torch.float32, **how
+                )
+                official.model.load_speech_tokenizer(codec)
+    except torch.OutOfMemoryError as error:
+        raise EngineUnavailable(f"{directory} does not fit into this machine's memory") from error
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise EngineUnavailable(f"{directory} cannot be loaded: {reason}") from error
+    model, codec_model = official.model, official.model.speech_tokenizer.model
+    for name, module, folder in (("", model, directory), ("codec's ", codec_model, directory / CODEC)):
+        missing = module.state_dict().keys() - _names(folder)
+        if missing:
+            some = ", ".join(sorted(missing)[:2])
+            raise EngineUnavailable(f"{directory} lacks {len(missing)} of the {name}weights, such as {some}")
+    for module in (model, codec_model):
+        module.eval().requires_grad_(False)
+        module.to(device)
+    official.device = official.model.speech_tokenizer.device = device
+    generation = _json(directory / "generation_config.json")
+    return Checkpoint(official, directory, Sampling.from_generation_config(generation), device, dtype)
+
+
+def official_package() -> Any:
+    """Return the module ``qwen_tts``. Raises EngineUnavailable where it is not installed.
+
+    Its tokenizer for 25 Hz, of which there is no public checkpoint, needs torchaudio, sox, onnxruntime and
+    einops; something that says so takes that one module's place.
+    """
+    if _UNSUPPORTED_MODULE not in sys.modules:
+        stand_in = types.ModuleType(_UNSUPPORTED_MODULE)
+        for name in ("WhisperEncoderVQ", "XVectorExtractor"):
+            setattr(stand_in, name, _Unsupported)
+        sys.modules[_UNSUPPORTED_MODULE] = stand_in
+    try:
+        with _quiet():
+            import qwen_tts
+    except ImportError as error:
+        raise EngineUnavailable(f"the package qwen-tts cannot be used ({error}); {_INSTALL}") from error
+    return qwen_tts
+
+
+class _Unsupported:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise RuntimeError("the 25 Hz tokenizer of Qwen3-TTS is not supported")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a library prints away from standard output, where a client may be listening."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        if text := " ".join(printed.getvalue().split()).strip("* "):
+            _LOGGER.debug("The official package says: %s", text)

@@ -1,0 +1,520 @@
+"""Which takes share the next frame, and what becomes of their frames.
+
+``Scheduler.step`` reads from top to bottom: drop who left, admit who waits, choose who speaks, make a frame,
+turn frames into sound, go on. It knows no threads and no event loop: whoever calls it owns the device.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ...audio.pcm import PlaybackClock, to_pcm
+from ..base import CannotSpeak, CutShort, EngineUnavailable
+from .codec import FRAME, Codec
+from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
+from .guards import CAP, LOOP, NOT_FINITE, SILENCE, SILENCE_PEAK, SILENCE_SECONDS, Fault, LoopWatch, frame_cap
+from .prompt import Prompt, PromptBuilder, Speech
+from .sampling import Noise, Sampling
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LOGGER = logging.getLogger(__name__)
+
+RAMP = (1, 2, 4, 8)
+"""Frames of a take's first, second, third and later calls of the codec: soon at first, then cheaply."""
+COMFORT = 1.0
+"""Seconds of sound in hand with which a take can let one go first that has none."""
+FRAME_SECONDS = 0.08
+OPENING_ROWS = 4096
+"""Positions of openings remembered: 0.5 GB for 0.6B in bfloat16, some 400 voices or 20 clones by example."""
+
+
+class Take:
+    """One utterance while it is spoken.
+
+    Anyone may make and ``cancel`` it; the rest belongs to the device's thread once it is submitted.
+    """
+
+    def __init__(
+        self,
+        speech: Speech,
+        seed: int,
+        *,
+        hand_over: Callable[[bytes], object],
+        ended: Callable[[Exception | None], object],
+        sampling: Sampling | None = None,
+        live: bool = False,
+    ) -> None:
+        """``hand_over`` gets PCM; ``ended`` gets None after the last of it, or what went wrong.
+
+        Both are called on the device's thread.
+        ``sampling``: the checkpoint's if absent. ``live``: more text may come: ``Scheduler.push_text``.
+        """
+        self.speech = speech
+        self.seed = seed
+        self.sampling = sampling
+        self.live = live
+        """More text may come."""
+        self.was_live = live
+        self._hand_over = hand_over
+        self._ended = ended
+        self.cancelled = False
+        self.attempt = 0
+        self.handed_over = 0
+        """Bytes of PCM."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.slot = -1
+        """-1 while it has none."""
+        self.noise: Noise | None = None
+        self.prompt: Prompt | None = None
+        self.frames = 0
+        """Frames made."""
+        self.pending = 0
+        """Of these, frames the codec has not seen."""
+        self.calls = 0
+        """Calls of the codec."""
+        self.cap = 0
+        self.text_rows = 0
+        self.loops = LoopWatch()
+        self.quiet = 0
+        """Silent frames at the end so far."""
+        self.held: list[NDArray[np.float32]] = []
+        """Silence that is handed over only if sound follows, or the end."""
+        self.begun = False
+        """The codec has given sound."""
+        self.unspoken = 0
+        """Frames at the end of the codec's last call that are not part of the take."""
+        self.whole = False
+        """The voice found its end."""
+        self.fault: Fault | None = None
+        self.clock = PlaybackClock()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has had its last frame."""
+        return self.whole or self.fault is not None
+
+    def cancel(self) -> None:
+        """Leave before the next frame."""
+        self.cancelled = True
+
+    @property
+    def position(self) -> int:
+        """Positions in use."""
+        return (self.prompt.length if self.prompt else 0) + self.frames
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has text for its next frame: late text is waited for, not replaced by padding."""
+        return not self.live or self.frames < self.text_rows
+
+    def in_hand(self, now: float) -> float:
+        """Return the seconds of sound its listener has; -1 before the first."""
+        return self.clock.in_hand(now) if self.handed_over else -1.0
+
+    def give(self, pcm: bytes) -> None:
+        """Hand PCM over."""
+        if pcm and not self.cancelled:
+            self.handed_over += len(pcm)
+            self.clock.sent(pcm, time.monotonic())
+            self._hand_over(pcm)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Say that nothing more comes."""
+        self._ended(error)
+
+    def again(self, seed: int | None = None) -> None:
+        """Begin anew; with another seed it is another attempt."""
+        if seed is not None:
+            self.seed = seed
+            self.attempt += 1
+        self._begin()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the scheduler; the settings have their defaults."""
+
+    waiting: int
+    """Takes that wait for a slot."""
+    frames_per_token: float
+    """Frames an utterance may take for each token of its text."""
+
+
+class Scheduler:
+    """Takes on slots. One frame a step for all who take part."""
+
+    def __init__(
+        self,
+        builder: PromptBuilder,
+        decoder: Decoder,
+        codec: Codec,
+        sampling: Sampling,
+        limits: Limits,
+        *,
+        overlap: bool | None = None,
+    ) -> None:
+        """``sampling``: for takes without their own.
+
+        ``overlap``: queue the talker's step before looking at the frame; on CUDA if absent.
+        """
+        self._builder = builder
+        self._decoder = decoder
+        self._codec = codec
+        self._sampling = sampling
+        self._limits = limits
+        self._overlap = decoder.device.type == "cuda" if overlap is None else overlap
+        self.most = decoder.slots
+        """Takes at a time; less after the device ran out of memory."""
+        self.waiting: deque[Take] = deque()
+        self.running: list[Take] = []
+        """The take in slot 0, in slot 1, …"""
+        self._active: list[int] = []
+        self._openings: dict[tuple[object, ...], Opening] = {}
+        """The least recently used first."""
+        self._most_rows = OPENING_ROWS
+        self._pending = torch.zeros(
+            decoder.slots + 1, RAMP[-1], CODEBOOKS, dtype=torch.long, device=decoder.device
+        )
+        self._silent_start = builder.kind == "custom_voice"
+
+    @property
+    def idle(self) -> bool:
+        """Whether a step would do nothing."""
+        return not self.waiting and not any(take.ready or take.cancelled for take in self.running)
+
+    def submit(self, take: Take) -> None:
+        """Let ``take`` wait for its turn. Raises EngineUnavailable when too many wait already."""
+        if len(self.waiting) >= self._limits.waiting:
+            raise EngineUnavailable(f"{len(self.waiting)} utterances are waiting already", "busy")
+        self.waiting.append(take)
+
+    def push_text(self, take: Take, rows: Tensor, *, end: bool) -> None:
+        """Append rows of text to a live take; ``end`` says that they are the last."""
+        if take.slot < 0:
+            raise RuntimeError("a take gets more text once it runs")
+        take.text_rows = self._decoder.push_text(take.slot, take.text_rows, rows)
+        take.cap = self._cap(take, take.text_rows)
+        if end:
+            take.live = False
+            self._decoder.end_from[take.slot] = MIN_FRAMES
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Make a frame for every take whose turn it is, and hand its sound over."""
+        self._drop_cancelled()
+        self._admit()
+        takes = self._choose()
+        if not takes:
+            return
+        decoder = self._decoder
+        slots = [take.slot for take in takes]
+        first, last = min(slots), max(slots) + 1
+        longest = max(take.position for take in takes)
+        if slots != self._active:
+            decoder.set_active(slots)
+            self._active = slots
+        for take in takes:
+            assert take.noise is not None
+            decoder.draw(take.slot, take.noise)
+        codes = decoder.predict(first, last)
+        groups = self._due(takes, codes, first)
+        sounds: Iterable[Tensor] = (self._decode(group, chunk) for chunk, group in groups)
+        if self._overlap:
+            codes, sounds = _to_host([codes, *sounds], lambda: decoder.advance(first, last, longest))
+        rows = codes.tolist()
+        for take in takes:
+            self._note(take, rows[take.slot - first])
+        for (_, group), sound in zip(groups, sounds, strict=True):
+            for take, samples in zip(group, sound.float().numpy(force=True), strict=True):
+                self._hear(take, samples)
+        if not self._overlap and not all(take.over for take in takes):
+            decoder.advance(first, last, longest)
+        for take in takes:
+            if take.over:
+                self._finish(take)
+
+    # ------------------------------------------------------------------ who speaks
+
+    def _drop_cancelled(self) -> None:
+        for take in [take for take in self.waiting if take.cancelled]:
+            self.waiting.remove(take)
+            take.end()
+        for take in [take for take in self.running if take.cancelled]:
+            self._leave(take)
+            take.end()
+
+    def _admit(self) -> None:
+        """Give slots to takes that wait, in their order."""
+        while self.waiting and len(self.running) < self.most:
+            take = self.waiting.popleft()
+            try:
+                self._join(take)
+            except (ValueError, CannotSpeak) as error:
+                take.end(CannotSpeak(str(error)))
+            except torch.OutOfMemoryError:
+                if not self.running:
+                    take.end(EngineUnavailable("the device is out of memory"))
+                    return
+                self.waiting.appendleft(take)
+                self._allow(len(self.running))
+
+    def _join(self, take: Take) -> None:
+        """Prefill a take's prompt and give it the next slot. Raises ValueError, CannotSpeak."""
+        decoder, codec = self._decoder, self._codec
+        prompt = self._builder.build(take.speech)
+        if prompt.length + MIN_FRAMES >= decoder.length:
+            raise CannotSpeak(f"the text is too long: {prompt.tokens} tokens in one utterance")
+        opening = self._opening(prompt)
+        sampling = take.sampling or self._sampling
+        decoder.prepare(prompt, sampling, opening.kv)
+        slot = len(self.running)
+        decoder.move(decoder.staging, slot, prompt.length)
+        if opening.heard is None:
+            codec.reset(slot)
+        else:
+            codec.restore(slot, opening.heard)
+        take.prompt, take.slot = prompt, slot
+        take.noise = Noise(take.seed, decoder.device, decoder.sizes, sampling)
+        take.text_rows = prompt.text.shape[0]
+        take.cap = self._cap(take, prompt.tokens)
+        if take.live:
+            decoder.end_from[slot] = decoder.length
+        self.running.append(take)
+
+    def _cap(self, take: Take, tokens: int) -> int:
+        """Return how many frames a take may have. It is ended when it asks for one more."""
+        assert take.prompt is not None
+        return min(
+            frame_cap(tokens, self._limits.frames_per_token), self._decoder.length - take.prompt.length - 1
+        )
+
+    def _opening(self, prompt: Prompt) -> Opening:
+        """Return what is known of a prompt's opening, computed if it is new."""
+        opening = self._openings.pop(prompt.key, None)
+        if opening is None:
+            kv = self._decoder.prefix(prompt.prefix)
+            heard = None
+            if prompt.reference is not None:
+                spare = self._codec.spare
+                self._codec.reset(spare)
+                self._codec.decode(prompt.reference[None], slice(spare, spare + 1))
+                heard = self._codec.save(spare)
+            opening = Opening(kv, heard)
+        self._openings[prompt.key] = opening
+        while (
+            len(self._openings) > 1 and sum(known.rows for known in self._openings.values()) > self._most_rows
+        ):
+            del self._openings[next(iter(self._openings))]
+        return opening
+
+    def _choose(self) -> list[Take]:
+        """Return the takes of the next step, in the order of their slots.
+
+        The take with the least sound in hand goes first. A row more costs a GPU next to nothing, so there all
+        go at once; elsewhere those that can wait do so while another has not been heard at all.
+        """
+        ready = [take for take in self.running if take.ready]
+        if self._overlap or all(take.handed_over for take in ready):
+            return ready
+        now = time.monotonic()
+        return [take for take in ready if take.in_hand(now) < COMFORT]
+
+    # ------------------------------------------------------------------ a frame becomes sound
+
+    def _due(self, takes: Sequence[Take], codes: Tensor, first: int) -> list[tuple[int, list[Take]]]:
+        """Put the new frames with those the codec has not seen; return the takes it is to be called for.
+
+        One entry a call: how many frames, and the takes, those first that have the least sound in hand.
+        """
+        slots = [take.slot for take in takes]
+        self._pending[slots, [take.pending for take in takes]] = codes[[s - first for s in slots], :CODEBOOKS]
+        groups: dict[int, list[Take]] = {}
+        for take in takes:
+            take.pending += 1
+            if take.pending >= self._chunk(take):
+                groups.setdefault(take.pending, []).append(take)
+                take.pending = 0
+                take.calls += 1
+        now = time.monotonic()
+        return sorted(groups.items(), key=lambda group: min(take.in_hand(now) for take in group[1]))
+
+    def _chunk(self, take: Take) -> int:
+        """Return how many frames a take's next call of the codec has."""
+        if take.calls == 0 and self._silent_start:
+            return 2  # the first alone would be nothing to hear
+        return RAMP[min(take.calls, len(RAMP) - 1)]
+
+    def _decode(self, group: Sequence[Take], frames: int) -> Tensor:
+        """Return the sound, [B, frames * 1920], of the pending frames of some takes."""
+        slots = [take.slot for take in group]
+        run = slots == list(range(slots[0], slots[0] + len(slots)))
+        rows = slice(slots[0], slots[-1] + 1) if run else torch.tensor(slots, device=self._decoder.device)
+        return self._codec.decode(self._pending[rows, :frames], rows)
+
+    def _note(self, take: Take, row: Sequence[int]) -> None:
+        """Look at the codes of a take's new frame, and whether it was the last."""
+        code, finite = row[0], row[CODEBOOKS]
+        if not finite:
+            take.fault = NOT_FINITE
+        elif code == self._decoder.eos:
+            take.whole = True
+        elif take.frames >= take.cap:
+            take.fault = CAP
+        elif take.loops.looping(code):
+            take.fault = LOOP
+        if take.over:
+            # This frame is not spoken: it is the end, or nothing. The codec may have it already.
+            take.unspoken = 1 if take.pending == 0 else 0
+            take.pending = max(0, take.pending - 1)
+        else:
+            take.frames += 1
+
+    def _hear(self, take: Take, samples: NDArray[np.float32]) -> None:
+        """Take the sound of some frames: hand it over, or hold it back while it is silence."""
+        import numpy as np
+
+        if take.fault is NOT_FINITE:
+            return
+        if take.unspoken:
+            samples = samples[: -take.unspoken * FRAME]
+            take.unspoken = 0
+        if not np.isfinite(samples).all():
+            take.fault = NOT_FINITE
+            return
+        peaks = np.abs(samples.reshape(-1, FRAME)).max(-1, initial=0)
+        loud = np.flatnonzero(peaks >= SILENCE_PEAK)
+        if self._silent_start and not take.begun and len(peaks):
+            # CustomVoice's first frame is silence; without it the voice is heard 80 ms sooner.
+            samples = samples[FRAME if peaks[0] < SILENCE_PEAK else 0 :]
+        take.begun = take.begun or len(peaks) > 0
+        take.quiet = len(peaks) - 1 - int(loud[-1]) if len(loud) else take.quiet + len(peaks)
+        take.held.append(samples)
+        if len(loud):
+            self._give(take)
+        elif take.quiet * FRAME_SECONDS >= SILENCE_SECONDS and not take.whole:
+            take.fault = take.fault or SILENCE
+
+    def _give(self, take: Take) -> None:
+        """Hand over what is held."""
+        for samples in take.held:
+            take.give(to_pcm(samples))
+        take.held.clear()
+
+    # ------------------------------------------------------------------ the end
+
+    def _finish(self, take: Take) -> None:
+        """Let a take go: with the rest of its sound, for another try, or with an error."""
+        if take.pending and (take.fault is None or take.fault is CAP):
+            samples = self._decode([take], take.pending)[0]
+            self._hear(take, samples.float().numpy(force=True))
+        self._leave(take)
+        fault = take.fault
+        if fault is None:
+            self._give(take)
+            take.end()
+            return
+        _LOGGER.warning("%s after %d frames of %r", fault.reason, take.frames, take.speech.text[:40])
+        if not take.handed_over and take.attempt == 0 and not take.was_live:
+            take.again(seed=take.seed + 1)
+            self.waiting.appendleft(take)
+        elif fault.device:
+            take.end(EngineUnavailable(fault.reason))
+        elif take.handed_over and fault in {CAP, SILENCE}:
+            # Most likely all of the text was said, and then no end found; but nobody knows.
+            if fault is CAP:
+                self._give(take)
+            take.end(CutShort(fault.reason))
+        else:
+            take.end(CannotSpeak(f"{fault.reason}: {take.speech.text[:40]!r}"))
+
+    def _leave(self, take: Take) -> None:
+        """Free a take's slot; the last one moves there, so that the slots in use stay together."""
+        moved = self.running.pop()
+        if moved is not take:
+            self._decoder.move(moved.slot, take.slot, moved.position)
+            self._codec.move(moved.slot, take.slot)
+            self._pending[take.slot] = self._pending[moved.slot]
+            moved.slot = take.slot
+            self.running[take.slot] = moved
+        take.slot = -1
+        self._active = []
+
+    def fail(self, error: Exception) -> None:
+        """End every take with ``error``."""
+        takes = [*self.running, *self.waiting]
+        self.running.clear()
+        self.waiting.clear()
+        self._active = []
+        for take in takes:
+            take.end(error)
+
+    def shrink(self) -> None:
+        """Go on with fewer takes at a time after a step ran out of memory.
+
+        Takes that nobody has heard yet begin anew when there is room. The others end, because nobody knows
+        what the step has done to them; so does the only one, because it will not do better the next time.
+        """
+        running = list(self.running)
+        self.running.clear()
+        self._active = []
+        self._allow(len(running) - 1)
+        for take in reversed(running):
+            if len(running) == 1 or take.handed_over or take.cancelled or take.was_live:
+                take.end(EngineUnavailable("the device is out of memory"))
+            else:
+                take.again()
+                self.waiting.appendleft(take)
+
+    def _allow(self, takes: int) -> None:
+        """Let at most ``takes``, but always one, run at a time."""
+        self.most = max(1, takes)
+        self._openings.clear()
+        _LOGGER.warning("The device is out of memory: from now on %d utterances at a time", self.most)
+        if self._decoder.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """What the models know after the rows of a prompt that do not depend on its text."""
+
+    kv: Tensor
+    """[layers, 1, T, 2 * key heads, D]: the talker's keys and values."""
+    heard: tuple[Tensor, ...] | None
+    """The codec's state after a clone's reference."""
+
+    @property
+    def rows(self) -> int:
+        """Positions it takes."""
+        return int(self.kv.shape[2])
+
+
+def _to_host(tensors: Sequence[Tensor], meanwhile: Callable[[], object]) -> tuple[Tensor, list[Tensor]]:
+    """Return the first of ``tensors`` and the others on the host; the device goes on with ``meanwhile``.
+
+    On CUDA the host waits once, and not for ``meanwhile``.
+    """
+    if tensors[0].device.type != "cuda":
+        meanwhile()
+        return tensors[0], list(tensors[1:])
+    copies = [
+        torch.empty(t.shape, dtype=t.dtype, pin_memory=True).copy_(t, non_blocking=True) for t in tensors
+    ]
+    copied = torch.cuda.Event()
+    copied.record()
+    meanwhile()
+    copied.synchronize()
+    return copies[0], copies[1:]

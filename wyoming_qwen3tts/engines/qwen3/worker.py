@@ -1,0 +1,207 @@
+"""The one thread that owns the device: it loads the model, steps the scheduler, and lets go when idle."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+
+from ..base import EngineUnavailable
+from . import checkpoint
+from .codec import Codec
+from .decoder import Decoder, plain
+from .prompt import PromptBuilder, Speech
+from .scheduler import RAMP, Limits, Scheduler, Take
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the settings say about the model."""
+
+    source: checkpoint.Source
+    device: str
+    dtype: str
+    quantize: str
+    takes: int
+    """Utterances spoken at a time."""
+    length: int
+    """Positions of an utterance: prompt and frames."""
+    limits: Limits
+    idle_unload: float
+    """Seconds without an utterance after which the memory is freed; 0 never frees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What there is to know about a model once it is loaded."""
+
+    name: str
+    kind: str
+    speakers: tuple[str, ...]
+    languages: tuple[str, ...]
+    hears_instructions: bool
+    where: str
+    """Device and dtype, and why these."""
+
+
+class Worker:
+    """The device's thread. Every public method may be called from any thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._scheduler: Scheduler | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
+        self._first: Future[Loaded] = Future()
+
+    def start(self) -> Future[Loaded]:
+        """Begin to load and warm up. The result may be EngineUnavailable."""
+        self._thread.start()
+        return self._first
+
+    def stop(self, timeout: float) -> None:
+        """End every take and the thread; wait so many seconds for it."""
+        self._stopping = True
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def submit(self, take: Take) -> None:
+        """Let ``take`` be spoken; it hears of everything else by itself."""
+        self._inbox.put(lambda: self._submit(take))
+
+    def cancel(self, take: Take) -> None:
+        """End ``take`` before the next frame."""
+        take.cancel()
+        self._inbox.put(lambda: None)
+
+    # ------------------------------------------------------------------ on the thread
+
+    def _run(self) -> None:
+        try:
+            loaded = self._load()
+        except EngineUnavailable as error:
+            self._first.set_exception(error)
+            return
+        except Exception as error:
+            _LOGGER.exception("Loading failed")
+            self._first.set_exception(EngineUnavailable(f"the model cannot be loaded: {error}"))
+            return
+        self._first.set_result(loaded)
+        while not self._stopping:
+            self._take_orders()
+            if self._scheduler is not None and not self._stopping:
+                self._step(self._scheduler)
+        if self._scheduler is not None:
+            self._scheduler.fail(EngineUnavailable("the service is stopping", "stopping"))
+        self._scheduler = None
+
+    def _take_orders(self) -> None:
+        """Do what others have asked for; wait for that while there is nothing else to do."""
+        idle = self._scheduler is None or self._scheduler.idle
+        limit = self._options.idle_unload if self._scheduler is not None else 0
+        try:
+            order = self._inbox.get(block=idle, timeout=limit or None) if idle else self._inbox.get_nowait()
+            while True:
+                if order is not None:
+                    order()
+                order = self._inbox.get_nowait()
+        except queue.Empty:
+            if idle and limit and self._scheduler is not None and not self._busy():
+                self._unload()
+
+    def _busy(self) -> bool:
+        assert self._scheduler is not None
+        return bool(self._scheduler.waiting or self._scheduler.running)
+
+    def _submit(self, take: Take) -> None:
+        try:
+            if self._scheduler is None:
+                self._load()
+            assert self._scheduler is not None
+            self._scheduler.submit(take)
+        except EngineUnavailable as error:
+            take.end(error)
+        except Exception as error:
+            _LOGGER.exception("The model cannot be used")
+            take.end(EngineUnavailable(f"the model cannot be used: {error}"))
+
+    def _step(self, scheduler: Scheduler) -> None:
+        try:
+            scheduler.step()
+        except torch.OutOfMemoryError:
+            scheduler.shrink()
+        except Exception as error:
+            _LOGGER.exception("The device's thread failed")
+            scheduler.fail(EngineUnavailable(f"the model failed: {error}"))
+
+    def _load(self) -> Loaded:
+        """Load the model and warm it up. Raises EngineUnavailable."""
+        options = self._options
+        began = time.monotonic()
+        device, why_device = checkpoint.choose_device(options.device)
+        dtype, why_dtype = checkpoint.choose_dtype(options.dtype, device)
+        where = f"on {device} ({why_device}), {str(dtype).removeprefix('torch.')} ({why_dtype})"
+        if options.quantize != "none" and device.type != "cpu":
+            raise EngineUnavailable(f"--quantize {options.quantize} works on a CPU only, not on {device}")
+        directory = checkpoint.find(options.source)
+        _LOGGER.info("Loading %s %s", directory, where)
+        found = checkpoint.load(directory, device, dtype)
+        builder = PromptBuilder(found.official)
+        decoder = Decoder(found.model, slots=options.takes, length=options.length, linear=plain)
+        codec = Codec(found.codec, slots=options.takes, length=2 * options.length)
+        scheduler = Scheduler(builder, decoder, codec, found.sampling, options.limits)
+        _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
+        self._warm(scheduler, builder)
+        self._scheduler = scheduler
+        return Loaded(
+            found.name,
+            builder.kind,
+            tuple(builder.speakers),
+            tuple(builder.languages),
+            builder.hears_instructions,
+            where,
+        )
+
+    def _warm(self, scheduler: Scheduler, builder: PromptBuilder) -> None:
+        """Say something, so that the first request meets nothing that is done for the first time."""
+        if builder.kind == "base":
+            return  # it has no voice yet
+        began = time.monotonic()
+        speaker = builder.speakers[0] if builder.kind == "custom_voice" else None
+        language = builder.languages[0]
+        failed: list[Exception | None] = []
+        take = Take(
+            Speech("One, two.", language, speaker), 0, hand_over=lambda pcm: None, ended=failed.append
+        )
+        scheduler.submit(take)
+        while not scheduler.idle and take.frames < sum(RAMP):
+            scheduler.step()
+        take.cancel()
+        scheduler.step()
+        _LOGGER.info("Warmed up in %.1f s", time.monotonic() - began)
+
+    def _unload(self) -> None:
+        """Free the device's memory until somebody speaks again."""
+        self._scheduler = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        _LOGGER.info("Idle for %g s: the model is unloaded", self._options.idle_unload)
+
+
+def stopped_quietly(call: Callable[[], object]) -> None:
+    """Call something that belongs to an event loop that may have ended."""
+    with suppress(RuntimeError):
+        call()
