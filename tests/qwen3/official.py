@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +32,14 @@ class Official:
         self.own = checkpoint.load(directory, CPU, torch.float32)
         self.builder = PromptBuilder(self.own.official)
         self.decoder = Decoder(self.own.model, slots=4, length=512)
+
+    @functools.cached_property
+    def double(self) -> checkpoint.Checkpoint:
+        """Ours in float64, where company changes less than any code or sample can show."""
+        found = checkpoint.load(self.directory, CPU, torch.float32)
+        found.model.double()
+        found.codec.double()
+        return found
 
     # ------------------------------------------------------------------ what the official package does
 
@@ -150,25 +158,16 @@ def scheduler(
     own: checkpoint.Checkpoint,
     *,
     slots: int = 4,
-    double: bool = False,
     overlap: bool = False,
     length: int = 512,
     waiting: int = 64,
     frames_per_token: float = 12.0,
 ) -> Scheduler:
-    """Return a scheduler of its own for a loaded checkpoint; ``double``: in float64."""
-    model, codec = own.model, own.codec
-    if double:
-        official = copy.copy(own.official)
-        official.model = copy.deepcopy(model).double()
-        model, codec = official.model, copy.deepcopy(codec).double()
-        builder = PromptBuilder(official)
-    else:
-        builder = PromptBuilder(own.official)
+    """Return a scheduler of its own for a loaded checkpoint."""
     return Scheduler(
-        builder,
-        Decoder(model, slots=slots, length=length),
-        Codec(codec, slots=slots, length=2 * length),
+        PromptBuilder(own.official),
+        Decoder(own.model, slots=slots, length=length),
+        Codec(own.codec, slots=slots, length=2 * length),
         own.sampling,
         Limits(waiting=waiting, frames_per_token=frames_per_token),
         overlap=overlap,
