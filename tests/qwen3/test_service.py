@@ -1,0 +1,311 @@
+"""The whole service with a Qwen3-TTS checkpoint: over a real socket, from text to sound."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from wyoming.info import Describe, Info
+from wyoming.tts import Synthesize, SynthesizeVoice
+
+from tests import house
+from tests.qwen3 import checkpoints
+from tests.qwen3.official import Official
+from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.builtin import BuiltinEngine
+from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
+from wyoming_qwen3tts.engines.qwen3.prompt import Speech
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
+from wyoming_qwen3tts.service import engines_for
+from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.speech import Utterance
+
+LONG = "The quick brown fox jumps over the lazy dog and runs."
+
+
+def settings(model: Path | str, **more: Any) -> Settings:
+    return Settings(
+        uri=("tcp://127.0.0.1:0",), model=str(model), device="cpu", espeak_languages="none", **more
+    )
+
+
+def engine(model: Path | str, **more: Any) -> Qwen3Engine:
+    found = engines_for(settings(model, **more))[0]
+    assert isinstance(found, Qwen3Engine)
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(tiny: Path) -> Iterator[str]:
+    """The URI of a service with a tiny CustomVoice checkpoint."""
+    with house.service_in_thread(
+        [engine(tiny), BuiltinEngine()], model=str(tiny), espeak_languages="none"
+    ) as uri:
+        yield uri
+
+
+@pytest.fixture
+async def speaking(tiny: Path) -> AsyncIterator[Qwen3Engine]:
+    """A started engine."""
+    started = engine(tiny)
+    await started.start()
+    yield started
+    await started.close()
+
+
+async def test_the_speakers_are_voices(served: str) -> None:
+    async with house.connect(served) as client:
+        await client.write_event(Describe().event())
+        event = await client.read_event()
+    assert event is not None
+    voices = {voice.name: voice for voice in Info.from_event(event).tts[0].voices}
+    assert {"Ryan", "Uncle Fu", "Ono Anna", "heart"} <= set(voices)
+    assert voices["Ryan"].languages[0] == "en-US"
+    assert voices["Ono Anna"].languages[0] == "ja-JP"
+    assert len(voices["Ryan"].languages) == 10
+    assert "Qwen3-TTS" in (voices["Ryan"].description or "")
+
+
+async def test_a_client_hears_what_the_official_package_says(served: str, custom_voice: Official) -> None:
+    async with house.connect(served) as client:
+        sound = await house.home_assistant_plain(client, "Hi there.", SynthesizeVoice(name="ryan"))
+    _, expected = custom_voice.codes(Speech("Hi there.", "auto", "ryan"), Sampling(), 0, 300)
+    heard = np.frombuffer(sound, "<i2") / 32767
+    assert len(heard) == len(expected)
+    assert np.abs(heard - expected).max() < 1e-3
+
+
+async def test_a_client_may_say_the_language(served: str, custom_voice: Official) -> None:
+    async with house.connect(served) as client:
+        voice = SynthesizeVoice(name="Ono Anna", language="de")
+        sound = await house.home_assistant_plain(client, "Guten Tag.", voice)
+    _, expected = custom_voice.codes(Speech("Guten Tag.", "german", "ono_anna"), Sampling(), 0, 300)
+    assert len(sound) == 2 * len(expected)
+
+
+async def test_streamed_text_gives_the_same_sound(served: str) -> None:
+    text = "First this. Then that, which is longer. And an end."
+    async with house.connect(served) as client:
+        whole = await house.home_assistant_plain(client, text)
+        pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
+        streamed = await house.home_assistant_streamed(client, pieces)
+    assert house_same(whole, streamed)
+
+
+def house_same(one: bytes, other: bytes) -> bool:
+    """Whether two sounds are the same, to rounding: sentences may share steps, or not."""
+    difference = np.frombuffer(one, "<i2").astype(int) - np.frombuffer(other, "<i2")
+    return bool(np.abs(difference).max() <= 3)
+
+
+async def test_sound_comes_before_the_take_ends(tiny: Path) -> None:
+    async with house.service([engine(tiny)], model=str(tiny)) as uri, house.connect(uri) as client:
+        await client.write_event(Synthesize(LONG, voice=SynthesizeVoice(name="ryan")).event())
+        chunks = []
+        while (event := await client.read_event()) is not None and event.type != "audio-stop":
+            if event.type == "audio-chunk":
+                chunks.append(asyncio.get_running_loop().time())
+        assert len(chunks) > 20
+        # Frames are made one after the other: the sound cannot have come all at once.
+        assert chunks[len(chunks) // 2] > chunks[0]
+
+
+async def test_many_clients_hear_what_they_would_hear_alone(served: str) -> None:
+    texts = [f"Sentence number {number} for the house." for number in range(10)]
+
+    async def one(text: str) -> bytes:
+        async with house.connect(served) as client:
+            return await house.home_assistant_plain(client, text)
+
+    alone = [await one(text) for text in texts]
+    together = await asyncio.gather(*map(one, texts))
+    assert all(map(house_same, alone, together))
+    assert len({len(sound) for sound in alone}) > 1
+
+
+# ------------------------------------------------------------------ the engine
+
+
+def utterance(speaker: Qwen3Engine, text: str = LONG, seed: int = 0, name: str = "Ryan") -> Utterance:
+    voice = next(voice for voice in speaker.voices() if voice.name == name)
+    return Utterance(text, voice, "en-US", seed)
+
+
+async def until(come: Callable[[], bool]) -> None:
+    async with asyncio.timeout(house.HANG):
+        while not come():  # noqa: ASYNC110 - another thread brings it about
+            await asyncio.sleep(0.005)
+
+
+async def heard(speaker: Qwen3Engine, said: Utterance) -> bytes:
+    return b"".join([piece async for piece in speaker.speak(said)])
+
+
+async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> None:
+    worker = speaking._worker
+    assert worker is not None
+    stream = speaking.speak(utterance(speaking, seed=5))
+    assert await anext(stream)
+    assert worker._scheduler is not None
+    running = list(worker._scheduler.running)
+    frames = running[0].frames
+    await stream.aclose()
+    await until(lambda: not worker._scheduler.running)
+    assert running[0].frames <= frames + 12  # it went on while we were told, then stopped
+    assert await heard(speaking, utterance(speaking, "Hi.")) == await heard(
+        speaking, utterance(speaking, "Hi.")
+    )
+
+
+async def test_a_full_waiting_room_is_busy(tiny: Path) -> None:
+    speaker = engine(tiny, takes=1, waiting=2)
+    await speaker.start()
+    try:
+        results = await asyncio.gather(
+            *(heard(speaker, utterance(speaker, seed=seed)) for seed in range(12)), return_exceptions=True
+        )
+        refused = [result for result in results if isinstance(result, EngineUnavailable)]
+        assert refused
+        assert {error.code for error in refused} == {"busy"}
+        assert sum(isinstance(result, bytes) for result in results) + len(refused) == 12
+        assert await heard(speaker, utterance(speaker, "Hi."))
+    finally:
+        await speaker.close()
+
+
+async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:
+    speaker = engine(tiny, idle_unload=0.3)
+    await speaker.start()
+    try:
+        before = await heard(speaker, utterance(speaker, "Hi."))
+        worker = speaker._worker
+        assert worker is not None
+        await until(lambda: worker._scheduler is None)
+        assert await heard(speaker, utterance(speaker, "Hi.")) == before
+    finally:
+        await speaker.close()
+
+
+async def test_a_model_that_has_gone_meanwhile_is_an_error_and_its_return_is_noticed(
+    tiny: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    place = tmp_path / "model"
+    shutil.copytree(tiny, place)
+    speaker = engine(place, idle_unload=0.2)
+    await speaker.start()
+    try:
+        said = utterance(speaker, "Hi.")
+        worker = speaker._worker
+        assert worker is not None
+        await until(lambda: worker._scheduler is None)
+        place.rename(tmp_path / "elsewhere")
+        with pytest.raises(EngineUnavailable, match="there is no directory"):
+            await heard(speaker, said)
+        (tmp_path / "elsewhere").rename(place)
+        assert await heard(speaker, said)
+    finally:
+        await speaker.close()
+
+
+async def test_a_step_that_fails_ends_its_takes_and_the_next_is_spoken(speaking: Qwen3Engine) -> None:
+    worker = speaking._worker
+    assert worker is not None
+    assert worker._scheduler is not None
+    decoder = worker._scheduler._decoder
+    predict = decoder.predict
+    calls = 0
+
+    def fail_once(first: int, last: int) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise RuntimeError("device-side assert")
+        return predict(first, last)
+
+    decoder.predict = fail_once  # type: ignore[method-assign]
+    with pytest.raises(EngineUnavailable, match="device-side assert"):
+        await heard(speaking, utterance(speaking, seed=5))
+    assert await heard(speaking, utterance(speaking, "Hi."))
+
+
+async def test_out_of_memory_is_survived(speaking: Qwen3Engine) -> None:
+    worker = speaking._worker
+    assert worker is not None
+    assert worker._scheduler is not None
+    decoder = worker._scheduler._decoder
+    predict = decoder.predict
+    calls = 0
+
+    def short(first: int, last: int) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return predict(first, last)
+
+    expected = [await heard(speaking, utterance(speaking, "Hi.", seed)) for seed in range(3)]
+    decoder.predict = short  # type: ignore[method-assign]
+    results = await asyncio.gather(
+        *(heard(speaking, utterance(speaking, "Hi.", seed)) for seed in range(3)), return_exceptions=True
+    )
+    for result, sound in zip(results, expected, strict=True):
+        assert isinstance(result, EngineUnavailable) or house_same(result, sound)  # type: ignore[arg-type]
+    assert sum(isinstance(result, bytes) for result in results) >= 2 or calls == 1
+    assert house_same(await heard(speaking, utterance(speaking, "Hi.", 1)), expected[1])
+
+
+async def test_closing_ends_what_is_spoken(tiny: Path) -> None:
+    speaker = engine(tiny)
+    await speaker.start()
+    stream = speaker.speak(utterance(speaker, seed=8))
+    assert await anext(stream)
+    await speaker.close()
+    with pytest.raises(EngineUnavailable, match="stopping"):
+        async for _ in stream:
+            pass
+    assert not speaker._worker._thread.is_alive()  # type: ignore[union-attr]
+
+
+async def test_a_designed_voice_follows_the_instruction(tmp_path: Path) -> None:
+    model = checkpoints.make(tmp_path, "voice_design")
+    sounds = []
+    for instruct in (None, "A pirate."):
+        speaker = engine(model, instruct=instruct)
+        await speaker.start()
+        sounds.append(await heard(speaker, utterance(speaker, name="Designed")))
+        await speaker.close()
+    assert sounds[0] != sounds[1]
+
+
+async def test_without_a_model_the_built_in_voice_speaks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    absent = str(tmp_path / "absent")
+    async with (
+        house.service(None, model=absent, espeak_languages="none") as uri,
+        house.connect(uri) as client,
+    ):
+        assert await house.home_assistant_plain(client, "Hello.")
+    assert f"No qwen3 voices: there is no directory {absent}" in caplog.text
+
+
+async def test_a_base_checkpoint_has_no_voice_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    speaker = engine(checkpoints.make(tmp_path, "base"), instruct="Softly.")
+    await speaker.start()
+    assert not speaker.voices()
+    assert "cloned voices only" in caplog.text
+    assert "does not listen to instructions" in caplog.text
+    await speaker.close()
+
+
+def test_the_engine_is_asked_for_only_with_a_model() -> None:
+    without = dataclasses.replace(settings("x"), model=None)
+    assert not any(isinstance(found, Qwen3Engine) for found in engines_for(without))
