@@ -156,7 +156,8 @@ async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> N
     running = list(worker._scheduler.running)
     frames = running[0].frames
     await stream.aclose()
-    await until(lambda: not worker._scheduler.running)
+    scheduler = worker._scheduler
+    await until(lambda: not scheduler.running)
     assert running[0].frames <= frames + 12  # it went on while we were told, then stopped
     assert await heard(speaking, utterance(speaking, "Hi.")) == await heard(
         speaking, utterance(speaking, "Hi.")
