@@ -109,8 +109,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 
 def test_serving_without_a_model_imports_no_torch() -> None:
     code = (
-        "import sys; from wyoming_qwen3tts.service import Service; from wyoming_qwen3tts.settings import Settings;"
-        "Service(Settings(model='somewhere'));"
+        "import sys\nfrom wyoming_qwen3tts.service import Service\n"
+        "from wyoming_qwen3tts.settings import Settings\n"
+        "Service(Settings(model='somewhere'))\n"
         "print(sorted({'torch', 'numpy', 'qwen_tts', 'transformers'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
