@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
-from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
+from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, Quantize, plain
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Noise, Sampling
 from wyoming_qwen3tts.engines.qwen3.scheduler import Limits, Scheduler
@@ -162,11 +162,12 @@ def scheduler(
     length: int = 512,
     waiting: int = 64,
     frames_per_token: float = 12.0,
+    linear: Quantize = plain,
 ) -> Scheduler:
     """Return a scheduler of its own for a loaded checkpoint."""
     return Scheduler(
         PromptBuilder(own.official),
-        Decoder(own.model, slots=slots, length=length),
+        Decoder(own.model, slots=slots, length=length, linear=linear),
         Codec(own.codec, slots=slots, length=2 * length),
         own.sampling,
         Limits(waiting=waiting, frames_per_token=frames_per_token),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.qwen3 import checkpoints
 from tests.qwen3.official import GREEDY, Official, replaced, scheduler
 from wyoming_qwen3tts.engines.base import CannotSpeak, CutShort, EngineUnavailable
+from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import FRAME
 from wyoming_qwen3tts.engines.qwen3.guards import LOOP_SECONDS, SLACK_FRAMES, LoopWatch
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
+from wyoming_qwen3tts.engines.qwen3.quantize import int8
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, Take
 
@@ -567,3 +571,26 @@ def test_greedy_and_sampling_takes_share_a_step(custom_voice: Official) -> None:
         lone = Heard(speech(2), 1, sampling=manner)
         run(scheduler(custom_voice.double, slots=1, frames_per_token=0.5), lone)
         assert heard.sound == lone.sound
+
+
+# ------------------------------------------------------------------ int8
+
+
+def test_int8_is_close_and_does_not_depend_on_company(tmp_path: Path) -> None:
+    own = checkpoint.load(checkpoints.make(tmp_path), torch.device("cpu"), torch.float32)
+    exact = scheduler(own)
+    prompt = exact._builder.build(speech(2))
+    exact._decoder.prepare(prompt, Sampling())
+    expected = exact._decoder.hidden[exact._decoder.staging].clone()
+
+    where = scheduler(own, linear=int8)
+    where._decoder.prepare(where._builder.build(speech(2)), Sampling())
+    hidden = where._decoder.hidden[where._decoder.staging]
+    moved = float((hidden - expected).norm() / expected.norm())
+    assert 0 < moved < 0.15
+    takes = [Heard(speech(2), seed) for seed in LASTING]
+    run(where, *takes)
+    for seed, heard in zip(LASTING, takes, strict=True):
+        alone = Heard(speech(2), seed)
+        run(where, alone)
+        assert same(heard.sound, alone.sound)

@@ -120,10 +120,10 @@ def _layer(layer: Any, linear: Quantize) -> Layer:
     heads = attention.q_proj.out_features // attention.head_dim
     kv_heads = attention.k_proj.out_features // attention.head_dim
     return Layer(
-        qkv=linear(_joined(attention.q_proj, attention.k_proj, attention.v_proj)),
-        out=linear(attention.o_proj.weight),
-        gate_up=linear(_joined(mlp.gate_proj, mlp.up_proj)),
-        down=linear(mlp.down_proj.weight),
+        qkv=_mapped(linear, attention.q_proj, attention.k_proj, attention.v_proj),
+        out=_mapped(linear, attention.o_proj),
+        gate_up=_mapped(linear, mlp.gate_proj, mlp.up_proj),
+        down=_mapped(linear, mlp.down_proj),
         norm_in=layer.input_layernorm.weight,
         norm_mid=layer.post_attention_layernorm.weight,
         norm_qk=torch.cat(
@@ -136,15 +136,17 @@ def _layer(layer: Any, linear: Quantize) -> Layer:
     )
 
 
-def _joined(*modules: Any) -> Tensor:
-    """Return the weights of linear modules one below the other, and let the modules look into it.
+def _mapped(linear: Quantize, *modules: Any) -> Linear:
+    """Return one linear map for modules that share an input.
 
-    So the official model goes on working, for proofs and for reference voices, without a second copy.
+    The modules then look into the joined weight, so that the official model goes on working, for proofs and
+    for reference voices, without a second copy. Of a quantized model only the quantized weights are kept.
     """
-    weight = torch.cat([module.weight for module in modules])
+    weight = modules[0].weight if len(modules) == 1 else torch.cat([module.weight for module in modules])
+    mapped = linear(weight)
     for module, part in zip(modules, weight.split([module.out_features for module in modules]), strict=True):
-        module.weight.data = part
-    return weight
+        module.weight.data = part if linear is plain else part.new_empty(0)
+    return mapped
 
 
 class Decoder:
@@ -177,9 +179,9 @@ class Decoder:
         device, dtype = self.talker.norm.device, self.talker.norm.dtype
         self.device, self.dtype = device, dtype
 
-        head = talker.codec_head.weight
-        self._heads = [linear(head), *(linear(module.weight) for module in predictor.lm_head)]
-        self.sizes = (head.shape[0], *(module.out_features for module in predictor.lm_head))
+        heads = [talker.codec_head, *predictor.lm_head]
+        self.sizes = tuple(head.out_features for head in heads)
+        self._heads = [_mapped(linear, head) for head in heads]
         tables = [talker.model.codec_embedding.weight, *(m.weight for m in predictor.model.codec_embedding)]
         self._codes_in = torch.cat(tables)
         """All sixteen tables of code embeddings, [sum of sizes, H]."""
@@ -191,11 +193,11 @@ class Decoder:
         self._offsets = torch.tensor(starts, device=device)
         self._starts = starts
         # The last 1024 codes of codebook 0 are speakers, languages and marks; of them only the end is chosen.
-        self._suppressed = torch.zeros(head.shape[0], device=device)
+        self._suppressed = torch.zeros(self.sizes[0], device=device)
         self._suppressed[-1024:] = -torch.inf
         self._suppressed[self.eos] = 0
 
-        rows, width = slots + 1, head.shape[1]
+        rows, width = slots + 1, self._codes_in.shape[1]
         self.kv = self.talker.cache(rows, length)
         self._predictor_kv = self.predictor.cache(rows, CODEBOOKS)
         self.position = torch.zeros(rows, dtype=torch.long, device=device)
@@ -209,7 +211,7 @@ class Decoder:
         self.text_end = torch.zeros(rows, dtype=torch.long, device=device)
         self.end_from = torch.full((rows,), MIN_FRAMES, dtype=torch.long, device=device)
         """Frames before which the end is not chosen."""
-        self.penalty = torch.ones(rows, head.shape[0], device=device)
+        self.penalty = torch.ones(rows, self.sizes[0], device=device)
         """What the repetition penalty makes of each code of codebook 0: 1 for those not said yet."""
         self.penalty_of = torch.ones(rows, 1, device=device)
         self.active = torch.zeros(rows, dtype=torch.bool, device=device)

@@ -100,7 +100,7 @@ class PromptBuilder:
         self._model = official.model
         self._talker = official.model.talker
         self._config = official.model.config
-        self._device = self._talker.codec_head.weight.device
+        self._device = self._talker.get_input_embeddings().weight.device
         config = self._config
         marks = [config.tts_bos_token_id, config.tts_eos_token_id, config.tts_pad_token_id]
         self._bos, self._eos, self._pad = self._text(marks).unbind()

@@ -19,6 +19,7 @@ from . import checkpoint
 from .codec import Codec
 from .decoder import Decoder, plain
 from .prompt import PromptBuilder, Speech
+from .quantize import int8
 from .scheduler import RAMP, Limits, Scheduler, Take
 
 _LOGGER = logging.getLogger(__name__)
@@ -153,13 +154,14 @@ class Worker:
         device, why_device = checkpoint.choose_device(options.device)
         dtype, why_dtype = checkpoint.choose_dtype(options.dtype, device)
         where = f"on {device} ({why_device}), {str(dtype).removeprefix('torch.')} ({why_dtype})"
-        if options.quantize != "none" and device.type != "cpu":
-            raise EngineUnavailable(f"--quantize {options.quantize} works on a CPU only, not on {device}")
+        if options.quantize != "none" and (device.type != "cpu" or dtype != torch.float32):
+            raise EngineUnavailable(f"--quantize {options.quantize} works on a CPU and in float32 only")
         directory = checkpoint.find(options.source)
         _LOGGER.info("Loading %s %s", directory, where)
         found = checkpoint.load(directory, device, dtype)
+        linear = int8 if options.quantize == "int8" else plain
         builder = PromptBuilder(found.official)
-        decoder = Decoder(found.model, slots=options.takes, length=options.length, linear=plain)
+        decoder = Decoder(found.model, slots=options.takes, length=options.length, linear=linear)
         codec = Codec(found.codec, slots=options.takes, length=2 * options.length)
         scheduler = Scheduler(builder, decoder, codec, found.sampling, options.limits)
         _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
