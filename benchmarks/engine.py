@@ -26,11 +26,13 @@ from tests.qwen3 import checkpoints
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, plain
+from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
 from wyoming_qwen3tts.engines.qwen3.scheduler import RAMP, Limits, Scheduler, Take
 
-TEXT = "Good evening. The front door is locked, and the lights in the living room are on."
+TEXT = "Good evening, all is well."
+"""26 tokens for the tokenizer of random checkpoints, which spells: as many as five seconds of speech have."""
 FRAME_SECONDS = 0.08
 
 
@@ -50,8 +52,10 @@ class Ours:
 
     def __init__(self, found: checkpoint.Checkpoint, takes: int, linear: Any, frames: int) -> None:
         self.builder = PromptBuilder(found.official)
-        self.decoder = Decoder(found.model, slots=takes, length=frames + 256, linear=linear)
-        codec = Codec(found.codec, slots=takes, length=frames + 256)
+        graphs = Graphs(record=True) if found.device.type == "cuda" else None
+        length = frames + 256
+        self.decoder = Decoder(found.model, slots=takes, length=length, linear=linear, graphs=graphs)
+        codec = Codec(found.codec, slots=takes, length=length, graphs=graphs)
         limits = Limits(waiting=takes, frames_per_token=frames)
         self.scheduler = Scheduler(self.builder, self.decoder, codec, found.sampling, limits)
         self.frames = frames
@@ -143,7 +147,7 @@ def weights_read(found: checkpoint.Checkpoint) -> int:
     size += 15 * sum(weight.numel() for weight in talker.code_predictor.model.layers.parameters())
     size += sum(head.weight.numel() for head in talker.code_predictor.lm_head)
     bytes_each: int = talker.codec_head.weight.element_size()
-    return size * bytes_each
+    return int(size) * bytes_each
 
 
 def percentile(values: Sequence[float], share: float) -> float:

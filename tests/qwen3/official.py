@@ -16,6 +16,7 @@ from torch import Tensor
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, Quantize, plain
+from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Noise, Sampling
 from wyoming_qwen3tts.engines.qwen3.scheduler import Limits, Scheduler
@@ -164,11 +165,15 @@ def scheduler(
     frames_per_token: float = 12.0,
     linear: Quantize = plain,
 ) -> Scheduler:
-    """Return a scheduler of its own for a loaded checkpoint."""
+    """Return a scheduler of its own for a loaded checkpoint.
+
+    ``overlap``: as on CUDA: the talker's step is queued before the frame is looked at, and shapes are padded.
+    """
+    graphs = Graphs(record=False) if overlap else None
     return Scheduler(
         PromptBuilder(own.official),
-        Decoder(own.model, slots=slots, length=length, linear=linear),
-        Codec(own.codec, slots=slots, length=2 * length),
+        Decoder(own.model, slots=slots, length=length, linear=linear, graphs=graphs),
+        Codec(own.codec, slots=slots, length=2 * length, graphs=graphs),
         own.sampling,
         Limits(waiting=waiting, frames_per_token=frames_per_token),
         overlap=overlap,

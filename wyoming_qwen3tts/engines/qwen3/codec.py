@@ -14,14 +14,21 @@ decoder.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .graphs import Graphs, at_least, buckets
+
 FRAME = 1920
 """Samples a frame: 80 ms at 24 kHz."""
+
+FRAMES = (1, 2, 4, 8)
+"""Frames of the calls that have fixed shapes."""
 
 Rows = slice | Tensor
 """The slots of a call: a run of them, or a list."""
@@ -155,12 +162,18 @@ class Codec:
     """The stateful decoder of the 12 Hz codec. Not thread-safe: one thread owns it."""
 
     @torch.no_grad()
-    def __init__(self, decoder: Any, *, slots: int, length: int) -> None:
+    def __init__(self, decoder: Any, *, slots: int, length: int, graphs: Graphs | None = None) -> None:
         """``decoder``: the official ``Qwen3TTSTokenizerV2Decoder``, in the dtype that shall be used.
 
         ``slots``: takes at a time. ``length``: the most frames of a take, its reference included.
+        ``graphs``: pad calls of one to eight frames to fixed shapes and record them.
         """
         rows = slots + 1
+        self._graphs = graphs
+        self._buckets = buckets(slots)
+        device = decoder.pre_conv.conv.weight.device
+        self._rows = torch.full((slots,), slots, dtype=torch.long, device=device)
+        self._codes = torch.zeros(slots, FRAMES[-1], 16, dtype=torch.long, device=device)
         self.spare = slots
         """A slot that no take has."""
         self.codebooks: int = decoder.config.num_quantizers
@@ -216,8 +229,40 @@ class Codec:
             state[target] = state[source]
 
     @torch.inference_mode()
-    def decode(self, codes: Tensor, rows: Rows) -> Tensor:
+    def decode(self, codes: Tensor, slots: Sequence[int]) -> Tensor:
         """Return the sound, [B, T * 1920] in [-1, 1], of the next [B, T, 16] codes of some slots."""
+        count, frames = codes.shape[:2]
+        bucket = at_least(self._buckets, count)
+        if self._graphs is None or frames not in FRAMES or bucket is None:
+            first = slots[0]
+            if list(slots) == list(range(first, first + count)):
+                return self.decode_rows(codes, slice(first, first + count))
+            return self.decode_rows(codes, torch.tensor(slots, device=codes.device))
+        self._rows.fill_(self.spare)
+        self._window.position[self.spare] = 0  # so that it never runs out of positions
+        self._rows[:count] = torch.tensor(slots)
+        self._codes[:count, :frames] = codes
+        static = self._codes[:bucket, :frames], self._rows[:bucket]
+        sound: Tensor = self._graphs.run(
+            ("codec", bucket, frames), functools.partial(self.decode_rows, *static)
+        )
+        return sound[:count]
+
+    def warm_ups(self) -> list[Callable[[], object]]:
+        """Return calls that, made twice while nobody speaks, leave nothing to be done for the first time."""
+        device = self._pre.state.device
+        return [
+            functools.partial(
+                self.decode,
+                torch.zeros(bucket, frames, self.codebooks, dtype=torch.long, device=device),
+                range(bucket),
+            )
+            for bucket in (self._buckets if self._graphs is not None else self._buckets[:1])
+            for frames in FRAMES
+        ]
+
+    def decode_rows(self, codes: Tensor, rows: Rows) -> Tensor:
+        """``decode``, as a function of tensors only."""
         x = self._quantizer(codes)
         x = self._pre(x, rows)
         x = self._window(x.transpose(1, 2), rows).transpose(1, 2)

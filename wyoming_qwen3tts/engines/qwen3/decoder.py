@@ -15,6 +15,7 @@ B: rows of a step (slots ``first`` to ``last``). H: hidden size. V: codes in cod
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .graphs import PREFILLS, Graphs, at_least, buckets, lengths
 from .prompt import Prompt
 from .sampling import Choices, Noise, Sampling, Variant, choose
 
@@ -164,15 +166,19 @@ class Decoder:
         length: int,
         linear: Quantize = plain,
         chooser: Callable[[Tensor, Tensor, Choices, slice, Variant], Tensor] = choose,
+        graphs: Graphs | None = None,
     ) -> None:
         """``model``: the official ``Qwen3TTSForConditionalGeneration``, in the dtype that shall be used.
 
         ``slots``: takes at a time. ``length``: positions of a take, prompt and frames together.
         ``linear``: what becomes of a linear layer's weight. ``chooser``: stands in for ``sampling.choose``.
+        ``graphs``: pad every step to fixed shapes and record it.
         """
         talker, predictor = model.talker, model.talker.code_predictor
         self.slots, self.length, self.staging = slots, length, slots
         self._choose = chooser
+        self._graphs = graphs
+        self._buckets, self._lengths = buckets(slots), lengths(length)
         self.talker = Stack(talker.model, length, linear)
         self.predictor = Stack(predictor.model, CODEBOOKS + 1, linear)
         self.eos: int = talker.config.codec_eos_token_id
@@ -220,6 +226,9 @@ class Decoder:
         self.noise = torch.ones(rows, sum(self.sizes), device=device)
         self._talker_choices = Choices(rows, self.sizes[0], device)
         self._predictor_choices = Choices(rows, self.sizes[1], device)
+        self._prefill_rows = torch.zeros(PREFILLS[-1], width, dtype=dtype, device=device)
+        self._prefill_at = torch.zeros(2, dtype=torch.long, device=device)
+        """Where a prefill starts, and its last row."""
         self._rows = torch.arange(rows, device=device)
         self._range = torch.arange(length, device=device)
         self._state = (
@@ -268,6 +277,43 @@ class Decoder:
     @torch.inference_mode()
     def prefill(self, rows: Tensor, start: int) -> None:
         """Let the talker see ``rows``, [T, H], from position ``start`` of the staging slot on."""
+        count = rows.shape[0]
+        padded = at_least(PREFILLS, count)
+        if self._graphs is None or padded is None or start + padded > self.length:
+            self._prefill_exactly(rows, start)
+        else:
+            self._prefill_rows[:count] = rows
+            self._prefill_at.copy_(torch.tensor([start, count - 1]))
+            seen = at_least(self._lengths, start + padded)
+            assert seen is not None
+            self._graphs.run(("prefill", padded, seen), lambda: self.prefill_padded(padded, seen))
+        self.position[self.staging] = start + count
+
+    def prefill_padded(self, padded: int, seen: int) -> None:
+        """``prefill``, as a function of tensors only.
+
+        What stands after the last row is not looked at by those before it, and overwritten by what comes.
+        """
+        slot = self.staging
+        kv = self.kv[:, slot : slot + 1]
+        start, last = self._prefill_at.unbind()
+        position = start + self._range[:padded]
+
+        def store(layer: int, new: Tensor) -> Tensor:
+            kv[layer, 0].index_copy_(0, position, new[0])
+            return kv[layer, :, :seen]
+
+        mask = self._range[:seen] <= position[:, None]
+        hidden = self.talker.forward(
+            self._prefill_rows[None, :padded],
+            self.talker.cos[position][None],
+            self.talker.sin[position][None],
+            store,
+            mask[None, None],
+        )
+        self.hidden[slot] = hidden[0].index_select(0, last[None])[0]
+
+    def _prefill_exactly(self, rows: Tensor, start: int) -> None:
         end = start + rows.shape[0]
         slot = self.staging
         kv = self.kv[:, slot : slot + 1]
@@ -285,7 +331,6 @@ class Decoder:
             mask[None, None],
         )
         self.hidden[slot] = hidden[0, -1]
-        self.position[slot] = end
 
     @torch.inference_mode()
     def move(self, source: int, target: int, length: int | None = None) -> None:
@@ -321,9 +366,19 @@ class Decoder:
         Sixteen codes, and 1, or 0 where the codes mean nothing because the talker's state is not finite. The
         first code may be ``eos``: the take has ended and the other fifteen mean nothing.
         """
-        rows = slice(first, last)
-        variants = self._talker_choices.variant(first, last), self._predictor_choices.variant(first, last)
-        return self.predict_rows(rows, *variants)
+        rows = slice(first, last) if self._graphs is None else self._padded(last)
+        variants = self._talker_choices.variant(rows), self._predictor_choices.variant(rows)
+        if self._graphs is None:
+            return self.predict_rows(rows, *variants)
+        function = functools.partial(self.predict_rows, rows, *variants)
+        codes: Tensor = self._graphs.run(("predict", rows.stop, variants), function)
+        return codes[first:last]
+
+    def _padded(self, last: int) -> slice:
+        """Return the rows of a step that has to reach slot ``last`` (exclusive)."""
+        stop = at_least(self._buckets, last)
+        assert stop is not None
+        return slice(0, stop)
 
     def predict_rows(self, rows: slice, talker: Variant, predictor: Variant) -> Tensor:
         """``predict``, as a function of tensors only."""
@@ -377,9 +432,14 @@ class Decoder:
 
         ``longest``: the largest position of any row; looked up on the device if not known.
         """
-        rows = slice(first, last)
-        seen = int(self.position[rows].max()) if longest is None else longest
-        self.advance_rows(rows, seen + 1)
+        seen = 1 + (int(self.position[first:last].max()) if longest is None else longest)
+        if self._graphs is None:
+            self.advance_rows(slice(first, last), seen)
+            return
+        rows, looked_at = self._padded(last), at_least(self._lengths, seen)
+        assert looked_at is not None
+        function = functools.partial(self.advance_rows, rows, looked_at)
+        self._graphs.run(("advance", rows.stop, looked_at), function)
 
     def advance_rows(self, rows: slice, seen: int) -> None:
         """``advance``, as a function of tensors only. ``seen``: positions that attention looks at."""
@@ -405,6 +465,20 @@ class Decoder:
         self.hidden[rows] = torch.where(active[:, None], hidden[:, 0], self.hidden[rows])
         position += active
         frames += active
+
+    def warm_ups(self) -> list[Callable[[], object]]:
+        """Return calls that, made twice while nobody speaks, leave nothing to be done for the first time."""
+        rows = self._codes_in.new_zeros(PREFILLS[-1], self._codes_in.shape[1])
+        sizes = self._buckets if self._graphs is not None else self._buckets[:1]
+        calls: list[Callable[[], object]] = [functools.partial(self.set_active, ())]
+        for seen in self._lengths:
+            calls += [
+                functools.partial(self.prefill, rows[:count], seen - count)
+                for count in (PREFILLS if self._graphs is not None else PREFILLS[:1])
+                if count <= seen
+            ]
+            calls += [functools.partial(self.advance, 0, size, seen - 1) for size in sizes]
+        return calls + [functools.partial(self.predict, 0, size) for size in sizes]
 
     @torch.inference_mode()
     def set_active(self, slots: Sequence[int]) -> None:

@@ -93,13 +93,13 @@ class Choices:
     def _considered(self, choice: Choice) -> int:
         return min(choice.top_k or self._codes, self._codes)
 
-    def variant(self, first: int, last: int) -> Variant:
-        """Return what a step for slots ``first`` to ``last`` (exclusive) has to compute."""
-        rows = self._of[first:last]
+    def variant(self, rows: slice) -> Variant:
+        """Return what a step for the slots ``rows`` has to compute."""
+        of = self._of[rows]
         return Variant(
-            max(self._considered(row) for row in rows),
-            any(row.top_p < 1 for row in rows),
-            not all(row.do_sample for row in rows),
+            max(self._considered(row) for row in of),
+            any(row.top_p < 1 for row in of),
+            not all(row.do_sample for row in of),
         )
 
 

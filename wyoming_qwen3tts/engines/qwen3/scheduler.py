@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...audio.pcm import PlaybackClock, to_pcm
 from ..base import CannotSpeak, CutShort, EngineUnavailable
-from .codec import FRAME, Codec
+from .codec import FRAME, FRAMES, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
 from .guards import CAP, LOOP, NOT_FINITE, SILENCE, SILENCE_PEAK, SILENCE_SECONDS, Fault, LoopWatch, frame_cap
 from .prompt import Prompt, PromptBuilder, Speech
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-RAMP = (1, 2, 4, 8)
+RAMP = FRAMES
 """Frames of a take's first, second, third and later calls of the codec: soon at first, then cheaply."""
 COMFORT = 1.0
 """Seconds of sound in hand with which a take can let one go first that has none."""
@@ -295,11 +295,13 @@ class Scheduler:
         self.running.append(take)
 
     def _cap(self, take: Take, tokens: int) -> int:
-        """Return how many frames a take may have. It is ended when it asks for one more."""
+        """Return how many frames a take may have.
+
+        It is ended when it asks for one more; by then the talker may have heard that one too.
+        """
         assert take.prompt is not None
-        return min(
-            frame_cap(tokens, self._limits.frames_per_token), self._decoder.length - take.prompt.length - 1
-        )
+        room = self._decoder.length - take.prompt.length - 2
+        return min(frame_cap(tokens, self._limits.frames_per_token), room)
 
     def _opening(self, prompt: Prompt) -> Opening:
         """Return what is known of a prompt's opening, computed if it is new."""
@@ -310,7 +312,7 @@ class Scheduler:
             if prompt.reference is not None:
                 spare = self._codec.spare
                 self._codec.reset(spare)
-                self._codec.decode(prompt.reference[None], slice(spare, spare + 1))
+                self._codec.decode(prompt.reference[None], [spare])
                 heard = self._codec.save(spare)
             opening = Opening(kv, heard)
         self._openings[prompt.key] = opening
@@ -360,9 +362,7 @@ class Scheduler:
     def _decode(self, group: Sequence[Take], frames: int) -> Tensor:
         """Return the sound, [B, frames * 1920], of the pending frames of some takes."""
         slots = [take.slot for take in group]
-        run = slots == list(range(slots[0], slots[0] + len(slots)))
-        rows = slice(slots[0], slots[-1] + 1) if run else torch.tensor(slots, device=self._decoder.device)
-        return self._codec.decode(self._pending[rows, :frames], rows)
+        return self._codec.decode(self._pending[slots, :frames], slots)
 
     def _note(self, take: Take, row: Sequence[int]) -> None:
         """Look at the codes of a take's new frame, and whether it was the last."""

@@ -18,9 +18,10 @@ from ..base import EngineUnavailable
 from . import checkpoint
 from .codec import Codec
 from .decoder import Decoder, plain
-from .prompt import PromptBuilder, Speech
+from .graphs import Graphs
+from .prompt import PromptBuilder
 from .quantize import int8
-from .scheduler import RAMP, Limits, Scheduler, Take
+from .scheduler import Limits, Scheduler, Take
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -161,11 +162,13 @@ class Worker:
         found = checkpoint.load(directory, device, dtype)
         linear = int8 if options.quantize == "int8" else plain
         builder = PromptBuilder(found.official)
-        decoder = Decoder(found.model, slots=options.takes, length=options.length, linear=linear)
-        codec = Codec(found.codec, slots=options.takes, length=2 * options.length)
+        graphs = Graphs(record=True) if device.type == "cuda" else None
+        slots, length = options.takes, options.length
+        decoder = Decoder(found.model, slots=slots, length=length, linear=linear, graphs=graphs)
+        codec = Codec(found.codec, slots=slots, length=2 * length, graphs=graphs)
         scheduler = Scheduler(builder, decoder, codec, found.sampling, options.limits)
         _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
-        self._warm(scheduler, builder)
+        self._warm(decoder, codec)
         self._scheduler = scheduler
         return Loaded(
             found.name,
@@ -176,22 +179,20 @@ class Worker:
             where,
         )
 
-    def _warm(self, scheduler: Scheduler, builder: PromptBuilder) -> None:
-        """Say something, so that the first request meets nothing that is done for the first time."""
-        if builder.kind == "base":
-            return  # it has no voice yet
+    def _warm(self, decoder: Decoder, codec: Codec) -> None:
+        """Do everything twice that is slow the first time: once to run it, once to record it."""
+        from tqdm import tqdm
+
         began = time.monotonic()
-        speaker = builder.speakers[0] if builder.kind == "custom_voice" else None
-        language = builder.languages[0]
-        failed: list[Exception | None] = []
-        take = Take(
-            Speech("One, two.", language, speaker), 0, hand_over=lambda pcm: None, ended=failed.append
-        )
-        scheduler.submit(take)
-        while not scheduler.idle and take.frames < sum(RAMP):
-            scheduler.step()
-        take.cancel()
-        scheduler.step()
+        calls = [*decoder.warm_ups(), *codec.warm_ups()]
+        _LOGGER.info("Warming up")
+        for call in tqdm(calls, "Warming up", leave=False, disable=None):  # on a terminal only
+            for _ in range(2 if decoder.device.type == "cuda" else 1):
+                call()
+            if self._stopping:
+                raise EngineUnavailable("the service is stopping", "stopping")
+        if decoder.device.type == "cuda":
+            torch.cuda.synchronize(decoder.device)
         _LOGGER.info("Warmed up in %.1f s", time.monotonic() - began)
 
     def _unload(self) -> None:

@@ -1,0 +1,110 @@
+"""Fixed shapes for CUDA: what can be shown without it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.qwen3.official import Official, scheduler
+from tests.qwen3.test_scheduler import Heard, run, same, speech
+from wyoming_qwen3tts.engines.qwen3.codec import FRAME, Codec
+from wyoming_qwen3tts.engines.qwen3.graphs import Graphs, at_least, buckets, lengths
+from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
+
+
+def test_sizes() -> None:
+    assert buckets(1) == [1]
+    assert buckets(8) == [1, 2, 4, 8]
+    assert buckets(12) == [1, 2, 4, 8, 12]
+    assert lengths(2048) == [320, 640, 2048]
+    assert lengths(256) == [256]
+    assert at_least([1, 2, 4], 3) == 4
+    assert at_least([1, 2, 4], 5) is None
+
+
+def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of things, with a stand-in for what only CUDA has."""
+    log: list[str] = []
+
+    class Graph:
+        def replay(self) -> None:
+            log.append("replay")
+
+        def pool(self) -> str:
+            return "pool"
+
+    class Recording:
+        def __init__(self, graph: Graph, pool: str | None) -> None:
+            log.append(f"record {pool}")
+
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", Recording)
+    graphs = Graphs(record=True)
+
+    def function() -> int:
+        log.append("run")
+        return 7
+
+    assert [graphs.run("a", function) for _ in range(3)] == [7, 7, 7]
+    assert log == ["run", "record None", "run", "replay", "replay"]
+    for _ in range(2):
+        graphs.run("b", function)
+    assert log[5:] == ["run", "record pool", "run", "replay"]
+    assert len(graphs) == 2
+
+
+def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> None:
+    """What is recorded for one voice serves every text, seed and number of takes."""
+    where = scheduler(custom_voice.own, slots=4, overlap=True)
+    graphs = where._decoder._graphs
+    assert graphs is not None
+    for takes in (1, 2, 3, 4):
+        run(where, *(Heard(speech(text % 3), text) for text in range(takes)))
+    known = len(graphs)
+    assert known < 40
+    run(where, *(Heard(speech(1, speaker="eric"), seed) for seed in range(20, 24)))
+    assert len(graphs) <= known + 2
+
+
+def test_after_warming_up_nothing_is_new(custom_voice: Official) -> None:
+    where = scheduler(custom_voice.own, slots=3, overlap=True)
+    decoder, codec = where._decoder, where._codec
+    for call in [*decoder.warm_ups(), *codec.warm_ups()]:
+        call()
+    assert decoder._graphs is not None
+    known = len(decoder._graphs)
+    takes = [Heard(speech(text), 5 + text) for text in range(3)]
+    run(where, *takes)
+    assert len(decoder._graphs) <= known
+    for text, heard in enumerate(takes):
+        alone = Heard(speech(text), 5 + text)
+        run(scheduler(custom_voice.own, slots=1), alone)
+        assert same(heard.sound, alone.sound)
+
+
+def test_the_spare_slot_never_runs_out_of_positions(custom_voice: Official) -> None:
+    codec = Codec(custom_voice.own.codec, slots=4, length=40, graphs=Graphs(record=False))
+    for _ in range(10):
+        for slot in range(3):
+            codec.reset(slot)
+        sound = codec.decode(torch.zeros(3, 8, 16, dtype=torch.long), [0, 1, 2])
+    assert sound.shape == (3, 8 * FRAME)
+
+
+def test_padding_rows_keep_what_others_left_there(custom_voice: Official) -> None:
+    """A row beyond the takes has the manners of who was there last, and disturbs nobody."""
+    where = scheduler(custom_voice.double, slots=4, overlap=True)
+    wild = Sampling(Choice(top_k=0, top_p=0.5), Choice(do_sample=False), 1.5)
+    first = [Heard(speech(), seed, sampling=wild) for seed in range(3)]
+    run(where, *first)
+    calm = Heard(speech(2), 5)
+    run(where, calm)
+    alone = Heard(speech(2), 5)
+    run(scheduler(custom_voice.double, slots=1), alone)
+    assert same(calm.sound, alone.sound)
