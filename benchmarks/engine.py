@@ -182,9 +182,11 @@ def compare(given: argparse.Namespace, directory: Path) -> None:
     frames, most = given.frames, max(given.takes)
     ours_in = checkpoint.load(directory, device, dtype)
     size = weights_read(ours_in)
-    theirs_in = checkpoint.load(directory, device, dtype) if given.official else None
-    ours = Ours(ours_in, most, int8 if given.quantize == "int8" else plain, frames)
-    theirs = Theirs(theirs_in, frames) if theirs_in is not None else None
+    quantized = given.quantize == "int8"
+    # The official modules look into our weights, unless ours are others.
+    theirs_in = checkpoint.load(directory, device, dtype) if quantized and given.official else ours_in
+    ours = Ours(ours_in, most, int8 if quantized else plain, frames)
+    theirs = Theirs(theirs_in, frames) if given.official else None
     print(f"{ours_in.name}, random weights" if given.model is None else ours_in.name, end=": ")
     print(f"{device}, {dtype}, quantize {given.quantize}, {given.threads} threads, {frames} frames")
     ours.run(most)

@@ -87,3 +87,16 @@ def test_pieces_never_matter_and_nothing_is_lost(text: str, sizes: list[int]) ->
     assert pieces + splitter.finish() == whole
     assert "".join("".join(whole).split()) == "".join(text.split())
     assert all(len(sentence) <= MAX_CHARACTERS for sentence in whole)
+
+
+@given(st.text(st.sampled_from("ab. D!?\n3,–\"') 。"), max_size=60), st.integers(1, 7))
+def test_what_has_begun_stays_as_the_rest_is_written(text: str, size: int) -> None:
+    splitter = SentenceSplitter()
+    begun = ""
+    for at in range(0, len(text), size):
+        for sentence in splitter.push(text[at : at + size]):
+            assert sentence.startswith(begun)
+            begun = ""
+        assert splitter.begun.startswith(begun)
+        begun = splitter.begun
+    assert "".join(splitter.finish()[:1]).startswith(begun)

@@ -46,6 +46,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "streaming": "false",
             "debug": "true",
             "local_files_only": "true",
+            "live_text": "true",
             "device": "cuda:1",
             "dtype": "bfloat16",
             "quantize": "int8",
@@ -61,6 +62,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "streaming": ["--no-streaming"],
             "debug": ["--debug"],
             "local_files_only": ["--local-files-only"],
+            "live_text": ["--live-text"],
         }.get(key, [flag, value])
     path = tmp_path / "options.json"
     path.write_text(

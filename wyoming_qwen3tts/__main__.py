@@ -8,6 +8,9 @@ import sys
 from .settings import Settings, SettingsError
 
 COMMANDS = ("say", "voices", "health")
+"""Commands for a running server."""
+VERIFY = "verify"
+"""The command that takes the server's own options."""
 
 
 def main(arguments: list[str]) -> int:
@@ -16,8 +19,9 @@ def main(arguments: list[str]) -> int:
         from . import commands
 
         return commands.run(arguments[0], arguments[1:])
+    verify = arguments[:1] == [VERIFY]
     try:
-        settings = Settings.load(arguments)
+        settings = Settings.load(arguments[verify:])
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -25,6 +29,10 @@ def main(arguments: list[str]) -> int:
     from .service import CannotServe, Service
 
     telemetry.configure(debug=settings.debug, log_format=settings.log_format)
+    if verify:
+        from . import commands
+
+        return commands.verify(settings)
     try:
         asyncio.run(Service(settings).run())
     except CannotServe as error:

@@ -1,4 +1,4 @@
-"""For people: ``say``, ``voices`` and ``health``, against a running server."""
+"""For people: ``say``, ``voices`` and ``health``, against a running server; ``verify``, for a model."""
 
 from __future__ import annotations
 
@@ -100,6 +100,37 @@ async def voices(options: argparse.Namespace) -> int:
     for name, languages, description in rows:
         print(f"{name:{widths[0]}}  {languages:{widths[1]}}  {description}")
     return 0
+
+
+def verify(settings: Settings) -> int:
+    """Compare the engine with the official package on the settings' model; print a table."""
+    from .engines.base import EngineUnavailable
+
+    if settings.model is None:
+        print("error: verify needs --model", file=sys.stderr)
+        return 2
+    try:
+        from .engines.qwen3 import checkpoint
+        from .engines.qwen3.verify import Verification
+    except ImportError as error:
+        print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
+        return 1
+    source = checkpoint.Source(
+        settings.model, settings.revision, settings.download_dir, settings.local_files_only
+    )
+    try:
+        device, _ = checkpoint.choose_device(settings.device)
+        dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
+        found = checkpoint.load(checkpoint.find(source), device, dtype)
+    except EngineUnavailable as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{found.name} on {device}, {str(dtype).removeprefix('torch.')}, against the official package")
+    good = True
+    for finding in Verification(found).findings():
+        print(f"  {'ok ' if finding.good else 'BAD'}  {finding.what:30}  {finding.result}", flush=True)
+        good = good and finding.good
+    return 0 if good else 1
 
 
 async def health(options: argparse.Namespace) -> int:

@@ -86,6 +86,7 @@ class Service:
                 lead_seconds=settings.lead_seconds,
                 engine_timeout=settings.engine_timeout,
                 bridge_silence=settings.bridge_silence,
+                live_text=settings.live_text,
             ),
         )
         info = describe(catalog.voices, streaming=settings.streaming).event()

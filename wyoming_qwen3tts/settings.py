@@ -239,6 +239,12 @@ class Settings:
         "longest sound of an utterance: 4 s and so many frames (80 ms) for each token of its text",
         app=False,
     )
+    live_text: bool = option(
+        False,
+        switch(),
+        "speak a sentence while it is being written, where the voice can; unproven",
+        app=False,
+    )
     idle_unload: float = option(
         0.0, seconds(0, 604800), "free the model's memory when nobody has spoken for so long; 0 never does"
     )
@@ -337,6 +343,7 @@ def parser() -> argparse.ArgumentParser:
         prog="wyoming-qwen3tts",
         description="Text-to-speech for Home Assistant and other Wyoming clients.",
         epilog="Commands for a running server: say, voices, health (each with --help). "
+        "verify, with the options here, compares the engine with the official package. "
         f"Every option is also a variable ({_variable('voice')}, …) and a key of the options file.",
         allow_abbrev=False,
     )

@@ -97,6 +97,11 @@ class TextFeed:
         self._ended = True
         self._changed.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether no more text comes."""
+        return self._ended
+
     def fail(self, error: Exception) -> None:
         """Say that the rest of the text never comes: the reader gets ``error`` instead of what is left."""
         self._error = error

@@ -8,10 +8,10 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
-from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable
+from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable, LiveEngine
 from .speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechRequest, TextFeed, Utterance
 from .text.scripts import has_words
 from .text.sentences import SentenceSplitter
@@ -39,6 +39,8 @@ class Limits:
     """Seconds an engine may take for its next piece of sound."""
     bridge_silence: float
     """Seconds without text, once sound began, after which silence is sent; 0 sends none."""
+    live_text: bool = False
+    """Speak a sentence while it is being written, where the voice can."""
 
 
 class Synthesizer:
@@ -88,12 +90,14 @@ class Synthesizer:
         try:
             voice = self.catalog.find(request.voice, request.language)
             said = False
-            async with aclosing(_sentences(request.text)) as sentences:
-                async for sentence in sentences:
+            live = self._limits.live_text and not request.text.ended
+            cut = _live_sentences if live else _sentences
+            async with aclosing(cut(request.text)) as sentences:
+                async for sentence, rest in sentences:
                     if has_words(sentence):
                         reader = self.catalog.reader(voice, sentence)
                         language = self.catalog.language(reader, request.language)
-                        await self._say(Utterance(sentence, reader, language), lead)
+                        await self._say(Utterance(sentence, reader, language), lead, rest)
                         said = True
             if not said:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
@@ -101,12 +105,22 @@ class Synthesizer:
         except Exception as error:
             lead.close(error)
 
-    async def _say(self, utterance: Utterance, lead: _Lead) -> None:
-        """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came."""
+    async def _say(self, utterance: Utterance, lead: _Lead, rest: TextFeed | None) -> None:
+        """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came.
+
+        ``rest``: what its text goes on with, if it is still being written.
+        """
         engine = self._engines[utterance.voice.engine]
+        if rest is not None and not isinstance(engine, LiveEngine):
+            utterance = replace(utterance, text=utterance.text + "".join([piece async for piece in rest]))
+            rest = None
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
-        async with aclosing(engine.speak(utterance)) as stream:
+        if rest is not None and isinstance(engine, LiveEngine):
+            speaking = engine.speak_live(utterance, rest)
+        else:
+            speaking = engine.speak(utterance)
+        async with aclosing(speaking) as stream:
             while True:
                 try:
                     async with asyncio.timeout(self._limits.engine_timeout) as patience:
@@ -129,15 +143,82 @@ class Synthesizer:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
 
 
-async def _sentences(feed: TextFeed) -> AsyncGenerator[str, None]:
+Sentence = tuple[str, TextFeed | None]
+"""A sentence, or the beginning of one and what it goes on with."""
+
+
+async def _sentences(feed: TextFeed) -> AsyncGenerator[Sentence, None]:
     splitter = SentenceSplitter()
     async for text in feed:
         # A long text is cut bit by bit between its sentences, not all at once on the event loop.
         for at in range(0, len(text), SPLIT_AT_A_TIME):
             for sentence in splitter.push(text[at : at + SPLIT_AT_A_TIME]):
-                yield sentence
+                yield sentence, None
     for sentence in splitter.finish():
-        yield sentence
+        yield sentence, None
+
+
+async def _live_sentences(feed: TextFeed) -> AsyncGenerator[Sentence, None]:
+    """Yield each sentence as soon as its first word is known; the rest of it arrives while it is spoken."""
+    found: asyncio.Queue[Sentence | Exception | None] = asyncio.Queue()
+    cutter = asyncio.create_task(_cut(feed, found), name="cutter")
+    try:
+        while (item := await found.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        cutter.cancel()
+
+
+async def _cut(feed: TextFeed, found: asyncio.Queue[Sentence | Exception | None]) -> None:
+    splitter = SentenceSplitter()
+    written = _Written(found)
+    try:
+        async for text in feed:
+            for at in range(0, len(text), SPLIT_AT_A_TIME):
+                for sentence in splitter.push(text[at : at + SPLIT_AT_A_TIME]):
+                    written.complete(sentence)
+            written.begun(splitter.begun)
+        for sentence in splitter.finish():
+            written.complete(sentence)
+        found.put_nowait(None)
+    except Exception as error:
+        written.fail(error)
+
+
+class _Written:
+    """The sentence that is being written, and where sentences go."""
+
+    def __init__(self, found: asyncio.Queue[Sentence | Exception | None]) -> None:
+        self._found = found
+        self._said = ""
+        self._rest: TextFeed | None = None
+
+    def begun(self, text: str) -> None:
+        """Give on what is new of the sentence's beginning."""
+        if self._rest is not None:
+            if text != self._said:
+                self._rest.push(text.removeprefix(self._said))
+            self._said = text
+        elif has_words(text):
+            self._rest, self._said = TextFeed(), text
+            self._found.put_nowait((text, self._rest))
+
+    def complete(self, sentence: str) -> None:
+        """End the sentence."""
+        if self._rest is None:
+            self._found.put_nowait((sentence, None))
+        else:
+            self.begun(sentence)
+            self._rest.end()
+        self._rest = None
+
+    def fail(self, error: Exception) -> None:
+        """Say that the rest of the text never comes."""
+        if self._rest is not None:
+            self._rest.fail(error)
+        self._found.put_nowait(error)
 
 
 class _Lead:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from wyoming.info import Describe, Info
-from wyoming.tts import Synthesize, SynthesizeVoice
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
 from tests import house
 from tests.qwen3 import checkpoints
@@ -127,6 +127,49 @@ async def test_many_clients_hear_what_they_would_hear_alone(served: str) -> None
     together = await asyncio.gather(*map(one, texts))
     assert all(map(house_same, alone, together))
     assert len({len(sound) for sound in alone}) > 1
+
+
+async def test_live_text_is_heard_before_the_sentence_is_written(tiny: Path) -> None:
+    pieces = ["The quick br", "own fox jum", "ps over the", " lazy dog and ", "runs. And then", " it rests."]
+    async with (
+        house.service([engine(tiny)], model=str(tiny), live_text=True) as uri,
+        house.connect(uri) as client,
+    ):
+        await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="ryan")).event())
+        for piece in pieces[:3]:
+            await client.write_event(SynthesizeChunk(piece).event())
+        async with asyncio.timeout(house.HANG):
+            while (event := await client.read_event()) is not None and event.type != "audio-chunk":
+                pass
+        assert event is not None  # sound, and no sentence is complete
+        for piece in pieces[3:]:
+            await client.write_event(SynthesizeChunk(piece).event())
+        await client.write_event(SynthesizeStop().event())
+        events = [event]
+        async with asyncio.timeout(house.HANG):
+            while (event := await client.read_event()) is not None:
+                events.append(event)
+                if event.type in {"synthesize-stopped", "error"}:
+                    break
+    assert events[-1].type == "synthesize-stopped"
+    assert len(house.sound_of(events)) > 30 * 1920 * 2  # a frame for each token at least
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_live_text_gives_one_sound_however_it_is_cut(tiny: Path, size: int) -> None:
+    text = "The first of them. 3.5 degrees, Dr. Who said; and now? Go on!"
+    async with (
+        house.service([engine(tiny)], model=str(tiny), live_text=True) as uri,
+        house.connect(uri) as client,
+    ):
+        sounds = []
+        for step in (2, size):
+            pieces = [text[at : at + step] for at in range(0, len(text), step)]
+            sounds.append(await house.home_assistant_streamed(client, pieces))
+    # When text comes late the end is held back for longer, so only the beginning has to be the same.
+    least = min(map(len, sounds))
+    assert least > 0
+    assert house_same(sounds[0][:3840], sounds[1][:3840])
 
 
 # ------------------------------------------------------------------ the engine

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from ..speech import SpeechError, Utterance, Voice
+from ..speech import SpeechError, TextFeed, Utterance, Voice
 
 
 class EngineUnavailable(SpeechError):  # noqa: N818 - a state of the engine, named in the architecture
@@ -49,4 +49,13 @@ class Engine(Protocol):
         Closing the generator cancels the work within one chunk. Raises CannotSpeak or
         EngineUnavailable, and CutShort after sound that must not be kept as the whole utterance.
         """
+        raise NotImplementedError
+
+
+@runtime_checkable
+class LiveEngine(Protocol):
+    """An engine that can speak a sentence while it is being written."""
+
+    def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
+        """Yield PCM as ``Engine.speak``, of ``utterance.text`` and of what ``text`` goes on with."""
         raise NotImplementedError

@@ -69,6 +69,12 @@ class SentenceSplitter:
         self._text += piece
         return self._sentences(final=False)
 
+    @property
+    def begun(self) -> str:
+        """What is known to belong to the next sentence; it only grows until that sentence is complete."""
+        known = min(self._scanned, _limit(self._text) // 3)
+        return _tidy(self._text[:known])
+
     def finish(self) -> list[str]:
         """Return what is left, as one or more sentences, and start over."""
         sentences = self._sentences(final=True)

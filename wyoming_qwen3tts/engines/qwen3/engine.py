@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...speech import Attribution, Utterance, Voice
+from ...speech import Attribution, TextFeed, Utterance, Voice
 from ..base import EngineUnavailable
 
 if TYPE_CHECKING:
+    from .scheduler import Take
     from .worker import Loaded, Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -143,46 +145,92 @@ class Qwen3Engine:
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM from the second frame on, 80 to 640 ms at a time."""
+        worker, take, sounds = self._take(utterance, live=False)
+        worker.submit(take)
+        try:
+            while (sound := await sounds.next()) is not None:
+                yield sound
+        finally:
+            worker.cancel(take)
+
+    async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
+        """Yield the sound of ``utterance.text`` and of what ``text`` goes on with, while it is written.
+
+        The model hears the text token by token, waits when it has heard all there is, and does not end before
+        the text does.
+        """
+        worker, take, sounds = self._take(replace(utterance, text=""), live=True)
+
+        async def write() -> None:
+            worker.push_text(take, _plain(utterance.text))
+            async for piece in text:
+                worker.push_text(take, _plain(piece))
+            worker.push_text(take, "", end=True)
+
+        writer = asyncio.create_task(write(), name="writer")
+        writer.add_done_callback(sounds.failed)
+        try:
+            while (sound := await sounds.next()) is not None:
+                yield sound
+        finally:
+            writer.cancel()
+            worker.cancel(take)
+
+    def _take(self, utterance: Utterance, *, live: bool) -> tuple[Worker, Take, _Sounds]:
         from .prompt import Speech
         from .scheduler import Take
-        from .worker import stopped_quietly
 
         worker, loaded = self._worker, self._loaded
         if worker is None or loaded is None:
             raise EngineUnavailable("the model is not loaded")
-        loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[bytes | _End] = asyncio.Queue()
+        sounds = _Sounds()
+        speaker = utterance.voice.name.lower().replace(" ", "_") if loaded.kind == "custom_voice" else None
+        instruct = self._configuration.instruct if loaded.hears_instructions else ""
+        language = _language(utterance.language, loaded.languages)
+        speech = Speech(_plain(utterance.text), language, speaker, instruct=instruct)
+        take = Take(speech, utterance.seed, hand_over=sounds.put, ended=sounds.end, live=live)
+        return worker, take, sounds
 
-        def put(item: bytes | _End) -> None:
-            stopped_quietly(lambda: loop.call_soon_threadsafe(arrived.put_nowait, item))
 
-        speaker = None
-        if loaded.kind == "custom_voice":
-            speaker = utterance.voice.name.lower().replace(" ", "_")
-        take = Take(
-            Speech(
-                utterance.text,
-                _language(utterance.language, loaded.languages),
-                speaker,
-                instruct=self._configuration.instruct if loaded.hears_instructions else "",
-            ),
-            utterance.seed,
-            hand_over=put,
-            ended=lambda error: put(_End(error)),
-        )
-        worker.submit(take)
-        try:
-            while not isinstance(item := await arrived.get(), _End):
-                yield item
-            if item.error is not None:
-                raise item.error
-        finally:
-            worker.cancel(take)
+class _Sounds:
+    """Sound on its way from the device's thread to the event loop. A take's length bounds what is in it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[bytes | _End] = asyncio.Queue()
+
+    def put(self, item: bytes | _End) -> None:
+        """Add sound, or the end of it; from any thread."""
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
+
+    def end(self, error: BaseException | None) -> None:
+        """Say that nothing more comes, or that ``error`` does."""
+        self.put(_End(error))
+
+    def failed(self, task: asyncio.Task[None]) -> None:
+        """Pass on the error of a task."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.end(error)
+
+    async def next(self) -> bytes | None:
+        """Return the next piece, None at the end. Raises what ended it."""
+        item = await self._arrived.get()
+        if not isinstance(item, _End):
+            return item
+        if item.error is not None:
+            raise item.error
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    error: Exception | None
+    error: BaseException | None
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` without what the tokenizer would take for its own marks, such as ``<|im_end|>``."""
+    return text.replace("<|", "<").replace("|>", ">").replace("<tts_", "<tts-")
 
 
 def _language(tag: str, known: Sequence[str]) -> str:

@@ -91,6 +91,30 @@ class Prompt:
         return self.prefix.shape[0] + self.rows.shape[0]
 
 
+class StableText:
+    """Text that arrives in pieces, given on as soon as its tokens are known.
+
+    The tokenizer cuts text into words first, and only the last word can still change; so that one is held
+    back. The tokens of the pieces are those of the whole.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        """``tokenizer``: the checkpoint's, a fast one."""
+        self._normalizer = tokenizer.backend_tokenizer.normalizer
+        self._words = tokenizer.backend_tokenizer.pre_tokenizer
+        self._held = ""
+
+    def push(self, text: str, *, end: bool = False) -> str:
+        """Add ``text``; return what will not change any more: all of it at the end."""
+        held = self._held + text
+        if self._normalizer is not None:
+            held = self._normalizer.normalize_str(held)
+        words = self._words.pre_tokenize_str(held)
+        known = len(held) if end else words[-1][1][0] if words else 0
+        self._held = held[known:]
+        return held[:known]
+
+
 class PromptBuilder:
     """Builds prompts for one checkpoint."""
 
@@ -135,6 +159,10 @@ class PromptBuilder:
         return [name for name in self._config.talker_config.codec_language_id if "dialect" not in name]
 
     # ------------------------------------------------------------------ the rows
+
+    def stable_text(self) -> StableText:
+        """Return what holds text back until its tokens are known."""
+        return StableText(self._tokenizer)
 
     def tokens(self, text: str) -> list[int]:
         """Return the text's token ids."""

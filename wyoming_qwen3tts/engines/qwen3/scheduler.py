@@ -21,7 +21,7 @@ from ..base import CannotSpeak, CutShort, EngineUnavailable
 from .codec import FRAME, FRAMES, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
 from .guards import CAP, LOOP, NOT_FINITE, SILENCE, SILENCE_PEAK, SILENCE_SECONDS, Fault, LoopWatch, frame_cap
-from .prompt import Prompt, PromptBuilder, Speech
+from .prompt import Prompt, PromptBuilder, Speech, StableText
 from .sampling import Noise, Sampling
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class Take:
         self.live = live
         """More text may come."""
         self.was_live = live
+        self.late: list[tuple[str, bool]] = []
+        """Text that came before it had a slot."""
+        self.stable: StableText | None = None
         self._hand_over = hand_over
         self._ended = ended
         self.cancelled = False
@@ -86,6 +89,8 @@ class Take:
         self.calls = 0
         """Calls of the codec."""
         self.cap = 0
+        self.tokens = 0
+        """Tokens of its text."""
         self.text_rows = 0
         self.loops = LoopWatch()
         self.quiet = 0
@@ -118,7 +123,7 @@ class Take:
     @property
     def ready(self) -> bool:
         """Whether it has text for its next frame: late text is waited for, not replaced by padding."""
-        return not self.live or self.frames < self.text_rows
+        return not self.live or self.frames < self.text_rows or self.over
 
     def in_hand(self, now: float) -> float:
         """Return the seconds of sound its listener has; -1 before the first."""
@@ -170,7 +175,7 @@ class Scheduler:
 
         ``overlap``: queue the talker's step before looking at the frame; on CUDA if absent.
         """
-        self._builder = builder
+        self.builder = builder
         self._decoder = decoder
         self._codec = codec
         self._sampling = sampling
@@ -201,12 +206,22 @@ class Scheduler:
             raise EngineUnavailable(f"{len(self.waiting)} utterances are waiting already", "busy")
         self.waiting.append(take)
 
-    def push_text(self, take: Take, rows: Tensor, *, end: bool) -> None:
-        """Append rows of text to a live take; ``end`` says that they are the last."""
+    @torch.inference_mode()
+    def push_text(self, take: Take, text: str, *, end: bool) -> None:
+        """Append text, whose tokens are known, to a live take; ``end`` says that it is the last."""
+        if take in self.waiting:
+            take.late.append((text, end))
+            return
         if take.slot < 0:
-            raise RuntimeError("a take gets more text once it runs")
+            return  # it has ended meanwhile
+        tokens = self.builder.tokens(text)
+        rows = self.builder.text_rows(tokens, end=end)
+        if take.text_rows + len(rows) >= self._decoder.length:
+            take.fault = CAP
+            return
         take.text_rows = self._decoder.push_text(take.slot, take.text_rows, rows)
-        take.cap = self._cap(take, take.text_rows)
+        take.tokens += len(tokens)
+        take.cap = self._cap(take)
         if end:
             take.live = False
             self._decoder.end_from[take.slot] = MIN_FRAMES
@@ -274,7 +289,7 @@ class Scheduler:
     def _join(self, take: Take) -> None:
         """Prefill a take's prompt and give it the next slot. Raises ValueError, CannotSpeak."""
         decoder, codec = self._decoder, self._codec
-        prompt = self._builder.build(take.speech)
+        prompt = self.builder.build(take.speech)
         if prompt.length + MIN_FRAMES >= decoder.length:
             raise CannotSpeak(f"the text is too long: {prompt.tokens} tokens in one utterance")
         opening = self._opening(prompt)
@@ -289,19 +304,23 @@ class Scheduler:
         take.prompt, take.slot = prompt, slot
         take.noise = Noise(take.seed, decoder.device, decoder.sizes, sampling)
         take.text_rows = prompt.text.shape[0]
-        take.cap = self._cap(take, prompt.tokens)
+        take.tokens = prompt.tokens
+        take.cap = self._cap(take)
         if take.live:
             decoder.end_from[slot] = decoder.length
         self.running.append(take)
+        while take.late:
+            text, end = take.late.pop(0)
+            self.push_text(take, text, end=end)
 
-    def _cap(self, take: Take, tokens: int) -> int:
+    def _cap(self, take: Take) -> int:
         """Return how many frames a take may have.
 
         It is ended when it asks for one more; by then the talker may have heard that one too.
         """
         assert take.prompt is not None
         room = self._decoder.length - take.prompt.length - 2
-        return min(frame_cap(tokens, self._limits.frames_per_token), room)
+        return min(frame_cap(take.tokens, self._limits.frames_per_token), room)
 
     def _opening(self, prompt: Prompt) -> Opening:
         """Return what is known of a prompt's opening, computed if it is new."""

@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -83,6 +82,10 @@ class Worker:
         """Let ``take`` be spoken; it hears of everything else by itself."""
         self._inbox.put(lambda: self._submit(take))
 
+    def push_text(self, take: Take, text: str, *, end: bool = False) -> None:
+        """Give a live take more text, in pieces of any size; the first of it lets it begin."""
+        self._inbox.put(lambda: self._push_text(take, text, end=end))
+
     def cancel(self, take: Take) -> None:
         """End ``take`` before the next frame."""
         take.cancel()
@@ -127,17 +130,43 @@ class Worker:
         assert self._scheduler is not None
         return bool(self._scheduler.waiting or self._scheduler.running)
 
-    def _submit(self, take: Take) -> None:
+    def _push_text(self, take: Take, text: str, *, end: bool) -> None:
+        if take.stable is None:
+            if not self._ready(take):
+                return
+            assert self._scheduler is not None
+            take.stable = self._scheduler.builder.stable_text()
+        known = take.stable.push(text, end=end)
+        if take.speech.text:
+            if self._scheduler is not None and (known or end):
+                self._scheduler.push_text(take, known, end=end)
+        elif known or end:
+            take.speech = replace(take.speech, text=known, streaming=True, more=not end)
+            take.live = not end
+            self._submit(take)
+
+    def _ready(self, take: Take) -> bool:
+        """Load the model if need be; return whether it is there, and end ``take`` if not."""
         try:
             if self._scheduler is None:
                 self._load()
-            assert self._scheduler is not None
-            self._scheduler.submit(take)
         except EngineUnavailable as error:
             take.end(error)
         except Exception as error:
             _LOGGER.exception("The model cannot be used")
             take.end(EngineUnavailable(f"the model cannot be used: {error}"))
+        else:
+            return True
+        return False
+
+    def _submit(self, take: Take) -> None:
+        if not self._ready(take):
+            return
+        assert self._scheduler is not None
+        try:
+            self._scheduler.submit(take)
+        except EngineUnavailable as error:
+            take.end(error)
 
     def _step(self, scheduler: Scheduler) -> None:
         try:
@@ -202,9 +231,3 @@ class Worker:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         _LOGGER.info("Idle for %g s: the model is unloaded", self._options.idle_unload)
-
-
-def stopped_quietly(call: Callable[[], object]) -> None:
-    """Call something that belongs to an event loop that may have ended."""
-    with suppress(RuntimeError):
-        call()

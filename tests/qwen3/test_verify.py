@@ -1,0 +1,63 @@
+"""``wyoming-qwen3tts verify``: the proof on anybody's checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.qwen3 import checkpoints
+from tests.qwen3.official import replaced
+from wyoming_qwen3tts.__main__ import main
+from wyoming_qwen3tts.engines.qwen3 import verify
+
+
+@pytest.mark.parametrize("kind", ["custom_voice", "base", "voice_design"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_it_finds_the_engine_to_be_the_official_model(
+    kind: str, dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = checkpoints.make(tmp_path, kind)
+    status = main(["verify", "--model", str(model), "--device", "cpu", "--dtype", dtype])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "BAD" not in printed
+    assert "prompts, row for row            4 of 4 the same" in printed
+    if dtype == "float32":
+        assert "codes, seeded                   4 of 4 the same" in printed
+    else:
+        assert "chosen alike after the official codes" in printed
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_it_finds_what_is_not(tiny: Path, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another way to take norms: nothing crashes, and the voice is another."""
+
+    def other(
+        x: torch.Tensor, shape: tuple[int, ...], weight: torch.Tensor | None, eps: float
+    ) -> torch.Tensor:
+        return torch.nn.functional.layer_norm(x, shape, weight, None, eps)
+
+    with replaced(torch.nn.functional, "rms_norm", other):
+        status = main(["verify", "--model", str(tiny), "--device", "cpu", "--dtype", dtype])
+    assert status == 1
+    assert "BAD  codes, the most likely ones" in capsys.readouterr().out
+
+
+def test_it_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify"]) == 2
+    assert "verify needs --model" in capsys.readouterr().err
+    assert main(["verify", "--model", "/nowhere"]) == 1
+    assert "error: there is no directory /nowhere" in capsys.readouterr().err
+    assert main(["verify", "--mode", "x"]) == 2
+
+
+def test_dictated_codes_leave_no_trace(tiny: Path) -> None:
+    from wyoming_qwen3tts.engines.qwen3 import checkpoint
+
+    found = checkpoint.load(tiny, torch.device("cpu"), torch.float32)
+    checked = verify.Verification(found, frames=5)
+    assert all(finding.good for finding in checked.findings())
+    assert "generate" not in found.model.__dict__
+    assert "generate" not in found.model.talker.__dict__
