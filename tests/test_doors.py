@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -322,3 +323,22 @@ async def test_the_limit_of_open_files_is_no_surprise() -> None:
         running.terminate()
         await running.communicate()
     assert running.returncode == 0
+
+
+async def test_whoever_stops_the_service_does_not_wait_for_a_model_that_loads() -> None:
+    class Loading(ScriptedEngine):
+        async def start(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    engine = Loading()
+    async with asyncio.timeout(HANG):
+        await Service(Settings(uri=("tcp://127.0.0.1:0",)), [engine]).run()
+    assert engine.closed
+
+
+async def test_a_service_that_cannot_start_says_so(engine: ScriptedEngine) -> None:
+    async with asyncio.timeout(HANG):
+        with pytest.raises(CannotServe, match="voice 'nobody' is not one of"):
+            await Service(Settings(uri=("tcp://127.0.0.1:0",), voice="nobody"), [engine]).run()
+    assert engine.closed

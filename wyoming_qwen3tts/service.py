@@ -58,12 +58,19 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        stopped = asyncio.create_task(stop.wait())
+        starting = asyncio.create_task(self.start())
         try:
-            await self.start()
-            ended = [listener.ended for listener in self._listeners if listener.ended is not None]
-            waits = {asyncio.create_task(stop.wait()), *ended}
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            # A model takes its time to load and more to download: who stops the service does not wait for it.
+            await asyncio.wait({stopped, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                ended = [listener.ended for listener in self._listeners if listener.ended is not None]
+                await asyncio.wait({stopped, *ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            stopped.cancel()
+            starting.cancel()
+            await asyncio.wait({starting})
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)  # a second one ends the process at once
             await self.stop()
@@ -121,7 +128,7 @@ class Service:
             if self._server.connections:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
             await self._server.stop(self._settings.stop_timeout)
-        for engine in self._engines.values():
+        for engine in self._candidates:
             await engine.close()
         _LOGGER.info("Stopped")
 

@@ -12,6 +12,7 @@ import json
 import logging
 import struct
 import sys
+import time
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ NEEDED = (
     f"{CODEC}/preprocessor_config.json",
 )
 _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
+RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
+"""Waits before a download that broke off goes on; what came since the last one is kept."""
 _INSTALL = "script/setup --qwen installs it"
 
 
@@ -133,10 +136,9 @@ def find(source: Source) -> Path:
 def _download(source: Source) -> Path:
     """Return the directory of a checkpoint from the hub.
 
-    The hub's client goes on where a download was broken off, shows progress on a terminal, and honours
-    ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
+    The hub's client shows progress on a terminal, and honours ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
     """
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
@@ -144,12 +146,7 @@ def _download(source: Source) -> Path:
     name = source.model + (f" (revision {source.revision})" if source.revision else "")
     _LOGGER.info("Looking for %s%s", name, "" if source.local_files_only else " on the hub")
     try:
-        directory = snapshot_download(
-            source.model,
-            revision=source.revision,
-            cache_dir=source.download_dir,
-            local_files_only=source.local_files_only,
-        )
+        return _fetch(source)
     except errors.GatedRepoError as error:
         raise EngineUnavailable(f"{name} asks for consent on the hub, and HF_TOKEN for an account") from error
     except errors.RevisionNotFoundError as error:
@@ -164,7 +161,30 @@ def _download(source: Source) -> Path:
         raise EngineUnavailable(f"{source.model!r} is neither a directory nor a model's name") from error
     except OSError as error:  # the network's errors are OSErrors too
         raise EngineUnavailable(f"{name} cannot be downloaded: {error}") from error
-    return Path(directory)
+
+
+def _fetch(source: Source) -> Path:
+    """Return the directory of a checkpoint from the hub. What breaks off goes on where it was, a few times."""
+    from huggingface_hub import errors, snapshot_download
+
+    for wait in (*RETRY_SECONDS, None):
+        try:
+            directory = snapshot_download(
+                source.model,
+                revision=source.revision,
+                cache_dir=source.download_dir,
+                local_files_only=source.local_files_only,
+            )
+        except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError):
+            raise  # the hub's answer, or none at all
+        except OSError as error:
+            if wait is None or error.errno is not None:  # a full disk, say, will not be better
+                raise
+            _LOGGER.warning("The download broke off (%s); it goes on in %g s", error, wait)
+            time.sleep(wait)
+        else:
+            return Path(directory)
+    raise AssertionError
 
 
 def check(directory: Path) -> None:

@@ -94,6 +94,7 @@ class Worker:
     # ------------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
+        self._first.set_running_or_notify_cancel()  # whoever gives up waiting does not change it any more
         try:
             loaded = self._load()
         except EngineUnavailable as error:

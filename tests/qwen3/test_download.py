@@ -1,0 +1,176 @@
+"""Downloading a checkpoint, from a hub that stands on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+COMMIT = "0123456789012345678901234567890123456789"
+FIND = """
+import logging, sys
+from pathlib import Path
+from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.qwen3.checkpoint import Source, check, find
+try:
+    found = find(Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])))
+    check(found)
+    print(found)
+except EngineUnavailable as error:
+    print("error:", error)
+"""
+
+
+@dataclass
+class Hub:
+    """What a hub has, and what it was asked."""
+
+    files: Path
+    endpoint: str = ""
+    token: str | None = None
+    """Whoever does not send it is told that there is no such model."""
+    drops: int = 0
+    """Answers with weights that it breaks off half way."""
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """Method, path, range."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    hub: Hub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, *, body: bool) -> None:
+        hub = self.hub
+        hub.asked.append((self.command, self.path, self.headers["Range"]))
+        if hub.token is not None and self.headers["Authorization"] != f"Bearer {hub.token}":
+            self.reply(401, b"", {"X-Error-Code": "RepoNotFound"})
+        elif self.path.startswith("/api/models/Qwen/Tiny/revision/"):
+            revision = self.path.rsplit("/", 1)[1]
+            if revision not in {"main", "v1", COMMIT}:
+                self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
+                return
+            names = [str(p.relative_to(hub.files)) for p in hub.files.rglob("*") if p.is_file()]
+            listed = {"id": "Qwen/Tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+            self.reply(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
+        elif self.path.startswith("/Qwen/Tiny/resolve/"):
+            self.file(hub.files / self.path.split("/", 5)[5], body=body)
+        else:
+            self.reply(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    def file(self, path: Path, *, body: bool) -> None:
+        data = path.read_bytes()
+        tag = hashlib.sha256(data).hexdigest()
+        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        headers = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        drop = body and path.name == "model.safetensors" and self.hub.drops > 0
+        rest = data[start:]
+        headers["Content-Length"] = str(len(rest))
+        self.send_response(206 if start else 200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if drop:
+            self.hub.drops -= 1
+            self.wfile.write(rest[: len(rest) // 2])
+            self.close_connection = True
+        elif body:
+            self.wfile.write(rest)
+
+    def reply(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+
+@pytest.fixture
+def hub(tiny: Path) -> Iterator[Hub]:
+    standing = Hub(tiny)
+    handler = type("TheHandler", (Handler,), {"hub": standing})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    standing.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield standing
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def find(hub: Hub, home: Path, model: str = "Qwen/Tiny", revision: str = "", **variables: str) -> str:
+    """Find a model in a process of its own, as the hub's client reads its variables once."""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0",
+        **variables,
+    }
+    command = [sys.executable, "-c", FIND, model, revision, str(home / "models")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_model_comes_from_the_mirror_into_the_directory_asked_for(hub: Hub, tmp_path: Path) -> None:
+    found = find(hub, tmp_path)
+    assert found == str(tmp_path / "models" / "models--Qwen--Tiny" / "snapshots" / COMMIT)
+    asked = len(hub.asked)
+    assert find(hub, tmp_path, revision=COMMIT, HF_HUB_OFFLINE="1") == found
+    assert len(hub.asked) == asked  # nothing comes twice
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
+    hub.drops = 2
+    assert find(hub, tmp_path).endswith(COMMIT)
+    weights = [
+        span for method, path, span in hub.asked if method == "GET" and path.endswith("model.safetensors")
+    ]
+    assert hub.drops == 0
+    assert sum(span is not None and not span.startswith("bytes=0-") for span in weights) >= 2
+
+
+def test_a_revision_can_be_pinned(hub: Hub, tmp_path: Path) -> None:
+    assert find(hub, tmp_path, revision="v1").endswith(COMMIT)
+    assert find(hub, tmp_path, revision="v9") == "error: Qwen/Tiny has no revision 'v9'"
+
+
+def test_a_token_is_sent(hub: Hub, tmp_path: Path) -> None:
+    hub.token = "secret"
+    assert find(hub, tmp_path) == "error: the hub has no model 'Qwen/Tiny' that HF_TOKEN may see"
+    assert find(hub, tmp_path, HF_TOKEN="secret").endswith(COMMIT)
+
+
+def test_a_model_that_the_hub_does_not_have(hub: Hub, tmp_path: Path) -> None:
+    assert (
+        find(hub, tmp_path, "Qwen/Other") == "error: the hub has no model 'Qwen/Other' that HF_TOKEN may see"
+    )
+
+
+def test_a_hub_that_cannot_be_reached(hub: Hub, tmp_path: Path) -> None:
+    said = find(hub, tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+    assert said.startswith("error: Qwen/Tiny has not been downloaded in ")
+    assert said.endswith("and the hub cannot be reached")
