@@ -164,7 +164,7 @@ def _download(source: Source) -> Path:
 
 
 def _fetch(source: Source) -> Path:
-    """Return the directory of a checkpoint from the hub. What breaks off goes on where it was, a few times."""
+    """Return the directory of a checkpoint from the hub; what breaks off goes on where it was."""
     from huggingface_hub import errors, snapshot_download
 
     for wait in (*RETRY_SECONDS, None):
