@@ -150,9 +150,9 @@ class Official:
         width = self.own.model.talker.codec_head.weight.shape[1]
         embedding = torch.randn(width, generator=generator)
         if not example:
-            return Clone(embedding, digest="x-vector")
+            return Clone(embedding, "x-vector")
         codes = torch.randint(0, 64, (frames, 16), generator=generator)
-        return Clone(embedding, codes, "Who said this?", f"example {frames}")
+        return Clone(embedding, f"example {frames}", codes, "Who said this?")
 
 
 def scheduler(

@@ -497,6 +497,20 @@ def test_what_the_model_does_not_have_is_an_error_of_that_take(custom_voice: Off
     assert right.error is None
 
 
+def test_a_fault_while_a_take_joins_ends_it_too(custom_voice: Official) -> None:
+    where = scheduler(custom_voice.own)
+    heard = Heard(speech())
+    where.submit(heard.take)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("device-side assert")
+
+    with replaced(where._decoder, "prepare", fail), pytest.raises(RuntimeError):
+        where.step()
+    assert isinstance(heard.error, EngineUnavailable)
+    assert "device-side assert" in str(heard.error)
+
+
 # ------------------------------------------------------------------ memory
 
 

@@ -316,6 +316,8 @@ async def test_closing_ends_what_is_spoken(tiny: Path) -> None:
         async for _ in stream:
             pass
     assert not speaker._worker._thread.is_alive()  # type: ignore[union-attr]
+    with pytest.raises(EngineUnavailable, match="stopping"):
+        await heard(speaker, utterance(speaker))
 
 
 async def test_a_designed_voice_follows_the_instruction(tmp_path: Path) -> None:

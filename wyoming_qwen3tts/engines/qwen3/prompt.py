@@ -33,12 +33,12 @@ class Clone:
 
     embedding: Tensor
     """[H]: the speaker encoder's x-vector."""
+    digest: str
+    """Tells this clone from every other one: what is remembered of a voice is found by it."""
     codes: Tensor | None = None
     """[frames, 16] int64: the recording itself, for a clone by example (ICL)."""
     transcript: str = ""
     """What is said in it; needed with ``codes``."""
-    digest: str = ""
-    """Tells this clone from others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -285,6 +285,9 @@ class Scheduler:
                     return
                 self.waiting.appendleft(take)
                 self._allow(len(self.running))
+            except Exception as error:
+                take.end(EngineUnavailable(f"the model failed: {error}"))
+                raise
 
     def _join(self, take: Take) -> None:
         """Prefill a take's prompt and give it the next slot. Raises ValueError, CannotSpeak."""

@@ -79,7 +79,7 @@ class Verification:
             return [replace(speech, instruct="A calm voice.") for speech in found]
         width = self._decoder.hidden.shape[1]
         generator = torch.Generator().manual_seed(0)
-        clone = Clone(torch.randn(width, generator=generator).to(self._decoder.hidden), digest="verify")
+        clone = Clone(torch.randn(width, generator=generator).to(self._decoder.hidden), "verify")
         return [replace(speech, clone=clone) for speech in found]
 
     # ------------------------------------------------------------------ the checks

@@ -55,6 +55,10 @@ class Loaded:
     """Device and dtype, and why these."""
 
 
+def _stopping() -> EngineUnavailable:
+    return EngineUnavailable("the service is stopping", "stopping")
+
+
 class Worker:
     """The device's thread. Every public method may be called from any thread."""
 
@@ -63,6 +67,9 @@ class Worker:
         self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._scheduler: Scheduler | None = None
         self._stopping = False
+        self._closed = False
+        """Nobody takes orders any more."""
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
         self._first: Future[Loaded] = Future()
 
@@ -80,16 +87,23 @@ class Worker:
 
     def submit(self, take: Take) -> None:
         """Let ``take`` be spoken; it hears of everything else by itself."""
-        self._inbox.put(lambda: self._submit(take))
+        self._order(take, lambda: self._submit(take))
 
     def push_text(self, take: Take, text: str, *, end: bool = False) -> None:
         """Give a live take more text, in pieces of any size; the first of it lets it begin."""
-        self._inbox.put(lambda: self._push_text(take, text, end=end))
+        self._order(take, lambda: self._push_text(take, text, end=end))
 
     def cancel(self, take: Take) -> None:
         """End ``take`` before the next frame."""
         take.cancel()
-        self._inbox.put(lambda: None)
+        self._inbox.put(None)
+
+    def _order(self, take: Take, order: Callable[[], object]) -> None:
+        with self._closing:
+            if not self._closed:
+                self._inbox.put(order)
+                return
+        take.end(_stopping())
 
     # ------------------------------------------------------------------ on the thread
 
@@ -109,8 +123,13 @@ class Worker:
             self._take_orders()
             if self._scheduler is not None and not self._stopping:
                 self._step(self._scheduler)
+        with self._closing:
+            self._closed = True
+        while not self._inbox.empty():  # whoever came last hears of it too
+            if (order := self._inbox.get()) is not None:
+                order()
         if self._scheduler is not None:
-            self._scheduler.fail(EngineUnavailable("the service is stopping", "stopping"))
+            self._scheduler.fail(_stopping())
         self._scheduler = None
 
     def _take_orders(self) -> None:
@@ -149,6 +168,8 @@ class Worker:
     def _ready(self, take: Take) -> bool:
         """Load the model if need be; return whether it is there, and end ``take`` if not."""
         try:
+            if self._scheduler is None and self._stopping:
+                raise _stopping()  # noqa: TRY301 - one way to end a take
             if self._scheduler is None:
                 self._load()
         except EngineUnavailable as error:
@@ -220,7 +241,7 @@ class Worker:
             for _ in range(2 if decoder.device.type == "cuda" else 1):
                 call()
             if self._stopping:
-                raise EngineUnavailable("the service is stopping", "stopping")
+                raise _stopping()
         if decoder.device.type == "cuda":
             torch.cuda.synchronize(decoder.device)
         _LOGGER.info("Warmed up in %.1f s", time.monotonic() - began)
