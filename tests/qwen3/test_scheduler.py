@@ -468,6 +468,26 @@ def test_values_that_are_not_numbers_are_never_heard(
     assert same(healthy.sound, _sound(custom_voice, speech(2), 2))
 
 
+def test_whoever_comes_after_values_that_are_not_numbers_is_not_spoiled(custom_voice: Official) -> None:
+    where = scheduler(custom_voice.own)
+    long, broken = Heard(speech(2), 8), Heard(speech(2), 5)
+    where.submit(long.take)
+    where.submit(broken.take)
+    for _ in range(40):
+        where.step()
+    while not broken.ends:
+        if broken.take.slot >= 0 and broken.take.frames > 20:
+            where._decoder.hidden[broken.take.slot] = torch.nan
+            where._decoder.kv[:, broken.take.slot, broken.take.position - 9 :] = torch.nan
+        where.step()
+    after = Heard(speech(), 6)
+    where.submit(after.take)
+    run(where)
+    assert after.error is None
+    assert same(after.sound, _sound(custom_voice, speech(), 6))
+    assert same(long.sound, _sound(custom_voice, speech(2), 8))
+
+
 def test_a_codec_that_fails_is_noticed(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     heard = Heard(speech(2), 1)

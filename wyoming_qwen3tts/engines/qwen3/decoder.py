@@ -343,6 +343,11 @@ class Decoder:
         self._predictor_choices.moved(source, target)
 
     @torch.inference_mode()
+    def clear(self, slot: int) -> None:
+        """Forget a slot's keys and values: what is not a number spoils even what does not look at it."""
+        self.kv[:, slot] = 0
+
+    @torch.inference_mode()
     def push_text(self, slot: int, end: int, rows: Tensor) -> int:
         """Append ``rows``, [T, H], to the ``end`` rows of text of a slot; return how many there are now."""
         count = rows.shape[0]

@@ -442,8 +442,10 @@ class Scheduler:
         if take.pending and (take.fault is None or take.fault is CAP):
             samples = self._decode([take], take.pending)[0]
             self._hear(take, samples.float().numpy(force=True))
-        self._leave(take)
         fault = take.fault
+        if fault is NOT_FINITE:
+            self._decoder.clear(take.slot)
+        self._leave(take)
         if fault is None:
             self._give(take)
             take.end()
