@@ -175,11 +175,11 @@ class Service:
                 name=self._settings.zeroconf,
                 host=self._settings.zeroconf_host or "",
             )
+            self._announcements.append(announcement)  # to be withdrawn even if it does not get to its end
             try:
                 await announcement.start()
             except OSError as error:
                 _LOGGER.warning("Zeroconf: %s cannot be announced: %s", address, error)
-            self._announcements.append(announcement)
 
 
 def engines_for(settings: Settings) -> list[Engine]:

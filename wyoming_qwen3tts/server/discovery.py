@@ -155,7 +155,7 @@ class Announcement:
         """Say goodbye to whoever remembers us, and close."""
         if self._zeroconf is None:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, KeyError):  # KeyError: not registered yet
             if self._info is not None:
                 goodbye: Awaitable[None] = await self._zeroconf.async_unregister_service(self._info)
                 await goodbye
