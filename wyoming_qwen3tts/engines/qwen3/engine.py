@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -96,6 +97,8 @@ class Qwen3Engine:
             _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", self._loaded.name)
 
     def _build(self) -> Worker:
+        # torch reads it when it first allocates: memory that can grow in place does not fall to pieces.
+        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         from .checkpoint import Source
         from .scheduler import Limits
         from .worker import Options, Worker
@@ -229,7 +232,11 @@ class _End:
 
 
 def _plain(text: str) -> str:
-    """Return ``text`` without what the tokenizer would take for its own marks, such as ``<|im_end|>``."""
+    """Return ``text`` without what the tokenizer would take for its own marks, such as ``<|im_end|>``.
+
+    Halves of surrogate pairs, which JSON can carry and no tokenizer takes, become question marks.
+    """
+    text = text.encode("utf-8", "replace").decode()
     return text.replace("<|", "<").replace("|>", ">").replace("<tts_", "<tts-")
 
 

@@ -277,7 +277,7 @@ class Scheduler:
             take = self.waiting.popleft()
             try:
                 self._join(take)
-            except (ValueError, CannotSpeak) as error:
+            except (ValueError, TypeError, CannotSpeak) as error:  # the text's fault
                 take.end(CannotSpeak(str(error)))
             except torch.OutOfMemoryError:
                 if not self.running:
