@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,17 @@ async def heard(speaker: Qwen3Engine, said: Utterance) -> bytes:
     return b"".join([piece async for piece in speaker.speak(said)])
 
 
+async def test_every_speaker_is_warm(speaking: Qwen3Engine) -> None:
+    worker = speaking._worker
+    assert worker is not None
+    assert worker._scheduler is not None
+    known = set(worker._scheduler._openings)
+    for voice in speaking.voices():
+        said = Utterance("Hi.", voice, "und")
+        assert await heard(speaking, said)
+    assert set(worker._scheduler._openings) == known
+
+
 async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> None:
     worker = speaking._worker
     assert worker is not None
@@ -244,7 +256,10 @@ async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:
         before = await heard(speaker, utterance(speaker, "Hi."))
         worker = speaker._worker
         assert worker is not None
+        assert worker._scheduler is not None
+        memory = weakref.ref(worker._scheduler._decoder.kv)
         await until(lambda: worker._scheduler is None)
+        await until(lambda: memory() is None)
         assert await heard(speaker, utterance(speaker, "Hi.")) == before
     finally:
         await speaker.close()

@@ -246,7 +246,8 @@ class Codec:
         sound: Tensor = self._graphs.run(
             ("codec", bucket, frames), functools.partial(self.decode_rows, *static)
         )
-        return sound[:count]
+        # Graphs share memory: before this sound is taken another one's replay may need its place.
+        return sound[:count].clone()
 
     def warm_ups(self) -> list[Callable[[], object]]:
         """Return calls that, made twice while nobody speaks, leave nothing to be done for the first time."""

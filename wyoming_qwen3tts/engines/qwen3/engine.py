@@ -113,6 +113,7 @@ class Qwen3Engine:
                 takes=said.takes,
                 length=said.length,
                 limits=Limits(waiting=said.waiting, frames_per_token=said.frames_per_token),
+                instruct=said.instruct,
                 idle_unload=said.idle_unload,
             )
         )

@@ -207,6 +207,11 @@ class Scheduler:
         self.waiting.append(take)
 
     @torch.inference_mode()
+    def remember(self, speech: Speech) -> None:
+        """Prefill the opening of everything that is said like ``speech``."""
+        self._opening(self.builder.build(speech))
+
+    @torch.inference_mode()
     def push_text(self, take: Take, text: str, *, end: bool) -> None:
         """Append text, whose tokens are known, to a live take; ``end`` says that it is the last."""
         if take in self.waiting:

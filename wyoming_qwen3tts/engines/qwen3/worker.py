@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -18,7 +19,7 @@ from . import checkpoint
 from .codec import Codec
 from .decoder import Decoder, plain
 from .graphs import Graphs
-from .prompt import PromptBuilder
+from .prompt import PromptBuilder, Speech
 from .quantize import int8
 from .scheduler import Limits, Scheduler, Take
 
@@ -38,6 +39,8 @@ class Options:
     length: int
     """Positions of an utterance: prompt and frames."""
     limits: Limits
+    instruct: str
+    """How every utterance is spoken."""
     idle_unload: float
     """Seconds without an utterance after which the memory is freed; 0 never frees it."""
 
@@ -210,6 +213,8 @@ class Worker:
             raise EngineUnavailable(f"--quantize {options.quantize} works on a CPU and in float32 only")
         directory = checkpoint.find(options.source)
         _LOGGER.info("Loading %s %s", directory, where)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # graphs are recorded on the current one
         found = checkpoint.load(directory, device, dtype)
         linear = int8 if options.quantize == "int8" else plain
         builder = PromptBuilder(found.official)
@@ -219,7 +224,7 @@ class Worker:
         codec = Codec(found.codec, slots=slots, length=2 * length, graphs=graphs)
         scheduler = Scheduler(builder, decoder, codec, found.sampling, options.limits)
         _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
-        self._warm(decoder, codec)
+        self._warm(scheduler, decoder, codec)
         self._scheduler = scheduler
         return Loaded(
             found.name,
@@ -230,12 +235,16 @@ class Worker:
             where,
         )
 
-    def _warm(self, decoder: Decoder, codec: Codec) -> None:
+    def _warm(self, scheduler: Scheduler, decoder: Decoder, codec: Codec) -> None:
         """Do everything twice that is slow the first time: once to run it, once to record it."""
+        builder = scheduler.builder
         from tqdm import tqdm
 
         began = time.monotonic()
+        instruct = self._options.instruct if builder.hears_instructions else ""
+        voices = [Speech("a", speaker=speaker, instruct=instruct) for speaker in builder.speakers]
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
+        calls += [partial(scheduler.remember, voice) for voice in voices]
         _LOGGER.info("Warming up")
         for call in tqdm(calls, "Warming up", leave=False, disable=None):  # on a terminal only
             for _ in range(2 if decoder.device.type == "cuda" else 1):
