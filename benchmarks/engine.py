@@ -11,8 +11,11 @@ theirs, and under 1 is faster. A checkpoint of your own: ``--model DIR``.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
 import logging
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -114,6 +117,34 @@ class Theirs:
         took = time.perf_counter() - began
         assert len(sounds[0]) == self.frames * 1920, len(sounds[0])
         return took
+
+
+class Faster:
+    """faster-qwen3-tts (0.5.4), the peer with CUDA graphs. Installed by hand, with ``--no-deps``."""
+
+    def __init__(self, directory: Path, device: torch.device, dtype: torch.dtype, frames: int) -> None:
+        from faster_qwen3_tts import FasterQwen3TTS
+
+        with contextlib.redirect_stdout(sys.stderr):
+            self.tts = FasterQwen3TTS.from_pretrained(str(directory), device=str(device), dtype=dtype)
+        self.frames = frames
+
+    def run(self, chunk: int) -> tuple[float, float]:
+        """Let it speak, ``chunk`` frames at a time; return the seconds to the first sound and to the end."""
+        first = None
+        began = time.perf_counter()
+        with contextlib.redirect_stdout(sys.stderr):
+            for _ in self.tts.generate_custom_voice_streaming(
+                text=TEXT,
+                language="English",
+                speaker="serena",
+                max_new_tokens=self.frames,
+                min_new_tokens=self.frames,
+                chunk_size=chunk,
+            ):
+                first = first or time.perf_counter() - began
+        assert first is not None
+        return first, time.perf_counter() - began
 
 
 def speech(builder: PromptBuilder) -> Speech:
@@ -218,6 +249,16 @@ def compare(given: argparse.Namespace, directory: Path) -> None:
     speed = bandwidth(device)
     floor = size / speed
     one = statistics.median(run.total for run in runs[given.takes[0]]) / frames
+    if device.type == "cuda" and importlib.util.find_spec("faster_qwen3_tts"):
+        peer = Faster(directory, device, dtype, frames)
+        for chunk in (1, 8):
+            peer.run(chunk)
+            found_there = [peer.run(chunk) for _ in range(given.runs)]
+            first, total = (statistics.median(values) for values in zip(*found_there, strict=True))
+            print(
+                f"faster-qwen3-tts, {chunk} frames at a time: first sound {1e3 * first:.0f} ms,"
+                f" {1e3 * total / frames:.1f} ms a frame; ours / its frame {one / (total / frames):.2f}"
+            )
     if given.quantize == "none":
         print(
             f"floor: {size / 1e9:.2f} GB of weights a frame at {speed / 1e9:.1f} GB/s = {1e3 * floor:.2f} ms;"

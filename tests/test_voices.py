@@ -6,7 +6,7 @@ import pytest
 
 from wyoming_qwen3tts.speech import Attribution, SpeechError, Voice
 from wyoming_qwen3tts.text import scripts
-from wyoming_qwen3tts.voices.catalog import UnknownVoice, VoiceCatalog
+from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UnknownVoice, VoiceCatalog
 
 
 def voice(name: str, *languages: str) -> Voice:
@@ -80,6 +80,28 @@ def test_a_voice_is_found_by_name_then_language_then_default() -> None:
     assert catalog.find("nobody", "en") is HEART
     assert catalog.find("nobody", "pt-BR") is GERMAN
     assert catalog.find(None) is GERMAN
+
+
+def test_of_voices_with_many_languages_the_one_that_was_born_to_it_speaks() -> None:
+    maker = Attribution("", "")
+    vivian = Voice("Vivian", "", ("zh-CN", "en-US", "de-DE"), "model", maker)
+    ryan = Voice("Ryan", "", ("en-US", "zh-CN", "de-DE"), "model", maker)
+    catalog = VoiceCatalog([vivian, ryan, *VOICES])
+    assert catalog.find(None, "en") is ryan
+    assert catalog.find(None, "zh-CN") is vivian
+    assert catalog.find(None, "de-DE") is vivian  # a model's voice, not eSpeak's
+    assert catalog.find(None, "ru") is RUSSIAN
+    assert catalog.find(None) is vivian
+
+
+def test_the_language_a_text_is_spoken_in() -> None:
+    ryan = voice("Ryan", "en-US", "de-DE")
+    catalog = VoiceCatalog([ryan, HEART])
+    assert catalog.language(ryan, "de") == "de-DE"
+    assert catalog.language(ryan, "en-GB") == "en-US"
+    assert catalog.language(ryan, "fr") == UNDETERMINED
+    assert catalog.language(ryan, None) == UNDETERMINED
+    assert catalog.language(HEART, None) == "en-US"
 
 
 def test_a_default_voice_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:

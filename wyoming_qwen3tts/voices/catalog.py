@@ -85,10 +85,10 @@ class VoiceCatalog:
         return first if all(_same_base(first, tag) for tag in voice.languages) else UNDETERMINED
 
     def _first(self, language: str, matches: Callable[[str, str], bool]) -> Voice | None:
-        for voice in self.voices:
-            if any(matches(tag, language) for tag in voice.languages):
-                return voice
-        return None
+        """Return who speaks ``language``: of the first engine that can, the voice that was born to it."""
+        able = [voice for voice in self.voices if any(matches(tag, language) for tag in voice.languages)]
+        native = [v for v in able if v.engine == able[0].engine and matches(v.languages[0], language)]
+        return next(iter(native or able), None)
 
 
 def _key(name: str) -> str:
