@@ -123,7 +123,10 @@ class Synthesizer:
         async with aclosing(speaking) as stream:
             while True:
                 try:
-                    async with asyncio.timeout(self._limits.engine_timeout) as patience:
+                    # While text is still to come the voice may be waiting for it, and its client has limits.
+                    waits = rest is not None and not rest.ended
+                    limit = None if waits else self._limits.engine_timeout
+                    async with asyncio.timeout(limit) as patience:
                         piece = await anext(stream, None)
                 except CutShort as cut:
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)

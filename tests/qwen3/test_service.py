@@ -191,6 +191,41 @@ async def heard(speaker: Qwen3Engine, said: Utterance) -> bytes:
     return b"".join([piece async for piece in speaker.speak(said)])
 
 
+@pytest.mark.parametrize("how", [{"quantize": "int8"}, {"dtype": "bfloat16"}, {"dtype": "float16"}])
+async def test_other_numbers_speak_too(tiny: Path, how: dict[str, str]) -> None:
+    speaker = engine(tiny, **how)
+    await speaker.start()
+    try:
+        sounds = [await heard(speaker, utterance(speaker, "Hi.", 1)) for _ in range(2)]
+        assert len(sounds[0]) > 1920 * 2
+        assert sounds[0] == sounds[1]
+    finally:
+        await speaker.close()
+
+
+async def test_what_cannot_be_together_is_refused(tiny: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="--quantize int8 works on a CPU and in float32 only"):
+        await engine(tiny, quantize="int8", dtype="bfloat16").start()
+
+
+async def test_late_live_text_is_waited_for(tiny: Path) -> None:
+    async with (
+        house.service([engine(tiny)], model=str(tiny), live_text=True, engine_timeout=0.5) as uri,
+        house.connect(uri) as client,
+    ):
+        await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="ryan")).event())
+        await client.write_event(SynthesizeChunk("The quick brown fox ").event())
+        await asyncio.sleep(1.5)
+        await client.write_event(SynthesizeChunk("jumps.").event())
+        await client.write_event(SynthesizeStop().event())
+        async with asyncio.timeout(house.HANG):
+            while (event := await client.read_event()) is not None:
+                if event.type in {"synthesize-stopped", "error"}:
+                    break
+    assert event is not None
+    assert event.type == "synthesize-stopped", event
+
+
 async def test_every_speaker_is_warm(speaking: Qwen3Engine) -> None:
     worker = speaking._worker
     assert worker is not None
