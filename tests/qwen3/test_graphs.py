@@ -59,6 +59,22 @@ def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatc
     assert len(graphs) == 2
 
 
+def test_where_nothing_can_be_recorded_everything_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    graphs = Graphs(record=True)
+    runs: list[int] = []
+    for _ in range(4):
+        graphs.run("a", lambda: runs.append(1))
+    assert len(runs) == 4
+    assert caplog.text.count("CUDA graphs cannot be used") == 1
+
+
 def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> None:
     """What is recorded for one voice serves every text, seed and number of takes."""
     where = scheduler(custom_voice.own, slots=4, overlap=True)

@@ -8,10 +8,13 @@ then on it is replayed. Recording runs nothing, so nothing happens twice.
 from __future__ import annotations
 
 import bisect
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
+
+_LOGGER = logging.getLogger(__name__)
 
 PREFILLS = (16, 32, 64, 128, 256)
 """Rows of a prefill, padded up; longer ones run as they are."""
@@ -55,11 +58,22 @@ class Graphs:
             self._met.add(key)
             return function()
         if key not in self._recorded:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
-                result = function()
-            self._pool = self._pool or graph.pool()
-            self._recorded[key] = graph, result
+            try:
+                self._recorded[key] = self._recording(function)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                _LOGGER.warning("CUDA graphs cannot be used, so every frame takes longer: %s", error)
+                self._record = False
+                self._recorded.clear()
+                return function()
         graph, result = self._recorded[key]
         graph.replay()
         return result
+
+    def _recording(self, function: Callable[[], Any]) -> tuple[Any, Any]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            result = function()
+        self._pool = self._pool or graph.pool()
+        return graph, result
