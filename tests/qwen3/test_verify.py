@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,16 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.official import replaced
 from wyoming_qwen3tts.__main__ import main
 from wyoming_qwen3tts.engines.qwen3 import verify
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """The command sets up logging for a process of its own; this one goes on."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize("kind", ["custom_voice", "base", "voice_design"])
