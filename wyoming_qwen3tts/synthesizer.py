@@ -150,13 +150,18 @@ Sentence = tuple[str, TextFeed | None]
 """A sentence, or the beginning of one and what it goes on with."""
 
 
+async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
+    """Yield the text in bits: a long one is cut between its sentences, not all at once on the event loop."""
+    async for text in feed:
+        for at in range(0, len(text), SPLIT_AT_A_TIME):
+            yield text[at : at + SPLIT_AT_A_TIME]
+
+
 async def _sentences(feed: TextFeed) -> AsyncGenerator[Sentence, None]:
     splitter = SentenceSplitter()
-    async for text in feed:
-        # A long text is cut bit by bit between its sentences, not all at once on the event loop.
-        for at in range(0, len(text), SPLIT_AT_A_TIME):
-            for sentence in splitter.push(text[at : at + SPLIT_AT_A_TIME]):
-                yield sentence, None
+    async for text in _bits(feed):
+        for sentence in splitter.push(text):
+            yield sentence, None
     for sentence in splitter.finish():
         yield sentence, None
 
@@ -178,10 +183,9 @@ async def _cut(feed: TextFeed, found: asyncio.Queue[Sentence | Exception | None]
     splitter = SentenceSplitter()
     written = _Written(found)
     try:
-        async for text in feed:
-            for at in range(0, len(text), SPLIT_AT_A_TIME):
-                for sentence in splitter.push(text[at : at + SPLIT_AT_A_TIME]):
-                    written.complete(sentence)
+        async for text in _bits(feed):
+            for sentence in splitter.push(text):
+                written.complete(sentence)
             written.begun(splitter.begun)
         for sentence in splitter.finish():
             written.complete(sentence)

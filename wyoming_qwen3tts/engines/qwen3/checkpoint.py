@@ -222,9 +222,7 @@ def _check_weights(path: Path) -> None:
     """Raise EngineUnavailable unless the file is as long as its header says."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, size)))
+        length, header = _header(path)
         end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     except FileNotFoundError as error:
         raise EngineUnavailable(f"{path} is missing") from error
@@ -240,10 +238,16 @@ def _names(folder: Path) -> set[str]:
     """Return the names of all weights of a folder."""
     names: set[str] = set()
     for path in _weight_files(folder):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            names |= json.loads(file.read(length)).keys() - {"__metadata__"}
+        _, header = _header(path)
+        names |= header.keys() - {"__metadata__"}
     return names
+
+
+def _header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Return the length and the content of a safetensors file's header. Raises what a damaged file brings."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return length, json.loads(file.read(min(length, path.stat().st_size)))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ A clone with a transcript (ICL) has its reference, text and codes, before or bes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ class Prompt:
     """[H]: the row added when ``text`` is used up."""
     tokens: int = 0
     """Text tokens to be spoken."""
-    reference: Tensor | None = field(default=None)
+    reference: Tensor | None = None
     """[frames, 16]: what the codec has heard before the first frame."""
 
     @property
@@ -121,18 +121,15 @@ class PromptBuilder:
     def __init__(self, official: Any) -> None:
         """``official``: ``qwen_tts.Qwen3TTSModel``."""
         self._tokenizer = official.processor.tokenizer
-        self._model = official.model
         self._talker = official.model.talker
         self._config = official.model.config
         self._device = self._talker.get_input_embeddings().weight.device
         config = self._config
         marks = [config.tts_bos_token_id, config.tts_eos_token_id, config.tts_pad_token_id]
         self._bos, self._eos, self._pad = self._text(marks).unbind()
-        self._opening = len(self.tokens("<|im_start|>assistant\n"))
-        if self._opening != ROLE_ROWS:
-            raise ValueError(
-                f"the tokenizer makes {self._opening} tokens, not {ROLE_ROWS}, of a turn's opening"
-            )
+        opening = len(self.tokens("<|im_start|>assistant\n"))
+        if opening != ROLE_ROWS:
+            raise ValueError(f"the tokenizer makes {opening} tokens, not {ROLE_ROWS}, of a turn's opening")
 
     # ------------------------------------------------------------------ what may be asked for
 

@@ -3,8 +3,7 @@
 Randomness belongs to the take, never to the batch: every take draws its own noise from its own generator, and
 a code is the winner of an exponential race, ``argmax(p / noise)``, which is how ``torch.multinomial`` draws
 one sample. Drawn in the official order from the CPU generator, the codes are those of the official package
-under
-``torch.manual_seed(seed)``.
+under ``torch.manual_seed(seed)``.
 """
 
 from __future__ import annotations

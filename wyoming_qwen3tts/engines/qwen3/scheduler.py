@@ -20,7 +20,18 @@ from ...audio.pcm import PlaybackClock, to_pcm
 from ..base import CannotSpeak, CutShort, EngineUnavailable
 from .codec import FRAME, FRAMES, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
-from .guards import CAP, LOOP, NOT_FINITE, SILENCE, SILENCE_PEAK, SILENCE_SECONDS, Fault, LoopWatch, frame_cap
+from .guards import (
+    CAP,
+    FRAMES_A_SECOND,
+    LOOP,
+    NOT_FINITE,
+    SILENCE,
+    SILENCE_PEAK,
+    SILENCE_SECONDS,
+    Fault,
+    LoopWatch,
+    frame_cap,
+)
 from .prompt import Prompt, PromptBuilder, Speech, StableText
 from .sampling import Noise, Sampling
 
@@ -34,7 +45,6 @@ RAMP = FRAMES
 """Frames of a take's first, second, third and later calls of the codec: soon at first, then cheaply."""
 COMFORT = 1.0
 """Seconds of sound in hand with which a take can let one go first that has none."""
-FRAME_SECONDS = 0.08
 OPENING_ROWS = 4096
 """Positions of openings remembered: 0.5 GB for 0.6B in bfloat16, some 400 voices or 20 clones by example."""
 
@@ -431,7 +441,7 @@ class Scheduler:
         take.held.append(samples)
         if len(loud):
             self._give(take)
-        elif take.quiet * FRAME_SECONDS >= SILENCE_SECONDS and not take.whole:
+        elif take.quiet >= SILENCE_SECONDS * FRAMES_A_SECOND and not take.whole:
             take.fault = take.fault or SILENCE
 
     def _give(self, take: Take) -> None:

@@ -237,10 +237,10 @@ class Worker:
 
     def _warm(self, scheduler: Scheduler, decoder: Decoder, codec: Codec) -> None:
         """Do everything twice that is slow the first time: once to run it, once to record it."""
-        builder = scheduler.builder
         from tqdm import tqdm
 
         began = time.monotonic()
+        builder = scheduler.builder
         instruct = self._options.instruct if builder.hears_instructions else ""
         voices = [Speech("a", speaker=speaker, instruct=instruct) for speaker in builder.speakers]
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
