@@ -17,7 +17,8 @@ from . import __version__, synthesizer
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
-from .engines.qwen3.engine import Configuration, Qwen3Engine
+from .engines.qwen3.configuration import Configuration
+from .engines.qwen3.engine import Qwen3Engine
 from .server import wyoming
 from .server.info import describe
 from .server.listen import CannotListen, Listener

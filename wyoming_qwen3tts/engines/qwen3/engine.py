@@ -8,11 +8,11 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...speech import Attribution, TextFeed, Utterance, Voice
 from ..base import EngineUnavailable
+from .configuration import Configuration
 
 if TYPE_CHECKING:
     from .scheduler import Take
@@ -51,25 +51,6 @@ CLOSE_SECONDS = 10.0
 """A frame takes a fraction of a second even on a slow CPU; loading cannot be interrupted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What the settings say, in plain values."""
-
-    model: str
-    revision: str | None
-    download_dir: Path | None
-    local_files_only: bool
-    device: str
-    dtype: str
-    quantize: str
-    takes: int
-    waiting: int
-    length: int
-    frames_per_token: float
-    idle_unload: float
-    instruct: str
-
-
 class Qwen3Engine:
     """Qwen3-TTS on a thread of its own, several utterances at a time; the same seed gives the same sound."""
 
@@ -99,24 +80,9 @@ class Qwen3Engine:
     def _build(self) -> Worker:
         # torch reads it when it first allocates: memory that can grow in place does not fall to pieces.
         os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-        from .checkpoint import Source
-        from .scheduler import Limits
-        from .worker import Options, Worker
+        from .worker import Worker
 
-        said = self._configuration
-        return Worker(
-            Options(
-                source=Source(said.model, said.revision, said.download_dir, said.local_files_only),
-                device=said.device,
-                dtype=said.dtype,
-                quantize=said.quantize,
-                takes=said.takes,
-                length=said.length,
-                limits=Limits(waiting=said.waiting, frames_per_token=said.frames_per_token),
-                instruct=said.instruct,
-                idle_unload=said.idle_unload,
-            )
-        )
+        return Worker(self._configuration)
 
     async def close(self) -> None:
         """End every utterance and the thread, and free the memory."""

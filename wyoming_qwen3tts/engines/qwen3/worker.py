@@ -17,6 +17,7 @@ import torch
 from ..base import EngineUnavailable
 from . import checkpoint
 from .codec import Codec
+from .configuration import Configuration
 from .decoder import Decoder, plain
 from .graphs import Graphs
 from .prompt import PromptBuilder, Speech
@@ -24,25 +25,6 @@ from .quantize import int8
 from .scheduler import Limits, Scheduler, Take
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the settings say about the model."""
-
-    source: checkpoint.Source
-    device: str
-    dtype: str
-    quantize: str
-    takes: int
-    """Utterances spoken at a time."""
-    length: int
-    """Positions of an utterance: prompt and frames."""
-    limits: Limits
-    instruct: str
-    """How every utterance is spoken."""
-    idle_unload: float
-    """Seconds without an utterance after which the memory is freed; 0 never frees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +47,8 @@ def _stopping() -> EngineUnavailable:
 class Worker:
     """The device's thread. Every public method may be called from any thread."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
         self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._scheduler: Scheduler | None = None
         self._stopping = False
@@ -138,7 +120,7 @@ class Worker:
     def _take_orders(self) -> None:
         """Do what others have asked for; wait for that while there is nothing else to do."""
         idle = self._scheduler is None or self._scheduler.idle
-        limit = self._options.idle_unload if self._scheduler is not None else 0
+        limit = self._configuration.idle_unload if self._scheduler is not None else 0
         try:
             order = self._inbox.get(block=idle, timeout=limit or None) if idle else self._inbox.get_nowait()
             while True:
@@ -204,25 +186,27 @@ class Worker:
 
     def _load(self) -> Loaded:
         """Load the model and warm it up. Raises EngineUnavailable."""
-        options = self._options
+        said = self._configuration
         began = time.monotonic()
-        device, why_device = checkpoint.choose_device(options.device)
-        dtype, why_dtype = checkpoint.choose_dtype(options.dtype, device)
+        device, why_device = checkpoint.choose_device(said.device)
+        dtype, why_dtype = checkpoint.choose_dtype(said.dtype, device)
         where = f"on {device} ({why_device}), {str(dtype).removeprefix('torch.')} ({why_dtype})"
-        if options.quantize != "none" and (device.type != "cpu" or dtype != torch.float32):
-            raise EngineUnavailable(f"--quantize {options.quantize} works on a CPU and in float32 only")
-        directory = checkpoint.find(options.source)
+        if said.quantize != "none" and (device.type != "cpu" or dtype != torch.float32):
+            raise EngineUnavailable(f"--quantize {said.quantize} works on a CPU and in float32 only")
+        source = checkpoint.Source(said.model, said.revision, said.download_dir, said.local_files_only)
+        directory = checkpoint.find(source)
         _LOGGER.info("Loading %s %s", directory, where)
         if device.type == "cuda":
             torch.cuda.set_device(device)  # graphs are recorded on the current one
         found = checkpoint.load(directory, device, dtype)
-        linear = int8 if options.quantize == "int8" else plain
+        linear = int8 if said.quantize == "int8" else plain
         builder = PromptBuilder(found.official)
         graphs = Graphs(record=True) if device.type == "cuda" else None
-        slots, length = options.takes, options.length
+        slots, length = said.takes, said.length
         decoder = Decoder(found.model, slots=slots, length=length, linear=linear, graphs=graphs)
         codec = Codec(found.codec, slots=slots, length=2 * length, graphs=graphs)
-        scheduler = Scheduler(builder, decoder, codec, found.sampling, options.limits)
+        limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
+        scheduler = Scheduler(builder, decoder, codec, found.sampling, limits)
         _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
         self._warm(scheduler, decoder, codec)
         self._scheduler = scheduler
@@ -241,7 +225,7 @@ class Worker:
 
         began = time.monotonic()
         builder = scheduler.builder
-        instruct = self._options.instruct if builder.hears_instructions else ""
+        instruct = self._configuration.instruct if builder.hears_instructions else ""
         voices = [Speech("a", speaker=speaker, instruct=instruct) for speaker in builder.speakers]
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
         calls += [partial(scheduler.remember, voice) for voice in voices]
@@ -261,4 +245,4 @@ class Worker:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        _LOGGER.info("Idle for %g s: the model is unloaded", self._options.idle_unload)
+        _LOGGER.info("Idle for %g s: the model is unloaded", self._configuration.idle_unload)
