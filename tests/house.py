@@ -33,6 +33,9 @@ HANG = 60.0
 
 FORMAT = (24_000, 2, 1)
 
+AS_IT_IS: dict[str, Any] = {"loudness": None, "trim_silence": None, "sentence_silence": 0.0}
+"""Settings with which the sound of an engine reaches the client untouched."""
+
 Script = Callable[[Utterance], AsyncGenerator[bytes, None]]
 
 
@@ -81,8 +84,12 @@ class ScriptedEngine:
 
 @asynccontextmanager
 async def service(engines: Sequence[Engine] | None = None, **settings: Any) -> AsyncIterator[str]:
-    """Run a service on a free port of this machine; give its URI."""
-    settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **settings}
+    """Run a service on a free port of this machine; give its URI.
+
+    What ``engines`` say comes through as it is, unless the settings ask for more.
+    """
+    as_it_is = AS_IT_IS if engines else {}
+    settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **as_it_is, **settings}
     running = Service(Settings(**settings), engines)
     try:
         await running.start()

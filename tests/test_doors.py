@@ -21,6 +21,7 @@ from wyoming.info import Describe
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from tests.house import (
+    AS_IT_IS,
     HANG,
     ScriptedEngine,
     connect,
@@ -115,7 +116,7 @@ async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> 
 async def test_several_addresses_are_served_at_once(tmp_path: Path) -> None:
     path = tmp_path / "speech.sock"
     running = Service(
-        Settings(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}")), [ScriptedEngine()]
+        Settings(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS), [ScriptedEngine()]
     )
     await running.start()
     for address in running.addresses:
@@ -221,7 +222,7 @@ async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> N
         yield tone("two")
 
     engine = ScriptedEngine(wait)
-    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG), [engine])
+    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG, **AS_IT_IS), [engine])
     await running.start()
     uri = str(running.addresses[0])
     async with raw(uri) as (reader, writer), raw(uri) as (idle, _):

@@ -47,10 +47,9 @@ def level(pcm: bytes) -> float:
     return float(20 * np.log10(np.sqrt(np.mean(samples**2)) + 1e-9))
 
 
-async def test_the_builtin_voice_speaks_at_the_common_level(heart: BuiltinEngine) -> None:
+async def test_the_builtin_voice_speaks(heart: BuiltinEngine) -> None:
     pcm = await say(heart, "The kitchen light is on, and the door is closed.")
     assert 2 < len(pcm) / BYTES_PER_SECOND < 5
-    assert -23 < level(pcm) < -18
 
 
 async def test_the_same_utterance_is_the_same_sound_on_any_thread(heart: BuiltinEngine) -> None:
@@ -122,7 +121,7 @@ async def test_a_phonemizer_that_fails_gets_plainer_text(
 async def test_a_sentence_in_pieces_has_the_samples_of_the_whole(heart: BuiltinEngine, text: str) -> None:
     (phonemes,) = heart._hibari.phonemize(text)
     ids = heart._hibari.ids(phonemes)
-    whole = to_pcm(heart._hibari.from_ids(ids, rng=builtin.noise(0)), builtin.GAIN_DB)
+    whole = to_pcm(heart._hibari.from_ids(ids, rng=builtin.noise(0)))
     utterance = Utterance(text, heart.voices()[0], "en-US")
     async with aclosing(heart.speak(utterance)) as stream:
         pieces = [piece async for piece in stream]
@@ -152,7 +151,7 @@ def test_what_is_loud_is_bent_and_never_clipped() -> None:
     quiet = np.abs(samples) <= KNEE
     assert np.array_equal(bent[quiet], samples[quiet])
     assert (np.diff(bent) > 0).all()
-    assert np.frombuffer(to_pcm(np.full(8, 3, np.float32), gain_db=20), "<i2").max() < 32767
+    assert np.frombuffer(to_pcm(np.array([-3, 3], np.float32)), "<i2").tolist() == [-32767, 32767]
 
 
 async def test_espeak_says_every_language_of_the_house(robot: EspeakEngine) -> None:

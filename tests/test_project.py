@@ -95,7 +95,17 @@ def test_imports_point_down() -> None:
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
-    heavy = {"torch", "numpy", "onnxruntime", "hibari", "soxr", "zeroconf", "ifaddr"}
+    heavy = {
+        "torch",
+        "numpy",
+        "onnxruntime",
+        "hibari",
+        "soxr",
+        "libsonic",
+        "pyrubberband",
+        "zeroconf",
+        "ifaddr",
+    }
     for path in PACKAGE.rglob("*.py"):
         if path.name == "discovery.py":  # imported only when asked for
             continue

@@ -52,6 +52,12 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "quantize": "int8",
             "context": "256",
             "waiting": "65",
+            "speed": "1.5",
+            "tempo": "rubberband",
+            "loudness": "-23.5",
+            "trim_silence": "off",
+            "trim_padding": "0.25",
+            "sentence_silence": "1",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
@@ -105,6 +111,12 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "--uri: 'tcp://h' is not allowed; allowed: tcp://HOST:PORT, unix:///PATH or stdio://",
         ),
         (["--uri", "tcp://h:99999"], "--uri: 'tcp://h:99999' is not allowed; allowed: tcp://HOST:PORT, "),
+        (["--speed", "2.1"], "--speed: '2.1' is not allowed; allowed: a number from 0.5 to 2"),
+        (["--loudness", "-3"], "--loudness: '-3' is not allowed; allowed: dBFS from -40 to -10, or off"),
+        (
+            ["--trim-silence", "0"],
+            "--trim-silence: '0' is not allowed; allowed: dBFS from -90 to -20, or off",
+        ),
         (["--voice", " "], "--voice: ' ' is not allowed; allowed: a voice's name"),
         (["--nonsense"], "unrecognized arguments: --nonsense (--help lists the options)"),
         (["--voice"], "argument --voice: expected one argument (--help lists the options)"),
@@ -166,6 +178,15 @@ def test_a_form_left_empty_is_an_option_not_set(tmp_path: Path) -> None:
 )
 def test_zeroconf_takes_a_name_or_none(arguments: list[str], expected: str | None) -> None:
     assert load(*arguments).zeroconf == expected
+
+
+def test_levels_can_be_switched_off(tmp_path: Path) -> None:
+    assert load("--loudness", "-25").loudness == -25
+    assert load("--loudness", "off").loudness is None
+    path = tmp_path / "options.json"
+    path.write_text('{"loudness": false, "trim_silence": -60}')
+    settings = load("--options-file", str(path))
+    assert (settings.loudness, settings.trim_silence) == (None, -60)
 
 
 def test_repeated_uris_add_up() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__, synthesizer
+from .audio import tempo
+from .audio.finish import Finishing
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
@@ -82,6 +84,10 @@ class Service:
         settings = self._settings
         for note in settings.notes:
             _LOGGER.warning("Settings: %s", note)
+        try:
+            await asyncio.to_thread(tempo.load, settings.tempo)
+        except tempo.TempoMissing as error:
+            raise CannotServe(str(error)) from error
         voices = await self._start_engines()
         try:
             catalog = VoiceCatalog(voices, settings.voice)
@@ -96,6 +102,14 @@ class Service:
                 bridge_silence=settings.bridge_silence,
                 live_text=settings.live_text,
             ),
+            finishing=Finishing(
+                tempo=settings.tempo,
+                trim_silence=settings.trim_silence,
+                trim_padding=settings.trim_padding,
+                sentence_silence=settings.sentence_silence,
+            ),
+            loudness=settings.loudness,
+            speed=settings.speed,
         )
         info = describe(catalog.voices, streaming=settings.streaming).event()
         self._server = wyoming.WyomingServer(

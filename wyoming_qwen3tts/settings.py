@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from . import __version__
+from .speech import FASTEST, SLOWEST
 
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
@@ -86,6 +87,17 @@ def amount(low: float, high: float) -> Kind:
     """A number that may have a fraction."""
     allowed = f"a number from {low:g} to {high:g}"
     return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "X")
+
+
+def level(low: float, high: float) -> Kind:
+    """A level in dBFS; ``off`` for none (read as None)."""
+    number = _between(float, low, high)
+
+    def read(text: str) -> float | None:
+        return None if text.lower() in _FALSE - {"0"} else float(number(text))
+
+    # The app's schema knows no negative numbers.
+    return Kind(read, f"dBFS from {low:g} to {high:g}, or off", "str", "DBFS")
 
 
 def one_of(*choices: str) -> Kind:
@@ -248,6 +260,26 @@ class Settings:
     idle_unload: float = option(
         0.0, seconds(0, 604800), "free the model's memory when nobody has spoken for so long; 0 never does"
     )
+    speed: float = option(
+        1.0, amount(SLOWEST, FASTEST), "how fast voices speak; 2 is twice their own pace, the pitch stays"
+    )
+    tempo: str = option(
+        "sonic",
+        one_of("sonic", "rubberband"),
+        "how speed is changed; rubberband needs the whole sentence, pyrubberband and its command",
+    )
+    loudness: float | None = option(
+        -20.0, level(-40, -10), "level that every voice is brought to; off leaves them as they are"
+    )
+    trim_silence: float | None = option(
+        -50.0,
+        level(-90, -20),
+        "what is softer than this is silence, taken off a sentence's ends; off keeps it",
+    )
+    trim_padding: float = option(
+        0.05, seconds(0, 1), "silence that stays at a sentence's ends, for soft sounds"
+    )
+    sentence_silence: float = option(0.3, seconds(0, 10), "pause between sentences, padding included")
     espeak_languages: str = option(
         "all",
         words("all, none, or language codes with commas", "CODES"),

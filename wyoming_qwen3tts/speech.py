@@ -14,6 +14,8 @@ SAMPLE_RATE = 24_000
 SAMPLE_WIDTH = 2
 """Bytes a sample: signed 16 bit, little endian."""
 CHANNELS = 1
+SLOWEST, FASTEST = 0.5, 2.0
+"""Bounds of a speed: beyond them speech is hard to follow, and every method makes it rough."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
 
@@ -49,6 +51,11 @@ class Voice:
     """The name of the engine that speaks it."""
     attribution: Attribution
     version: str | None = None
+    loudness: float | None = None
+    """Level of its speech, pauses aside, in dBFS (``audio.loudness`` says how it is measured).
+
+    ``None`` where nobody has measured it: it is then learned from the voice's first seconds.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Utterance:
     language: str
     """BCP 47 tag of the text; ``und`` where nobody said, for voices of several languages."""
     seed: int = 0
+    speed: float = 1.0
+    """Times the voice's own pace, ``SLOWEST`` to ``FASTEST``. Not the engine's work: it comes later."""
 
 
 class TextFeed:
@@ -138,5 +147,7 @@ class SpeechRequest:
     """A voice's name; ``None`` is the default voice."""
     language: str | None = None
     """BCP 47 tag, used when ``voice`` is absent or unknown."""
+    speed: float | None = None
+    """Times the voice's own pace; ``None`` is what the settings say."""
     source: str = field(default="")
     """Where the request came from, for the log."""

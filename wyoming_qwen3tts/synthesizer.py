@@ -11,8 +11,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
+from .audio.finish import Finishing, Reply
+from .audio.loudness import Levels
 from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable, LiveEngine
-from .speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechRequest, TextFeed, Utterance
+from .speech import (
+    BYTES_PER_SECOND,
+    FASTEST,
+    SAMPLE_WIDTH,
+    SLOWEST,
+    SpeechRequest,
+    TextFeed,
+    Utterance,
+)
 from .text.scripts import has_words
 from .text.sentences import SentenceSplitter
 from .voices.catalog import VoiceCatalog
@@ -46,10 +56,23 @@ class Limits:
 class Synthesizer:
     """Takes requests to sound: sentences, voices, engines, and one sentence made while another is sent."""
 
-    def __init__(self, catalog: VoiceCatalog, engines: Mapping[str, Engine], limits: Limits) -> None:
+    def __init__(
+        self,
+        catalog: VoiceCatalog,
+        engines: Mapping[str, Engine],
+        limits: Limits,
+        *,
+        finishing: Finishing,
+        loudness: float | None,
+        speed: float,
+    ) -> None:
+        """``loudness``: dBFS that voices are brought to, or None. ``speed``: where a request has no own."""
         self.catalog = catalog
         self._engines = engines
         self._limits = limits
+        self._finishing = finishing
+        self._levels = Levels(loudness)
+        self._speed = speed
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -89,7 +112,9 @@ class Synthesizer:
         """Fill ``lead`` with the sound of ``request``; runs as a task beside whoever empties it."""
         try:
             voice = self.catalog.find(request.voice, request.language)
-            said = False
+            speed = self._speed if request.speed is None else request.speed
+            speed = max(SLOWEST, min(FASTEST, speed))
+            reply = Reply(self._finishing, self._levels.gains())
             live = self._limits.live_text and not request.text.ended
             cut = _live_sentences if live else _sentences
             async with aclosing(cut(request.text)) as sentences:
@@ -97,15 +122,15 @@ class Synthesizer:
                     if has_words(sentence):
                         reader = self.catalog.reader(voice, sentence)
                         language = self.catalog.language(reader, request.language)
-                        await self._say(Utterance(sentence, reader, language), lead, rest)
-                        said = True
-            if not said:
+                        utterance = Utterance(sentence, reader, language, speed=speed)
+                        await self._say(utterance, reply, lead, rest)
+            if reply.trail is None:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
             lead.close()
         except Exception as error:
             lead.close(error)
 
-    async def _say(self, utterance: Utterance, lead: _Lead, rest: TextFeed | None) -> None:
+    async def _say(self, utterance: Utterance, reply: Reply, lead: _Lead, rest: TextFeed | None) -> None:
         """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came.
 
         ``rest``: what its text goes on with, if it is still being written.
@@ -116,6 +141,8 @@ class Synthesizer:
             rest = None
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
+        whole = True
+        finish = reply.begin(utterance.voice, utterance.speed)
         if rest is not None and isinstance(engine, LiveEngine):
             speaking = engine.speak_live(utterance, rest)
         else:
@@ -130,6 +157,7 @@ class Synthesizer:
                         piece = await anext(stream, None)
                 except CutShort as cut:
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
+                    whole = False
                     break
                 except TimeoutError as error:
                     if not patience.expired():
@@ -141,9 +169,14 @@ class Synthesizer:
                 if not piece or len(piece) % SAMPLE_WIDTH:
                     raise EngineUnavailable(f"the {engine.name} voice gave {len(piece)} bytes, not samples")
                 pieces += 1
-                await lead.put(piece)
+                await lead.put(
+                    finish.push(piece) if finish.light(piece) else await asyncio.to_thread(finish.push, piece)
+                )
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
+        await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
+        if whole and finish.heard is not None:
+            self._levels.learn(utterance.voice, finish.heard)
 
 
 Sentence = tuple[str, TextFeed | None]
@@ -242,8 +275,13 @@ class _Lead:
         self._room.set()
 
     async def put(self, piece: bytes) -> None:
-        """Add a piece; wait first while the limit is reached. Overshoots by at most one piece."""
+        """Add a piece, which may be empty; wait first while the limit is reached.
+
+        Overshoots by at most one piece.
+        """
         await self._room.wait()
+        if not piece:
+            return
         self._pieces.append(piece)
         self._held += len(piece)
         if self._held >= self._limit:

@@ -1,4 +1,4 @@
-"""PCM: silence, conversion, gain, and how much of it a listener still has."""
+"""PCM: silence, conversion, gain, levels, and how much of it a listener still has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Samples = NDArray[np.int16]
+    """One channel at SAMPLE_RATE, as between the rooms, but as numbers."""
+
+FRAME = 240
+"""Samples over which a level is taken: 10 ms, a pitch period of the deepest voice."""
+FULL_SCALE = 32768
 KNEE = 0.7
 """Level (of full scale) under which ``limit`` changes nothing."""
 
@@ -38,13 +44,32 @@ def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(over > 0, bent, samples).astype(np.float32)
 
 
-def to_pcm(samples: NDArray[np.float32], gain_db: float = 0.0) -> bytes:
-    """Convert float samples in [-1, 1] to PCM, ``gain_db`` decibels louder; limited if so."""
+def to_pcm(samples: NDArray[np.float32]) -> bytes:
+    """Convert float samples in [-1, 1] to PCM; what is beyond is clipped, as a resampler may overshoot."""
     import numpy as np
 
-    if gain_db:
-        samples = limit(samples * np.float32(10 ** (gain_db / 20)))
-    return np.round(samples * 32767).astype("<i2").tobytes()
+    return np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def to_samples(pcm: bytes) -> Samples:
+    """Return ``pcm`` as int16 samples, a view that cannot be written to."""
+    import numpy as np
+
+    return np.frombuffer(pcm, "<i2")
+
+
+def power(samples: Samples) -> NDArray[np.float64]:
+    """Return the mean square of every whole frame, [len(samples) // FRAME]; full scale is 1."""
+    import numpy as np
+
+    frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
+    powers: NDArray[np.float64] = np.square(frames / FULL_SCALE).mean(axis=1)
+    return powers
+
+
+def from_db(level: float) -> float:
+    """Return the power of ``level`` decibels (of full scale, if that is what they are of)."""
+    return float(10 ** (level / 10))
 
 
 class PlaybackClock:

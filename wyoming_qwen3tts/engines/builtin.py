@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-GAIN_DB = 6.0
-"""hibari speaks at about -27 dBFS (RMS); other voices at about -20."""
+LOUDNESS = -23.8
+"""dBFS of hibari's speech; measured by tests/test_loudness.py."""
 MAX_DIGITS = 15
 """hibari reads numbers as words up to 36 digits and fails beyond; nobody follows past the trillions."""
 FIRST_FRAMES = 40
@@ -80,6 +80,7 @@ class BuiltinEngine:
                 engine=self.name,
                 attribution=Attribution("hibari-tts", "https://github.com/MMWilliams/hibari"),
                 version=hibari.__version__,
+                loudness=LOUDNESS,
             ),
         )
 
@@ -121,7 +122,7 @@ class BuiltinEngine:
             for samples in self._synthesize(self._hibari.ids(phonemes), noise(job.seed)):
                 if job.cancelled.is_set():
                     return
-                job.hand_over(to_pcm(samples, GAIN_DB))
+                job.hand_over(to_pcm(samples))
 
     def _phonemes(self, text: str) -> list[str]:
         """Return the sentences of ``text`` in hibari's phonemes; none where it finds nothing to say."""

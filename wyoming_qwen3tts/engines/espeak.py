@@ -18,6 +18,8 @@ from .base import CannotSpeak, EngineUnavailable
 
 WORDS_PER_MINUTE = 140
 """Slower than its default of 175: a recogniser misheard 9 % of German words at 175 and 4 % at 135."""
+LOUDNESS = -18.6
+"""dBFS of its speech; measured by tests/test_loudness.py."""
 COMMAND_TIMEOUT = 10.0
 """Seconds that ``espeak-ng --voices`` may take at start."""
 ALL = "all"
@@ -69,6 +71,7 @@ class EspeakEngine:
                 engine=self.name,
                 attribution=_ATTRIBUTION,
                 version=found[0] if found else None,
+                loudness=LOUDNESS,
             )
             self._codes[voice.name] = code
             voices.append(voice)

@@ -1,0 +1,119 @@
+"""Speed without a change of pitch, by one of two methods.
+
+``sonic`` (libsonic) repeats or leaves out whole pitch periods: made for speech, and it streams.
+``rubberband`` (pyrubberband and the ``rubberband`` command) is a phase vocoder: it needs the whole utterance,
+two files and a process, so that the first sound waits for the last. ``benchmarks/tempo.py`` compares them.
+
+Both are filters as in ``edges``: ``push`` and ``finish``, int16 samples in and out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..speech import SAMPLE_RATE, SpeechError
+from .pcm import FRAME, FULL_SCALE
+
+if TYPE_CHECKING:
+    from .pcm import Samples
+
+
+class TempoMissing(Exception):  # noqa: N818 - what it is
+    """What a method needs is not installed; the message says what to type."""
+
+
+class TempoFailed(SpeechError):  # noqa: N818 - what happened
+    """The speed of this sound could not be changed."""
+
+    code = "tempo-failed"
+
+
+class Sonic:
+    """libsonic. Its first sound comes after 40 ms of input.
+
+    What it makes of a sound depends on the blocks it is given (libsonic 0.1.0), so it is always given
+    frames of 10 ms, counted from the first sample.
+    """
+
+    def __init__(self, speed: float) -> None:
+        """``speed``: SLOWEST to FASTEST."""
+        import numpy as np
+        from libsonic import SonicStream
+
+        self._stream = SonicStream(SAMPLE_RATE, 1)
+        self._stream.set_speed(speed)
+        self._partial: Samples = np.zeros(0, np.int16)
+
+    def push(self, samples: Samples) -> Samples:
+        """Return what is ready."""
+        import numpy as np
+
+        samples = np.concatenate((self._partial, samples))
+        whole = len(samples) // FRAME * FRAME
+        for start in range(0, whole, FRAME):
+            self._write(samples[start : start + FRAME])
+        self._partial = samples[whole:]
+        return self._read()
+
+    def finish(self) -> Samples:
+        """Return the rest; all together is the input's length divided by the speed, a period more or less."""
+        self._write(self._partial)
+        self._stream.flush()
+        return self._read()
+
+    def _write(self, samples: Samples) -> None:
+        self._stream.write((samples / FULL_SCALE).tolist())
+
+    def _read(self) -> Samples:
+        import numpy as np
+
+        floats = np.asarray(self._stream.read(self._stream.available_frames()), np.float64)
+        return np.clip(np.round(floats * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+class Rubberband:
+    """pyrubberband: everything is held until the end, then stretched at once."""
+
+    def __init__(self, speed: float) -> None:
+        """``speed``: SLOWEST to FASTEST."""
+        self._speed = speed
+        self._pieces: list[Samples] = []
+
+    def push(self, samples: Samples) -> Samples:
+        """Return nothing yet."""
+        self._pieces.append(samples)
+        return samples[:0]
+
+    def finish(self) -> Samples:
+        """Return all of it, the input's length divided by the speed. Raises TempoFailed."""
+        import numpy as np
+        import pyrubberband
+
+        whole = np.concatenate(self._pieces or [np.zeros(0, np.int16)])
+        if not len(whole):
+            return whole
+        try:
+            stretched = pyrubberband.time_stretch(whole, SAMPLE_RATE, self._speed)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise TempoFailed(f"rubberband failed: {error}") from error
+        return np.atleast_1d(stretched).astype(np.int16)
+
+
+METHODS: dict[str, Callable[[float], Sonic | Rubberband]] = {"sonic": Sonic, "rubberband": Rubberband}
+"""What ``--tempo`` chooses from."""
+
+
+def load(method: str) -> None:
+    """Import what ``method`` needs. Raises TempoMissing where it cannot work on this machine."""
+    package = {"sonic": "libsonic", "rubberband": "pyrubberband"}[method]
+    try:
+        importlib.import_module(package)
+    except (ImportError, OSError) as error:  # OSError: soundfile without its library
+        raise TempoMissing(f"--tempo {method}: {error}; to install it: pip install {package}") from error
+    if method == "rubberband" and shutil.which("rubberband") is None:
+        raise TempoMissing(
+            "--tempo rubberband: its command is missing; to install it: apt-get install rubberband-cli"
+        )
