@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ class Rubberband:
             return whole
         try:
             stretched = pyrubberband.time_stretch(whole, SAMPLE_RATE, self._speed)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             raise TempoFailed(f"rubberband failed: {error}") from error
         return np.atleast_1d(stretched).astype(np.int16)
 

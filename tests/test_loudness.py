@@ -1,0 +1,200 @@
+"""Loudness: what is measured, that it belongs to the voice, and that it never changes inside a reply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from wyoming.tts import SynthesizeVoice
+
+from tests.house import ScriptedEngine, connect, home_assistant_plain, home_assistant_streamed, service
+from wyoming_qwen3tts.audio.loudness import ENOUGH, LARGEST_GAIN, Gain, Levels, Meter
+from wyoming_qwen3tts.audio.pcm import to_samples
+from wyoming_qwen3tts.engines import builtin, espeak
+from wyoming_qwen3tts.engines.base import CutShort, Engine
+from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
+
+Samples = NDArray[np.int16]
+
+TARGET = -20.0
+
+
+def noise(seconds: float, level: float, seed: int = 0) -> Samples:
+    """Return white noise of ``level`` dBFS (RMS)."""
+    drawn = np.random.default_rng(seed).normal(0, 32768 * 10 ** (level / 20), round(seconds * SAMPLE_RATE))
+    return np.clip(np.round(drawn), -32768, 32767).astype(np.int16)
+
+
+def measured(*sounds: Samples) -> float:
+    meter = Meter()
+    for sound in sounds:
+        meter.push(sound)
+    return meter.level
+
+
+def voice(loudness: float | None = None, name: str = "any") -> Voice:
+    return Voice(name, "", ("en",), "any", Attribution("", ""), loudness=loudness)
+
+
+async def say(engine: Engine, speaker: Voice, text: str) -> Samples:
+    async with aclosing(engine.speak(Utterance(text, speaker, speaker.languages[0]))) as stream:
+        return to_samples(b"".join([piece async for piece in stream]))
+
+
+@pytest.fixture
+async def heart() -> AsyncIterator[builtin.BuiltinEngine]:
+    engine = builtin.BuiltinEngine()
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def test_the_built_in_voice_s_loudness_is_what_it_says(heart: builtin.BuiltinEngine) -> None:
+    """The source of ``builtin.LOUDNESS``: seven sentences of a home, nine seconds of speech."""
+    texts = [
+        "Hello there, how are you today?",
+        "The washing machine has finished.",
+        "Fish and chips for five.",
+        "Twenty one point five degrees outside.",
+        "The light in the kitchen is on, and the front door has been locked.",
+        "It will rain tomorrow afternoon, so take an umbrella with you.",
+        "Good night.",
+    ]
+    (speaker,) = heart.voices()
+    sounds = [await say(heart, speaker, text) for text in texts]
+    assert speaker.loudness == pytest.approx(measured(*sounds), abs=0.2)
+    assert all(measured(sound) == pytest.approx(speaker.loudness, abs=2) for sound in sounds)
+
+
+async def test_espeak_s_loudness_is_what_it_says() -> None:
+    """The source of ``espeak.LOUDNESS``: a sentence in each of nine languages; they differ by 4 dB."""
+    texts = {
+        "de": "Das Licht in der Küche ist an.",
+        "fr-FR": "La lumière de la cuisine est allumée.",
+        "es": "La luz de la cocina está encendida.",
+        "it": "La luce della cucina è accesa.",
+        "pt-BR": "A luz da cozinha está acesa.",
+        "ru": "Свет на кухне включён.",
+        "zh": "厨房的灯开着。",
+        "ja": "だいどころの あかりが ついています。",
+        "ko": "주방 불이 켜져 있습니다.",
+    }
+    engine = espeak.EspeakEngine()
+    await engine.start()
+    voices = {each.languages[0]: each for each in engine.voices()}
+    sounds = [await say(engine, voices.get(tag) or voices[tag[:2]], text) for tag, text in texts.items()]
+    assert measured(*sounds) == pytest.approx(espeak.LOUDNESS, abs=0.3)
+    assert all(measured(sound) == pytest.approx(espeak.LOUDNESS, abs=3) for sound in sounds)
+    assert all(each.loudness == espeak.LOUDNESS for each in voices.values())
+
+
+@pytest.mark.parametrize("level", [-45.0, -30.0, -20.0, -12.0])
+def test_a_level_is_that_of_the_speech_alone(level: float) -> None:
+    speech = noise(1, level)
+    assert measured(speech) == pytest.approx(level, abs=0.1)
+    assert measured(np.zeros(24_000, np.int16), speech, noise(3, level - 25)) == pytest.approx(level, abs=0.1)
+    assert measured(speech // 2) == pytest.approx(level - 6.02, abs=0.1)
+
+
+def test_of_silence_there_is_no_level() -> None:
+    assert measured() == measured(np.zeros(9999, np.int16)) == measured(noise(1, -80)) == -np.inf
+
+
+@given(st.lists(st.integers(0, 20_000), max_size=8))
+def test_pieces_change_no_measurement(cuts: list[int]) -> None:
+    sound = np.concatenate((noise(0.5, -20), noise(0.3, -60)))
+    meter = Meter()
+    for piece in np.split(sound, sorted(cuts)):
+        meter.push(piece)
+    assert meter.level == measured(sound)
+
+
+@pytest.mark.parametrize("loudness", [-30.0, -23.8, -20.0, -14.0])
+def test_a_voice_is_brought_to_the_target(loudness: float) -> None:
+    decibels = Levels(TARGET).gains().of(voice(loudness))
+    assert measured(Gain(decibels).push(noise(1, loudness))) == pytest.approx(TARGET, abs=0.2)
+
+
+def test_gains_have_bounds_and_peaks_too() -> None:
+    gains = Levels(-20).gains()
+    assert gains.of(voice(-60)) == LARGEST_GAIN
+    assert gains.of(voice(-1)) == -LARGEST_GAIN
+    assert Levels(None).gains().of(voice(-60)) == 0
+    loud = Gain(LARGEST_GAIN).push(np.array([-32768, -20_000, 0, 20_000, 32767], np.int16))
+    assert np.abs(loud.astype(int)).max() < 32767
+    assert (np.diff(loud.astype(int)) > 0).all(), "bent, not clipped"
+
+
+def test_a_level_is_learned_once() -> None:
+    levels = Levels(TARGET)
+    unknown = voice()
+    for seconds, level in ((ENOUGH / 2, -30.0), (ENOUGH / 4, -30.0)):
+        heard = Meter()
+        heard.push(noise(seconds, level))
+        levels.learn(unknown, heard)
+        assert levels.gains().of(unknown) == 0
+        assert levels.gains().wants_to_hear(unknown)
+    before = levels.gains()
+    heard = Meter()
+    heard.push(noise(ENOUGH, -30))
+    levels.learn(unknown, heard)
+    learned = levels.gains()
+    assert learned.of(unknown) == pytest.approx(10, abs=0.1)
+    assert not learned.wants_to_hear(unknown)
+    assert before.of(unknown) == 0, "a reply ends as it began"
+    shouted = Meter()
+    shouted.push(noise(ENOUGH, -6))
+    levels.learn(unknown, shouted)
+    assert levels.gains().of(unknown) == learned.of(unknown)
+    assert levels.gains().of(voice(name="another")) == 0
+
+
+def scripted(level: float) -> ScriptedEngine:
+    async def speak(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        for number in range(4):
+            yield noise(0.3, level, seed=number).tobytes()
+        if "broken" in utterance.text:
+            raise CutShort("lost itself")
+
+    return ScriptedEngine(speak)
+
+
+def levels_of(sound: bytes, seconds: float = 0.3) -> Sequence[float]:
+    step = round(seconds * SAMPLE_RATE)
+    samples = to_samples(sound)
+    return [measured(samples[at : at + step]) for at in range(0, len(samples), step)]
+
+
+async def test_an_unknown_voice_is_levelled_from_its_second_reply_on() -> None:
+    text = "One. Two. Three. Four."  # 4.8 s: enough to know it before the reply has ended
+    async with service([scripted(-32)], loudness=TARGET) as uri, connect(uri) as client:
+        await home_assistant_plain(client, "This is broken. Broken again, broken. And broken.")
+        first = await home_assistant_plain(client, text)
+        second = await home_assistant_plain(client, text)
+        third = await home_assistant_streamed(client, [text[:7], text[7:]])
+    assert levels_of(first) == pytest.approx([-32] * 16, abs=0.3), "no change inside a reply"
+    assert levels_of(second) == pytest.approx([TARGET] * 16, abs=0.3)
+    assert third == second
+
+
+async def test_off_is_off() -> None:
+    async with service([scripted(-32)], loudness=None) as uri, connect(uri) as client:
+        for _ in range(3):
+            sound = await home_assistant_plain(client, "One. Two. Three.")
+            assert levels_of(sound) == pytest.approx([-32] * 12, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("heart", "The light in the kitchen is on."), ("espeak-de", "Das Licht in der Küche ist an.")],
+)
+async def test_every_voice_reaches_a_client_at_the_same_level(home: str, name: str, text: str) -> None:
+    async with connect(home) as client:
+        sound = await home_assistant_plain(client, text, SynthesizeVoice(name=name))
+    assert measured(to_samples(sound)) == pytest.approx(Settings().loudness, abs=2)
