@@ -1,0 +1,295 @@
+"""What a full stop may belong to other than a sentence: abbreviations, initials, ordinals, of ten languages.
+
+The tables are one, whatever the language: a German text cites "e.g." and an English one "Str.". A language
+that is known adds the words that mean something else elsewhere ("mind." is German for "at least").
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from functools import cache
+
+
+class Kind(Enum):
+    """What a full stop after a word tells, and so which followers end a sentence there."""
+
+    WORD = auto()
+    """An ordinary word: its full stop ends a sentence, whatever follows."""
+    TITLE = auto()
+    """Never last: Dr., e.g., z. B."""
+    WEAK = auto()
+    """Seldom last: U.S., ca., Mio.; ends a sentence only before a word that commonly begins one."""
+    NUMERIC = auto()
+    """Short for something only before a number: No. 5, Art. 3."""
+    DATE = auto()
+    """Before a number or a small letter: Dec. 3, Dez. war."""
+    LAST = auto()
+    """Often last: etc., p.m., usw.; goes on only before a small letter."""
+
+
+# A word in small letters stands for any case, one with a capital only for itself.
+_TITLES = """
+    mr mrs ms messrs dr drs prof Hon Gen Rev Col Capt Cpl Sgt Maj Lt Cmdr Adm Gov Sen Rep Pres Amb Insp Supt
+    e.g i.e eg viz par.ex per.es por.ej Mt Ft
+    z.b d.h bzw bspw vgl sog evtl ggf ggfs insb zzgl abzgl inkl exkl einschl entspr ehem jew geb bsp hr
+    hrn fr
+    frl dipl ing Mag z.t z.zt z.hd i.d.r u.u m.e o.g u.g v.a s.o s.u i.a i.v d.i lt betr wg zw
+    M MM mme mmes mlle mlles Mgr p.ex c.-à-d c.à.d càd env av.j.-c p.-ê
+    srs sra sras srta srtas dn dña d.ª dª ud uds vd vds pág págs p.ej lic arq excmo excma avda
+    dra drª dras profª exmo exma exmos eng engº v.g
+    sig sigg dott dott.ssa avv geom spett egr p.es per.es cfr pag pagg sigg.ri
+    ул пр просп пер наб пл им т.е т.к т.н напр см ср рис табл гл стр акад проф тов обл р-н д-р г-н г-жа св
+    т д ж к п кв корп
+    डॉ श्री श्रीमती प्रो د أ
+"""
+_WEAK = """
+    st ste ave blvd rd sq approx vs cf ed eds est ext dept univ assn intl misc incl excl temp avg a.k.a
+    w.r.t resp op al ph.d m.d b.a b.sc m.sc
+    ca nr str tel mio mrd tsd jh jhd jhs abb allg anm aufl bd bez dt engl frz lat österr städt tägl mtl
+    jährl
+    stellv urspr vorm nachm verst Hbf Bhf Pl
+    boul faub fg rte éd hab
+    ee ee.uu aprox ctra dcha izq izda tfno teléf ss.mm
+    av avs pç pça apto
+    v.le c.so p.zza
+    г гг в вв н.э до.н.э ок млн млрд трлн тыс руб коп долл мин сек ч эт этаж мкр ред изд
+    u.s u.k u.n e.u d.c u.s.a
+"""
+_NUMERIC = """
+    no nos num p pp fig figs vol vols ch sec sect art arts par pt ex eq chap tab kap ziff nr abs abt lfd
+    Mo Di Mi Do
+    Sa So Sat Sun Mon Tue Tues Wed Thu Thur Thurs Fri Mar Max n n° nº núm art arti par cap
+    lin int lun gio ven mié jue vie sáb пп п ст разд № д оф под
+"""
+_DATES = """
+    min max Jan Feb Apr Jun Jul Aug Sep Sept Oct Nov Dec Mrz Okt Dez janv févr fév avr juil déc
+    ene abr dic jan fev dez genn febb ott янв фев февр апр авг сент окт нояб дек
+"""
+_LAST = """
+    etc a.m p.m a.d b.c b.c.e c.e inc ltd co corp llc jr bros plc esq
+    usw usf u.a o.ä u.ä u.dgl dgl u.v.m u.a.m e.v d.j chr n.chr v.chr ecc eccetera cie j.-c s.a s.l s.r.l
+    s.p.a
+    ltda cía т.д т.п др
+"""
+_UNITS = frozenset(
+    """ms min mins sec secs hr hrs in ft yd yds mi lb lbs oz pt qt gal std stdn sek mal
+    с м см км ч кг мин сек р""".split()
+)
+"""Abbreviated units: after a number they may end a sentence, but not before a small letter."""
+
+_ONLY: dict[str, dict[Kind, str]] = {
+    "en": {Kind.LAST: "Sr sr", Kind.WEAK: "gen rev col assoc natl"},
+    "de": {
+        Kind.WEAK: "mind gem bes erg Bio rd best höchst Tab Art kath evang röm",
+        Kind.TITLE: "Sr",
+        Kind.LAST: "Co",
+    },
+    "fr": {Kind.WEAK: "ex bd pl quest adj obs"},
+    "es": {Kind.TITLE: "sr", Kind.WEAK: "art prov fig cap vol ed", Kind.DATE: "ago mar"},
+    "pt": {Kind.TITLE: "sr", Kind.WEAK: "art ex obs r cap", Kind.DATE: "ago set out mar"},
+    "it": {Kind.WEAK: "art prov loc", Kind.DATE: "ago set mar", Kind.TITLE: "rag arch gent ill es"},
+    "ru": {Kind.TITLE: "о"},
+}
+"""What is short for something in one language only. Sr. is a title in Spanish, a son's father in English."""
+
+STARTERS = frozenset(
+    # Words that begin many sentences and few names. Two questions' marks begin a sentence by themselves.
+    """¿ ¡
+    The Then It Its This That These Those There They He She We You I A An If When While Where What Who
+    Why How
+    Which But And So Or Now Please My Your His Her Our Their In On At For From With To By As After Before
+    All Any
+    Is Are Was Were Do Does Did Has Have Had Can Could Will Would Should Not Nothing No Yes Also Let Here
+    Next
+    Turn Switch Set Open Close Only Some One Once However Otherwise Therefore Finally Today Tomorrow
+    Tonight Ok OK
+    Der Die Das Den Dem Des Ein Eine Einen Einem Einer Es Er Sie Ich Wir Ihr Du Dann Danach Da Dort Hier
+    Jetzt Nun
+    Und Oder Aber Denn Wenn Weil Als Wie Was Wer Wo Warum Bitte Heute Morgen Gestern Alle Alles Auch Noch
+    Nur Im
+    Am Um Auf Aus Bei Mit Nach Von Vor Zu Zum Zur Für Ist Sind War Hat Haben Kann Soll Mein Meine Dein
+    Deine Sein
+    Seine Unser Unsere Diese Dieser Dieses Damit Deshalb Daher Außerdem Schalte Mach Stelle Ja Nein Kein
+    Keine
+    Le La Les L Un Une Il Elle Ils Elles On Nous Vous Je Tu Ce Cet Cette Ces Cela Ça Et Ou Mais Donc
+    Alors Puis
+    Ensuite Si Quand Dans Sur Pour Avec Sans Par Mon Ma Mes Votre Vos Notre Oui Non Maintenant Ici
+    Aujourd Voici
+    El Los Las Una Unos Lo Ella Ellos Usted Yo Nosotros Este Esta Esto Ese Esa Eso Y O Pero Entonces
+    Luego Después
+    En Con Sin Por Para Como Cuando Donde Qué Su Mi Ahora Hoy Sí También Ya Hay Está Son Es Se
+    O Os As Um Uma Ele Ela Eles Elas Eu Nós Você Isto Isso E Mas Então Depois Quando Onde No Na Nos Nas
+    Em Com Sem
+    Agora Hoje Sim Não Também Já Há São Meu Minha Seu Sua
+    Il Lo Gli Una Uno Egli Io Noi Voi Lei Lui Loro Questo Questa Questi Quello Quella E Ma Poi Quindi
+    Allora Se
+    Nel Nella Con Senza Per Come Quando Dove Ora Oggi Sì Anche Già È Sono C Ci Si
+    Он Она Оно Они Я Ты Мы Вы Это Этот Эта Эти Тот Та То И Или Но А Затем Потом Тогда Если Когда Где Что
+    Кто Как
+    Почему В На С К По Из От Для У О Об За Мой Моя Ваш Ваша Теперь Сейчас Здесь Там Да Нет Все Всё Также Уже
+    Включи Выключи Сегодня Завтра Пожалуйста""".split()
+)
+SMALL_STARTERS = frozenset(
+    """the then it its this that there he she we you i if when please now and turn it's that's dann
+    danach bitte
+    jetzt puis ensuite luego entonces después depois então poi quindi потом затем и но а это""".split()
+)
+"""The same in small letters, for careless writers; after a number, where German goes on with an ordinal."""
+JOINERS = frozenset(
+    """the a an of to in on at for from with by and or but my your his her our their is are was
+    der die das den dem des ein eine einen einem einer im am in an auf mit von zu zum zur für und oder
+    aber ist sind
+    le la les l un une de du des à au aux en dans sur pour avec et ou mais
+    el los las una del al con por para y o pero
+    os as um uma do da dos das no na nos nas em com e mas
+    il lo gli uno di dei della nel nella per ma
+    и или но а в на с к по из от для у о об за""".split()
+)
+"""Words a line of its own does not end with: what follows on the next line belongs to it."""
+
+_LABELLED = frozenset(
+    """plan vitamin type option group class grade level section platform gate zone terminal hepatitis
+    appendix
+    exhibit part team room model version variant schedule drive side block building floor line mode scene
+    note key
+    size category column row point step channel input output port
+    vitamine typ gruppe klasse gleis halle ausgang linie modus szene variante stufe teil raum kanal
+    eingang zone
+    groupe classe niveau partie salle ligne mode porte bâtiment bloc catégorie
+    tipo grupo clase nivel parte sala línea puerta modo vitamina opción classe linha porta opção
+    gruppo classe livello porta linea modalità opzione scala
+    план витамин тип группа класс вариант уровень корпус блок режим линия часть""".split()
+)
+"""Nouns that a letter numbers: "Plan B." may be the end, "Samuel L." is not."""
+
+AFTER_ORDINAL = frozenset(
+    """januar jänner februar märz april mai juni juli august september oktober november dezember
+    jan feb mrz apr jun jul aug sep sept okt nov dez
+    montag dienstag mittwoch donnerstag freitag samstag sonntag
+    etage stock stockwerk obergeschoss untergeschoss klasse mal platz jahrhundert jh jhd quartal halbjahr
+    geburtstag
+    weltkrieg liga bundesliga runde versuch tag woche monat jahr stelle kapitel teil gang stufe""".split()
+)
+"""Capitalised words before which a German number with a full stop is an ordinal."""
+BEFORE_ORDINAL = frozenset(
+    """am im zum zur vom beim der die das dem den des ein eine einen einem einer eines jede jeder jedes
+    jeden jedem
+    dieser dieses diesen diesem mein meine meinen meinem sein seine seinen seinem ihr ihre ihren ihrem
+    unser unsere
+    ans ins""".split()
+)
+"""Words after which it is one, whatever noun follows."""
+ORDINAL_LANGUAGES = frozenset("de da nb nn no fi cs sk hu pl tr et lv sl hr sr bs is lb".split())
+"""Languages that write ordinals with a full stop."""
+
+_ZONES = "EST EDT CST CDT MST MDT PST PDT GMT UTC CET CEST BST ET PT CT"
+_WEEK = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+_GOES_ON = {
+    "a.m": frozenset(f"{_ZONES} {_WEEK}".split()),
+    "p.m": frozenset(f"{_ZONES} {_WEEK}".split()),
+    "co": frozenset({"KG", "KGaA"}),
+    "jr": frozenset({"Day"}),
+}
+"""What may follow an abbreviation that is often last, with a capital and in the same sentence."""
+
+_ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:I[XV]|V?I{0,3})")
+_DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
+_VOWEL = re.compile(r"[aeiouyà-æè-ïò-öøù-ýÿœаеёиоуыэюяіїє]", re.I)
+_SOUNDS = frozenset("hm hmm mhm pst psst sh shh brr grr tss thx pls btw nvm".split())
+_LATIN_OR_CYRILLIC = re.compile(r"[A-Za-zÀ-ɏа-яёА-ЯЁ]{2,}")
+
+
+@cache
+def table(language: str | None) -> dict[str, Kind]:
+    """Return abbreviation → kind, without the last full stop, for a language's base tag or for any."""
+    words = (
+        (Kind.DATE, _DATES),
+        (Kind.NUMERIC, _NUMERIC),
+        (Kind.WEAK, _WEAK),
+        (Kind.TITLE, _TITLES),
+        (Kind.LAST, _LAST),
+    )
+    merged = {word.rstrip("."): kind for kind, listed in words for word in listed.split()}
+    if language is None:
+        merged |= dict.fromkeys(("Sr", "sr"), Kind.TITLE)
+    for kind, listed in _ONLY.get(language or "", {}).items():
+        merged |= dict.fromkeys(listed.split(), kind)
+    return merged
+
+
+def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
+    """Return the kind of the last of ``words``, as far as they tell, and what it is called in the table.
+
+    ``words`` are up to four, the last without its full stop and what opens it: ``["z.", "B"]``.
+    """
+    word = words[-1]
+    previous = words[-2] if len(words) > 1 else ""
+    known = table(language)
+    for key in _keys(words):
+        found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
+        if found is not None and not _is_unit(word, previous):
+            return _by_neighbour(found, key, previous), key.lower()
+    if _is_unit(word, previous):
+        return Kind.LAST, ""
+    if len(word) == 1 and word.isalpha():
+        return _letter(word, previous), ""
+    if is_roman(word):
+        return Kind.LAST, "roman"
+    if word.lower().endswith("str") and len(word) > 4:
+        return Kind.WEAK, ""
+    if _LATIN_OR_CYRILLIC.fullmatch(word) and _is_clipped(word):
+        return Kind.LAST, ""
+    return (Kind.WEAK if _DOTTED.fullmatch(word) else Kind.WORD), ""
+
+
+def goes_on(key: str, word: str) -> bool:
+    """Tell whether the abbreviation ``key`` belongs to the capitalised ``word`` after it: p.m. EST."""
+    if key == "roman":
+        return word.lower() in AFTER_ORDINAL
+    return word in _GOES_ON.get(key, ())
+
+
+def is_roman(word: str) -> bool:
+    """Tell whether ``word`` is a Roman number from II to XXXIX."""
+    return len(word) > 1 and _ROMAN.fullmatch(word) is not None
+
+
+def _keys(words: list[str]) -> list[str]:
+    """Return what the last word may be called, longest first: "z." and "B" are "z.B", then "B"."""
+    word = words[-1]
+    if word[:2].lower() in {"l'", "d'", "l’", "d’", "n'", "n’"}:
+        word = word[2:]
+    keys = [word]
+    if words[-2:-1] and words[-2].lower() in {"par", "per", "por"}:
+        keys.append(f"{words[-2]}.{word}")
+    for earlier in reversed(words[:-1]):
+        if not (earlier.endswith(".") and 2 <= len(earlier) <= 4):
+            break
+        keys.append(earlier + keys[-1])
+    keys.reverse()
+    return [key for key in keys if key]
+
+
+def _by_neighbour(found: Kind, key: str, previous: str) -> Kind:
+    """Correct a kind by the word before it: a letter after a noun that it numbers; a year's "г."."""
+    if len(key) == 1 and (previous.lower().strip("\"'([{«“‘„*_") in _LABELLED):
+        return Kind.LAST
+    return found
+
+
+def _is_unit(word: str, previous: str) -> bool:
+    """Tell whether ``word`` measures the number before it: 5 min., 21 C., 100 W."""
+    return previous[-1:].isdigit() and (word.lower() in _UNITS or word in set("mshglCFKVWA"))
+
+
+def _letter(word: str, previous: str) -> Kind:
+    """Judge a letter alone: an initial, unless it is a word ("I", "я") or numbers a noun."""
+    if word == "I" or not (word.isupper() or (word.isascii() and word.islower())):
+        return Kind.WORD
+    return Kind.LAST if previous.lower().strip("\"'([{«“‘„*_") in _LABELLED else Kind.WEAK
+
+
+def _is_clipped(word: str) -> bool:
+    """Tell whether ``word`` has no vowel, and so is short for another: vgl, Bspw."""
+    return not word.isupper() and word.lower() not in _SOUNDS and not _VOWEL.search(word)
