@@ -270,6 +270,17 @@ async def test_a_reply_of_the_built_in_voice(home: str, streamed: bool) -> None:
     assert abs(int(reply[-1])) < 10
 
 
+async def test_the_first_word_is_heard_sooner(home: str) -> None:
+    text = "The washing machine has finished."
+    async with service(espeak_languages="none", trim_silence=None) as uri, connect(uri) as client:
+        untouched = to_samples(await home_assistant_plain(client, text))
+    async with connect(home) as client:
+        trimmed = to_samples(await home_assistant_plain(client, text))
+    sooner = runs(untouched, THRESHOLD)[0][0] - runs(trimmed, THRESHOLD)[0][0]
+    assert sooner / SAMPLE_RATE == pytest.approx(0.27, abs=0.01), "as README says"
+    assert len(untouched) - len(trimmed) > 0.6 * SAMPLE_RATE
+
+
 async def test_an_utterance_of_silence_is_no_error() -> None:
     async def hush(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "quiet" in utterance.text:
