@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from wyoming.event import async_write_event
+from wyoming.event import Event, async_write_event
 from wyoming.tts import Synthesize
 
 from tests.house import (
@@ -313,6 +314,29 @@ async def test_a_sentence_that_is_cut_short_ends_without_a_click() -> None:
     assert np.abs(np.diff(np.concatenate(([0], reply, [0])).astype(np.int64))).max() < 1000
 
 
+@pytest.mark.parametrize(
+    ("seconds", "speed", "inline"), [(0.08, 1.0, True), (5, 1.0, False), (0.08, 1.5, False)]
+)
+async def test_what_takes_long_is_not_done_on_the_event_loop(
+    seconds: float, speed: float, inline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+    push = Finish.push
+
+    def watched(finish: Finish, pcm: bytes) -> bytes:
+        threads.add(threading.get_ident())
+        return push(finish, pcm)
+
+    async def say(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(seconds).tobytes()
+
+    monkeypatch.setattr(Finish, "push", watched)
+    async with service([ScriptedEngine(say)], trim_silence=THRESHOLD, speed=speed) as uri:
+        async with connect(uri) as client:
+            assert await home_assistant_plain(client, "Go.")
+    assert (threading.get_ident() in threads) == inline
+
+
 async def test_speech_is_sent_while_its_sentence_is_still_being_made() -> None:
     go_on = asyncio.Event()
 
@@ -324,7 +348,7 @@ async def test_speech_is_sent_while_its_sentence_is_still_being_made() -> None:
 
     async with service([ScriptedEngine(wait)], trim_silence=THRESHOLD) as uri, raw(uri) as (reader, writer):
         await async_write_event(Synthesize("Whatever.").event(), writer)
-        events = []
+        events: list[Event] = []
         while len(sound_of(events)) < 0.2 * BYTES_PER_SECOND:
             events += await read_events(reader, until="audio-chunk")
         heard = sound_of(events)

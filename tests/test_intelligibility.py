@@ -13,7 +13,7 @@ import pytest
 import soxr
 from faster_whisper import WhisperModel
 
-from tests.house import connect, home_assistant_plain, home_assistant_streamed
+from tests.house import connect, home_assistant_plain, home_assistant_streamed, service
 
 SENTENCES = [
     "The light in the kitchen is on, and the front door is locked.",
@@ -61,6 +61,24 @@ async def test_ten_sentences_are_understood_plain_and_streamed_alike(
             heard.append(plain(transcribe(recogniser, pcm)))
     rate = jiwer.wer([plain(sentence) for sentence in SENTENCES], heard)
     print(f"\nword error rate: {rate:.1%}")
+    assert rate <= 0.05, heard
+
+
+@pytest.mark.recogniser
+@pytest.mark.parametrize(("speed", "tempo"), [(0.7, "sonic"), (1.4, "sonic"), (1.4, "rubberband")])
+async def test_speech_is_understood_at_another_speed(
+    recogniser: WhisperModel, speed: float, tempo: str
+) -> None:
+    async with (
+        service(espeak_languages="none", speed=speed, tempo=tempo) as uri,
+        connect(uri) as client,
+    ):
+        heard = [
+            plain(transcribe(recogniser, await home_assistant_plain(client, sentence)))
+            for sentence in SENTENCES[:6]
+        ]
+    rate = jiwer.wer([plain(sentence) for sentence in SENTENCES[:6]], heard)
+    print(f"\nword error rate at {speed} with {tempo}: {rate:.1%}")
     assert rate <= 0.05, heard
 
 
