@@ -1,0 +1,208 @@
+"""Chinese (Mandarin, simplified characters) as it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import han, units
+from .currencies import Money, currency
+from .eastern import Eastern
+from .grammar import DASH, Match
+from .numbers import Number
+
+_MYRIADS = ("", "万", "亿", "万亿")
+_LIANG = "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿美欧英日元韩"
+"""Measure words, and first characters of units, before which 2 is 两."""
+
+
+class Chinese(Eastern):
+    """Chinese."""
+
+    code = "zh"
+    minus, plus, point, dot, slash, dash, underscore = "负", "加", "点", "点", "斜杠", "杠", "下划线"
+    at, colon, to, number_word, hashtag = "艾特", "冒号", "到", "第", "话题"
+    symbols: ClassVar = {
+        "per": "每", "&": "和", "@": "艾特", "+": "加", "=": "等于", "×": "乘以", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
+        "±": "正负", "≈": "约等于", "≠": "不等于", "~": "大约", "^": "的幂", "√": "根号", "∞": "无穷大", "°": "度", "§": "第", "©": "版权",
+        "®": "", "™": "", "%": "百分比", "‰": "千分比", "/": "每", "?": "问号", "→": "到", "#": "井号", "µ": "微", "♯": "升", "x": "乘",
+        "x times": "倍", "−": "减", "№": "号", "$": "美元", "€": "欧元", "£": "英镑", "¢": "分", "¥": "元", "π": "派", "·": "", "＋": "加",
+        "－": "减", "＝": "等于", "＞": "大于", "＜": "小于",
+    }  # fmt: skip
+    months = tuple(
+        f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
+    )
+    scales = "万|亿|百万|千万|千"
+    codes = r"PIN|密码|验证码|邮编|代码|编号|房间号|电话"
+    versions = "版本|Python|iOS|Android|macOS"
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        said = han.cardinal(value, _MYRIADS, one=True, zero=True)
+        return re.sub(r"二(?=千|万|亿)|^二(?=百)|(?<=[万亿])二(?=百)", "两", said) if value >= 200 else said
+
+    def counted(self, value: int, gender: str) -> str:
+        return "两" if value == 2 else self.cardinal(value)
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        return f"第{self.cardinal(value)}"
+
+    def year(self, value: int) -> str:
+        return self.digits(str(value)) if value >= 1000 else self.cardinal(value)
+
+    def decimal_words(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)}点{self.digits(number.fraction)}"
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        symbol = units.canonical(symbol)
+        if symbol in {"%", "%RH", "‰"}:
+            sign = "负" if number.negative else ""
+            return f"{sign}{'千' if symbol == '‰' else '百'}分之{self.number(Number(number.whole, number.fraction))}"
+        if symbol in {"°C", "°F", "°"}:
+            sign = "零下" if number.negative and symbol != "°F" else "负" if number.negative else ""
+            name = {"°C": "摄氏度", "°F": "华氏度", "°": "度"}[symbol]
+            return f"{sign}{self.number(Number(number.whole, number.fraction))}{name}"
+        return super().measure(number, symbol)
+
+    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+        said = self.number(number, counted=True) + name.one
+        return f"每{self._per[bottom]}{said}" if bottom in units.TIMES else f"{said}每{self._per[bottom]}"
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"每{self._per[bottom]}"
+
+    def rated(self, said: str, bottom: str) -> str:
+        return f"每{self._per[bottom]}{said}"
+
+    def unit_alone(self, symbol: str) -> str | None:
+        said = super().unit_alone(symbol)
+        return {"%": "百分比"}.get(symbol, said)
+
+    def money(self, number: Number, code: str) -> str:
+        name = currency("zh", code).major[0]
+        if code == "CNY" and number.fraction and len(number.fraction) == 2 and number.fraction.strip("0"):
+            tens, ones = number.fraction
+            tail = (self.cardinal(int(tens)) + "角" if tens != "0" else "零") + (
+                self.cardinal(int(ones)) + "分" if ones != "0" else ""
+            )
+            return f"{self.number(Number(number.whole, '', number.negative), counted=True)}元{tail}"
+        if number.fraction and not number.fraction.strip("0"):
+            number = Number(number.whole, "", number.negative)
+        return self.number(number, counted=True) + name
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return said + self.minor_money(minor, names)
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = f"{self.counted(hour, 'm')}点"
+        if minute or second:
+            said += f"{'零' if minute < 10 and minute else ''}{self.cardinal(minute)}分"
+        if second:
+            said += f"{self.cardinal(second)}秒"
+        return said
+
+    def fraction(self, top: int, bottom: int) -> str:
+        return f"{self.cardinal(bottom)}分之{self.cardinal(top)}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        return f"{self.cardinal(whole)}又{self.fraction(top, bottom)}"
+
+    def per_hundred(self, liters: str, distance: str) -> str:
+        return f"每{distance}{liters}"
+
+    def octet(self, text: str) -> str:
+        return self.digits(text)
+
+    def phone_group(self, digits: str) -> str:
+        return self.digits(digits).replace("一", "幺")
+
+    def phone(self, text: str) -> str:
+        groups = re.findall(r"\d+", text)
+        said = "".join(self.phone_group(group) for group in groups)
+        return f"加{said}" if text.startswith("+") else said
+
+    def range_words(self, low: str, high: str) -> str:
+        return f"{low}比{high}"
+
+    def power(self, base: str, exponent: Number) -> str:
+        return f"{base}的{'平方' if exponent.whole == '2' else '立方' if exponent.whole == '3' else self.number(exponent) + '次方'}"
+
+    def _scientific(self, m: Match) -> str:
+        exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
+        return f"{self.number(self.parse(m['n'], m['sign']))}乘以{self.power('十', exponent)}"
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :].lstrip()
+        if (
+            text == "2"
+            and not number.negative
+            and after[:1] in _LIANG
+            and after[:1]
+            and not before.endswith(("第", "星期", "周"))
+        ):
+            if after[0] in "月日号楼":
+                return "二"
+            if not (after.startswith("分之") or after.startswith("点") and after[1:2].isdecimal()):
+                return "两"
+        if (
+            re.match(r"年(?![级代前后]?以)", after)
+            and len(text) in {2, 4}
+            and not re.match("年(?:前|后|来|内|间)", after)
+        ):
+            return self.digits(text) if len(text) == 4 or text[0] in "0789" else self.cardinal(number.value)
+        return self.number(number)
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        num = self.num
+        yield "per-cent-range", rf"(?P<n>{num})%?{DASH}(?P<to>{num})%", self._percent_range
+        yield (
+            "degree",
+            rf"(?P<sign>-|−)?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
+            self._degree,
+        )
+        yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
+        yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])
+        yield "phone-zh2", r"(?<!\d)(?:400|800)-?\d{3}-?\d{4}(?!\d)", lambda m: self.phone(m[0])
+        yield "call", r"(?<=拨打)\s?\d{3,5}(?!\d)|(?<=拨)\s?\d{3,5}(?!\d)", lambda m: self.phone(m[0])
+        yield (
+            "range-zh",
+            rf"(?P<n>{num})\s?(?:~|～|〜|-|–|—)\s?(?P<to>{num})(?=[个分小天元度岁年月日号点周秒米公里人次倍名层楼万])",
+            self._word_range,
+        )
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "clocks",
+            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
+            self._clocks,
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
+
+    def _percent_range(self, m: Match) -> str:
+        return f"百分之{self.number(self.parse(m['n']))}到百分之{self.number(self.parse(m['to']))}"
+
+    def _degree(self, m: Match) -> str | None:
+        number = self.parse(m["n"])
+        sign = "零下" if m["sign"] else ""
+        said = self.number(number)
+        return f"{sign}{said}{'摄氏度' if '℃' in m[0] else '度'}"
+
+    def _word_range(self, m: Match) -> str:
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        after = m.string[m.end() :][:1]
+        counted = after not in "月日号年"
+        return f"{self.number(low, counted=counted)}到{self.number(high, counted=counted)}"
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = text.partition(":")
+            ends.append(self.time(int(hour), int(minute)))
+        return "到".join(ends)

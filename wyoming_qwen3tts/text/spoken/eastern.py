@@ -1,0 +1,88 @@
+"""What Chinese, Japanese and Korean share: dates and times as they are written, no plural, rates the other way round."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from .grammar import START, Grammar, Match
+from .numbers import Number
+
+
+class Eastern(Grammar):
+    """Year before month before day."""
+
+    decimal = "."
+    spaced = False
+    day_first = False
+    date_words = ("年", "月", "日")
+    clock_words = ("点", "分", "秒")
+    bare_units = ""
+    free = r"(?<![A-Za-z\d)])"
+
+    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+        return forms[0]
+
+    def month(self, month: int) -> str:
+        """Return a month's number."""
+        return self.cardinal(month)
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        said = f"{self.year(year)}{self.date_words[0]}" if year is not None else ""
+        return f"{said}{self.month(month)}{self.date_words[1]}{self.cardinal(day)}{self.date_words[2]}"
+
+    def digits(self, text: str) -> str:
+        return "".join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
+
+    def address(self, text: str) -> str:
+        # Latin letters and the words between them want spaces, or they run together.
+        return super().address(text)
+
+    def version_word(self) -> str:
+        return "版本"
+
+    def _version(self, m: Match) -> str:
+        word = m["word"] if "word" in m.groupdict() else self.version_word()
+        return f"{word}{' ' if word.isascii() or self.spaced else ''}{self.version(m['v'])}"
+
+    def per_hundred(self, liters: str, distance: str) -> str:
+        return f"{distance}{liters}"
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return date + time
+
+    def _local_date(self, m: Match) -> str | None:
+        return super()._local_date(m)
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        y, mo, d = (re.escape(word) for word in self.date_words)
+        yield (
+            "full",
+            rf"(?P<y>\d{{4}})\s?{y}(?:\s?(?P<m>\d{{1,2}})\s?{mo}(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?)?",
+            self._written_date,
+        )
+        yield (
+            "month",
+            rf"(?P<m>\d{{1,2}})\s?{mo}(?!份?间)(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?",
+            self._written_date,
+        )
+
+    def _written_date(self, m: Match) -> str | None:
+        groups = m.groupdict()
+        said = f"{self.year(int(groups['y']))}{self.date_words[0]}" if groups.get("y") else ""
+        gap = " " if self.spaced else ""
+        if groups.get("m"):
+            if not 1 <= int(m["m"]) <= 12:
+                return None
+            said += (gap if said else "") + f"{self.month(int(m['m']))}{self.date_words[1]}"
+        if groups.get("d"):
+            said += f"{gap}{self.cardinal(int(m['d']))}{m['w']}"
+        return said
+
+    def _number_letters(self, m: Match) -> str | None:
+        said = super()._number_letters(m)
+        return said.replace(" ", "") if said and not self.spaced else said
+
+    def _mixed_token(self, m: Match) -> str | None:
+        said = super()._mixed_token(m)
+        return said.replace(" ", "") if said and not self.spaced else said

@@ -1,0 +1,465 @@
+"""English as it is spoken. American where the two differ, but for dates in a text tagged en-GB and its kin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers
+from .grammar import EDGE, LETTER, START, Grammar, Match, roman
+from .numbers import Number
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_MONTH_FORMS = {
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "sept": 9, "oct": 10, "nov": 11,
+    "dec": 12,
+} | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+_WORDS_IN_CAPITALS = frozenset(
+    # read as words
+    "NASA NATO UNESCO UNICEF OPEC FIFA UEFA IKEA LEGO NAS RAM ROM SIM PIN GIF JPEG LASER RADAR SONAR SCUBA COVID AIDS "
+    "WLAN LAN WAN LIDAR YAML JSON TOML ASCII CRUD SOAP DIY ASAP MAC "
+    # words that somebody wrote loud
+    "A I OK AM PM ON OFF IN IT IS BE DO GO IF NO NOT NOW NEW OLD OUT UP DOWN YES ALL AND ANY ARE BUT CAN DAY DID FOR GET "
+    "HAD HAS HER HIM HIS HOT HOW ITS LET MAY OUR OWN PUT RUN SAY SEE SHE THE TOO TRY TWO USE WAS WAY WHO WHY YOU AT BY "
+    "AN AS OR SO TO US WE ME MY OF HI OH LOW HIGH STOP HELP OPEN SHUT LOCK FIRE DOOR HOME AWAY ALERT NOTE TEST WAIT WARN "
+    "LEFT BACK FULL EMPTY READY ERROR DONE FAIL SAFE VERY MUST NEVER MORE LESS THIS THAT WITH FROM HAVE WILL WHAT WHEN "
+    "THEN ONLY JUST PLAY PAUSE NEXT LAST FIRST PLEASE ALWAYS COLD WARM HEAT COOL AUTO DRY FAN ECO LIVE LOVE GOOD BAD BIG "
+    "RED ONE SIX TEN CAR KEY CAT DOG BOX EAT END FUN GAS LOT MAN MEN OIL PAY SET SUN TOP WET WIN ADD AGE AGO AIR ART ASK "
+    "BAG BED BUS BUY CUT EGG EYE FEW FIX FLY GUN GUY HIT JOB LAW LEG LIE MAP MIX MOM DAD".split()
+)
+_SPELLED_ANYWAY = frozenset("DIY ASAP WAN MAC".split()) - {"ASAP", "MAC"}
+_REGNAL = frozenset(
+    "Henry Louis Charles George Edward Richard William James Elizabeth Mary Paul John Benedict Francis Pius Leo Clement "
+    "Gregory Innocent Urban Boniface Alexander Nicholas Peter Catherine Ivan Napoleon Philip Frederick Ramesses Ptolemy "
+    "Cleopatra Ferdinand Alfonso Leopold Albert Wilhelm Friedrich Otto Robert David Malcolm Margaret Christian Gustav "
+    "Gustavus Adolf Carl Harald Olaf Haakon Juan Felipe Carlos Xerxes Darius Constantine Justinian Theodosius".split()
+)
+_YEAR_BEFORE = re.compile(
+    r"(?:\b(?:in|since|until|till|by|from|year|before|after|of|late|early|mid|circa|during|summer|winter|spring|fall|"
+    r"autumn|q[1-4]|fy|"
+    + "|".join(_MONTH_FORMS)
+    + r")\.?,?|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
+    re.I,
+)
+_COUNTED_AFTER = re.compile(
+    r"\s+(?:[a-z]{3,}s\b(?<!\bwas)(?<!\bhas)|of\b|people|more|times|euro|percent|degrees?|feet|children)",
+    re.I,
+)
+_DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
+         "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday"}  # fmt: skip
+_DIGIT_CALLS = r"(?:[Cc]all|[Dd]ial|[Rr]ing|[Tt]ext|[Pp]hone|[Pp]ress)(?:ed|ing|s)?"
+
+
+class English(Grammar):
+    """English."""
+
+    code = "en"
+    decimal = "."
+    acronyms = True
+    day_first = False
+    minus, plus, point, dot, slash, dash, underscore = (
+        "minus",
+        "plus",
+        "point",
+        "dot",
+        "slash",
+        "dash",
+        "underscore",
+    )
+    at, colon, to, number_word, hashtag = "at", "colon", "to", "number", "hashtag"
+    symbols: ClassVar = {
+        "per": "per", "&": "and", "@": "at", "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than",
+        ">": "is greater than", "≤": "is at most", "≥": "is at least", "±": "plus or minus", "≈": "about", "≠": "is not equal to",
+        "~": "about", "^": "to the power of", "√": "the square root of", "∞": "infinity", "°": "degrees", "§": "section",
+        "©": "copyright", "®": "registered", "™": "trademark", "%": "percent", "‰": "per mille", "/": "slash", "?": "question mark",
+        "→": "to", "#": "hash", "µ": "micro", "♯": "sharp", "x": "by", "x times": "times", "−": "minus", "№": "number",
+        "$": "dollars", "€": "euros", "£": "pounds", "¢": "cents", "¥": "yen", "π": "pi", "·": "times",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms = _MONTH_FORMS
+    weekdays = _DAYS
+    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
+    bare_units = "in d t b B K g m s mo l h C F"
+    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension"
+    abbreviations: ClassVar = {
+        "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
+        "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
+        "e.g.": "for example", "i.e.": "that is", "approx.": "approximately", "No.": "number", "no.": "number", "Nr.": "number",
+        "min.": "minimum", "max.": "maximum", "dept.": "department", "Dept.": "department", "est.": "estimated", "Gov.": "governor",
+        "Gen.": "general", "Capt.": "captain", "Lt.": "lieutenant", "Sgt.": "sergeant", "Col.": "colonel", "Rev.": "reverend",
+        "Hon.": "honorable", "Inc.": "incorporated", "Ltd.": "limited", "Co.": "company", "Corp.": "corporation", "Mt.": "mount",
+        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because",
+        "a.m.": "A M", "p.m.": "P M", "A.M.": "A M", "P.M.": "P M", "a.k.a.": "also known as", "aka": "also known as",
+        "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
+        "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
+        "n/a": "not available", "24/7": "twenty four seven", "9/11": "nine eleven", "U.S.": "U S", "U.K.": "U K", "U.S.A.": "U S A", "Ph.D.": "P H D",
+        "and/or": "and or", "AC/DC": "A C D C", "P.S.": "P S", "p.": "page", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
+        "lbs.": "pounds", "oz.": "ounces",
+    }  # fmt: skip
+
+    def __init__(self, region: str = "") -> None:
+        self.day_first = region in {"GB", "IE", "AU", "NZ", "IN", "ZA"}  # type: ignore[misc]
+        super().__init__()
+
+    @staticmethod
+    def _plainly(words: str | None, value: int) -> str:
+        return words.replace("-", " ").replace(",", "") if words is not None else str(value)
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        return self._plainly(numbers.words(value, "en"), value)
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        return self._plainly(numbers.words(value, "en", "ordinal"), value)
+
+    def year(self, value: int) -> str:
+        if 2000 <= value < 2010 or not 1010 <= value < 2100:
+            return self.cardinal(value)
+        return self._plainly(numbers.words(value, "en", "year"), value)
+
+    def decade(self, value: int) -> str:
+        """Return "nineteen eighties" for 1980."""
+        words = self.year(value) if value > 99 else self.cardinal(value)
+        return words[:-1] + "ies" if words.endswith("y") else words + "s"
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"per {self._per[bottom]}"
+
+    def parse(self, text: str, sign: str | None = None) -> Number:
+        return super().parse(text, sign)
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        symbol = {"C": "°C", "F": "°F"}.get(symbol, symbol)
+        return super().measure(number, symbol)
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: object) -> str:
+        return f"{said} and {self.minor_money(minor, names)}"  # type: ignore[arg-type]
+
+    def scale_word(self, written: str) -> str:
+        return {"k": "thousand", "K": "thousand", "M": "million", "mn": "million", "mio": "million", "B": "billion",
+                "bn": "billion"}.get(written, written)  # fmt: skip
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        tail = f", {self.year(year)}" if year is not None else ""
+        if self.day_first:
+            the = "" if re.search(r"\bthe\s*$", before, re.I) else "the "
+            return f"{the}{self.ordinal(day)} of {self.months[month - 1]}{tail}"
+        return f"{self.months[month - 1]} {self.ordinal(day)}{tail}"
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} at {time}"
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        if second is not None:
+            parts = [(hour, "hour"), (minute, "minute"), (second, "second")]
+            said = [
+                f"{self.cardinal(n)} {word}{'' if n == 1 else 's'}"
+                for n, word in parts
+                if n or word != "hour"
+            ]
+            text = " ".join(said[:-1]) + f" and {said[-1]}"
+        elif minute == 0:
+            if half:
+                text = self.cardinal(hour)
+            elif hour in {0, 24}:
+                text = "midnight"
+            elif hour > 12:
+                text = f"{self.cardinal(hour)} hundred"
+            else:
+                text = f"{self.cardinal(hour)} o'clock"
+        else:
+            low = f"oh {self.cardinal(minute)}" if minute < 10 else self.cardinal(minute)
+            text = f"{self.cardinal(hour)} {low}" if hour or not minute else f"zero {low}"
+        return f"{text} {half}".strip()
+
+    def fraction(self, top: int, bottom: int) -> str:
+        if bottom == 2:
+            return "one half" if top == 1 else f"{self.cardinal(top)} halves"
+        name = "quarter" if bottom == 4 else self.ordinal(bottom)
+        return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        said = {(1, 2): "a half", (1, 4): "a quarter"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} and {said}"
+
+    def octet(self, text: str) -> str:
+        return self.digits(text)
+
+    def status(self, code: str) -> str:
+        return " ".join("oh" if digit == "0" else self.cardinal(int(digit)) for digit in code) if code[1:] != "00" else (
+            f"{self.cardinal(int(code[0]))} hundred"
+        )  # fmt: skip
+
+    def phone_group(self, digits: str) -> str:
+        return (
+            f"{self.cardinal(int(digits[0]))} hundred"
+            if re.fullmatch(r"[89]00", digits)
+            else self.digits(digits)
+        )
+
+    def power(self, base: str, exponent: Number) -> str:
+        named = {"2": "squared", "3": "cubed"}.get(exponent.whole) if not exponent.negative else None
+        return f"{base} {named}" if named else super().power(base, exponent)
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :]
+        if text.isdecimal() and len(text) == 4 and not number.negative and 1010 <= number.value < 2100:
+            alone = not before.strip() and not after.strip(" .!?")
+            if (alone or _YEAR_BEFORE.search(before)) and not _COUNTED_AFTER.match(after):
+                return self.year(number.value)
+        if text.isdecimal() and len(text) == 3 and re.search(_DIGIT_CALLS + r"\s+$", before):
+            return self.digits(text)
+        return self.number(number)
+
+    def regnal(self, name: str, value: int) -> str | None:
+        return f"the {self.ordinal(value)}" if name in _REGNAL else None
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
+        yield (
+            "decade-short",
+            r"(?:(?<=the )|(?<=mid-)|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
+            lambda m: self.decade(int(m["y"])),
+        )
+        yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
+        yield "roman-name", rf"(?P<name>[A-Z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
+        yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
+        yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
+        caps = rf"(?i:(?P<month>{months})\b\.?)"
+        days = "|".join(sorted(_DAYS, key=len, reverse=True))
+        yield (
+            "month-day",
+            rf"{caps}\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?![\d:%°]|\.\d|,\d|\s?(?:{self.unit}))",
+            self._named_date,
+        )
+        yield (
+            "day-month",
+            rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s(?:of\s)?{caps}(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?!\d|\s(?:I|you|we|he|she|they)\b)",
+            self._named_date,
+        )
+        yield (
+            "month-year",
+            rf"(?i:(?P<month>{months})\b\.?),?\s(?P<y>(?:1[1-9]|20)\d\d)(?!\d|[.,]\d)",
+            self._month_year,
+        )
+        yield (
+            "weekdays",
+            rf"(?P<a>{days})\b\.?\s?[-–]\s?(?P<b>{days})\b\.?",
+            lambda m: f"{_DAYS[m['a']]} to {_DAYS[m['b']]}",
+        )
+        yield "weekday", rf"(?P<day>{days})\b\.?(?=,?\s(?:\d|(?i:{months})\b)|,? at\b)", self._weekday
+        yield "month-day-short", r"(?<=\bon )(?P<a>\d{1,2})/(?P<b>\d{1,2})(?![\d/])", self._short_date
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        half = r"(?P<half>[aApP])\.?\s?[mM]\b(?P<stop>\.?)"
+        clock = r"(?P<h>\d{1,2})(?:[:.](?P<min>\d{2}))?(?::(?P<s>\d{2}))?"
+        yield (
+            "clock-range",
+            rf"{START}(?P<a>\d{{1,2}}(?::\d{{2}})?)\s?[-–]\s?(?P<b>\d{{1,2}}(?::\d{{2}})?)\s?{half}",
+            self._half_range,
+        )
+        yield "clock-half", rf"{START}{clock}\s?{half}", self._half_clock
+        yield (
+            "clocks",
+            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
+            self._clocks,
+        )
+        days = r"(?:(?P<d>\d+)\s?d(?:ays?)?,?\s?)?"
+        hours = r"(?P<h>\d+)\s?h(?:rs?|ours?)?,?\s?"
+        minutes = r"(?P<min>\d{1,2})\s?(?:m(?:ins?|inutes?)?)?"
+        seconds = r"(?:,?\s?(?P<s>\d{1,2})\s?s(?:ecs?|econds?)?)?"
+        yield "duration", rf"{START}{days}{hours}{minutes}{seconds}{EDGE}", self._duration
+        yield "duration-d", rf"{START}(?P<d>\d+)\s?d\s?(?P<h>\d+)\s?h{EDGE}", self._duration
+        yield (
+            "duration-s",
+            rf"{START}(?P<min>\d+)\s?m(?:ins?)?\s?(?P<s>\d{{1,2}})\s?s(?:ecs?)?{EDGE}",
+            self._duration,
+        )
+        yield "feet", rf"{START}(?P<f>\d+)['′]\s?(?:(?P<i>\d{{1,2}})[\"″”])?(?!\w)", self._feet
+        yield (
+            "inches",
+            rf"{START}(?P<n>\d+(?:\.\d+)?)[\"″](?=\s+(?:x|by|wide|tall|long|screen|TV|pipe|display)|[,.]|$)",
+            self._inches,
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "ordinal", rf"{START}(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b", self._ordinal
+        yield "compound", rf"{START}(?P<n>\d+)(?P<th>st|nd|rd|th)?-(?=[a-z]{{2,}})", self._compound
+        yield (
+            "star",
+            r"(?P<n>\d)\s?[★⭐]",
+            lambda m: f"{self.cardinal(int(m['n']))} star{'' if m['n'] == '1' else 's'}",
+        )
+        yield "acronym", rf"(?<![\w'’])(?P<l>[A-Z]{{2,5}})(?![\w]|['’][A-Za-z]{{2}})", self._acronym
+
+    # --- handlers ---
+
+    def _roman(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        if value is None:
+            return None
+        if said := self.regnal(m["name"], value):
+            return f"{m['name']} {said}"
+        keyed = re.fullmatch(
+            r"War|Chapter|Part|Act|Volume|Section|Phase|Type|Class|Level|Stage|Scene|Book|Article|Title|Appendix|Mark|Bowl|"
+            r"Fantasy|Episode|Tier|Season|Round|Grade|Figure|Table|Schedule|Category|Division|Rocky|Option|Step|Item",
+            m["name"],
+        )
+        if keyed or (len(m["r"]) > 1 and set(m["r"]) <= set("IVX") and m["r"] not in {"XX", "XXX"}):
+            return f"{m['name']} {self.cardinal(value)}"
+        return None
+
+    def _spells(self, word: str, text: str) -> bool:
+        if word in _WORDS_IN_CAPITALS and word not in _SPELLED_ANYWAY:
+            return False
+        letters = [c for c in text if c.isalpha()]
+        loud = sum(c.isupper() for c in letters) > 0.6 * len(letters) and len(text.split()) > 2
+        if loud:  # a whole sentence in capitals: only what can be nothing else
+            return not re.search("[AEIOUY]", word)
+        return len(word) <= 4 or not re.search("[AEIOUY]", word)
+
+    def _acronym(self, m: Match) -> str | None:
+        word = m["l"]
+        value = roman(word)
+        if (
+            value is not None
+            and set(word) <= set("IVX")
+            and word not in {"IV", "XI", "VI", "XX", "II", "III"}
+        ):
+            return None
+        return self.letters(word) if self._spells(word, m.string) else None
+
+    def _plural_acronym(self, m: Match) -> str | None:
+        if not self._spells(m["l"], m.string) or m["l"] in {"I", "A"}:
+            return None
+        return f"{self.letters(m['l'])}{m['s'] if len(m['s']) > 1 else chr(39) + 's'}"
+
+    def _dotted_letters(self, m: Match) -> str | None:
+        if m[0] in {"P.S.", "A.M.", "P.M."} or len(m[0]) > 12:
+            return None
+        rest = m.string[m.end() :]
+        stop = "." if not rest.strip() or re.match(r"\s+[A-Z][a-z]+\s+[a-z]", rest) and False else ""
+        return self.letters(m[0].replace(".", "")) + stop
+
+    def _named_date(self, m: Match) -> str | None:
+        month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
+        if not 1 <= day <= 31 or (
+            m["month"][0].islower() and m["month"] in {"may", "mar", "march", "dec", "sept", "jan"}
+        ):
+            return None
+        year = int(m["y"]) if m["y"] else None
+        if m.re.pattern.startswith("(?P<d>"):
+            tail = f", {self.year(year)}" if year is not None else ""
+            the = "" if re.search(r"\bthe\s*$", m.string[: m.start()], re.I) else "the "
+            return f"{the}{self.ordinal(day)} of {_MONTHS[month - 1]}{tail}"
+        tail = f", {self.year(year)}" if year is not None else ""
+        return f"{_MONTHS[month - 1]} {self.ordinal(day)}{tail}"
+
+    def _month_year(self, m: Match) -> str | None:
+        if m["month"][0].islower():
+            return None
+        return f"{_MONTHS[_MONTH_FORMS[m['month'].lower()] - 1]} {self.year(int(m['y']))}"
+
+    def _weekday(self, m: Match) -> str:
+        return _DAYS[m["day"]]
+
+    def _short_date(self, m: Match) -> str | None:
+        day, month = (int(m["a"]), int(m["b"])) if self.day_first else (int(m["b"]), int(m["a"]))
+        return self._date_or_none(None, month, day, m.string[: m.start()])
+
+    @staticmethod
+    def _half(m: Match) -> str:
+        return "A M" if m["half"] in "aA" else "P M"
+
+    def _stop(self, m: Match) -> str:
+        rest = m.string[m.end() :]
+        ends = not rest.strip() or re.match(r"\s+[A-Z]", rest)
+        return "." if m["stop"] and ends else ""
+
+    def _half_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"] or 0)
+        if not 0 <= hour <= 23 or minute > 59:
+            return None
+        return self.time(hour, minute, int(m["s"]) if m["s"] else None, self._half(m)) + self._stop(m)
+
+    def _bare_clock(self, text: str) -> str:
+        hour, _, minute = text.partition(":")
+        return self.time(int(hour), int(minute or 0), half=" ").strip()
+
+    def _half_range(self, m: Match) -> str:
+        return f"{self._bare_clock(m['a'])} to {self._bare_clock(m['b'])} {self._half(m)}{self._stop(m)}"
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = text.partition(":")
+            ends.append(self.time(int(hour), int(minute)))
+        return " to ".join(ends)
+
+    def _duration(self, m: Match) -> str:
+        groups = m.groupdict()
+        parts = [
+            (groups.get("d"), "d"),
+            (groups.get("h"), "h"),
+            (groups.get("min"), "min"),
+            (groups.get("s"), "s"),
+        ]
+        return " ".join(str(self.measure(Number(n), unit)) for n, unit in parts if n)
+
+    def _feet(self, m: Match) -> str | None:
+        feet = self.measure(Number(m["f"]), "ft")
+        if m["i"]:
+            return f"{feet} {self.measure(Number(m['i']), 'in')}"
+        return feet
+
+    def _inches(self, m: Match) -> str | None:
+        return self.measure(self.parse(m["n"]), "in")
+
+    def _compound(self, m: Match) -> str:
+        return f"{self.ordinal(int(m['n'])) if m['th'] else self._plain(m['n'])} "
+
+    def _ordinal(self, m: Match) -> str:
+        return self.ordinal(int(m["n"].replace(",", "")))
+
+    def _glued(self, m: Match) -> str:
+        """10k, 4K, 12B: a letter that stands for a thousand, or for itself."""
+        letter = "thousand" if m["l"] == "k" else self.letters(m["l"])
+        return f"{self.number(self.parse(m['n']))} {letter}"
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written == "St.":
+            road = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th))\s$", before)
+            return (
+                "street"
+                if road and not re.match(r"\s[A-Z][a-z]+\s?(?:St\b|Ave|Road|Church)", after)
+                else "saint"
+            )
+        if (
+            written == "Dr."
+            and re.search(r"[A-Z][a-z]+\s$", before)
+            and re.match(r"\s*(?:[,.;!?]|$|[a-z])", after)
+        ):
+            return "drive"
+        if written in {"No.", "no."}:
+            return "number" if re.match(r"\s?\d", after) else None
+        if written in {"p.", "pp."}:
+            return self.abbreviations[written] if re.match(r"\s?\d", after) else None
+        if written in {"min.", "max.", "est.", "fig.", "Fig.", "vol.", "Vol.", "ch."}:
+            return self.abbreviations[written] if re.match(r"\s?[-\w]", after) else None
+        if written in {"Co.", "Gen.", "Col.", "Sr.", "Jr.", "Inc.", "Ltd.", "Corp."} and not before.strip():
+            return None
+        if written in {"vs", "aka", "w/"}:
+            return self.abbreviations[written] + (" " if written == "w/" and after[:1].isalnum() else "")
+        return self.abbreviations[written]

@@ -1,0 +1,203 @@
+"""French as it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from .currencies import Money
+from .grammar import START, Match
+from .numbers import Number
+from .romance import Romance
+
+_MONTHS = (
+    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
+)  # fmt: skip
+
+
+class French(Romance):
+    """French of France: soixante-dix, quatre-vingts."""
+
+    code = "fr"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "moins",
+        "plus",
+        "virgule",
+        "point",
+        "slash",
+        "tiret",
+        "tiret bas",
+    )
+    at, colon, to, number_word, hashtag = "arobase", "deux-points", "à", "numéro", "hashtag"
+    symbols: ClassVar = {
+        "per": "aux", "&": "et", "@": "arobase", "+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "<": "inférieur à", ">": "supérieur à",
+        "≤": "inférieur ou égal à", "≥": "supérieur ou égal à", "±": "plus ou moins", "≈": "environ", "≠": "différent de", "~": "environ",
+        "^": "puissance", "√": "racine carrée de", "∞": "l'infini", "°": "degrés", "§": "paragraphe", "©": "copyright", "®": "", "™": "",
+        "%": "pour cent", "‰": "pour mille", "/": "sur", "?": "point d'interrogation", "→": "vers", "#": "dièse", "µ": "micro",
+        "♯": "dièse", "x": "sur", "x times": "fois", "−": "moins", "№": "numéro", "$": "dollars", "€": "euros", "£": "livres",
+        "¢": "cents", "¥": "yens", "π": "pi", "·": "fois", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms: ClassVar = {
+        "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
+        "decembre": 12,
+    } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    first_of_month = "premier"
+    century = "siècles?|arrondissement|dynastie|République"
+    feminine_after = (
+        "heures?|minutes?|secondes?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
+        "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
+        "livres?|[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
+    )
+    scales = r"mille|millions?(?: d['’e]\s?)?|milliards?(?: d['’e]\s?)?|M|Md"
+    bare_units = "in d b B K t A C F s a"
+    codes = r"PIN|code|Code|code PIN|mot de passe"
+    versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
+    abbreviations: ClassVar = {
+        "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Dr": "docteur", "Dr.": "docteur",
+        "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
+        "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
+        "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
+        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "appt.": "appartement",
+        "hab.": "habitants", "et/ou": "et ou", "24/7": "vingt-quatre heures sur vingt-quatre", "24h/24": "vingt-quatre heures sur vingt-quatre",
+        "7j/7": "sept jours sur sept", "km/h": "kilomètres par heure", "s.v.p.": "s'il vous plaît", "SVP": "s'il vous plaît", "temp.": "température",
+        "lun.": "lundi", "mar.": "mardi", "mer.": "mercredi", "jeu.": "jeudi", "ven.": "vendredi", "sam.": "samedi", "dim.": "dimanche",
+    }  # fmt: skip
+
+    def agree(self, words: str, gender: str) -> str:
+        if gender == "f":
+            return re.sub(r"\bun$", "une", words)
+        return words
+
+    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+        return forms[0] if number.value < 2 else forms[-1]
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        if value == 1:
+            return "première" if gender == "f" else "premier"
+        return super().ordinal(value, gender)
+
+    def per(self, top: str, bottom: str) -> str:
+        if bottom == "s":
+            return "par seconde"
+        return f"par {self._per[bottom]}"
+
+    def minor_money(self, minor: Number, names: Money) -> str:
+        return super().minor_money(minor, names)
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} {self.cardinal(minor.value)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"M": "millions", "Md": "milliards"}.get(written, re.sub(r"\sd.*", "", written))
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        said = super().scaled_money(number, scale, code)
+        return re.sub(
+            r"(millions?|milliards?) (?=[a-z])",
+            lambda m: f"{m[1]} d{chr(39) if said[m.end()] in 'aeiouyh' else 'e '}",
+            said,
+            count=1,
+        )
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = f"{self.counted(hour, 'f')} heure{'' if hour < 2 else 's'}"
+        if minute or second:
+            said += f" {self.counted(minute, 'f') if second else self.cardinal(minute)}"
+        if second:
+            said += f" minute{'' if minute < 2 else 's'} et {self.counted(second, 'f')} seconde{'' if second < 2 else 's'}"
+        return said
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} à {time}"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        if bottom == 2:
+            return "un demi" if top == 1 else f"{self.cardinal(top)} demis"
+        name = {3: "tiers", 4: "quart"}.get(bottom) or self.ordinal(bottom)
+        return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('s') else 's'}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        said = {(1, 2): "et demi", (1, 4): "un quart", (3, 4): "trois quarts"}.get(
+            (top, bottom)
+        ) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} {said}"
+
+    def phone_group(self, digits: str) -> str:
+        if len(digits) > 3:
+            return self.digits(digits)
+        zeros = len(digits) - len(digits.lstrip("0"))
+        rest = [self.cardinal(int(digits))] if zeros < len(digits) else []
+        return self.join([*[self.cardinal(0)] * zeros, *rest])
+
+    def century_number(self, value: int, word: str) -> str:
+        return self.ordinal(value, "f" if word in {"dynastie", "République"} else "m")
+
+    def regnal(self, name: str, value: int) -> str | None:
+        return self.ordinal(1) if value == 1 else self.cardinal(value)
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "phone-fr", rf"{START}0\d(?:[ .-]?\d\d){{4}}(?!\d)", self._pairs
+        yield from super().phones()
+
+    def _pairs(self, m: Match) -> str:
+        digits = re.sub(r"\D", "", m[0])
+        return ", ".join(self.phone_group(digits[at : at + 2]) for at in range(0, 10, 2))
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "roman-e", r"(?P<r>[IVX]+)(?:e|ème)(?!\w)", self._roman_e
+        yield from super().own_first()
+
+    def _roman_e(self, m: Match) -> str | None:
+        from .grammar import roman
+
+        value = roman(m["r"])
+        return self.ordinal(value) if value else None
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "hour-h",
+            rf"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{{1,2}})\s?h(?!\w)",
+            lambda m: self.time(int(m["h"]), 0),
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d+)(?P<s>ers?|res?|ères?|èmes?|emes?|es?|nde?s?|ds?)(?!\w)",
+            self._ordinal,
+        )
+        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} fois"
+
+    def _ordinal(self, m: Match) -> str | None:
+        value = int(m["n"])
+        if value == 1:
+            return (
+                "première"
+                if m["s"].startswith(("r", "è"))
+                else "premier"
+                if m["s"].startswith("er")
+                else None
+            )
+        if m["s"] in {"nd", "nde", "d"} and value == 2:
+            return "seconde" if m["s"].endswith("e") else "second"
+        said = self.ordinal(value)
+        return said + "s" if m["s"].endswith("s") else said
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mlle", "Mmes"}:
+            return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
+        if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):
+            return None
+        if written == "p." and not re.match(r"\s?\d", after):
+            return None
+        if written in {"lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."} and not re.match(
+            r"\s\d", after
+        ):
+            return None
+        return self.abbreviations[written]

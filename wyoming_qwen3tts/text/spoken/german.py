@@ -1,0 +1,373 @@
+"""German as it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers
+from .currencies import Money
+from .grammar import LETTER, START, Grammar, Match, roman
+from .numbers import Number
+
+_MONTHS = (
+    "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember",
+)  # fmt: skip
+_MONTH_FORMS = {
+    "jan": 1, "jänner": 1, "feb": 2, "febr": 2, "mär": 3, "mrz": 3, "apr": 4, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "sept": 9,
+    "okt": 10, "nov": 11, "dez": 12,
+} | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+_DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
+                     r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
+_WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
+_DAYS = {
+    "Mo": "Montag",
+    "Di": "Dienstag",
+    "Mi": "Mittwoch",
+    "Do": "Donnerstag",
+    "Fr": "Freitag",
+    "Sa": "Samstag",
+    "So": "Sonntag",
+}
+_ORDINAL_BEFORE = (
+    "Stock|Stockwerk|Etage|Klasse|Platz|Mal|mal|Jahrhundert|Jahrhunderts|Quartal|Geburtstag|Tag|Woche|Monat|Jahr|Stelle|"
+    "Kapitel|Teil|Obergeschoss|Untergeschoss|Advent|Weltkrieg|Runde|Versuch|Zeile|Seite|Raum|Zimmer|Schritt|Punkt|Spieltag|"
+    "Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
+)
+_NOUN_GENDER = {
+    "f": "Stunde Minute Sekunde Lampe Person Woche Nachricht Tür Kamera Steckdose Etage Million Milliarde Frage Aufgabe Mail Datei "
+         "Kerze Tasse Flasche Heizung Gruppe Szene Meldung Erinnerung Zeile Seite Packung Dose Portion Batterie",
+    "m": "Tag Monat Meter Grad Sensor Raum Termin Alarm Timer Schalter Rollladen Eintrag Anruf Liter Euro Dollar Cent Schritt "
+         "Artikel Ofen Ventilator Computer Drucker Gast Mensch Freund Löffel Teelöffel Esslöffel Wecker Kilometer Prozentpunkt",
+    "n": "Licht Gerät Fenster Jahr Prozent Update Kind Bild Haus Zimmer Paket Stück Glas Kilo Gramm Watt Auto Ei Lied Tor Mal",
+}  # fmt: skip
+_GENDER = {noun: gender for gender, nouns in _NOUN_GENDER.items() for noun in nouns.split()}
+
+
+class German(Grammar):
+    """German."""
+
+    code = "de"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "minus",
+        "plus",
+        "Komma",
+        "Punkt",
+        "Schrägstrich",
+        "Minus",
+        "Unterstrich",
+    )
+    at, colon, to, number_word, hashtag = "at", "Doppelpunkt", "bis", "Nummer", "Hashtag"
+    symbols: ClassVar = {
+        "per": "auf", "&": "und", "@": "at", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch", "<": "kleiner als", ">": "größer als",
+        "≤": "höchstens", "≥": "mindestens", "±": "plus minus", "≈": "ungefähr", "≠": "ungleich", "~": "ungefähr", "^": "hoch",
+        "√": "Wurzel aus", "∞": "unendlich", "°": "Grad", "§": "Paragraf", "©": "Copyright", "®": "", "™": "", "%": "Prozent",
+        "‰": "Promille", "/": "Schrägstrich", "?": "Fragezeichen", "→": "nach", "#": "Raute", "µ": "Mikro", "♯": "is", "x": "mal",
+        "x times": "mal", "−": "minus", "№": "Nummer", "$": "Dollar", "€": "Euro", "£": "Pfund", "¢": "Cent", "¥": "Yen", "π": "Pi",
+        "·": "mal", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms = _MONTH_FORMS
+    weekdays = _DAYS
+    scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
+    bare_units = "in d b B K t A C F s"
+    codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
+    versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
+    abbreviations: ClassVar = {
+        "z. B.": "zum Beispiel", "d. h.": "das heißt", "u. a.": "unter anderem", "u. U.": "unter Umständen", "i. d. R.": "in der Regel",
+        "z. T.": "zum Teil", "o. Ä.": "oder Ähnliches", "o. ä.": "oder ähnlich", "v. a.": "vor allem", "s. o.": "siehe oben",
+        "s. u.": "siehe unten", "m. E.": "meines Erachtens", "u. v. m.": "und vieles mehr", "bzw.": "beziehungsweise", "usw.": "und so weiter",
+        "ca.": "circa", "Nr.": "Nummer", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
+        "zzgl.": "zuzüglich", "max.": "maximal", "min.": "minimal", "mind.": "mindestens", "Dr.": "Doktor", "Prof.": "Professor",
+        "Hr.": "Herr", "Fr.": "Frau", "Str.": "Straße", "str.": "straße", "St.": "Sankt", "Tel.": "Telefon", "vgl.": "vergleiche",
+        "sog.": "sogenannt", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
+        "Mio.": "Millionen", "Mrd.": "Milliarden", "Tsd.": "Tausend", "geb.": "geboren", "gest.": "gestorben", "Jh.": "Jahrhundert",
+        "etc.": "et cetera", "vs.": "versus", "bspw.": "beispielsweise", "allg.": "allgemein", "gem.": "gemäß", "lt.": "laut",
+        "Temp.": "Temperatur", "Feb.": "Februar", "Dez.": "Dezember", "Okt.": "Oktober", "Nov.": "November", "Aug.": "August",
+        "Jan.": "Januar", "Mo.": "Montag", "Di.": "Dienstag", "Mi.": "Mittwoch", "Do.": "Donnerstag", "Sa.": "Samstag", "So.": "Sonntag",
+        "24/7": "rund um die Uhr", "&": "und", "und/oder": "und oder", "EG": "Erdgeschoss", "OG": "Obergeschoss", "UG": "Untergeschoss",
+        "p. a.": "pro Jahr", "km/h": "Kilometer pro Stunde",
+    }  # fmt: skip
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        said = numbers.words(value, "de")
+        if said is None:
+            return str(value)
+        said = re.sub(r"^ein(?=hundert|tausend)", "", said)
+        return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", said)
+
+    def counted(self, value: int, gender: str) -> str:
+        if value == 1:
+            return "eine" if gender == "f" else "ein"
+        said = self.cardinal(value)
+        return said
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        said = numbers.words(value, "de", "ordinal") or str(value)
+        return re.sub(r"^ein(?=hundert|tausend)", "", said)
+
+    def year(self, value: int) -> str:
+        if 1100 <= value < 2000:
+            rest = value % 100
+            return f"{self.cardinal(value // 100)}hundert{self.cardinal(rest) if rest else ''}"
+        return self.cardinal(value)
+
+    def inflected(self, value: int, before: str) -> str:
+        """Return an ordinal with the ending that the words before it ask for."""
+        stem = self.ordinal(value)
+        if _DATIVE.search(before):
+            return f"{stem}n"
+        return stem if _WEAK.search(before) else f"{stem}r"
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"pro {self._per[bottom]}"
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} {self.number(minor)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"Mio": "Millionen", "Mrd": "Milliarden", "Tsd": "Tausend"}.get(written.rstrip("."), written)
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        said = super().scaled_money(number, scale, code)
+        if number.is_one:
+            said = re.sub(r"^eins (Million|Milliarde)(?:en|n)? ", r"eine \1 ", said)
+        return said
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        tail = f" {self.year(year)}" if year is not None else ""
+        return f"{self.inflected(day, before)} {self.months[month - 1]}{tail}"
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = f"{'ein' if hour == 1 else self.cardinal(hour)} Uhr"
+        if minute or second:
+            said += f" {self.cardinal(minute)}"
+        if second:
+            unit = "Sekunde" if second == 1 else "Sekunden"
+            said += f" und {self.counted(second, 'f')} {unit}"
+        return said
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} um {time}"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        if bottom == 2:
+            return "ein halb" if top == 1 else f"{self.cardinal(top)} halbe"
+        stem = {3: "Drittel", 7: "Siebtel", 8: "Achtel"}.get(bottom)
+        if stem is None:
+            words = self.cardinal(bottom)
+            stem = (words + ("tel" if bottom < 20 else "stel")).capitalize()
+        return f"{'ein' if top == 1 else self.cardinal(top)} {stem}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        if (top, bottom) == (1, 2):
+            return "eineinhalb" if whole == 1 else f"{self.cardinal(whole)}einhalb"
+        return f"{self.counted(whole, 'n') if whole > 1 else 'ein'} {self.fraction(top, bottom)}"
+
+    def version_word(self) -> str:
+        return "Version"
+
+    def power(self, base: str, exponent: Number) -> str:
+        return f"{base} hoch {self.number(exponent)}"
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :]
+        if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
+            year = re.search(
+                r"(?:\b(?:Jahr(?:e|es)?|seit|in|im|von|bis|vor|nach|ab|um|" + "|".join(_MONTHS) + r")|©)\s*$",
+                before,
+                re.I,
+            )
+            if (year and not re.match(r"\s+[A-ZÄÖÜ]\w+", after)) or (
+                not before.strip() and not after.strip(" .!?")
+            ):
+                return self.year(number.value)
+        if (
+            text == "1"
+            and not number.negative
+            and (noun := re.match(r"\s+(?:[a-zäöüß]+e[ns]?\s+)?([A-ZÄÖÜ][\wäöüß]*)", after))
+        ):
+            gender = _GENDER.get(noun[1])
+            if gender or noun[1].endswith(("ung", "heit", "keit", "ion", "e")):
+                return "eine" if (gender or "f") == "f" else "ein"
+        return self.number(number)
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
+        yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
+        yield "scale", r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\s?[€$£])(?!\w)", self._scaled
+        yield (
+            "dates",
+            rf"{START}(?P<a>\d{{1,2}})\.\s?(?P<und>und|bis|-|–)\s?(?:(?P<zum>zum)\s)?(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})\b\.?)(?:\s(?P<y>\d{{4}}))?(?!\d)",
+            self._two_dates,
+        )
+        yield (
+            "roman-name",
+            r"(?P<name>[A-ZÄÖÜ][a-zäöüß]+)\s(?P<r>[IVXL]+)(?P<stop>\.?)(?![\w'’])",
+            self._roman,
+        )
+        yield "roman-century", r"(?P<r>[IVX]+)\.\s(?P<w>Jahrhundert|Weltkrieg|Quartal)", self._roman_ordinal
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
+        days = "|".join(_DAYS)
+        yield (
+            "named",
+            rf"{START}(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
+            self._named_date,
+        )
+        yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
+        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|\s?[-–]\s?(?:{days})\b)", lambda m: _DAYS[m["day"]]
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        one = r"\d{1,2}(?:[:.]\d{2})?"
+        yield (
+            "clock-range",
+            rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
+            self._range_clock,
+        )
+        yield (
+            "clocks",
+            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
+            self._range_clock,
+        )
+        yield (
+            "clock-word",
+            rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
+            self._word_clock,
+        )
+        yield (
+            "duration",
+            rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
+            self._duration,
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "decade", r"(?P<n>(?:1[1-9]|20)?\d0)er(?!\w)", lambda m: f"{self.year(int(m['n']))}er"
+        yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d{{1,3}})\.(?=\s(?:(?:und|oder|bis)\s\d{{1,3}}\.\s)?(?:{_ORDINAL_BEFORE})\b)",
+            lambda m: self.inflected_noun(int(m["n"]), m),
+        )
+        yield (
+            "ordinal-word",
+            rf"(?<=[a-zäöü] )(?P<n>\d{{1,3}})\.(?=\s[a-zäöü])(?<!\bum \d\.)(?<!\bum \d\d\.)",
+            self._ordinal_word,
+        )
+
+    def _scaled(self, m: Match) -> str:
+        number = self.parse(m["n"])
+        word = {"Mio": "Million", "Mrd": "Milliarde"}[m["s"].rstrip(".")]
+        if number.is_one:
+            return f"eine {word}"
+        return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
+
+    def _two_dates(self, m: Match) -> str:
+        before = m.string[: m.start()]
+        month = _MONTH_FORMS[m["month"].lower()]
+        word = {"-": "bis", "–": "bis"}.get(m["und"], m["und"]) + (
+            " zum" if m["zum"] or m["und"] in "-–" else ""
+        )
+        first = self.inflected(int(m["a"]), before)
+        year = int(m["y"]) if m["y"] else None
+        lead = before if word == "und" else "zum"
+        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
+
+    def _named_date(self, m: Match) -> str | None:
+        month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
+        return self._date_or_none(int(m["y"]) if m["y"] else None, month, day, m.string[: m.start()])
+
+    def _short_date(self, m: Match) -> str | None:
+        said = self._date_or_none(None, int(m["m"]), int(m["d"]), m.string[: m.start()])
+        return (
+            said + "." if said and not m.string[m.end() :].strip() and m.string[: m.start()].strip() else said
+        )
+
+    def _hm(self, text: str) -> str:
+        hour, _, minute = text.replace(".", ":").partition(":")
+        return self.time(int(hour), int(minute or 0))
+
+    def _range_clock(self, m: Match) -> str:
+        first, last = self._hm(m["a"]), self._hm(m["b"])
+        if re.fullmatch(r"\d+", m["a"]):
+            first = first.removesuffix(" Uhr")
+        return f"{first} bis {last}"
+
+    def _word_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"] or 0)
+        second = int(m["s"]) if m["s"] else None
+        return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
+
+    def _duration(self, m: Match) -> str:
+        return f"{self.measure(Number(m['h']), 'h')} {self.measure(Number(m['min']), 'min')}"
+
+    def _times(self, m: Match) -> str:
+        word = "fach" if "fach" in m["s"] else "mal"
+        number = "ein" if m["n"] == "1" else self.cardinal(int(m["n"]))
+        return number + word
+
+    def inflected_noun(self, value: int, m: Match) -> str:
+        before = m.string[: m.start()]
+        noun = re.match(r"\s(\w+)", m.string[m.end() :])
+        stem = self.ordinal(value)
+        if _DATIVE.search(before):
+            return f"{stem}n"
+        if _WEAK.search(before):
+            return stem
+        if noun and noun[1] in {"Etage", "Klasse", "Woche", "Stelle", "Runde", "Zeile", "Seite", "Person", "Stufe", "Phase", "Liga",
+                                "Auflage", "Staffel", "Folge"}:  # fmt: skip
+            return stem
+        if noun and noun[1] in {"Mal", "mal", "Jahr", "Jahrhundert", "Quartal", "Stockwerk", "Kapitel", "Obergeschoss", "Untergeschoss",
+                                "OG", "UG", "Zimmer"}:  # fmt: skip
+            return f"{stem}s"
+        return f"{stem}r"
+
+    def _ordinal_word(self, m: Match) -> str | None:
+        before = m.string[: m.start()]
+        if not (_DATIVE.search(before) or _WEAK.search(before)):
+            return None
+        return self.inflected(int(m["n"]), before)
+
+    def _roman(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        if value is None:
+            return None
+        if re.fullmatch("Kapitel|Teil|Band|Klasse|Typ|Weltkrieg|Stufe|Phase|Akt|Abschnitt|Hartz", m["name"]):
+            return f"{m['name']} {self.cardinal(value)}{m['stop']}"
+        ends = m["stop"] and not m.string[m.end() :].strip()
+        if not m["stop"]:
+            return None
+        return f"{m['name']} der {self.ordinal(value).capitalize()}{'.' if ends else ''}"
+
+    def _roman_ordinal(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        if value is None:
+            return None
+        before = m.string[: m.start()]
+        ending = "n" if _DATIVE.search(before) else "" if _WEAK.search(before) else "s"
+        return f"{self.ordinal(value)}{ending} {m['w']}"
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
+            re.search(r"(?:im|[.\d]) ?$", before) or re.match(r"\s?\d", after)
+        ):
+            return None
+        if written in {"Std.", "Min.", "Sek."} and re.search(r"\b1\s?$", before):
+            return self.abbreviations[written][:-1]
+        if written in {"Fr.", "Mi.", "So.", "Do.", "Mo.", "Di.", "Sa."} and re.match(r",?\s\d", after):
+            return _DAYS[written[:-1]]
+        if written in {"Mi.", "So.", "Do.", "Mo.", "Di.", "Sa.", "min.", "Temp."} and not after.strip():
+            return None
+        if written in {"So.", "Mi.", "Do.", "Di.", "Mo."}:
+            return None
+        if written == "&":
+            return None
+        return self.abbreviations[written]

@@ -1,0 +1,962 @@
+"""The grammar all languages share: what is recognised in a text, and in which order.
+
+A text is walked once, from left to right. Wherever a word, a digit or a symbol begins, the rules are asked in
+their order; the first whose pattern matches and whose handler has an answer says what stands there. What no
+rule knows stays as it is, so a text without anything to say differently comes out unchanged.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from . import numbers, units
+from .currencies import Money, currency, symbols as currency_symbols
+from .numbers import Number
+
+Match = re.Match[str]
+
+LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
+"""Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
+EDGE = rf"(?![{LETTER}\d²³µ])"
+START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
+DASH = r"[-‐‑–—−]"
+MINUS = r"[-−–]"
+
+_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªº№]")
+_DOMAINS = frozenset(
+    "air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera climate "
+    "conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
+    "input_boolean input_button input_datetime input_number input_select input_text lawn_mower light lock "
+    "media_player notify number person plant proximity remote scene schedule script select sensor siren stt sun "
+    "switch tag text time timer todo tts update vacuum valve wake_word water_heater weather zone".split()
+)
+"""Home Assistant's entity domains: the first half of an entity id."""
+_TLD = (
+    "com|org|net|edu|gov|int|mil|info|biz|io|ai|app|dev|tv|me|eu|de|at|ch|fr|be|es|it|pt|br|ru|uk|us|ca|au|nl|pl|cn|jp|kr|"
+    "in|mx|ar|local|lan|home|cloud|online|shop|site|tech|xyz"
+)
+_EXTENSIONS = (
+    "yaml|yml|json|toml|txt|py|md|csv|log|mp3|mp4|wav|ogg|flac|jpg|jpeg|png|gif|svg|pdf|sh|js|ts|html|css|xml|conf|cfg|ini|db|zip|gz|"
+    "tar|exe|apk|deb|iso|bin"
+)
+_FRACTIONS = {
+    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
+    "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
+}  # fmt: skip
+_DIGRAPHS = {
+    "<=>": "≈",
+    "<=": "≤",
+    ">=": "≥",
+    "!=": "≠",
+    "==": "=",
+    "-->": "→",
+    "->": "→",
+    "=>": "→",
+    "+/-": "±",
+    "+-": "±",
+}
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+
+
+def roman(text: str) -> int | None:
+    """Return the value of a Roman numeral, None if it is not a well-formed one."""
+    if not text or not _ROMAN.fullmatch(text):
+        return None
+    values = [_ROMAN_VALUES[letter] for letter in text]
+    return sum(
+        -value if value < max(values[at + 1 :], default=0) else value for at, value in enumerate(values)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern, and what is said where it matches; a handler that returns None declines."""
+
+    name: str
+    pattern: re.Pattern[str]
+    say: Callable[[Match], str | None]
+
+
+class Grammar:
+    """What a language says; the class holds what is common, its children what is their own."""
+
+    code: ClassVar[str]
+    decimal: ClassVar[str] = ","
+    spaced: ClassVar[bool] = True
+    """Whether words have spaces between them."""
+    acronyms: ClassVar[bool] = False
+    """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
+    day_first: ClassVar[bool] = True
+    """Whether 3/12 is the third of December."""
+
+    minus: ClassVar[str]
+    plus: ClassVar[str]
+    point: ClassVar[str]
+    symbols: ClassVar[Mapping[str, str]]
+    """Symbol → word, where nothing knows better: & @ + = × ÷ < > ≤ ≥ ± ≈ ≠ ~ ° § © № / → and more."""
+    dot: ClassVar[str]
+    """The point in an address."""
+    slash: ClassVar[str]
+    dash: ClassVar[str]
+    """The hyphen in an address."""
+    underscore: ClassVar[str]
+    at: ClassVar[str]
+    colon: ClassVar[str]
+    to: ClassVar[str]
+    """Between the ends of a range."""
+    number_word: ClassVar[str]
+    """What # before a number means."""
+    hashtag: ClassVar[str]
+    months: ClassVar[tuple[str, ...]]
+    month_forms: ClassVar[Mapping[str, int]] = {}
+    """Other forms and abbreviations of months, lower case, without full stop → 1 to 12."""
+    weekdays: ClassVar[Mapping[str, str]] = {}
+    """Abbreviation → weekday."""
+    abbreviations: ClassVar[Mapping[str, str]] = {}
+    """As written (with its full stops) → as spoken. Spaces inside are optional."""
+    codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
+    """Words before a number that is said digit by digit."""
+    scales: ClassVar[str] = ""
+    """Words for powers of ten that go between an amount and its currency."""
+    versions: ClassVar[str] = (
+        "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
+    )
+    clings: ClassVar[str] = ""
+    """Letters after which a number has no space."""
+    free: ClassVar[str] = r"(?<![\w)])"
+    """What a minus sign may not follow, or it is a hyphen."""
+    bare_units: ClassVar[str] = ""
+    """Units that are also words, and count only at the end of a clause."""
+
+    def __init__(self) -> None:
+        self._units = units.table(self.code)
+        self._per = units.per(self.code)
+        self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]
+
+    # --- the walk ---
+
+    def say(self, text: str) -> str:
+        """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
+        said: list[str] = []
+        at = 0
+        while found := _CANDIDATE.search(text, at):
+            said.append(text[at : found.start()])
+            at = found.end()
+            for rule in self.rules:
+                match = rule.pattern.match(text, found.start())
+                if match and match.end() > found.start() and (spoken := rule.say(match)) is not None:
+                    self._append(said, spoken, text, match)
+                    at = match.end()
+                    break
+            else:
+                said.append(found[0])
+        said.append(text[at:])
+        return "".join(said)
+
+    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+        """Add words with spaces where they would touch other words."""
+        before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
+        after = text[match.end() : match.end() + 1]
+        if self.spaced and spoken:
+            if (
+                before
+                and before not in self.clings
+                and (before.isalnum() or before in '%°.,;:!?…)"”»')
+                and spoken[0].isalnum()
+            ):
+                spoken = f" {spoken}"
+            if after and (after.isalnum() or after in "(@#+&=<>×$€£~°/") and spoken[-1].isalnum():
+                spoken = f"{spoken} " if self._separate(spoken[-1], after) else spoken
+        said.append(spoken)
+
+    def _separate(self, last: str, after: str) -> bool:
+        """Tell whether a space goes between a word and what follows it in the text."""
+        return True
+
+    # --- words and numbers ---
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        """Return a whole number, 0 or more, in words. ``gender`` (m, f, n): of what is counted."""
+        return numbers.words(value, self.code) or str(value)
+
+    def counted(self, value: int, gender: str) -> str:
+        """Return a number as it stands before a noun."""
+        return self.cardinal(value, gender)
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        """Return an ordinal in words, as it stands alone."""
+        return numbers.words(value, self.code, "ordinal") or str(value)
+
+    def year(self, value: int) -> str:
+        """Return a year in words."""
+        return self.cardinal(value)
+
+    def digits(self, text: str) -> str:
+        """Return the digits of ``text`` one by one; everything else is left out."""
+        return self.join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
+
+    def join(self, words: Iterator[str] | list[str]) -> str:
+        """Return words as the language sets them."""
+        return (" " if self.spaced else "").join(word for word in words if word)
+
+    def fraction_digits(self, text: str) -> str:
+        """Return what is said after the decimal mark: one by one."""
+        return self.digits(text)
+
+    def number(self, number: Number, gender: str = "m", *, counted: bool = False) -> str:
+        """Return any number in words. ``counted``: a noun follows."""
+        if len(number.whole) > numbers.LONGEST:
+            said = self.digits(number.whole)
+        elif number.fraction:
+            said = self.decimal_words(number)
+        elif counted:
+            said = self.counted(number.value, gender)
+        else:
+            said = self.cardinal(number.value, gender)
+        if number.negative:
+            said = self.join([self.minus, said])
+        return said
+
+    def decimal_words(self, number: Number) -> str:
+        """Return a number with a fraction in words, without its sign."""
+        return self.join([self.cardinal(number.value), self.point, self.fraction_digits(number.fraction)])
+
+    def parse(self, text: str, sign: str | None = None) -> Number:
+        """Return the number that ``text`` writes."""
+        return numbers.parse(
+            text, self.decimal, negative=sign is not None and sign in "-−–‐‑—" and sign != ""
+        )
+
+    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+        """Return the form of a noun that goes with ``number``."""
+        return forms[0] if number.is_one else forms[-1]
+
+    # --- measures ---
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        """Return a number with its unit in words; None if the unit is not known."""
+        symbol = units.canonical(symbol)
+        name = self._units.get(symbol)
+        if name is not None:
+            return self.join(
+                [self.number(number, name.gender, counted=True), self.plural(number, name.forms)]
+            )
+        top, _, bottom = symbol.partition("/")
+        top, bottom = units.canonical(top), units.canonical(bottom)
+        name = self._units.get(top)
+        if name is None or bottom not in self._per:
+            return None
+        return self.rate(number, name, top, bottom)
+
+    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+        """Return a number with a unit per another in words."""
+        said = self.join([self.number(number, name.gender, counted=True), self.plural(number, name.forms)])
+        return f"{said} {self.per(top, bottom)}"
+
+    def per(self, top: str, bottom: str) -> str:
+        """Return "per hour" and the like."""
+        raise NotImplementedError
+
+    def unit_alone(self, symbol: str) -> str | None:
+        """Return the name of a unit without a number: its plural."""
+        said = self.measure(Number("5"), symbol)
+        return said.replace(self.cardinal(5), "", 1).strip() if said is not None else None
+
+    def is_unit(self, symbol: str) -> bool:
+        """Tell whether ``symbol`` can be said as a unit."""
+        return self.measure(Number("2"), symbol) is not None
+
+    # --- money ---
+
+    def money(self, number: Number, code: str) -> str:
+        """Return an amount in words. ``code``: ISO 4217."""
+        names = currency(self.code, code)
+        cents = number.fraction.ljust(2, "0") if number.fraction and len(number.fraction) <= 2 else ""
+        if number.fraction and (not cents or not names.minor):
+            return self.join([self.number(number, names.gender), self.plural(number, names.major)])
+        sign = [self.minus] if number.negative else []
+        whole, minor = Number(number.whole), Number(str(int(cents or "0")))
+        if minor.value and not whole.value:
+            return self.join([*sign, self.minor_money(minor, names)])
+        said = self.join([self.number(whole, names.gender, counted=True), self.plural(whole, names.major)])
+        if minor.value:
+            said = self.major_and_minor(said, whole, minor, names)
+        return self.join([*sign, said])
+
+    def minor_money(self, minor: Number, names: Money) -> str:
+        """Return cents in words."""
+        gender = names.minor_gender
+        return self.join([self.number(minor, gender, counted=True), self.plural(minor, names.minor)])
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        """Return an amount of both; ``said`` is the greater part."""
+        return self.join([said, self.minor_money(minor, names)])
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        """Return "one point five million dollars"."""
+        return self.join([self.number(number), scale, currency(self.code, code).major[-1]])
+
+    # --- time ---
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        """Return a date in words. ``before``: the text in front of it, which may govern its case."""
+        raise NotImplementedError
+
+    def month_year(self, month: int, year: int) -> str:
+        """Return "December 2024" in words."""
+        return self.join([self.months[month - 1], self.year(year)])
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        """Return a time of day in words. ``half``: am or pm, where written."""
+        raise NotImplementedError
+
+    def valid_time(self, hour: int, minute: int, second: int | None) -> bool:
+        """Tell whether that is a time of day."""
+        return hour <= 24 and minute < 60 and (second is None or second < 60)
+
+    # --- the rest ---
+
+    def fraction(self, top: int, bottom: int) -> str:
+        """Return a common fraction in words."""
+        raise NotImplementedError
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        """Return a whole number and a fraction in words."""
+        return self.join([self.cardinal(whole), self.symbols["&"], self.fraction(top, bottom)])
+
+    def letters(self, text: str) -> str:
+        """Return letters spelled out."""
+        return " ".join(text.upper())
+
+    def ip(self, text: str) -> str:
+        """Return an IPv4 address in words."""
+        dot = f" {self.dot} " if self.spaced else self.dot
+        return dot.join(self.octet(part) for part in text.split("."))
+
+    def octet(self, text: str) -> str:
+        """Return a part of an IPv4 address in words."""
+        return self.cardinal(int(text))
+
+    def phone(self, text: str) -> str:
+        """Return a telephone number: digit by digit, groups apart."""
+        groups = re.findall(r"\d+", text)
+        said = ", ".join(self.phone_group(group) for group in groups)
+        return f"{self.plus} {said}" if text.startswith("+") else said
+
+    def phone_group(self, digits: str) -> str:
+        """Return a group of a telephone number."""
+        return self.digits(digits)
+
+    def status(self, code: str) -> str:
+        """Return an HTTP status: as engineers say it, digit by digit."""
+        return self.digits(code)
+
+    def version(self, text: str) -> str:
+        """Return a version number: numbers with points between."""
+        point = self.point if self.decimal == "." else self.dot
+        separator = f" {point} " if self.spaced else point
+        return separator.join(
+            self.digits(part) if part.startswith("0") and len(part) > 1 else self.cardinal(int(part))
+            for part in text.split(".")
+        )
+
+    def range(self, low: str, high: str) -> str:
+        """Return a range of what is already in words."""
+        return self.join([low, self.to, high])
+
+    def regnal(self, name: str, value: int) -> str | None:
+        """Return what a Roman numeral after ``name`` means; None if it is not one."""
+        return None
+
+    # --- the rules ---
+
+    @functools.cached_property
+    def num(self) -> str:
+        """The pattern of a number without sign."""
+        return numbers.pattern(self.decimal)
+
+    @functools.cached_property
+    def unit(self) -> str:
+        """The pattern of a unit; rates, ``X/Y``, are units too."""
+        known = [s for s in units.symbols() if self.is_unit(s)]
+        known.sort(key=len, reverse=True)
+        bare = self.bare_units.split()
+        plain = "|".join(re.escape(s) for s in known if s not in bare)
+        tops = "|".join(map(re.escape, known))
+        ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
+        bottoms = sorted(
+            {*self._per, *(a for a, s in units._ALIASES.items() if s in self._per)}, key=len, reverse=True
+        )
+        below = "|".join(re.escape(symbol) for symbol in bottoms)
+        return rf"(?:(?:{tops})/(?:{below})|{plain}{ends}){EDGE}"
+
+    def sources(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules: name, pattern, handler; in the order in which they are asked."""
+        yield from self.own_first()
+        yield from self.addresses()
+        yield from self.dates()
+        yield from self.times()
+        yield from self.phones()
+        yield from self.amounts()
+        yield from self.own()
+        yield from self.counts()
+        yield from self.signs()
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield rules of this language that go before all others."""
+        yield from ()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield rules of this language that go before plain numbers and signs."""
+        yield from ()
+
+    def addresses(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for addresses of all kinds, and abbreviations."""
+        if self.abbreviations:
+            yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
+        yield "email", rf"[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+(?<![.-])", self._email
+        yield "url", r"(?:https?|ftp|wss?|tcp|mqtt)://[^\s<>\"'»”]+|www\.[\w-]+\.[^\s<>\"'»”]+", self._url
+        yield (
+            "host",
+            rf"(?<![\w@.])(?:[A-Za-z0-9-]+\.)+(?:{_TLD})(?::\d+)?(?:/[^\s<>\"'»”)]*)?(?![\w-]|\.\w)",
+            self._url,
+        )
+        yield (
+            "ip",
+            r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?P<port>:\d{1,5})?(?P<mask>/\d{1,2})?(?!\.?\d)",
+            self._ip,
+        )
+        yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
+        yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
+        yield "file", rf"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{_EXTENSIONS})(?![\w-]|\.\w)", self._email
+        yield "entity", r"(?P<domain>[a-z_]+)\.(?P<object>[a-z0-9_]+)(?!\w|\.\w)", self._entity
+        yield "snake", r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+", self._snake
+        yield (
+            "status",
+            r"(?P<word>HTTPS?|http)(?:[ /-]|\s(?:error|status|code|Fehler|erreur|error|ошибка)\s)(?P<code>[1-5]\d\d)\b",
+            self._status,
+        )
+        yield "hashtag", rf"[#＃](?P<tag>[^\W\d]\w*)", lambda m: f"{self.hashtag} {self._humps(m['tag'])}"
+        yield (
+            "handle",
+            rf"(?<![\w.])@(?P<name>[A-Za-z_][\w.]*\w)",
+            lambda m: f"{self.at} {self._humps(m['name'])}",
+        )
+
+    def dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for dates."""
+        clock = (
+            r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?(?:\s?(?:Z|[+-]\d{2}:?\d{2})(?!\d))?"
+        )
+        iso = r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
+        yield "datetime", rf"{START}{iso}[T ]\s?{clock}(?![\d:])", self._datetime
+        yield "iso", rf"{START}{iso}(?!-?\d|\w)", self._ymd
+        yield (
+            "iso-slash",
+            rf"{START}(?P<y>\d{{4}})[/.](?P<m>\d{{1,2}})[/.](?P<d>\d{{1,2}})(?![\d/])",
+            self._ymd,
+        )
+        yield (
+            "local",
+            rf"{START}(?P<a>\d{{1,2}})(?P<sep>[/.-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}})(?![\d/])",
+            self._local_date,
+        )
+        yield from self.named_dates()
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for dates with the month in letters."""
+        yield from ()
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for times of day."""
+        yield "clock", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?(?![\d:])", self._clock
+        yield "ratio", rf"{START}(?P<a>\d+):(?P<b>\d+)(?![\d:])", self._ratio
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for telephone numbers."""
+        yield "phone+", r"\+\d{1,3}(?:[ .()/-]{0,2}\d{1,5}){2,7}(?!\d)", self._phone
+        yield "phone-1", rf"{START}(?:1[-. ])?\(?\d{{3}}\)?[-. ]\d{{3}}[-.]\d{{4}}(?!\d)", self._phone
+        yield (
+            "phone-2",
+            rf"{START}\(0?\d{{2,4}}\)[ -]?\d{{3,5}}[- ]?\d{{2,5}}(?:[- ]\d{{2,4}})?(?!\d)",
+            self._phone,
+        )
+        yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
+        yield "phone-4", rf"{START}\d{{3}}-\d{{4}}(?![\d-])", self._phone
+
+    def amounts(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for money, measures and percentages."""
+        signs = currency_symbols(self.code)
+        money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
+        scale = rf"(?:\s?(?P<scale>{self.scales})(?![{LETTER}]))?" if self.scales else "(?P<scale>(?!))?"
+        sign = rf"(?P<sign>{self.free}{MINUS}\s?)?"
+        num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|…|\.\.\.?)\s?"
+        yield (
+            "money-range",
+            rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num}){EDGE}",
+            self._money_range,
+        )
+        yield (
+            "money-per",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num})\s?(?P<cur2>{money}))/(?P<per>{'|'.join(self._per)}){EDGE}",
+            self._money_per,
+        )
+        yield (
+            "money-before",
+            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}){scale}(?!\d)",
+            self._money,
+        )
+        yield "money-after", rf"{sign}(?P<n>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])", self._money
+        yield (
+            "range-unit",
+            rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?P<to>{num})\s?(?P<u>{unit})",
+            self._range_unit,
+        )
+        yield (
+            "dimensions",
+            rf"(?P<n>{num})\s?[x×]\s?(?P<to>{num})(?:\s?[x×]\s?(?P<third>{num}))?\s?(?P<u>{unit})?(?![\w])",
+            self._dimensions,
+        )
+        yield "consumption", rf"(?P<n>{num})\s?[lLл]/100\s?(?:km|км)(?!\w)", self._consumption
+        yield (
+            "fraction-unit",
+            rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})\s(?P<u>{unit})",
+            self._fraction_unit,
+        )
+        yield (
+            "scientific",
+            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
+            self._scientific,
+        )
+        yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
+        yield "letter-power", r"(?<![^\W_])(?P<n>[a-zA-Z])(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
+        yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
+        yield (
+            "unit",
+            rf"(?<![\w°])(?:(?=[°℃℉])|(?=[^\s]{{0,6}}[/²³°µ%])|(?=(?:kWh|MWh|mph|hPa|GHz|MHz|kHz|dB|ppm|ppb|rpm|Mbps|кВт·ч)(?!\w))){unit}",
+            self._unit,
+        )
+
+    def counts(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for what else is made of numbers."""
+        vulgar = "".join(_FRACTIONS)
+        num = self.num
+        yield "fraction-sign", rf"(?:(?P<w>\d+)\s?)?(?P<f>[{vulgar}])", self._vulgar
+        yield (
+            "fraction",
+            rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})[/⁄](?P<b>\d{{1,4}})(?![\d/.,]\d|[\d/])",
+            self._fraction,
+        )
+        yield (
+            "version",
+            rf"(?<![{LETTER}\d.])(?:[vV]er\.?\s?|[vV])(?P<v>\d+(?:\.\d+)*)(?![.\d]|[{LETTER}])",
+            self._version,
+        )
+        yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
+        yield "dotted", rf"{START}\d+(?:\.\d+){{2,}}(?!\.?\d)", self._dotted
+        yield "code", r"(?P<n>\d{3,12})(?![\d.,:]\d|\d)", self._code
+        yield "number-sign", r"[#№＃]\s?(?P<n>\d+)(?!\w)", self._number_sign
+        yield "range", rf"{START}(?P<n>{num}){DASH}(?P<to>{num})(?!{DASH}?\d|[{LETTER}])", self._range
+        yield (
+            "equation",
+            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})(?=\s?[-−+×*÷/=^<>≤≥≠±≈·]\s?-?[\d(])",
+            self._operand,
+        )
+        yield (
+            "letter-number",
+            rf"(?<![{LETTER}\d])(?P<l>[{LETTER}]+)[-.]?(?P<n>\d+(?:[.,]\d+)?)(?P<r>[{LETTER}]{{0,3}})(?![{LETTER}\d])",
+            self._mixed_token,
+        )
+        yield (
+            "number-letter",
+            rf"{START}(?P<n>\d+)(?P<l>[{LETTER}]{{1,3}})(?![{LETTER}\d])",
+            self._number_letters,
+        )
+        yield "number", rf"(?P<sign>{self.free}{MINUS}\s?)?(?P<n>{num})", self._number
+
+    def signs(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        """Yield the rules for lone signs."""
+        yield (
+            "minus",
+            r"(?<=\s)[-−](?=\s\(?\d)",
+            lambda m: self.minus if re.search(r"\d\W*$", m.string[: m.start()]) else None,
+        )
+        yield (
+            "to",
+            r"(?<=\s)–(?=\s\d)",
+            lambda m: self.to if re.search(r"\d\W*$", m.string[: m.start()]) else None,
+        )
+        yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
+        yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
+        yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
+        yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
+        yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
+        yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
+        yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
+        yield "slash", rf"(?<=[{LETTER}])\s?/\s?(?=[{LETTER}])", lambda m: " "
+        known = "".join(
+            re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#"
+        )
+        known += "π"
+        yield "symbol", rf"(?P<s>[{known}])", self._symbol
+        yield "drop", r"[*_^|\\`<>{}~¬¦¨¯¸•·‣▪▫■□●○◆◇★☆✓✔✗✘→←↑↓⇒]+", self._drop
+
+    # --- handlers ---
+
+    def _spaced(self, word: str) -> str:
+        return f" {word} " if self.spaced else word
+
+    def _plain(self, text: str) -> str:
+        """A whole number; one that begins with 0, or is too long for a quantity, digit by digit."""
+        if (len(text) > 1 and text[0] == "0") or len(text) > numbers.LONGEST:
+            return self.digits(text)
+        return self.cardinal(int(text))
+
+    def _abbreviation_pattern(self) -> str:
+        sources = []
+        for written in sorted(self.abbreviations, key=len, reverse=True):
+            source = re.escape(written).replace(r"\ ", r"[ \u00a0\u202f]?")
+            end = rf"(?![{LETTER}])" if written[-1] == "." else rf"(?![{LETTER}\d.])"
+            sources.append(f"{source}{end}")
+        return rf"(?<![{LETTER}\d.@/-])(?:{'|'.join(sources)})"
+
+    @functools.cached_property
+    def _abbreviation_keys(self) -> dict[str, str]:
+        return {re.sub(r"\s", "", written): written for written in self.abbreviations}
+
+    def _abbreviation(self, m: Match) -> str | None:
+        written = self._abbreviation_keys[re.sub(r"\s", "", m[0])]
+        said = self.expand(written, m)
+        if said is None:
+            return None
+        rest = m.string[m.end() :]
+        if written.endswith(".") and not rest.strip() and not said.endswith("."):
+            said += "."  # the full stop ends the sentence too
+        return said
+
+    def expand(self, written: str, m: Match) -> str | None:
+        """Return what an abbreviation stands for here; None if it is not one here."""
+        return self.abbreviations[written]
+
+    def _humps(self, text: str) -> str:
+        """CamelCase and snake_case apart."""
+        text = re.sub(r"(?<=[a-zß-ÿа-яё0-9])(?=[A-ZÀ-ÞА-ЯЁ])", " ", text.replace("_", " "))
+        return self.say(text) if any(c.isdigit() for c in text) else " ".join(text.split())
+
+    def address(self, text: str) -> str:
+        """Return an address in words: letters as they are, digits as numbers, signs by name."""
+        said: list[str] = []
+        signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
+                 "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
+                 "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
+        for part in re.findall(r"\d+|[^\W\d_]+|[\W_]", text):
+            if part in signs:
+                said.append(signs[part])
+            elif part.isdecimal():
+                said.append(self._plain(part) if len(part) < 4 else self.digits(part))
+            elif part.lower() == "www":
+                said.append(self.letters(part))
+            elif part.strip():
+                said.append(part)
+        return " ".join(said)
+
+    def _email(self, m: Match) -> str:
+        return self.address(m[0])
+
+    def _url(self, m: Match) -> str | None:
+        text = m[0]
+        tail = re.search(r"[.,;:!?)\]]*$", text)
+        stop = tail[0] if tail else ""
+        text = text[: len(text) - len(stop)] if stop else text
+        text = re.sub(r"^(?:https?|ftp|wss?|tcp|mqtt)://", "", text).rstrip("/")
+        text, _, _ = text.partition("?")
+        return self.address(text) + stop if text else None
+
+    def _ip(self, m: Match) -> str | None:
+        address = re.match(r"[\d.]+", m[0])
+        assert address is not None
+        if any(int(part) > 255 for part in address[0].split(".")):
+            return None
+        said = [self.ip(address[0])]
+        if m["port"]:
+            said += [self.colon, self._plain(m["port"][1:]) if len(m["port"]) < 4 else self.digits(m["port"])]
+        if m["mask"]:
+            said += [self.slash, self._plain(m["mask"][1:])]
+        return self.join(said)
+
+    def _hex(self, m: Match) -> str:
+        return ", ".join(self._hex_digits(pair) for pair in re.split("[:-]", m[0]))
+
+    def _hex_digits(self, text: str) -> str:
+        return " ".join(self.digits(c) if c.isdecimal() else c.upper() for c in text)
+
+    def _entity(self, m: Match) -> str | None:
+        if m["domain"] not in _DOMAINS:
+            return None
+        object_id = self._snake_words(m["object"])
+        return f"{m['domain'].replace('_', ' ')} {self.dot} {object_id}"
+
+    def _snake_words(self, text: str) -> str:
+        words = text.replace("_", " ").split()
+        return " ".join(self._plain(word) if word.isdecimal() else self._split_token(word) for word in words)
+
+    def _split_token(self, word: str) -> str:
+        if not any(c.isdigit() for c in word):
+            return word
+        parts = re.findall(r"\d+|\D+", word)
+        return " ".join(self._plain(part) if part.isdecimal() else part for part in parts)
+
+    def _snake(self, m: Match) -> str:
+        return self._snake_words(m[0])
+
+    def _status(self, m: Match) -> str:
+        middle = m.string[m.end("word") : m.start("code")].strip(" /-")
+        word = self.letters(m["word"]) if self.acronyms else m["word"].upper()
+        return " ".join(part for part in (word, middle, self.status(m["code"])) if part)
+
+    def _date_or_none(self, year: int | None, month: int, day: int, before: str) -> str | None:
+        return self.date(year, month, day, before) if 1 <= month <= 12 and 1 <= day <= 31 else None
+
+    def _ymd(self, m: Match) -> str | None:
+        return self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), m.string[: m.start()])
+
+    def _datetime(self, m: Match) -> str | None:
+        date = self._ymd(m)
+        second = int(m["s"]) if m["s"] else None
+        if date is None or not self.valid_time(int(m["h"]), int(m["min"]), second):
+            return None
+        time = self.time(int(m["h"]), int(m["min"]), second or None)
+        return self.date_and_time(date, time)
+
+    def date_and_time(self, date: str, time: str) -> str:
+        """Return a date and a time of day together."""
+        return f"{date}, {time}" if self.spaced else date + time
+
+    def _local_date(self, m: Match) -> str | None:
+        first, second = int(m["a"]), int(m["b"])
+        day, month = (first, second) if self.day_first or m["sep"] == "." else (second, first)
+        if month > 12:
+            day, month = month, day
+        year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
+        if m["sep"] == "." and len(m["y"]) == 2 and self.decimal == ".":
+            return None  # more likely a version
+        return self._date_or_none(year, month, day, m.string[: m.start()])
+
+    def _clock(self, m: Match) -> str | None:
+        hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
+        if not self.valid_time(hour, minute, second):
+            return None
+        return self.time(hour, minute, second, before=m.string[: m.start()])
+
+    def _ratio(self, m: Match) -> str:
+        return self.range_words(self._plain(m["a"]), self._plain(m["b"]))
+
+    def range_words(self, low: str, high: str) -> str:
+        """Return a proportion or score."""
+        return self.range(low, high)
+
+    def _phone(self, m: Match) -> str | None:
+        count = sum(c.isdecimal() for c in m[0])
+        return self.phone(m[0]) if 6 <= count <= 15 else None
+
+    def _money(self, m: Match) -> str | None:
+        groups = m.groupdict()
+        code = currency_symbols(self.code)[m["cur"]]
+        sign = (groups.get("sign") or groups.get("sign2") or "").strip() or None
+        number = self.parse(m["n"], sign)
+        if groups.get("scale"):
+            return self.scaled_money(number, self.scale_word(m["scale"]), code)
+        return self.money(number, code)
+
+    def scale_word(self, written: str) -> str:
+        """Return a power of ten as it is spoken."""
+        return written
+
+    def _consumption(self, m: Match) -> str:
+        liters = str(self.measure(self.parse(m["n"]), "l"))
+        return self.per_hundred(liters, str(self.measure(Number("100"), "km")))
+
+    def per_hundred(self, liters: str, distance: str) -> str:
+        """Return a consumption: litres per hundred kilometres."""
+        return f"{liters} {self.symbols['per']} {distance}"
+
+    def _fraction_unit(self, m: Match) -> str | None:
+        top, bottom = int(m["a"]), int(m["b"])
+        name = self._units.get(units.canonical(m["u"]))
+        if name is None or not 0 < top < bottom:
+            return None
+        if m["w"]:
+            return self.join([self.mixed(int(m["w"]), top, bottom), self.plural(Number("2"), name.forms)])
+        return self.join([self.fraction(top, bottom), self.part_of(name)])
+
+    def part_of(self, name: units.Name) -> str:
+        """Return a unit of which there is a fraction."""
+        return name.one
+
+    def _money_per(self, m: Match) -> str:
+        said = self.money(self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]])
+        return self.rated(said, m["per"])
+
+    def rated(self, said: str, bottom: str) -> str:
+        """Return what is counted, per a unit."""
+        return f"{said} {self.per('', bottom)}"
+
+    def _money_range(self, m: Match) -> str:
+        code = currency_symbols(self.code)[m["cur"]]
+        return self.range(self.number(self.parse(m["n"])), self.money(self.parse(m["to"]), code))
+
+    def _range_unit(self, m: Match) -> str | None:
+        high = self.measure(self.parse(m["to"]), m["u"])
+        if high is None:
+            return None
+        name = self._units.get(units.canonical(m["u"]))
+        sign = m["sign"].strip() if m["sign"] else None
+        low = self.number(self.parse(m["n"], sign), name.gender if name else "m")
+        return self.range(low, high)
+
+    def _dimensions(self, m: Match) -> str | None:
+        last = m["third"] or m["to"]
+        sides = [self.number(self.parse(n)) for n in (m["n"], m["to"], m["third"]) if n]
+        by = self.symbols["x"]
+        if m["u"] and (measure := self.measure(self.parse(last), m["u"])):
+            sides[-1] = measure
+        elif "×" in m[0] or "=" in m.string[m.end() : m.end() + 3]:
+            by = self.symbols["×"]
+        return (f" {by} " if self.spaced else by).join(sides)
+
+    def _measure(self, m: Match) -> str | None:
+        return self.measure(self.parse(m["n"], m["sign"].strip() if m["sign"] else None), m["u"])
+
+    def _unit(self, m: Match) -> str | None:
+        return self.unit_alone(m[0])
+
+    def _power(self, m: Match) -> str:
+        exponent = m["e"].translate(_SUPERSCRIPTS)
+        base = m["n"] if m["n"].isalpha() else self.number(self.parse(m["n"]))
+        return self.power(base, Number(exponent.lstrip("-+"), negative=exponent[0] == "-"))
+
+    def _scientific(self, m: Match) -> str:
+        exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
+        ten = self.join([self.cardinal(10), self.symbols["^"], self.number(exponent)])
+        return self.join([self.number(self.parse(m["n"], m["sign"])), self.symbols["×"], ten])
+
+    def power(self, base: str, exponent: Number) -> str:
+        """Return a power."""
+        return self.join([base, self.symbols["^"], self.number(exponent)])
+
+    def _vulgar(self, m: Match) -> str:
+        top, bottom = _FRACTIONS[m["f"]]
+        return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
+
+    def _fraction(self, m: Match) -> str | None:
+        top, bottom = int(m["a"]), int(m["b"])
+        if not (0 < top < bottom and (bottom <= 20 or bottom in {24, 25, 32, 50, 60, 64, 100, 1000})):
+            if m["w"]:
+                return None
+            between = "" if top == bottom else self.symbols["/"]
+            return self.join([self._plain(m["a"]), between, self._plain(m["b"])])
+        return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
+
+    def _number_sign(self, m: Match) -> str:
+        said = self.digits(m["n"]) if len(m["n"]) > 4 else self._plain(m["n"])
+        return self.join([self.number_word, said])
+
+    def _version(self, m: Match) -> str:
+        words = [m["word"]] if "word" in m.groupdict() else [self.version_word()]
+        return " ".join([*words, self.version(m["v"])])
+
+    def _dotted(self, m: Match) -> str | None:
+        grouped = self.decimal == "," and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0])
+        return None if grouped else self.version(m[0])
+
+    def version_word(self) -> str:
+        """Return what the v in v2.1 stands for."""
+        return "version"
+
+    @functools.cached_property
+    def _code_before(self) -> re.Pattern[str]:
+        is_ = "(?:is|ist|lautet|est|es|è|é|是|为|は|는|은)"
+        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?\s?[:：#№]?\s?$")
+
+    def _code(self, m: Match) -> str | None:
+        return self.digits(m["n"]) if self._code_before.search(m.string, 0, m.start()) else None
+
+    def _range(self, m: Match) -> str | None:
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        if all(len(n.whole) == 4 and not n.fraction and 1100 <= n.value <= 2100 for n in (low, high)):
+            return self.range(self.year(low.value), self.year(high.value))
+        if len(low.whole) > 1 and low.whole.startswith("0"):
+            return None
+        if low == high:
+            return self.join([self.number(low), self.number(high)])
+        return self.range(self.number(low), self.number(high))
+
+    def _operand(self, m: Match) -> str:
+        return self.number(self.parse(m["n"], m["sign"]))
+
+    def _mixed_token(self, m: Match) -> str | None:
+        """CO2, PM2.5, A4, MP3, B12: letters, then the number."""
+        if "-" in m[0] and m["l"].islower():
+            return None
+        number = (
+            self.number(self.parse(m["n"]))
+            if not m["n"].startswith("0") or "." in m["n"]
+            else self.digits(m["n"])
+        )
+        if m["n"].isdecimal() and len(m["n"]) > 3:
+            number = self.year(int(m["n"])) if re.fullmatch(r"(?:19|20)\d\d", m["n"]) else self.digits(m["n"])
+        letters = self.token_letters(m["l"])
+        rest = f" {self.token_letters(m['r'])}" if m["r"] else ""
+        return f"{letters} {number}{rest}"
+
+    def token_letters(self, text: str) -> str:
+        """Return the letters of a name such as CO2: spelled where the language spells."""
+        return self.letters(text) if self.acronyms and text.isupper() and len(text) <= 4 else text
+
+    def _number_letters(self, m: Match) -> str | None:
+        """5G, 4K, 221B: the number, then letters."""
+        if not m["l"].isupper() and m["l"] != "x":
+            return None
+        if m["l"] == "x":
+            return self.join([self._plain(m["n"]), self.symbols["x times"]])
+        return f"{self._plain(m['n'])} {self.letters(m['l'])}"
+
+    def _number(self, m: Match) -> str | None:
+        sign = m["sign"].strip() if m["sign"] else None
+        text = m["n"]
+        if text.isdecimal() and ((len(text) > 1 and text[0] == "0") or len(text) > numbers.LONGEST):
+            said = self.digits(text)
+            return self.join([self.minus, said]) if sign else said
+        return self.bare_number(self.parse(text, sign), m)
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        """Return a number that nothing else claims; its surroundings may tell its form."""
+        return self.number(number)
+
+    def _symbol(self, m: Match) -> str:
+        return self._set(self.symbols[m["s"]], m)
+
+    def _set(self, word: str, m: Match) -> str:
+        """Set a word where a sign stood: apart from what is around it."""
+        if not self.spaced:
+            return word
+        before, after = m.string[: m.start()][-1:], m.string[m.end() :][:1]
+        left = " " if before and not before.isspace() and before not in "([{\"'" else ""
+        right = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
+        return f"{left}{word}{right}"
+
+    def _digraph(self, m: Match) -> str:
+        return self._set(self.symbols[_DIGRAPHS[m[0]]], m)
+
+    def _drop(self, m: Match) -> str:
+        before, after = m.string[: m.start()][-1:], m.string[m.end() :][:1]
+        return " " if before.isalnum() and after.isalnum() and self.spaced else ""

@@ -1,0 +1,55 @@
+"""Chinese numerals, as Chinese and Japanese write them."""
+
+from __future__ import annotations
+
+DIGITS = "零一二三四五六七八九"
+_SMALL = ("", "十", "百", "千")
+
+
+def cardinal(value: int, myriads: tuple[str, ...], *, one: bool, zero: bool) -> str:
+    """Return ``value`` in Chinese numerals.
+
+    ``myriads``: the words for 10^4, 10^8, 10^12 and so on, after an empty one. ``one``: 一 is said before 百 and 千
+    (Chinese); ``zero``: 零 is said for skipped places (Chinese).
+    """
+    if value == 0:
+        return DIGITS[0]
+    groups = []
+    while value:
+        value, group = divmod(value, 10_000)
+        groups.append(group)
+    said = ""
+    for at in range(len(groups) - 1, -1, -1):
+        group = groups[at]
+        if not group:
+            continue
+        if (
+            zero
+            and said
+            and (group < 1000 or groups[at + 1] % 10 == 0 and groups[at + 1] != 0 and group < 1000)
+        ):
+            said += DIGITS[0]
+        elif zero and said and any(not g for g in groups[at + 1 :][:1]):
+            said += DIGITS[0]
+        said += _group(group, one=one or (at > 0 and group >= 1000), zero=zero, first=not said) + myriads[at]
+    return said
+
+
+def _group(value: int, *, one: bool, zero: bool, first: bool) -> str:
+    said, skipped = "", False
+    for place in (3, 2, 1, 0):
+        digit = value // 10**place % 10
+        if not digit:
+            skipped = bool(said)
+            continue
+        if zero and skipped and said:
+            said += DIGITS[0]
+        skipped = False
+        bare = digit == 1 and place > 0 and (not one or (place == 1 and not said and first))
+        said += ("" if bare else DIGITS[digit]) + _SMALL[place]
+    return said
+
+
+def digits(text: str, zero: str = "零") -> str:
+    """Return digits one by one."""
+    return "".join(zero if digit == "0" else DIGITS[int(digit)] for digit in text if digit.isdecimal())

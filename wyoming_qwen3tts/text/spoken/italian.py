@@ -1,0 +1,186 @@
+"""Italian as it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers
+from .currencies import Money
+from .grammar import START, Match
+from .numbers import Number
+from .romance import Romance
+
+_MONTHS = (
+    "gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre",
+)  # fmt: skip
+
+
+class Italian(Romance):
+    """Italian."""
+
+    code = "it"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "meno",
+        "più",
+        "virgola",
+        "punto",
+        "barra",
+        "trattino",
+        "trattino basso",
+    )
+    at, colon, to, number_word, hashtag = "chiocciola", "due punti", "a", "numero", "hashtag"
+    symbols: ClassVar = {
+        "per": "ogni", "&": "e", "@": "chiocciola", "+": "più", "=": "uguale", "×": "per", "÷": "diviso", "<": "minore di", ">": "maggiore di",
+        "≤": "minore o uguale a", "≥": "maggiore o uguale a", "±": "più o meno", "≈": "circa", "≠": "diverso da", "~": "circa",
+        "^": "elevato a", "√": "radice quadrata di", "∞": "infinito", "°": "gradi", "§": "paragrafo", "©": "copyright", "®": "", "™": "",
+        "%": "percento", "‰": "per mille", "/": "barra", "?": "punto interrogativo", "→": "a", "#": "cancelletto", "µ": "micro",
+        "♯": "diesis", "x": "per", "x times": "volte", "−": "meno", "№": "numero", "$": "dollari", "€": "euro", "£": "sterline",
+        "¢": "centesimi", "¥": "yen", "π": "pi greco", "·": "per", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms: ClassVar = {
+        "gen": 1, "genn": 1, "feb": 2, "febbr": 2, "mar": 3, "apr": 4, "mag": 5, "giu": 6, "lug": 7, "ago": 8, "set": 9, "sett": 9,
+        "ott": 10, "nov": 11, "dic": 12,
+    } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    first_of_month = "primo"
+    century = "[Ss]ecolo|[Ss]ecoli"
+    scales = r"mila|milioni(?: di)?|milione(?: di)?|miliardi(?: di)?|miliardo(?: di)?|mln|mld"
+    bare_units = "in d b B K t C F s A"
+    codes = r"PIN|pin|codice|Codice|password|CAP"
+    versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
+    abbreviations: ClassVar = {
+        "Sig.": "signor", "sig.": "signor", "Sig.ra": "signora", "Sig.na": "signorina", "Sigg.": "signori", "Dott.": "dottor", "Dott.ssa": "dottoressa",
+        "Dr.": "dottor", "Prof.": "professor", "Prof.ssa": "professoressa", "Ing.": "ingegner", "Avv.": "avvocato", "Arch.": "architetto",
+        "p. es.": "per esempio", "ad es.": "ad esempio", "es.": "esempio", "ecc.": "eccetera", "etc.": "eccetera", "ca.": "circa", "n.": "numero",
+        "N.": "numero", "n°": "numero", "nº": "numero", "pag.": "pagina", "pagg.": "pagine", "max.": "massimo", "min.": "minimo",
+        "tel.": "telefono", "Tel.": "telefono", "V.le": "viale", "P.za": "piazza", "P.zza": "piazza", "C.so": "corso", "a.C.": "avanti Cristo",
+        "d.C.": "dopo Cristo", "vs.": "versus", "e/o": "e o", "24/7": "ventiquattro ore su ventiquattro", "temp.": "temperatura",
+        "cfr.": "confronta", "cap.": "capitolo", "art.": "articolo", "sec.": "secolo", "S.": "San", "km/h": "chilometri orari", "c.a.": "circa",
+    }  # fmt: skip
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        said = super().cardinal(value)
+        if value > 20 and said.endswith("tre"):
+            said = said[:-1] + "é"
+        return said.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
+
+    def agree(self, words: str, gender: str) -> str:
+        if words == "uno":
+            return "una" if gender == "f" else "un" if gender == "m" else words
+        return words
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        said = super().measure(number, symbol)
+        return said.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if said else said
+
+    def counted(self, value: int, gender: str) -> str:
+        return self.agree(self.cardinal(value), gender)
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        noun = re.match(r"\s+([a-zà-ÿ]{3,})", m.string[m.end() :])
+        if m["n"] == "1" and not number.negative and noun:
+            word = noun[1]
+            if word.endswith("a") and word != "sistema":
+                return "un'" if word[0] in "aeiou" else "una"
+            return "uno" if re.match(r"s[^aeiou]|z|gn|ps|x|y", word) else "un"
+        return self.number(number)
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        said = numbers.words(value, "it", "ordinal") or str(value)
+        return said[:-1] + "a" if gender == "f" else said
+
+    def fraction_digits(self, text: str) -> str:
+        return self.digits(text) if len(text) > 2 else super().fraction_digits(text)
+
+    def per(self, top: str, bottom: str) -> str:
+        if (top, bottom) == ("km", "h"):
+            return "orari"
+        return self._per[bottom]
+
+    def rate(self, number: Number, name: object, top: str, bottom: str) -> str:
+        said = super().rate(number, name, top, bottom)  # type: ignore[arg-type]
+        return said.replace("chilometro orari", "chilometro orario")
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} e {self.cardinal(minor.value)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"mln": "milioni", "mld": "miliardi"}.get(written, written.removesuffix(" di"))
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        said = super().scaled_money(number, scale, code)
+        return re.sub(r"(milione|milioni|miliardo|miliardi) (?!di )", r"\1 di ", said, count=1).replace(
+            "uno mili", "un mili"
+        )
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = (
+            "una"
+            if hour == 1
+            else "mezzanotte"
+            if hour == 0 and not minute and not second
+            else self.cardinal(hour)
+        )
+        if second:
+            return f"{said} e {self.cardinal(minute)} e {self.cardinal(second)} second{'o' if second == 1 else 'i'}"
+        return f"{said} e {self.cardinal(minute)}" if minute else said
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} alle {time}"
+
+    def version_word(self) -> str:
+        return "versione"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        name = "mezzo" if bottom == 2 else self.ordinal(bottom)
+        return f"{'un' if top == 1 else self.cardinal(top)} {name if top == 1 else name[:-1] + 'i'}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        said = {(1, 2): "mezzo"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} e {said}"
+
+    def century_number(self, value: int, word: str) -> str:
+        return self.ordinal(value)
+
+    def regnal(self, name: str, value: int) -> str | None:
+        if name in {"Capitolo", "Tomo", "Parte", "Fase", "Tipo", "Volume", "Titolo", "Atto"}:
+            return self.cardinal(value)
+        feminine = name.endswith("a") and name not in {"Andrea", "Luca", "Nicola"}
+        return self.ordinal(value, "f" if feminine or name == "Elisabetta" else "m")
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "phone-it", rf"{START}3\d{{2}} \d{{3}} ?\d{{3,4}}(?![\d.,]\d|\d)", self._phone
+        yield from super().phones()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d+)(?P<s>[ºª])(?!\w)",
+            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
+        )
+        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}}|$)", lambda m: self.ordinal(int(m["n"]))
+        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "ordinal°",
+            rf"{START}(?P<n>\d{{1,2}})°(?=\s[a-z]{{3,}})(?!\s(?:di|gradi|in|a|alle)\b)",
+            lambda m: self.ordinal(int(m["n"])),
+        )
+        yield from super().own_first()
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"n.", "N.", "pag.", "cap.", "art."} and not re.match(r"\s?\d", after):
+            return None
+        if written in {"S.", "Ing.", "Avv.", "Arch."} and not re.match(r"\s?[A-ZÀ-Þ][a-z]", after):
+            return None
+        if written in {"max.", "min.", "es.", "sec."} and not re.match(r"\s?[\w-]", after):
+            return None
+        if written == "sec." and not re.match(r"\s?[IVX]", after):
+            return None
+        return self.abbreviations[written]

@@ -1,0 +1,171 @@
+"""Japanese as it is spoken: numbers in kanji, units in katakana."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import han, units
+from .currencies import Money, currency
+from .eastern import Eastern
+from .grammar import DASH, Match
+from .numbers import Number
+
+_MYRIADS = ("", "万", "億", "兆")
+
+
+class Japanese(Eastern):
+    """Japanese."""
+
+    code = "ja"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "マイナス",
+        "プラス",
+        "点",
+        "ドット",
+        "スラッシュ",
+        "ハイフン",
+        "アンダーバー",
+    )
+    at, colon, to, number_word, hashtag = "アットマーク", "コロン", "から", "ナンバー", "ハッシュタグ"
+    symbols: ClassVar = {
+        "per": "毎", "&": "アンド", "@": "アットマーク", "+": "プラス", "=": "イコール", "×": "かける", "÷": "割る", "<": "小なり", ">": "大なり",
+        "≤": "以下", "≥": "以上", "±": "プラスマイナス", "≈": "約", "≠": "ノットイコール", "~": "約", "^": "の累乗", "√": "ルート",
+        "∞": "無限大", "°": "度", "§": "セクション", "©": "コピーライト", "®": "", "™": "", "%": "パーセント", "‰": "パーミル",
+        "/": "スラッシュ", "?": "クエスチョン", "→": "から", "#": "シャープ", "µ": "マイクロ", "♯": "シャープ", "x": "かける", "x times": "倍",
+        "−": "マイナス", "№": "ナンバー", "$": "ドル", "€": "ユーロ", "£": "ポンド", "¢": "セント", "¥": "円", "π": "パイ", "＋": "プラス",
+        "－": "マイナス", "＝": "イコール", "＞": "大なり", "＜": "小なり", "℃": "度", "％": "パーセント",
+    }  # fmt: skip
+    clock_words = ("時", "分", "秒")
+    months = tuple(
+        f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
+    )
+    scales = "万|億|千|百万|千万"
+    codes = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
+    versions = "バージョン|Python|iOS|Android|macOS"
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        return han.cardinal(value, _MYRIADS, one=False, zero=False)
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        return f"{self.cardinal(value)}番目"
+
+    def digits(self, text: str) -> str:
+        return han.digits(text, "ゼロ")
+
+    def fraction_digits(self, text: str) -> str:
+        return han.digits(text)
+
+    def decimal_words(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)}点{han.digits(number.fraction)}"
+
+    def version_word(self) -> str:
+        return "バージョン"
+
+    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+        said = self.number(number) + name.one
+        if (top, bottom) in {("km", "h"), ("m", "s"), ("m", "min"), ("mi", "h")}:
+            return {"h": "時速", "s": "秒速", "min": "分速"}[bottom] + said
+        if bottom in units.TIMES:
+            return f"毎{self._per[bottom]}{said}"
+        return f"{said}毎{self._per[bottom]}"
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        if units.canonical(symbol) == "mph":
+            return f"時速{self.number(number)}マイル"
+        if units.canonical(symbol) == "°F":
+            return f"華氏{self.number(number)}度"
+        return super().measure(number, symbol)
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"毎{self._per[bottom]}"
+
+    def rated(self, said: str, bottom: str) -> str:
+        return f"{said}毎{self._per[bottom]}"
+
+    def money(self, number: Number, code: str) -> str:
+        if number.fraction and not number.fraction.strip("0"):
+            number = Number(number.whole, "", number.negative)
+        names = currency("ja", code)
+        if number.fraction and names.minor and len(number.fraction) <= 2:
+            cents = int(number.fraction.ljust(2, "0"))
+            tail = f"{self.cardinal(cents)}{names.minor[0]}"
+            whole = (
+                f"{self.number(Number(number.whole, '', number.negative))}{names.major[0]}"
+                if number.value
+                else ""
+            )
+            return whole + tail
+        return self.number(number) + names.major[0]
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return said + self.minor_money(minor, names)
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = f"{self.cardinal(hour)}時"
+        if minute or second:
+            said += f"{self.cardinal(minute)}分"
+        return said + (f"{self.cardinal(second)}秒" if second else "")
+
+    def fraction(self, top: int, bottom: int) -> str:
+        return f"{self.cardinal(bottom)}分の{self.cardinal(top)}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        return f"{self.cardinal(whole)}と{self.fraction(top, bottom)}"
+
+    def octet(self, text: str) -> str:
+        return self.digits(text)
+
+    def phone(self, text: str) -> str:
+        groups = re.findall(r"\d+", text)
+        said = "の".join(self.digits(group) for group in groups)
+        return f"プラス{said}" if text.startswith("+") else said
+
+    def range_words(self, low: str, high: str) -> str:
+        return f"{low}対{high}"
+
+    def power(self, base: str, exponent: Number) -> str:
+        return f"{base}の{self.number(exponent)}乗"
+
+    def _scientific(self, m: Match) -> str:
+        exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
+        return f"{self.number(self.parse(m['n'], m['sign']))}かける{self.power('十', exponent)}"
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        num = self.num
+        yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.phone(m[0])
+        yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.phone(m["n"])
+        yield (
+            "call",
+            r"(?<!\d)1(?:10|19|04|17|71|77)(?=番)",
+            lambda m: {"110": "百十", "119": "百十九"}.get(m[0], self.digits(m[0])),
+        )
+        yield "tilde", rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})", self._tilde
+        yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "clocks",
+            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
+            self._clocks,
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
+        yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
+
+    def _tilde(self, m: Match) -> str:
+        return f"{self.number(self.parse(m['n']))}から{self.number(self.parse(m['to']))}"
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = text.partition(":")
+            ends.append(self.time(int(hour), int(minute)))
+        return "から".join(ends)

@@ -1,0 +1,294 @@
+"""Korean as it is spoken: Sino-Korean numbers for measures, native ones for what is counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import units
+from .currencies import Money, currency
+from .eastern import Eastern
+from .grammar import DASH, MINUS, Match
+from .numbers import Number
+
+_DIGITS = "영일이삼사오육칠팔구"
+_SMALL = ("", "십", "백", "천")
+_MYRIADS = ("", "만", "억", "조")
+_NATIVE = ("", "하나", "둘", "셋", "넷", "다섯", "여섯", "일곱", "여덟", "아홉")
+_NATIVE_BEFORE = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
+_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
+_COUNTERS = (
+    "개월(?=마다|에 한)|개(?!월|국)|명|사람|살|시간|시(?!즌|리)|대|마리|잔|병|장|권|가지|달|곳|군데|송이|그루|켤레|벌|채|척|통|번째|자루|"
+    "접시|그릇|조각|봉지|상자|박스|줄|칸|마디|차례|가구|배(?!터)|모금|스푼|컵|판|쌍|알|번(?!호|지|을 누|을 선택| ?(?:채널|출구|버튼|방|트랙|홈|게이트))"
+)
+"""Words that take native numbers up to 99."""
+
+
+def cardinal(value: int) -> str:
+    """Return ``value`` in Sino-Korean numbers."""
+    if value == 0:
+        return _DIGITS[0]
+    groups = []
+    while value:
+        value, group = divmod(value, 10_000)
+        groups.append(group)
+    said = []
+    for at in range(len(groups) - 1, -1, -1):
+        group = groups[at]
+        if not group:
+            continue
+        words = ""
+        for place in (3, 2, 1, 0):
+            digit = group // 10**place % 10
+            if digit:
+                words += ("" if digit == 1 and place else _DIGITS[digit]) + _SMALL[place]
+        said.append(("" if group == 1 and at == 1 and len(said) == 0 else words) + _MYRIADS[at])
+    return " ".join(said)
+
+
+def native(value: int) -> str:
+    """Return ``value``, 1 to 99, in native numbers as they stand before a counter."""
+    tens, ones = divmod(value, 10)
+    if tens == 2 and not ones:
+        return "스무"
+    return _TENS[tens] + _NATIVE_BEFORE[ones]
+
+
+class Korean(Eastern):
+    """Korean."""
+
+    code = "ko"
+    spaced = True
+    clings = "제"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "마이너스",
+        "플러스",
+        "점",
+        "점",
+        "슬래시",
+        "하이픈",
+        "밑줄",
+    )
+    at, colon, to, number_word, hashtag = "골뱅이", "콜론", "에서", "번호", "해시태그"
+    symbols: ClassVar = {
+        "per": "당", "&": "앤드", "@": "골뱅이", "+": "더하기", "=": "는", "×": "곱하기", "÷": "나누기", "<": "보다 작음", ">": "보다 큼", "≤": "이하",
+        "≥": "이상", "±": "플러스마이너스", "≈": "약", "≠": "같지 않음", "~": "약", "^": "의 제곱", "√": "루트", "∞": "무한대", "°": "도",
+        "§": "섹션", "©": "저작권", "®": "", "™": "", "%": "퍼센트", "‰": "퍼밀", "/": "슬래시", "?": "물음표", "→": "에서", "#": "샵",
+        "µ": "마이크로", "♯": "샵", "x": "곱하기", "x times": "배", "−": "빼기", "№": "번호", "$": "달러", "€": "유로", "£": "파운드",
+        "¢": "센트", "¥": "엔", "₩": "원", "π": "파이", "·": "", "℃": "도",
+    }  # fmt: skip
+    date_words = ("년", "월", "일")
+    clock_words = ("시", "분", "초")
+    months = (
+        "일월",
+        "이월",
+        "삼월",
+        "사월",
+        "오월",
+        "유월",
+        "칠월",
+        "팔월",
+        "구월",
+        "시월",
+        "십일월",
+        "십이월",
+    )
+    scales = "만|억|천|백만|천만|조"
+    codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
+    versions = "버전|Python|iOS|Android|macOS"
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        return cardinal(value)
+
+    def digits(self, text: str) -> str:
+        return "".join(_DIGITS[int(digit)] for digit in text if digit.isdecimal())
+
+    def phone_group(self, digits: str) -> str:
+        return self.digits(digits).replace("영", "공")
+
+    def phone(self, text: str) -> str:
+        groups = re.findall(r"\d+", text)
+        said = " ".join(self.phone_group(group) for group in groups)
+        return f"플러스 {said}" if text.startswith("+") else said
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        return f"{'첫' if value == 1 else native(value) if value < 100 else cardinal(value)} 번째"
+
+    def month(self, month: int) -> str:
+        return {6: "유", 10: "시"}.get(month) or cardinal(month)
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        said = f"{self.cardinal(year)}년 " if year is not None else ""
+        return f"{said}{self.month(month)}월 {self.cardinal(day)}일"
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} {time}"
+
+    def decimal_words(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)} 점 {self.digits(number.fraction)}"
+
+    def version_word(self) -> str:
+        return "버전"
+
+    def version(self, text: str) -> str:
+        return " 점 ".join(self.cardinal(int(part)) for part in text.split("."))
+
+    def measure(self, number: Number, symbol: str) -> str | None:
+        symbol = units.canonical(symbol)
+        if symbol in {"°C", "°F"}:
+            plain = self.number(Number(number.whole, number.fraction))
+            if number.negative:
+                return f"영하 {plain} 도" if symbol == "°C" else f"화씨 영하 {plain} 도"
+            return f"{'섭씨' if symbol == '°C' else '화씨'} {plain} 도"
+        if symbol == "h" and not number.fraction and 0 < number.value < 100:
+            return f"{native(number.value)} 시간"
+        if symbol == "mph":
+            return f"시속 {self.number(number)} 마일"
+        return super().measure(number, symbol)
+
+    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+        said = f"{self.number(number)} {name.one}"
+        if bottom == "h" and top in {"km", "m", "mi"}:
+            return f"시속 {said}"
+        if bottom == "s" and top in {"km", "m"}:
+            return f"초속 {said}"
+        return f"{self._per[bottom]}당 {said}"
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"{self._per[bottom]}당"
+
+    def rated(self, said: str, bottom: str) -> str:
+        return f"{self._per[bottom]}당 {said}"
+
+    def money(self, number: Number, code: str) -> str:
+        if number.fraction and not number.fraction.strip("0"):
+            number = Number(number.whole, "", number.negative)
+        names = currency("ko", code)
+        if number.fraction and names.minor and len(number.fraction) <= 2:
+            cents = int(number.fraction.ljust(2, "0"))
+            tail = f"{self.cardinal(cents)} {names.minor[0]}"
+            whole = (
+                f"{self.number(Number(number.whole, '', number.negative))} {names.major[0]} "
+                if number.value
+                else ""
+            )
+            return whole + tail
+        return f"{self.number(number)} {names.major[0]}"
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} {self.minor_money(minor, names)}"
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
+        if minute or second:
+            said += f" {self.cardinal(minute)} 분"
+        return said + (f" {self.cardinal(second)} 초" if second else "")
+
+    def fraction(self, top: int, bottom: int) -> str:
+        return f"{self.cardinal(bottom)}분의 {self.cardinal(top)}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        return f"{self.cardinal(whole)}와 {self.fraction(top, bottom)}"
+
+    def per_hundred(self, liters: str, distance: str) -> str:
+        return f"{distance}당 {liters}"
+
+    def octet(self, text: str) -> str:
+        return self.digits(text)
+
+    def range(self, low: str, high: str) -> str:
+        return f"{low}에서 {high}"
+
+    def range_words(self, low: str, high: str) -> str:
+        return f"{low} 대 {high}"
+
+    def power(self, base: str, exponent: Number) -> str:
+        return f"{base}의 {'제곱' if exponent.whole == '2' else '세제곱' if exponent.whole == '3' else self.number(exponent) + ' 제곱'}"
+
+    def _scientific(self, m: Match) -> str:
+        exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
+        return f"{self.number(self.parse(m['n'], m['sign']))} 곱하기 {self.power('십', exponent)}"
+
+    def _separate(self, last: str, after: str) -> bool:
+        return not ("가" <= after <= "힣")  # particles follow their word without a space
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        num = self.num
+        yield "phone-ko", r"(?<!\d)(?:0\d{1,2}|1\d{3})-\d{3,4}(?:-\d{4})?(?!\d)", lambda m: self.phone(m[0])
+        yield (
+            "call",
+            r"(?<!\d)(?P<n>1(?:19|12|14|20|31|32|82))(?=번|에 (?:전화|신고))",
+            lambda m: {"119": "일일구", "112": "일일이", "114": "일일사"}.get(m["n"], self.digits(m["n"])),
+        )
+        yield (
+            "clock-word",
+            r"(?<!\d)(?P<h>\d{1,2})\s?시(?!간|즌|리|스|작|도|장|내|민|청|계)(?:\s?(?P<min>\d{1,2})\s?분)?",
+            self._written_clock,
+        )
+        yield (
+            "degree",
+            rf"(?P<sign>{self.free}{MINUS})\s?(?P<n>{num})\s?도",
+            lambda m: f"영하 {self.number(self.parse(m['n']))} 도",
+        )
+        yield (
+            "tilde-counter",
+            rf"(?P<n>\d+)\s?(?:~|～|-)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
+            self._counted_range,
+        )
+        yield "tilde", rf"(?P<n>{num})\s?(?:~|～|〜)\s?(?P<to>{num})", self._tilde
+        yield (
+            "counter",
+            rf"(?<![\d.,])(?P<n>\d{{1,2}}|\d{{1,3}}(?:,\d{{3}})+|\d{{3,}})\s?(?P<c>{_COUNTERS})",
+            self._counter,
+        )
+        yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "clocks",
+            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
+            self._clocks,
+        )
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "times",
+            r"(?P<n>\d+)x(?!\w)",
+            lambda m: f"{native(int(m['n'])) if 0 < int(m['n']) < 100 else self.cardinal(int(m['n']))} 배",
+        )
+        yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
+
+    def _written_clock(self, m: Match) -> str | None:
+        hour = int(m["h"])
+        if hour > 24:
+            return None
+        said = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
+        return said + (f" {self.cardinal(int(m['min']))} 분" if m["min"] else "")
+
+    def _counter(self, m: Match) -> str:
+        value = int(m["n"].replace(",", ""))
+        if m["c"] == "번째":
+            return self.ordinal(value)
+        return f"{native(value) if 0 < value < 100 else self.cardinal(value)} {m['c']}"
+
+    def _counted_range(self, m: Match) -> str:
+        low, high = int(m["n"]), int(m["to"])
+        if 0 < low < 100 and 0 < high < 100:
+            return f"{native(low)}에서 {native(high)} {m['c']}"
+        return f"{self.cardinal(low)}에서 {self.cardinal(high)} {m['c']}"
+
+    def _tilde(self, m: Match) -> str:
+        return f"{self.number(self.parse(m['n']))}에서 {self.number(self.parse(m['to']))}"
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = text.partition(":")
+            ends.append(self.time(int(hour), int(minute)))
+        return "에서 ".join(ends)

@@ -1,0 +1,101 @@
+"""Numbers: read from what is written, and given to libraries to be put into words.
+
+num2words knows the words of seven of our languages, inflect stands in for it in English. Each call is
+guarded: a number that a library fails on is left as it is written, with a line in the log.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_LOGGER = logging.getLogger(__name__)
+
+LONGEST = 15
+"""Digits up to which a number is a quantity; nobody follows past the trillions, so longer ones are spelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it was written: ``-1,234.50`` has the parts 1234 and ``50``."""
+
+    whole: str
+    """Digits, no separators."""
+    fraction: str = ""
+    """Digits after the decimal mark; trailing zeros were written, so they count."""
+    negative: bool = False
+
+    @property
+    def value(self) -> int:
+        """The whole part."""
+        return int(self.whole)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is exactly 1 or -1: what takes the singular."""
+        return self.whole.lstrip("0") == "1" and not self.fraction.strip("0")
+
+
+def pattern(decimal: str) -> str:
+    """Return a regular expression for a number without sign, in a language with this decimal mark.
+
+    Home Assistant writes states with a point in every language, so a point that groups no thousands is a
+    decimal mark everywhere, and so is a comma.
+    """
+    group = "," if decimal == "." else "."
+    # A space groups digits where that is the custom; in English only before 000 ("May 5 2024", "10 000").
+    space = " (?=000)" if decimal == "." else " "
+    grouped = rf"[1-9]\d{{0,2}}(?:(?:[{group}\u00a0\u202f\u2009'’]|{space})\d{{3}})+(?!\d)"
+    fraction = rf"(?:{re.escape(decimal)}\d+(?![.,]?\d))?"
+    return rf"(?:{grouped}{fraction}|\d+(?:[.,]\d+)?)"
+
+
+def parse(text: str, decimal: str, *, negative: bool = False) -> Number:
+    """Return the number that ``text`` (a match of ``pattern``) writes."""
+    group = "," if decimal == "." else "."
+    text = re.sub(r"[\s'’]", "", text)
+    if re.fullmatch(rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text):
+        text = text.replace(group, "")
+    whole, _, fraction = text.replace(",", ".").partition(".")
+    return Number(whole or "0", fraction, negative)
+
+
+@functools.lru_cache(maxsize=4096)
+def words(value: int, language: str, kind: str = "cardinal", **forms: str) -> str | None:
+    """Return ``value`` in the words of ``language``; None where no library can say it.
+
+    ``kind``: cardinal, ordinal or year. ``forms``: what the language inflects by (Russian: case, gender).
+    """
+    for library in (_num2words, _inflect) if language == "en" else (_num2words,):
+        try:
+            return library(value, language, kind, forms)
+        except Exception:
+            _LOGGER.warning("%s cannot say %d in %r", library.__name__[1:], value, language, exc_info=True)
+    return None
+
+
+def _num2words(value: int, language: str, kind: str, forms: dict[str, str]) -> str:
+    from num2words import num2words
+
+    say: Callable[..., str] = num2words
+    return say(value, lang=language, to=kind, **forms)
+
+
+def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str:
+    engine = _engine()
+    if kind == "year" and 1100 <= value < 2000:
+        tail = "hundred" if value % 100 == 0 else engine.number_to_words(f"{value % 100:02d}", group=2)
+        return f"{engine.number_to_words(value // 100)} {tail.replace('zero', 'oh')}".replace(",", "")
+    said = engine.number_to_words(value)
+    return engine.ordinal(said) if kind == "ordinal" else said
+
+
+@functools.cache
+def _engine() -> Any:
+    import inflect
+
+    return inflect.engine()

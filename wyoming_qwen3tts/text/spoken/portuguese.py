@@ -1,0 +1,166 @@
+"""Portuguese as it is spoken; Brazilian where the two differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers
+from .currencies import Money
+from .grammar import START, Match
+from .numbers import Number
+from .romance import Romance
+
+_MONTHS = (
+    "janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro", "novembro", "dezembro",
+)  # fmt: skip
+
+
+class Portuguese(Romance):
+    """Portuguese."""
+
+    code = "pt"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "menos",
+        "mais",
+        "vírgula",
+        "ponto",
+        "barra",
+        "hífen",
+        "sublinhado",
+    )
+    at, colon, to, number_word, hashtag = "arroba", "dois pontos", "a", "número", "hashtag"
+    symbols: ClassVar = {
+        "per": "por", "&": "e", "@": "arroba", "+": "mais", "=": "igual a", "×": "vezes", "÷": "dividido por", "<": "menor que", ">": "maior que",
+        "≤": "menor ou igual a", "≥": "maior ou igual a", "±": "mais ou menos", "≈": "aproximadamente", "≠": "diferente de",
+        "~": "aproximadamente", "^": "elevado a", "√": "raiz quadrada de", "∞": "infinito", "°": "graus", "§": "parágrafo",
+        "©": "copyright", "®": "", "™": "", "%": "por cento", "‰": "por mil", "/": "barra", "?": "interrogação", "→": "para",
+        "#": "cerquilha", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
+        "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "ienes", "π": "pi", "·": "vezes", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms: ClassVar = {
+        "jan": 1, "fev": 2, "mar": 3, "abr": 4, "mai": 5, "jun": 6, "jul": 7, "ago": 8, "set": 9, "out": 10, "nov": 11, "dez": 12,
+    } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    of = "de"
+    first_of_month = "primeiro"
+    century = "[Ss]éculos?"
+    feminine_after = (
+        r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
+        r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?)"
+    )
+    scales = r"mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|mi|bi"
+    bare_units = "in d b B K t C F s A"
+    codes = r"PIN|pin|código|Código|senha|CEP"
+    versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
+    abbreviations: ClassVar = {
+        "Sr.": "senhor", "Sra.": "senhora", "Srta.": "senhorita", "Srs.": "senhores", "Dr.": "doutor", "Dra.": "doutora", "D.": "dom",
+        "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
+        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
+        "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "telefone", "Tel.": "telefone", "Av.": "avenida", "R.": "rua",
+        "vs.": "versus", "a.C.": "antes de Cristo", "d.C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
+        "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",
+        "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
+    }  # fmt: skip
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        said = super().cardinal(value)
+        return said
+
+    def agree(self, words: str, gender: str) -> str:
+        if gender == "f":
+            words = re.sub(r"\bum$", "uma", words)
+            words = re.sub(r"\bdois(?=$| mil\b)", "duas", words)
+            return re.sub(r"(?<=zent|cent|hent)os\b", "as", words)
+        return words
+
+    def gender_of(self, noun: str) -> str:
+        return super().gender_of(noun) or "m"
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        said = numbers.words(value, "pt", "ordinal") or str(value)
+        return re.sub(r"o\b", "a", said) if gender == "f" else said
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"por {self._per[bottom]}"
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} e {self.minor_money(minor, names)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"mi": "milhões", "bi": "bilhões"}.get(written, written.removesuffix(" de"))
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        said = super().scaled_money(number, scale, code)
+        return re.sub(r"(milhão|milhões|bilhão|bilhões) (?!de )", r"\1 de ", said, count=1)
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        said = self.agree(self.cardinal(hour), "f")
+        hours = f"hora{'' if hour == 1 else 's'}"
+        if second:
+            return f"{said} {hours}, {self.cardinal(minute)} minuto{'' if minute == 1 else 's'} e {self.cardinal(second)} segundo{'' if second == 1 else 's'}"
+        if not minute:
+            return f"{said} {hours}"
+        return f"{said} e {self.cardinal(minute)}" if minute != 30 or hour > 12 else f"{said} e meia"
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} às {time}"
+
+    def version_word(self) -> str:
+        return "versão"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        name = {2: "meio", 3: "terço", 4: "quarto"}.get(bottom)
+        if name is None:
+            name = (
+                self.ordinal(bottom)
+                if bottom <= 10 or bottom in {100, 1000}
+                else f"{self.cardinal(bottom)} avo"
+            )
+        return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} e {said}"
+
+    def regnal(self, name: str, value: int) -> str | None:
+        if (
+            name in {"Capítulo", "Tomo", "Parte", "Fase", "Tipo", "Volume", "Título", "Ato", "Guerra"}
+            or value > 10
+        ):
+            return self.cardinal(value)
+        return self.ordinal(value, "f" if name.endswith("a") or name == "Isabel" else "m")
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "phone-pt", rf"{START}9\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
+        yield "phone-br", rf"{START}(?:\(\d\d\)\s?)?9?\d{{4}}-\d{{4}}(?!\d)", self._phone
+        yield from super().phones()
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "hour-h", r"(?<=[sàa] )(?P<h>\d{1,2})\s?h(?![\w])", lambda m: self.time(int(m["h"]), 0)
+        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
+        yield from super().times()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?!\w)",
+            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
+        )
+        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}})", lambda m: self.ordinal(int(m["n"]))
+        yield (
+            "times",
+            r"(?P<n>\d+)x(?!\w)",
+            lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'vezes'}",
+        )
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"D.", "R.", "Av.", "Prof.", "Profa."} and not re.match(r"\s[A-ZÀ-Þ]", after):
+            return None
+        if written in {"seg.", "min."} and not re.search(r"\d\s?$", before):
+            return None
+        return self.abbreviations[written]

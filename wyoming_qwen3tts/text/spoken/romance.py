@@ -1,0 +1,127 @@
+"""What French, Spanish, Portuguese and Italian share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from .grammar import LETTER, START, Grammar, Match, roman
+from .numbers import Number
+
+
+class Romance(Grammar):
+    """Dates are "3 [de] December [de] 2024", decimals are read as numbers, centuries carry Roman numerals."""
+
+    of = ""
+    """Between day, month and year."""
+    century = ""
+    """Words that go with a Roman numeral, as a pattern."""
+    first_of_month = ""
+    feminine_after = ""
+    """A pattern for the noun after a number that is feminine."""
+
+    def fraction_digits(self, text: str) -> str:
+        stripped = text.lstrip("0")
+        zeros = [self.cardinal(0)] * (len(text) - len(stripped))
+        if len(text) > 3 or not stripped:
+            return self.digits(text)
+        return self.join([*zeros, self.cardinal(int(stripped))])
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        said = self.first_of_month if day == 1 and self.first_of_month else self.cardinal(day)
+        parts = [said, self.months[month - 1], *([self.year(year)] if year is not None else [])]
+        return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        months = "|".join(sorted(self.month_forms, key=len, reverse=True))
+        de = rf"(?:{self.of}\s)?" if self.of else ""
+        end = rf"(?![{LETTER}])\.?"
+        yield (
+            "named",
+            rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
+            self._named_date,
+        )
+        yield (
+            "month-year",
+            rf"(?i:(?P<month>{months}){end})\s{de}(?P<y>(?:1\d|20)\d\d)(?!\d|[.,]\d)",
+            self._month_year,
+        )
+
+    def _named_date(self, m: Match) -> str | None:
+        month = self.month_forms[m["month"].lower()]
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), m.string[: m.start()])
+        stop = "." if said and m[0].endswith(".") and not m.string[m.end() :].strip() else ""
+        return said + stop if said else None
+
+    def _month_year(self, m: Match) -> str:
+        return self.month_year(self.month_forms[m["month"].lower()], int(m["y"]))
+
+    def month_year(self, month: int, year: int) -> str:
+        parts = [self.months[month - 1], self.year(year)]
+        return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+
+    def agree(self, words: str, gender: str) -> str:
+        """Return a number in words in the gender of what it counts."""
+        return words
+
+    def counted(self, value: int, gender: str) -> str:
+        return self.agree(self.cardinal(value), gender)
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        after = m.string[m.end() :]
+        if m["n"].isdecimal() and (noun := re.match(rf"\s+([{LETTER}]+)", after)):
+            said = self.counted(number.value, self.gender_of(noun[1].lower()))
+            return self.join([self.minus, said]) if number.negative else said
+        return self.number(number)
+
+    def gender_of(self, noun: str) -> str:
+        """Return the likely gender of a noun after a number: m, f, or "" where it is no noun to agree with."""
+        return "f" if self.feminine_after and re.fullmatch(self.feminine_after, noun) else ""
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
+        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
+        yield (
+            "regnal",
+            rf"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
+            self._regnal,
+        )
+
+    def _century(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        if value is None:
+            return None
+        said = self.century_number(value, m["w"])
+        return f"{m['w']} {said}" if m.start("w") < m.start("r") else f"{said} {m['w']}"
+
+    def century_number(self, value: int, word: str) -> str:
+        """Return the number of a century."""
+        return self.cardinal(value)
+
+    def _regnal(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        if value is None or (len(m["r"]) == 1 and m["name"].endswith(("s", "ción")) and m["r"] != "I"):
+            return None
+        said = self.regnal(m["name"], value)
+        return f"{m['name']} {said}" if said else None
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = re.sub("[h.]", ":", text).partition(":")
+            ends.append(self.time(int(hour), int(minute or 0)))
+        return self.range(*ends)
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
+        yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?(?:min|m))?(?![\w])",
+            self._h_clock,
+        )
+        yield from super().times()
+
+    def _h_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None

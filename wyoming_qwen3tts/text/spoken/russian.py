@@ -1,0 +1,454 @@
+"""Russian as it is spoken: numbers agree with what they count, in gender, number and, where a word governs it, case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers, units
+from .currencies import Money
+from .grammar import LETTER, START, Grammar, Match, roman
+from .numbers import Number
+
+_MONTHS = (
+    "января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря",
+)  # fmt: skip
+_NOMINATIVE = (
+    "январь", "февраль", "март", "апрель", "май", "июнь", "июль", "август", "сентябрь", "октябрь", "ноябрь", "декабрь",
+)  # fmt: skip
+_PLACES = ("десятых", "сотых", "тысячных", "десятитысячных", "стотысячных", "миллионных")
+_PLACES_ONE = ("десятая", "сотая", "тысячная", "десятитысячная", "стотысячная", "миллионная")
+_NEUTER_NOUNS = r"(?:[а-яё]+(?:о|е|ие|ье|а)(?<!та)(?<!да))"
+_ORDINAL_ENDINGS = {
+    "й": ("n", "m"), "ый": ("n", "m"), "ой": ("n", "m"), "ий": ("n", "m"), "я": ("n", "f"), "ая": ("n", "f"), "е": ("n", "n"), "ое": ("n", "n"),
+    "го": ("g", "m"), "ого": ("g", "m"), "его": ("g", "m"), "му": ("d", "m"), "ому": ("d", "m"), "м": ("p", "m"), "ом": ("p", "m"),
+    "ю": ("a", "f"), "ую": ("a", "f"), "х": ("g", "pl"), "ых": ("g", "pl"),
+}  # fmt: skip
+_GENITIVE = re.compile(
+    r"\b(?:около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|ок\.|прим\.)\s*$",
+    re.I,
+)
+_FEMININE_TWO = re.compile(
+    r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)?(?:[а-яё]*(?:мп|ат|ут|унд|ел|он|ек|ч|кн|вер|ют|ш|ж|ц|ст|зн|рт|ощ|ниц|ик|инст)[ыи]|двери|ночи|части|"
+    r"площади|новости|записи|мыши|печи|сети|карты|розетки|лампы|кнопки|минуты|секунды|камеры|комнаты|задачи|свечи|недели|тонны|ступени|"
+    r"штуки|строки|чашки|ложки|батареи|группы|шторы|колонки|лампочки|сцены|автоматизации|функции|позиции|станции|линии|версии)\b"
+)
+_FEMININE_ONE = re.compile(
+    r"\s+(?:[а-яё]+(?:ая|яя)\s+)?[а-яё]+(?:а|я|ь)\b(?<!день)(?<!уровень)(?<!рубль)(?<!человека)(?<!имя)(?<!время)"
+)
+_NEUTER_ONE = re.compile(r"\s+(?:[а-яё]+(?:ое|ее)\s+)?[а-яё]+(?:о|е)\b")
+
+
+class Russian(Grammar):
+    """Russian."""
+
+    code = "ru"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "минус",
+        "плюс",
+        "запятая",
+        "точка",
+        "слэш",
+        "дефис",
+        "подчёркивание",
+    )
+    at, colon, to, number_word, hashtag = "собака", "двоеточие", "до", "номер", "хештег"
+    symbols: ClassVar = {
+        "per": "на", "&": "и", "@": "собака", "+": "плюс", "=": "равно", "×": "умножить на", "÷": "разделить на", "<": "меньше", ">": "больше",
+        "≤": "не больше", "≥": "не меньше", "±": "плюс-минус", "≈": "примерно", "≠": "не равно", "~": "примерно", "^": "в степени",
+        "√": "корень из", "∞": "бесконечность", "°": "градусов", "§": "параграф", "©": "копирайт", "®": "", "™": "", "%": "процентов",
+        "‰": "промилле", "/": "дробь", "?": "знак вопроса", "→": "в", "#": "решётка", "µ": "микро", "♯": "диез", "x": "на", "x times": "раз",
+        "−": "минус", "№": "номер", "$": "долларов", "€": "евро", "£": "фунтов", "¢": "центов", "¥": "иен", "₽": "рублей", "π": "пи",
+        "·": "умножить на", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms: ClassVar = {
+        "янв": 1, "фев": 2, "февр": 2, "мар": 3, "апр": 4, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "сент": 9, "окт": 10, "ноя": 11,
+        "нояб": 11, "дек": 12,
+    } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    scales = (
+        r"тыс\.?|тысячи|тысяча|тысяч|млн\.?|миллионов|миллиона|миллион|млрд\.?|миллиардов|миллиарда|миллиард"
+    )
+    bare_units = "in d b B K t A C F s m a с г В"
+    codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
+    versions = "версия|Версия|версии|Python|iOS|Android|macOS"
+    abbreviations: ClassVar = {
+        "т. е.": "то есть", "т. к.": "так как", "и т. д.": "и так далее", "и т. п.": "и тому подобное", "и др.": "и другие", "и пр.": "и прочее",
+        "т. д.": "так далее", "т. п.": "тому подобное", "т. н.": "так называемый", "т. о.": "таким образом", "т. ч.": "том числе",
+        "напр.": "например", "ул.": "улица", "пр.": "проспект", "пр-т": "проспект", "пл.": "площадь", "пер.": "переулок", "д.": "дом",
+        "кв.": "квартира", "стр.": "страница", "им.": "имени", "см.": "смотри", "г.": "город", "гг.": "годы", "обл.": "область",
+        "р-н": "район", "ок.": "около", "прим.": "примерно", "мин.": "минут", "сек.": "секунд", "ч.": "часов", "тыс.": "тысяч", "млн": "миллионов",
+        "млрд": "миллиардов", "млн.": "миллионов", "млрд.": "миллиардов", "тел.": "телефон", "проф.": "профессор", "д-р": "доктор",
+        "г-н": "господин", "г-жа": "госпожа", "макс.": "максимум", "эт.": "этаж", "шт.": "штук", "чел.": "человек", "коп.": "копеек",
+        "до н. э.": "до нашей эры", "н. э.": "нашей эры", "24/7": "круглосуточно", "и/или": "и или", "темп.": "температура",
+        "пн": "понедельник", "вт": "вторник", "ср": "среда", "чт": "четверг", "пт": "пятница", "сб": "суббота", "вс": "воскресенье",
+    }  # fmt: skip
+
+    def cardinal(self, value: int, gender: str = "m", case: str = "n") -> str:
+        said = numbers.words(value, "ru", "cardinal", gender=gender, case=case) or str(value)
+        if 1000 <= value < 2000:
+            said = re.sub(r"^(?:одна тысяча)\b", "тысяча", said)
+        return said
+
+    def counted(self, value: int, gender: str) -> str:
+        return self.cardinal(value, gender)
+
+    def ordinal(self, value: int, gender: str = "m", case: str = "n") -> str:
+        if gender == "pl":
+            singular = self.ordinal(value, "m", "g")
+            return re.sub(
+                r"(?:ого|его)$", lambda m: "их" if singular.endswith("третьего") else "ых", singular
+            )
+        return numbers.words(value, "ru", "ordinal", gender=gender, case=case) or str(value)
+
+    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+        if number.fraction:
+            return forms[min(1, len(forms) - 1)]
+        value = number.value % 100
+        if 11 <= value <= 14 or not 1 <= value % 10 <= 4:
+            return forms[-1]
+        return forms[0] if value % 10 == 1 else forms[min(1, len(forms) - 1)]
+
+    def decimal_words(self, number: Number) -> str:
+        digits = number.fraction
+        if len(digits) > len(_PLACES):
+            return f"{self.cardinal(number.value)} {self.point} {self.digits(digits)}"
+        whole = "целая" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
+        part = int(digits)
+        place = _PLACES_ONE if part % 10 == 1 and part % 100 != 11 else _PLACES
+        return (
+            f"{self.cardinal(number.value, 'f')} {whole} {self.cardinal(part, 'f')} {place[len(digits) - 1]}"
+        )
+
+    def year_ordinal(self, value: int, case: str = "g") -> str:
+        """Return a year as Russians say it: an ordinal."""
+        return self.ordinal(value, "m", case)
+
+    def per(self, top: str, bottom: str) -> str:
+        name = self._per[bottom]
+        return name if name.startswith(("на ", "за ")) else f"в {name}"
+
+    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+        return super().rate(number, name, top, bottom)
+
+    def rated(self, said: str, bottom: str) -> str:
+        return f"{said} {self.per('', bottom)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"тыс": "тысяч", "млн": "миллионов", "млрд": "миллиардов"}.get(written.rstrip("."), written)
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        forms = {"тысяч": ("тысяча", "тысячи", "тысяч"), "миллионов": ("миллион", "миллиона", "миллионов"),
+                 "миллиардов": ("миллиард", "миллиарда", "миллиардов")}.get(scale, (scale,))  # fmt: skip
+        gender = "f" if scale == "тысяч" else "m"
+        from .currencies import currency
+
+        return f"{self.number(number, gender)} {self.plural(number, forms)} {currency('ru', code).major[-1]}"
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} {self.minor_money(minor, names)}"
+
+    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
+        nominative = not before.strip() or re.search(r"(?:сегодня|завтра|вчера|[—–:-]|это)\s*$", before, re.I)
+        said = self.ordinal(day, "n", "n") if nominative and False else self.ordinal(day, "n", "g")
+        tail = f" {self.year_ordinal(year)} года" if year is not None else ""
+        return f"{said} {_MONTHS[month - 1]}{tail}"
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        parts = [(hour, "h"), (minute, "min"), (second or 0, "s")]
+        said = [str(self.measure(Number(str(n)), unit)) for n, unit in parts if n or unit == "h"]
+        return " ".join(said)
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date}, {time}"
+
+    def version_word(self) -> str:
+        return "версия"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        if (top, bottom) == (1, 2):
+            return "одна вторая"
+        below = self.ordinal(bottom, "f" if top == 1 else "pl", "n" if top == 1 else "g")
+        return f"{self.cardinal(top, 'f')} {below}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        if (top, bottom) == (1, 2):
+            return f"{self.cardinal(whole)} с половиной"
+        name = "целая" if whole % 10 == 1 and whole % 100 != 11 else "целых"
+        return f"{self.cardinal(whole, 'f')} {name} {self.fraction(top, bottom)}"
+
+    def part_of(self, name: units.Name) -> str:
+        return name.forms[min(1, len(name.forms) - 1)]
+
+    def range(self, low: str, high: str) -> str:
+        return f"{low} — {high}"
+
+    def phone_group(self, digits: str) -> str:
+        if len(digits) > 3:
+            return self.digits(digits)
+        zeros = len(digits) - len(digits.lstrip("0"))
+        rest = [self.cardinal(int(digits))] if zeros < len(digits) else []
+        return self.join([*[self.cardinal(0)] * zeros, *rest])
+
+    def power(self, base: str, exponent: Number) -> str:
+        if exponent.whole in {"2", "3"} and not exponent.negative:
+            return f"{base} в {'квадрате' if exponent.whole == '2' else 'кубе'}"
+        return f"{base} в степени {self.number(exponent)}"
+
+    def genitive_range(self, low: Number, high: Number) -> str:
+        """Return "from five to ten"."""
+        return f"от {self.cardinal(low.value, 'm', 'g')} до {self.cardinal(high.value, 'm', 'g')}"
+
+    def _range(self, m: Match) -> str | None:
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        if low.fraction or high.fraction or low == high:
+            return super()._range(m)
+        return self.genitive_range(low, high)
+
+    def _range_unit(self, m: Match) -> str | None:
+        low, high = self.parse(m["n"], m["sign"]), self.parse(m["to"])
+        name = self._units.get(units.canonical(m["u"]))
+        if name is None or low.fraction or high.fraction or low.negative:
+            return super()._range_unit(m)
+        many = Number("5")
+        gender = name.gender
+        below = f"от {self.cardinal(low.value, gender, 'g')} до {self.cardinal(high.value, gender, 'g')}"
+        one = high.value % 10 == 1 and high.value % 100 != 11
+        return f"{below} {name.forms[1] if one and len(name.forms) > 1 else self.plural(many, name.forms)}"
+
+    def bare_number(self, number: Number, m: Match) -> str:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if number.fraction or number.negative:
+            return self.number(number)
+        value = number.value
+        if re.match(r"[-–]", after):
+            return self.number(number)
+        if _GENITIVE.search(before):
+            feminine = re.match(r"\s+(?:минут|секунд|тысяч|недел|ламп|комнат|штук)", after)
+            return self.cardinal(value, "f" if feminine else "m", "g")
+        noun = re.match(r"\s+[а-яё]", after)
+        tens = value % 100
+        if noun and value % 10 == 1 and tens != 11:
+            if re.match(r"\s+(?:час|день|градус|человек|процент|раз|месяц|год|метр|литр)", after):
+                return self.cardinal(value)
+            if _FEMININE_ONE.match(after):
+                return self.cardinal(value, "f")
+            if _NEUTER_ONE.match(after):
+                return self.cardinal(value, "n")
+        if noun and value % 10 == 2 and tens != 12 and _FEMININE_TWO.match(after):
+            return self.cardinal(value, "f")
+        return self.cardinal(value)
+
+    def regnal(self, name: str, value: int) -> str | None:
+        feminine = name.endswith(("а", "я"))
+        return self.ordinal(value, "f" if feminine else "m")
+
+    # --- rules ---
+
+    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
+        yield "regnal", rf"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
+        yield (
+            "scale",
+            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.|млн\.?|млрд\.?)(?!\s?[€$£₽]|\s?руб)(?![\w])",
+            self._scaled,
+        )
+        yield (
+            "money-scale",
+            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.?|млн\.?|млрд\.?)\s(?:руб\.|рублей|₽)",
+            self._scaled_rubles,
+        )
+        yield (
+            "rub",
+            r"(?P<n>\d+(?:[ \u00a0]\d{3})*)\s?(?:руб\.|руб|р\.|₽)\s?(?:(?P<k>\d{1,2})\s?коп\.?)?(?!\w)",
+            self._rubles,
+        )
+        yield "kop", r"(?P<n>\d{1,2})\s?коп\.?(?!\w)", self._kopecks
+
+    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        months = "|".join(sorted(self.month_forms, key=len, reverse=True))
+        yield (
+            "named",
+            rf"{START}(?P<d>\d{{1,2}})(?:-?го|-?е)?\s(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>(?:1\d|20)\d\d)(?!\d)(?:\s?(?:г\.|года|год|г)(?!\w))?)?",
+            self._named_date,
+        )
+        yield (
+            "range-date",
+            rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(_MONTHS)})(?!\w)",
+            self._range_date,
+        )
+        nominative = "|".join(_NOMINATIVE)
+        yield (
+            "month-year",
+            rf"(?i:(?P<month>{nominative}|{'|'.join(_MONTHS)}))\s(?P<y>(?:1\d|20)\d\d)(?:\s?(?:г\.|года|год))?(?!\w)",
+            self._month_year,
+        )
+        yield (
+            "year",
+            r"(?P<y>(?:1\d|20)\d\d)(?:-?(?P<e>й|м|го|му))?\s?(?P<w>году|года|годом|годе|год|гг\.|г\.|г)(?!\w)",
+            self._year,
+        )
+        yield (
+            "years",
+            r"(?P<a>(?:1\d|20)\d\d)\s?[-–—]\s?(?P<y>(?:1\d|20)\d\d)\s?(?:гг\.|годы|годов|годах)(?!\w)",
+            self._years,
+        )
+        yield "decade", r"(?P<n>(?:1[5-9]|20)?\d0)-(?P<e>е|х|ых)(?!\w)", self._decade
+        yield (
+            "short",
+            rf"{START}(?P<d>\d{{1,2}})\.(?P<m>0\d|1[0-2])(?![.,\d]|\s?(?:{self.unit}))",
+            self._short_date,
+        )
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "clocks",
+            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–—]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
+            self._clocks,
+        )
+        yield "duration", rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}})\s?мин\.?(?!\w)", self._duration
+        yield from super().times()
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "phone-ru",
+            rf"(?:\+7|(?<!\d)8)[ -]?\(?\d{{3}}\)?[ -]?\d{{3}}[- ]?\d{{2}}[- ]?\d{{2}}(?!\d)",
+            self._phone,
+        )
+        yield "phone-ru7", rf"{START}\d{{3}}-\d{{2}}-\d{{2}}(?!\d)", self._phone
+        yield from super().phones()
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
+        yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
+        yield (
+            "times",
+            r"(?P<n>\d+)x(?!\w)",
+            lambda m: f"{self.cardinal(int(m['n']))} {self.plural(Number(m['n']), ('раз', 'раза', 'раз'))}",
+        )
+        yield "adjective", rf"{START}(?P<n>\d{{1,4}})-(?P<w>[а-яё]{{4,}})", self._adjective
+
+    def _century(self, m: Match) -> str | None:
+        value = roman(m["r"].replace("Х", "X"))
+        if value is None:
+            return None
+        word = "век" if m["w"] == "в." else m["w"]
+        case, gender = {"века": ("g", "m"), "веке": ("p", "m"), "веку": ("d", "m"), "веков": ("g", "pl")}.get(
+            word, ("n", "m")
+        )
+        if word.startswith("столети"):
+            case, gender = {"столетия": ("g", "n"), "столетии": ("p", "n")}.get(word, ("n", "n"))
+        return f"{self.ordinal(value, gender, case)} {word}"
+
+    def _regnal(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        said = self.regnal(m["name"], value) if value else None
+        if (
+            said
+            and re.search(r"(?:а|я)$", m["name"])
+            and m["name"] in {"Петра", "Николая", "Александра", "Павла", "Ивана", "Людовика", "Генриха"}
+        ):
+            said = self.ordinal(value or 1, "m", "g")
+        return f"{m['name']} {said}" if said else None
+
+    def _scaled(self, m: Match) -> str:
+        number = self.parse(m["n"])
+        forms = {"тыс": ("тысяча", "тысячи", "тысяч"), "млн": ("миллион", "миллиона", "миллионов"),
+                 "млрд": ("миллиард", "миллиарда", "миллиардов")}[m["s"].rstrip(".")]  # fmt: skip
+        return f"{self.number(number, 'f' if forms[0] == 'тысяча' else 'm')} {self.plural(number, forms)}"
+
+    def _scaled_rubles(self, m: Match) -> str:
+        return f"{self._scaled(m)} рублей"
+
+    def _end(self, m: Match) -> str:
+        return "." if m[0].endswith(".") and not m.string[m.end() :].strip() else ""
+
+    def _rubles(self, m: Match) -> str:
+        number = self.parse(m["n"])
+        said = f"{self.number(number)} {self.plural(number, ('рубль', 'рубля', 'рублей'))}"
+        if m["k"]:
+            cents = Number(m["k"])
+            said += f" {self.number(cents, 'f')} {self.plural(cents, ('копейка', 'копейки', 'копеек'))}"
+        return said + self._end(m)
+
+    def _kopecks(self, m: Match) -> str:
+        cents = Number(m["n"])
+        return (
+            f"{self.number(cents, 'f')} {self.plural(cents, ('копейка', 'копейки', 'копеек'))}{self._end(m)}"
+        )
+
+    def _named_date(self, m: Match) -> str | None:
+        month = self.month_forms[m["month"].lower()]
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), m.string[: m.start()])
+        return said + self._end(m) if said else None
+
+    def _range_date(self, m: Match) -> str:
+        return (
+            f"с {self.ordinal(int(m['a']), 'n', 'g')} по {self.ordinal(int(m['d']), 'n', 'n')} {m['month']}"
+        )
+
+    def _month_year(self, m: Match) -> str:
+        return f"{m['month']} {self.year_ordinal(int(m['y']))} года{self._end(m)}"
+
+    def _year(self, m: Match) -> str:
+        word = m["w"]
+        case = {"году": "p", "годе": "p", "года": "g", "год": "n", "годом": "i"}.get(word)
+        if case is None:
+            in_ = re.search(r"\b[вВ]\s+$", m.string[: m.start()])
+            case, word = ("p", "году") if in_ else ("g", "года")
+        return f"{self.ordinal(int(m['y']), 'm', case)} {word}{self._end(m)}"
+
+    def _years(self, m: Match) -> str:
+        return f"{self.ordinal(int(m['a']), 'm', 'n')} — {self.ordinal(int(m['y']), 'm', 'n')} годы{self._end(m)}"
+
+    def _decade(self, m: Match) -> str:
+        genitive = self.ordinal(int(m["n"]), "pl")
+        return genitive if m["e"] != "е" else re.sub("х$", "е", genitive)
+
+    def _short_date(self, m: Match) -> str | None:
+        if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", m.string[: m.start()], re.I):
+            return None
+        return self._date_or_none(None, int(m["m"]), int(m["d"]), m.string[: m.start()])
+
+    def _clocks(self, m: Match) -> str:
+        ends = []
+        for text in (m["a"], m["b"]):
+            hour, _, minute = text.partition(":")
+            ends.append(self.time(int(hour), int(minute)))
+        return " — ".join(ends)
+
+    def _duration(self, m: Match) -> str:
+        return f"{self.measure(Number(m['h']), 'h')} {self.measure(Number(m['min']), 'min')}{self._end(m)}"
+
+    def _ordinal(self, m: Match) -> str:
+        case, gender = _ORDINAL_ENDINGS[m["e"]]
+        return self.ordinal(int(m["n"]), gender, case)
+
+    def _adjective(self, m: Match) -> str:
+        return (
+            f"{self.cardinal(int(m['n']), 'm', 'g').replace(' ', '')}{m['w']}"
+            if int(m["n"]) != 100
+            else f"сто{m['w']}"
+        )
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"д.", "кв.", "стр.", "эт."} and not re.match(r"\s?\d", after):
+            return None
+        if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):
+            return None
+        if written in {"мин.", "сек.", "ч.", "шт.", "чел.", "тыс.", "млн", "млрд", "млн.", "млрд."}:
+            found = re.search(r"(\d+)\s?$", before)
+            return self.abbreviations[written] if found else None
+        if written in {"пр.", "ул.", "пл.", "пер.", "им."} and not re.match(r"\s?[А-ЯЁ\d]", after):
+            return None
+        if written == "см." and (re.search(r"\d\s?$", before)):
+            return None
+        if written in {"пн", "вт", "ср", "чт", "пт", "сб", "вс"} and not re.match(
+            r"[,.]?\s\d|\s?[-–]", after
+        ):
+            return None
+        return self.abbreviations[written]

@@ -1,0 +1,230 @@
+"""Spanish as it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from . import numbers
+from .currencies import Money
+from .grammar import START, Match
+from .numbers import Number
+from .romance import Romance
+
+_MONTHS = (
+    "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+)  # fmt: skip
+_ORDINALS = (
+    "cero", "primero", "segundo", "tercero", "cuarto", "quinto", "sexto", "séptimo", "octavo", "noveno", "décimo", "undécimo",
+    "duodécimo",
+)  # fmt: skip
+_BEFORE_NOUN = r"(?=\s[a-zà-ÿ]{3,})"
+
+
+class Spanish(Romance):
+    """Spanish."""
+
+    code = "es"
+    minus, plus, point, dot, slash, dash, underscore = (
+        "menos",
+        "más",
+        "coma",
+        "punto",
+        "barra",
+        "guion",
+        "guion bajo",
+    )
+    at, colon, to, number_word, hashtag = "arroba", "dos puntos", "a", "número", "hashtag"
+    symbols: ClassVar = {
+        "per": "por cada", "&": "y", "@": "arroba", "+": "más", "=": "igual a", "×": "por", "÷": "dividido entre", "<": "menor que", ">": "mayor que",
+        "≤": "menor o igual que", "≥": "mayor o igual que", "±": "más menos", "≈": "aproximadamente", "≠": "distinto de",
+        "~": "aproximadamente", "^": "elevado a", "√": "raíz cuadrada de", "∞": "infinito", "°": "grados", "§": "sección",
+        "©": "copyright", "®": "", "™": "", "%": "por ciento", "‰": "por mil", "/": "barra", "?": "interrogación", "→": "a",
+        "#": "almohadilla", "µ": "micro", "♯": "sostenido", "x": "por", "x times": "veces", "−": "menos", "№": "número",
+        "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "yenes", "π": "pi", "·": "por", "′": "", "″": "",
+    }  # fmt: skip
+    months = _MONTHS
+    month_forms: ClassVar = {
+        "ene": 1, "feb": 2, "mar": 3, "abr": 4, "may": 5, "jun": 6, "jul": 7, "ago": 8, "sep": 9, "sept": 9, "setiembre": 9, "oct": 10,
+        "nov": 11, "dic": 12,
+    } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    of = "de"
+    century = "[Ss]iglos?"
+    feminine_after = (
+        r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
+        r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
+    )
+    scales = r"mil millones(?: de)?|mil|millones(?: de)?|millón(?: de)?|M"
+    bare_units = "in d b B K t C F s A"
+    codes = r"PIN|pin|código|Código|contraseña|clave"
+    versions = "versión|Versión|Python|iOS|Android|macOS|firmware"
+    abbreviations: ClassVar = {
+        "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "Dr.": "doctor", "Dra.": "doctora", "D.": "don",
+        "Dña.": "doña", "Ud.": "usted", "Uds.": "ustedes", "Vd.": "usted", "p. ej.": "por ejemplo", "P. ej.": "por ejemplo", "etc.": "etcétera",
+        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
+        "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
+        "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
+        "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
+        "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "24/7": "veinticuatro siete", "Prof.": "profesor",
+        "prov.": "provincia", "km/h": "kilómetros por hora",
+    }  # fmt: skip
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        said = super().cardinal(value)
+        return re.sub(
+            r"\b(veinti|y )?uno mil\b",
+            lambda m: ("veintiún" if m[1] == "veinti" else f"{m[1] or ''}un") + " mil",
+            said,
+        )
+
+    def agree(self, words: str, gender: str) -> str:
+        if gender == "f":
+            words = re.sub(r"uno$", "una", words)
+            return re.sub(r"cientos(?=\b)", "cientas", re.sub(r"quinientos\b", "quinientas", words))
+        if gender == "m":
+            return re.sub(r"veintiuno$", "veintiún", re.sub(r"\buno$", "un", words))
+        return words
+
+    def gender_of(self, noun: str) -> str:
+        if super().gender_of(noun):
+            return "f"
+        return (
+            "m"
+            if len(noun) > 2
+            and noun not in {"por", "del", "hasta", "con", "más", "menos", "que", "son", "está"}
+            else ""
+        )
+
+    def ordinal(self, value: int, gender: str = "m") -> str:
+        said = (
+            _ORDINALS[value]
+            if value < len(_ORDINALS)
+            else numbers.words(value, "es", "ordinal") or str(value)
+        )
+        return re.sub(r"o\b", "a", said) if gender == "f" else said
+
+    def per(self, top: str, bottom: str) -> str:
+        return f"por {self._per[bottom]}"
+
+    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+        return f"{said} con {self.minor_money(minor, names)}"
+
+    def scale_word(self, written: str) -> str:
+        return {"M": "millones"}.get(written, written.removesuffix(" de"))
+
+    def scaled_money(self, number: Number, scale: str, code: str) -> str:
+        said = super().scaled_money(number, scale, code)
+        return re.sub(r"(millón|millones) (?!de )", r"\1 de ", said, count=1)
+
+    def time(
+        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
+    ) -> str:
+        if second is not None:
+            parts = [
+                f"{self.counted(hour, 'f')} hora{'' if hour == 1 else 's'}",
+                f"{self.counted(minute, 'm')} minuto{'' if minute == 1 else 's'}",
+            ]
+            return f"{' '.join(parts)} y {self.counted(second, 'm')} segundo{'' if second == 1 else 's'}"
+        said = "una" if hour == 1 else self.agree(self.cardinal(hour), "f")
+        if minute:
+            tail = (
+                {15: "cuarto", 30: "media"}.get(minute)
+                if hour <= 12
+                else {30: "media"}.get(minute)
+                if hour <= 12
+                else None
+            )
+            tail = tail or self.cardinal(minute)
+            said += f" y {tail}" if minute in {15, 30} and hour <= 12 or minute < 30 else f" {tail}"
+        return f"{said} {half}".strip()
+
+    def date_and_time(self, date: str, time: str) -> str:
+        return f"{date} a las {time}"
+
+    def version_word(self) -> str:
+        return "versión"
+
+    def fraction(self, top: int, bottom: int) -> str:
+        name = {2: "medio", 3: "tercio"}.get(bottom)
+        if name is None:
+            name = (
+                self.ordinal(bottom)
+                if bottom <= 10
+                else re.sub(r"[aeiouáéíóú]$", "", self.cardinal(bottom)) + "avo"
+            )
+            if bottom == 100:
+                name = "centésimo"
+        return f"{'un' if top == 1 else self.cardinal(top)} {name}{'' if top == 1 else 's'}"
+
+    def mixed(self, whole: int, top: int, bottom: int) -> str:
+        said = {(1, 2): "medio", (1, 4): "cuarto"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} y {said}"
+
+    def regnal(self, name: str, value: int) -> str | None:
+        if name in {"Capítulo", "Tomo", "Parte", "Fase", "Tipo", "Volumen", "Título", "Acto", "Guerra"}:
+            return self.cardinal(value)
+        if value > 10:
+            return self.cardinal(value)
+        feminine = (
+            name in {"Isabel", "Juana", "María", "Catalina", "Cristina", "Victoria", "Ana"}
+            or name.endswith("a")
+            and name != "Juan"
+        )
+        return self.ordinal(value, "f" if feminine else "m")
+
+    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "phone-es", rf"{START}[6789]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
+        yield "phone-es2", rf"{START}9\d{{1,2}} \d{{2,3}} \d{{2}} \d{{2}}(?!\d)", self._phone
+        yield from super().phones()
+
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
+        yield (
+            "clock-half",
+            rf"{START}(?P<h>\d{{1,2}})(?::(?P<min>\d{{2}}))?\s?(?P<half>[ap])\.?\s?m\b(?P<stop>\.?)",
+            self._half_clock,
+        )
+        yield from super().times()
+
+    def _half_clock(self, m: Match) -> str:
+        hour = int(m["h"])
+        half = (
+            "de la mañana" if m["half"] == "a" else "de la tarde" if hour < 8 or hour == 12 else "de la noche"
+        )
+        stop = "." if m["stop"] and not m.string[m.end() :].strip() else ""
+        return self.time(hour, int(m["min"] or 0), half=half) + stop
+
+    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)(?!\w)(?!C|F)",
+            self._ordinal,
+        )
+        yield (
+            "times",
+            r"(?P<n>\d+)x(?!\w)",
+            lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'veces'}",
+        )
+
+    def _ordinal(self, m: Match) -> str | None:
+        value = int(m["n"])
+        if m["s"] == "°" and not re.match(r"\s[a-z]", m.string[m.end() :]):
+            return None
+        feminine = m["s"] in "ª" or m["s"].endswith("a")
+        said = self.ordinal(value, "f" if feminine else "m")
+        if m["s"] == "er" or (
+            not feminine and re.match(r"\s[a-zà-ÿ]{3,}", m.string[m.end() :]) and m["s"] != "ª"
+        ):
+            said = re.sub(r"(primer|tercer)o$", r"\1", said)
+        return said
+
+    def expand(self, written: str, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        if written in {"D.", "Av.", "Prof."} and not re.match(r"\s?[A-ZÀ-Þ]", after):
+            return None
+        if written in {"s.", "prov."}:
+            return self.abbreviations[written] if re.match(r"\s?[IVX]+\b", after) else None
+        if written in {"a. m.", "p. m.", "D."} and not re.search(r"\d\s?$", before) and written != "D.":
+            return None
+        return self.abbreviations[written]
