@@ -1,0 +1,205 @@
+"""What of Markdown, HTML and emoji is read aloud; also of sentences cut out of their paragraph."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wyoming_qwen3tts.text.markup import plain
+
+MARKDOWN = {
+    "**Done.** It is *on* and ***both***.": "Done. It is on and both.",
+    "__Bold__ and _italic_, ~~old~~ new": "Bold and italic, old new",
+    # What a sentence keeps of an emphasised paragraph.
+    "**Note: it is on.": "Note: it is on.",
+    "It is on.**": "It is on.",
+    "_The light is on.": "The light is on.",
+    "这是**重点**内容": "这是重点内容",
+    "- milk": "milk",
+    "* [x] done\n+ todo\n- [ ] more": "done\ntodo\nmore",
+    "- 5 °C": "5 °C",
+    "1. Turn on\n2) Close": "1. Turn on\n2) Close",
+    "# Title #\n\nText": "Title\nText",
+    "Title\n=====\nText\n\n---\n\n* * *": "Title\nText",
+    '[text](http://x.y/a_(b) "t"), [this][ref]': "text, this",
+    "![a cat](cat.png) [![logo](l.png)](http://x.y)": "a cat logo",
+    "the docs](https://x.y) say": "the docs say",
+    "[ref]: https://x.y\nText": "Text",
+    "At https://x.y/a_b_c*, or <https://x.y/d>, <me@x.y>.": "At https://x.y/a_b_c, or https://x.y/d, me@x.y.",
+    "| Room | State |\n|:--|--:|\n| Hall | on |": "Room, State\nHall, on",
+    "`light.kitchen` and ``a`b``": "light.kitchen and ab",
+    "```python\nprint('x')\n```\nDone": "print('x')\nDone",
+    "```yaml": "",
+    "> one\n> > two": "one\ntwo",
+    "It is on.[^1] It is off.[2]": "It is on. It is off.",
+    r"5 \* 3, a\_b, 1\. Mai, \#1": "5 * 3, a_b, 1. Mai, #1",
+}
+HTML = {
+    "<p>Hi<br>there <b>you</b></p>": "Hi\nthere you",
+    "a<script>x < y</script>b<!-- no -->c<style>p{}</style>": "abc",
+    "<ul><li>one</li><li class='x'>two</li></ul>": "one\ntwo",
+    "<tr><td>a</td><td>b</td>": "a, b,",
+    '<img src="c.png" alt="a cat"> and <a href="http://x.y">a link</a>': "a cat and a link",
+    "AT&amp;T &lt; R&amp;D&nbsp;&copy; &#8364; &#x41;": "AT&T < R&D © € A",
+    "Set &lt;light&gt; or <light>": "Set light or light",
+    "&amp;amp;lt;": "<",
+    "<![CDATA[x]]>": "x",
+}
+UNTOUCHED = [
+    "5 * 3 * 2 and 2*3 and 2**3",
+    "a < b and c > d",
+    "5 < 6, R&D, AT&T; x",
+    "snake_case_name, light.living_room_lamp, __init__.py, x_1",
+    "1. Mai",
+    "#1, #hashtag and C#",
+    "-5 °C",
+    "+49 30 1234",
+    "> 5 °C",
+    "~5 km - that's far – or — not",
+    "*.py and */5 * * * *",
+    r"C:\new_dir",
+    "list[0] [test] a|b",
+    "© ® ™ ° € → ⇒ №",
+    "m² 10⁻³ ½ … 1ª 2º H₂O",
+    "「你好。」、！？（是）〜",
+    "می‌شود क्‍ष",
+]
+CHARACTERS = {
+    "Done! 🎉 Next one.": "Done! Next one.",
+    "Great 🎉.": "Great.",
+    "👍🏽👨‍👩‍👧🇩🇪❤️ ok 🏴󠁧󠁢󠁳󠁣󠁴󠁿": "ok",
+    "Press 1️⃣ or #️⃣": "Press 1 or #",
+    "★ ✓ ok ➜ • ─": "ok",
+    "a ➡️ b": "a → b",
+    "so\u00adft\u200b \ufeffx\u202ey\x07": "soft xy",
+    "half \ud83d": "half",
+    "a\u00a0b\u2009c\u3000d\te": "a b c d e",
+    "Ａ１％ ﬁne Ⅷ 𝐛𝐨𝐥𝐝": "A1% fine VIII bold",
+    "21 ℃, ㎞, ㎡, ㎥": "21 °C, km, m², m³",
+    "① ❷ ⑳": "1 2 20",
+    "ｶﾞｷﾞ｡": "ガギ。",
+    "one\r\n\r\n two\u2028three": "one\ntwo\nthree",
+}
+
+
+@pytest.mark.parametrize(("text", "spoken"), [*MARKDOWN.items(), *HTML.items(), *CHARACTERS.items()])
+def test_markup_is_not_read(text: str, spoken: str) -> None:
+    assert plain(text) == spoken
+
+
+@pytest.mark.parametrize("text", UNTOUCHED)
+def test_what_only_looks_like_markup_stays(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "spoken"),
+    [
+        ("Done! 🎉 Next.", "en", "Done! party popper Next."),
+        ("👍", "en-GB", "thumbs up"),
+        ("I ❤️ it", "en", "I red heart it"),
+        ("Gut 👍", "de", "Gut daumen hoch"),
+        ("Bien 👍", "fr", "Bien pouce vers le haut"),
+        ("👍", "nl", "thumbs up"),
+        ("★ ok", "en", "ok"),
+    ],
+)
+def test_emoji_are_named_on_request(text: str, lang: str, spoken: str) -> None:
+    assert plain(text, emoji="name", lang=lang).lower() == spoken.lower()
+
+
+WORDS = st.lists(
+    st.text(st.characters(categories=["L", "Mn", "Mc", "Nd"]), min_size=1, max_size=8).filter(
+        lambda word: (
+            not any(
+                unicodedata.decomposition(c).startswith("<") or unicodedata.category(c) == "Lm" for c in word
+            )
+            and not word.startswith(("\u034f", "\ufe00"))
+            and not re.search("[\ufe00-\ufe0f\u034f\u180b-\u180f\U000e0100-\U000e01ef\uffa0-\uffdf]", word)
+        )
+    ),
+    min_size=1,
+)
+BETWEEN = st.sampled_from(
+    " |, |. |! |? |; |: | - |-|'| (|) |“|” |…|。|、|！| & | + | = |/|% |° | < | > | #".split("|")
+)
+MARKS = st.sampled_from(
+    "** |* | *| **| _|_ | `|` |~~ |\n- |\n# |\n> |<b> |<br>|.** | 🎉 |\n\n|\n| ★ ".split("|")
+)
+ANY = st.lists(
+    st.sampled_from(
+        [*'ab 1.*_~`<>&;\\|[]()#-+>=!:\n/?"', "&lt;", "&amp;", "<b>", "</p>", "```", "🎉", "1️⃣", "①"]
+    ),
+    max_size=20,
+).map("".join) | st.text(max_size=50)
+
+
+@settings(max_examples=300)
+@given(WORDS, st.data())
+def test_text_without_markup_is_left_alone(words: list[str], data: st.DataObject) -> None:
+    text = words[0] + "".join(data.draw(BETWEEN) + word for word in words[1:])
+    assert plain(text) == text
+
+
+@settings(max_examples=500, deadline=None)
+@given(ANY, st.sampled_from(["drop", "name"]))
+def test_plain_text_is_plain(text: str, emoji: str) -> None:
+    once = plain(text, emoji=emoji)
+    assert plain(once, emoji=emoji) == once
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.sampled_from("alpha Beta gamma_x light.kitchen 21.5 3 Ende 它好 x".split()), min_size=1),
+    st.data(),
+)
+def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
+    text = words[0] + "".join(data.draw(MARKS) + word for word in words[1:])
+    spoken = plain(text)
+    at = 0
+    for word in words:
+        at = spoken.index(word, at) + len(word)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "*",
+        "_",
+        "`",
+        "[",
+        "<",
+        "<b",
+        "<b>",
+        "&amp;",
+        "](",
+        "![",
+        "| ",
+        "- ",
+        "#",
+        "<!--",
+        "~~",
+        "\\",
+        "🎉",
+        " \n",
+        "> ",
+        "`` `",
+        "[a](",
+        "=",
+        " -",
+        "<a =",
+        '[a](b "',
+        "a@",
+        "www.",
+        "a_",
+    ],
+)
+def test_time_grows_with_the_length_and_no_faster(mark: str) -> None:
+    began = time.process_time()
+    plain(mark * (20_000 // len(mark)))
+    assert time.process_time() - began < 1.0

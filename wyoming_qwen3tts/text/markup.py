@@ -1,0 +1,227 @@
+"""Markdown, HTML and emoji → plain text, for a whole document or one sentence cut out of it.
+
+A sentence lacks its context: the ``**`` that closes what another sentence opened, the fence around its line.
+So marks are judged by what stands beside them, not in pairs, and what only looks like markup stays: ``2*3``,
+``snake_case``, ``a < b``, ``#1``. The rules are applied until nothing changes, which makes the result a fixed
+point: ``plain(plain(text)) == plain(text)``.
+"""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+from .symbols import GONE, is_usual, usual
+
+_ROUNDS = 12
+"""More is needed only by texts that are escaped as often."""
+
+_MAYBE = re.compile(r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00", re.M)
+"""Without any of these a text of usual characters is plain."""
+
+_FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
+_RULE = re.compile(r"^[ ]*([-*_=])(?:[ ]*\1){2,}[ ]*$", re.M)
+_TABLE_RULE = re.compile(r"^[ ]*\|?[ ]*:?-{2,}:?[ ]*(?:\|[ ]*:?-{2,}:?[ ]*)*\|?[ ]*$", re.M)
+_ROW = re.compile(r"^[ ]*(?:\|.*\||\|.*[ ]\|[ ].*|.*[ ]\|)[ ]*$", re.M)
+_HEADING = re.compile(r"^[ ]*#{1,6}(?:[ ]+(.*?))?(?:[ ]#+)?[ ]*$", re.M)
+_QUOTE = re.compile(r"^[ ]*(?:>[ ]?)+(?=[^\W\d_]|[*_`\[\"'(#-]|$)", re.M)
+_BULLET = re.compile(r"^[ ]*(?:[-*](?:[ ]+|$)|\+(?:[ ]+(?!\d)|$))(?:\[[ xX]\](?:[ ]+|$))?", re.M)
+_BOX = re.compile(r"^([ ]*(?:\d{1,3}[.)][ ]+)?)\[[ xX]\][ ]+", re.M)
+
+_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
+_TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
+_LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
+_LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
+_DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
+_NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?|(?<=[.,;:!?)\"”»])\[\d{1,3}\]")
+_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_STARS = re.compile(r"\*+")
+_BARS = re.compile(r"_+")
+_SPECIAL_METHOD = re.compile(r"\b__\w+?__(?=\.\w|\()")
+
+_INLINE = frozenset(
+    """a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rp rt
+    ruby s samp small span strike strong sub sup time tt u var wbr""".split()
+)
+_BLOCK = frozenset(
+    """address article aside audio blockquote body br button caption center dd details dialog div
+    dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 head header hr html iframe input
+    legend li link main menu meta nav ol optgroup option p pre section select source summary svg
+    table tbody tfoot textarea thead title tr ul video""".split()
+)
+_CELL = ("td", "th")
+_ATTRIBUTES = r"(?:\s+[^<>=]*=[^<>]*)?\s*/?"
+_ELEMENT = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9-]*)({_ATTRIBUTES})>")
+_UNSPOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|template|noscript)\b[^<>]*>.*?(?:</\1\s*>|\Z)"
+    r"|<!DOCTYPE[^<>]*>|<\?xml[^<>]*\?>",
+    re.S | re.I,
+)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
+_ALTERNATIVE = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\w.-]+)>")
+_ENTITY = re.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
+
+_REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
+_GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
+
+
+def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
+    """Return ``text`` without markup: no marks, tags or decoration, single spaces, lines with something on.
+
+    ``emoji``: "drop", or "name" to say them in the language ``lang`` (a BCP 47 tag). Links leave their text,
+    images what they show, tables their cells; list numbers, URLs, arrows, units and raised digits stay.
+    """
+    for _ in range(_ROUNDS):
+        before = text
+        if not is_usual(text):
+            text = usual(text, emoji=emoji, lang=lang)
+        if _MAYBE.search(text):
+            text = _tidy(_without_marks(text))
+        if text == before:
+            break
+    return text
+
+
+def _without_marks(text: str) -> str:
+    if "<" in text:
+        text = _without_elements(_ADDRESS.sub(r"\1", text))
+    if "&" in text:
+        text = _ENTITY.sub(_character, _ESCAPED_ELEMENT.sub(r"\1", text))
+    text = _lines(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda escape: "< " if escape[1] == "<" else escape[1], text)
+    if "[" in text or "](" in text:
+        for _ in range(3):  # a picture may be in a link
+            text = _LINK.sub(r"\1", text)
+        text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
+    if "`" in text:
+        text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[2]), text).replace("`", "")
+    if "~~" in text:
+        text = text.replace("~~", "")
+    if "*" in text or "_" in text:
+        text = _without_emphasis(text)
+    return text
+
+
+def _lines(text: str) -> str:
+    """Drop what marks a line: fence, rule, heading, quotation, list item, box, cells of a table."""
+    text = _FENCE.sub("", text)
+    text = _TABLE_RULE.sub("", _RULE.sub("", text))
+    text = _QUOTE.sub("", text)
+    text = _BOX.sub(r"\1", _BULLET.sub("", text))
+    text = _HEADING.sub(lambda heading: heading[1] or "", text)
+    return _ROW.sub(_row, text) if "|" in text else text
+
+
+def _row(match: re.Match[str]) -> str:
+    cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", match[0]))
+    return ", ".join(cell for cell in cells if cell)
+
+
+def _without_elements(text: str) -> str:
+    """Drop HTML: comments and scripts whole, tags by themselves; blocks begin a line."""
+    text = _CDATA.sub(r"\1", text)
+    if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
+        text = _UNSPOKEN.sub("", text)
+    # In code a tag is a name.
+    text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[0]), text) if "`" in text else text
+    return _ELEMENT.sub(_element, text)
+
+
+def _element(match: re.Match[str]) -> str:
+    """Return what stands for a tag; the name of one that HTML does not have was meant to be read."""
+    end, name, attributes = match[1], match[2].lower(), match[3]
+    if name in _INLINE:
+        return ""
+    if name in _BLOCK:
+        return "\n"
+    if name in _CELL:
+        return ", " if end else ""
+    if name == "img":
+        shown = _ALTERNATIVE.search(attributes)
+        return f" {shown[1] or shown[2] or ''} " if shown else " "
+    return " " if end or attributes.strip() else f" {match[2]} "
+
+
+def _character(match: re.Match[str]) -> str:
+    """Return the character an entity stands for; a ``<`` is set apart from what it would make a tag of."""
+    name = re.sub(r"^&(?:amp;)*", "", match[0])
+    if name in {"", ";"}:
+        return "&"
+    if name[0] == "#":
+        code = int(name[2:-1], 16) if name[1] in "xX" else int(name[1:-1])
+        found: str | None = chr(code) if 0 < code < 0x110000 else ""
+    else:
+        found = html5.get(name)
+    if found is None:
+        return "&" + name if name != "amp;" else "&"
+    return "< " if found == "<" else found
+
+
+def _without_emphasis(text: str) -> str:
+    """Drop the asterisks and underscores that emphasise, outside addresses."""
+    if "://" not in text and "@" not in text and "www." not in text:
+        return _unstressed(text)
+    parts: list[str] = []
+    at = 0
+    for match in _URL.finditer(text):
+        end = match.end() - len(match[0]) + len(match[0].rstrip("_"))
+        parts += [_unstressed(text[at : match.start()], after=match[0][0]), text[match.start() : end]]
+        at = end
+    return "".join([*parts, _unstressed(text[at:], before="/" if at else " ")])
+
+
+def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
+    def around(match: re.Match[str]) -> tuple[str, str]:
+        start, end = match.span()
+        return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
+
+    def star(match: re.Match[str]) -> str:
+        left, right = around(match)
+        single = len(match[0]) == 1
+        if left.isspace() and right.isspace():
+            return match[0] if single else ""
+        if single and (right in "./" or left in "./\\") and not (left.isalpha() or right.isspace()):
+            following = text[match.end() + 1 : match.end() + 2]
+            return match[0] if right == "/" or left != "." or following.isalnum() else ""
+        if not (left.isalnum() or left == ")") or not (right.isalnum() or right in "(-"):
+            return ""
+        if single:
+            return "" if _is_wide(left) or _is_wide(right) else match[0]
+        return match[0] if left.isdigit() and right.isdigit() else ""
+
+    if "*" in text:
+        text = _STARS.sub(star, text)
+    if "_" not in text:
+        return text
+    kept = [span for method in _SPECIAL_METHOD.finditer(text) for span in method.span()]
+
+    def bar(match: re.Match[str]) -> str:
+        left, right = around(match)
+        inside = left.isalnum() and right.isalnum()
+        path = left in "./:@=-" and right.isalnum() and match.start() > 0
+        alone = left.isspace() and right.isspace() and len(match[0]) == 1
+        method = match.start() in kept or match.end() in kept
+        return match[0] if inside or path or alone or method else ""
+
+    return _BARS.sub(bar, text)
+
+
+def _is_wide(character: str) -> bool:
+    return "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"
+
+
+def _tidy(text: str) -> str:
+    """Close the gaps that were left."""
+    if GONE in text:
+        text = _REMOVED.sub(lambda gap: _gap(text, gap), text)
+    return _GAP.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text.strip())
+
+
+def _gap(text: str, gap: re.Match[str]) -> str:
+    if "\n" in gap[0]:
+        return "\n"
+    return "" if text[gap.end() : gap.end() + 1] in tuple(".,;:!?…。，、！？") else " "
