@@ -31,8 +31,10 @@ class Kind(Enum):
 # A word in small letters stands for any case, one with a capital only for itself.
 _TITLES = """
     mr mrs ms messrs dr drs prof Hon Gen Rev Col Capt Cpl Sgt Maj Lt Cmdr Adm Gov Sen Rep Pres Amb Insp Supt
-    e.g i.e eg viz par.ex per.es por.ej Mt Ft
-    z.b d.h bzw bspw vgl sog evtl ggf ggfs insb zzgl abzgl inkl exkl einschl entspr ehem jew geb bsp hr
+    e.g i.e eg viz par.ex per.es ad.es por.ej Mt Ft
+    z.b d.h bzw bspw vgl sog
+    dr.med dr.phil dr.rer dr.jur dr.ing rer.nat med.dent
+    evtl ggf ggfs insb zzgl abzgl inkl exkl einschl entspr ehem jew geb bsp hr
     hrn fr
     frl dipl ing Mag z.t z.zt z.hd i.d.r u.u m.e o.g u.g v.a s.o s.u i.a i.v d.i lt betr wg zw
     M MM mme mmes mlle mlles Mgr p.ex c.-à-d c.à.d càd env av.j.-c p.-ê
@@ -53,16 +55,17 @@ _WEAK = """
     ee ee.uu aprox ctra dcha izq izda tfno teléf ss.mm
     av avs pç pça apto
     v.le c.so p.zza
-    г гг в вв н.э до.н.э ок млн млрд трлн тыс руб коп долл мин сек ч эт этаж мкр ред изд
+    г гг в вв н.э до.н.э ок млн млрд трлн тыс руб коп долл мин сек ч тел эт этаж мкр ред изд
     u.s u.k u.n e.u d.c u.s.a
 """
 _NUMERIC = """
-    no nos num p pp fig figs vol vols ch sec sect art arts par pt ex eq chap tab kap ziff nr abs abt lfd
-    Mo Di Mi Do
-    Sa So Sat Sun Mon Tue Tues Wed Thu Thur Thurs Fri Mar Max n n° nº núm art arti par cap
+    no nos num pp fig figs vol vols ch sec sect art arts par pt ex eq chap tab kap ziff nr abs abt lfd
+    Do
+    Sa So Sat Sun Mar Max n° nº núm art arti par cap
     lin int lun gio ven mié jue vie sáb пп п ст разд № д оф под
 """
 _DATES = """
+    Mo Di Mi Mon Tue Tues Wed Thu Thur Thurs Fri
     min max Jan Feb Apr Jun Jul Aug Sep Sept Oct Nov Dec Mrz Okt Dez janv févr fév avr juil déc
     ene abr dic jan fev dez genn febb ott янв фев февр апр авг сент окт нояб дек
 """
@@ -229,7 +232,7 @@ def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
     for key in _keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
         if found is not None and not _is_unit(word, previous):
-            return _by_neighbour(found, key, previous), key.lower()
+            return _by_neighbour(found, key, words), key.lower()
     if _is_unit(word, previous):
         return Kind.LAST, ""
     if len(word) == 1 and word.isalpha():
@@ -261,7 +264,7 @@ def _keys(words: list[str]) -> list[str]:
     if word[:2].lower() in {"l'", "d'", "l’", "d’", "n'", "n’"}:
         word = word[2:]
     keys = [word]
-    if words[-2:-1] and words[-2].lower() in {"par", "per", "por"}:
+    if words[-2:-1] and words[-2].lower() in {"par", "per", "por", "ad"}:
         keys.append(f"{words[-2]}.{word}")
     for earlier in reversed(words[:-1]):
         if not (earlier.endswith(".") and 2 <= len(earlier) <= 4):
@@ -271,11 +274,17 @@ def _keys(words: list[str]) -> list[str]:
     return [key for key in keys if key]
 
 
-def _by_neighbour(found: Kind, key: str, previous: str) -> Kind:
-    """Correct a kind by the word before it: a letter after a noun that it numbers; a year's "г."."""
-    if len(key) == 1 and (previous.lower().strip("\"'([{«“‘„*_") in _LABELLED):
+def _by_neighbour(found: Kind, key: str, words: list[str]) -> Kind:
+    """Correct a kind by the words before it: a letter after a noun that it numbers; a drive's Dr."""
+    if len(key) == 1 and len(words) > 1 and _numbers(words[-2]):
         return Kind.LAST
+    if key == "Dr" and len(words) > 2 and words[-3].isdigit() and words[-2].istitle():
+        return Kind.WEAK
     return found
+
+
+def _numbers(noun: str) -> bool:
+    return noun.lower().strip("\"'([{«“‘„*_") in _LABELLED
 
 
 def _is_unit(word: str, previous: str) -> bool:
@@ -287,7 +296,7 @@ def _letter(word: str, previous: str) -> Kind:
     """Judge a letter alone: an initial, unless it is a word ("I", "я") or numbers a noun."""
     if word == "I" or not (word.isupper() or (word.isascii() and word.islower())):
         return Kind.WORD
-    return Kind.LAST if previous.lower().strip("\"'([{«“‘„*_") in _LABELLED else Kind.WEAK
+    return Kind.LAST if _numbers(previous) else Kind.WEAK
 
 
 def _is_clipped(word: str) -> bool:

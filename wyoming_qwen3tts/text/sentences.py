@@ -440,9 +440,9 @@ def _follower(text: str, end: int, *, final: bool) -> _Follower | None:
 
 def _ends_before(what: Kind, key: str, follower: _Follower) -> bool:
     """Tell whether an abbreviation ends its sentence before ``follower``."""
-    word = follower.word or ""
+    word = re.split("['’]", follower.word or "")[0]
     if follower.kind == "small":
-        return what is Kind.NUMERIC and len(key) > 1
+        return what is Kind.NUMERIC
     if follower.kind == "digit":
         return what is Kind.LAST
     if follower.kind == "capital":
