@@ -23,6 +23,10 @@ from wyoming_qwen3tts.text.sentences import (
 
 CASES: dict[str, list[str]] = {
     "en": [
+        "He said (quietly!) that it was on. | (It was!) | Then he left.",
+        "It's 5 p.m. EST. | Meet Dr. A. B. Smith Jr. at 6 p.m. | Don't be late.",
+        "The front door is unlocked.|The garage is closed.|It's 21.5°C outside.",
+        "Ok, turning off the lights... done! | Anything else?",
         "Yes. | The light is on. | It is 21.5 °C.",
         "Off. | Now it is dark.",
         "Done. | 3 lights are on.",
@@ -124,6 +128,8 @@ CASES: dict[str, list[str]] = {
         "At 5 p.m. | At 6 p.m. we leave. | Ok.",
     ],
     "de": [
+        "Die Heizung ist auf 21. | Stufe 3 ist aktiv.",
+        "Das Gerät (Typ X.) ist an. | Und aus!",
         "Am 3. Dezember ist es so weit. | Es ist der 3. | Dann nicht mehr.",
         "Bitte z. B. die Lampe im 2. Stock, bzw. im Flur. | Danke.",
         "Das ist z.B. gut, d. h. sehr gut, u. a. hier. | Ja.",

@@ -172,7 +172,7 @@ AFTER_ORDINAL = frozenset(
     montag dienstag mittwoch donnerstag freitag samstag sonntag
     etage stock stockwerk obergeschoss untergeschoss klasse mal platz jahrhundert jh jhd quartal halbjahr
     geburtstag
-    weltkrieg liga bundesliga runde versuch tag woche monat jahr stelle kapitel teil gang stufe""".split()
+    weltkrieg liga bundesliga""".split()
 )
 """Capitalised words before which a German number with a full stop is an ordinal."""
 BEFORE_ORDINAL = frozenset(
@@ -195,6 +195,9 @@ _GOES_ON = {
     "jr": frozenset({"Day"}),
 }
 """What may follow an abbreviation that is often last, with a capital and in the same sentence."""
+
+_LOWLY = (Kind.WEAK, Kind.NUMERIC, Kind.DATE)
+"""Not written in capitals only."""
 
 _ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:I[XV]|V?I{0,3})")
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
@@ -231,6 +234,8 @@ def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
     known = table(language)
     for key in _keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
+        if found in _LOWLY and word.isupper() and len(word) > 2 and "." not in key:
+            continue  # EST is a time zone, "est." a guess
         if found is not None and not _is_unit(word, previous):
             return _by_neighbour(found, key, words), key.lower()
     if _is_unit(word, previous):

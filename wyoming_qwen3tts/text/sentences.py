@@ -261,13 +261,10 @@ class SentenceSplitter:
             return self._full_stop(at, end, final=final)
         if text.startswith("\n\n", end):
             return True
-        if (
-            set(stops) & set(_SURE)
-            and not set(closers) & set(_QUOTES)
-            and text[end + 1 : end + 2] not in _DASHES
-        ):
+        closed = set(closers) & set(_CLOSERS)
+        if set(stops) & set(_SURE) and not closed and text[end + 1 : end + 2] not in _DASHES:
             return True
-        # An ellipsis, or a closing quote: only what follows tells.
+        # An ellipsis, or a closing quote or bracket: only what follows tells.
         follower = _follower(text, end, final=final)
         if follower is None or (follower.kind == "capital" and follower.word is None):
             return None
