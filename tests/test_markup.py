@@ -28,6 +28,7 @@ MARKDOWN = {
     "Title\n=====\nText\n\n---\n\n* * *": "Title\nText",
     '[text](http://x.y/a_(b) "t"), [this][ref]': "text, this",
     "![a cat](cat.png) [![logo](l.png)](http://x.y)": "a cat logo",
+    "[See the docs.": "See the docs.",
     "the docs](https://x.y) say": "the docs say",
     "[ref]: https://x.y\nText": "Text",
     "At https://x.y/a_b_c*, or <https://x.y/d>, <me@x.y>.": "At https://x.y/a_b_c, or https://x.y/d, me@x.y.",

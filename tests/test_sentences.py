@@ -15,7 +15,6 @@ from wyoming_qwen3tts.text.sentences import (
     FIRST_CLAUSE_AFTER,
     MAX_CHARACTERS,
     MAX_CHARACTERS_CJK,
-    SHORT,
     Joiner,
     SentenceSplitter,
     split_sentences,
@@ -292,6 +291,7 @@ CASES: dict[str, list[str]] = {
         "बत्ती चालू है। | तापमान 21.5 डिग्री है। | धन्यवाद!",
     ],
     "lines": [
+        "Trailing spaces  |\n- one  |\n- two \t |\r\n\r\nEnd",
         "1. Turn on the light.|\n2. Close the door.|\n10) Open it.",
         "1. Turn on|\n2. Close",
         "Shopping:|\n- milk|\n- bread and butter\nand jam|\n* eggs|\n• salt|\n☐ pepper",
@@ -446,14 +446,13 @@ def test_sentences_of_any_source_of_pieces() -> None:
 
 def test_short_sentences_that_wait_leave_together() -> None:
     joiner = Joiner()
-    assert joiner.take() is None
-    for sentence in ("Yes.", "OK.", "Hi!", "The light is on.", "x" * SHORT, "No.", "好。", "是。"):
-        joiner.put(sentence)
-    assert joiner.take() == "Yes.", "the first is awaited"
-    assert joiner.take() == "OK. Hi! The light is on."
-    assert joiner.take() == "x" * SHORT
-    assert joiner.take() == "No. 好。是。"
-    assert (joiner.take(), len(joiner)) == (None, 0)
+    assert joiner.push(["Yes."]) == ["Yes."], "the first is awaited"
+    assert joiner.push(["OK."]) == []
+    assert joiner.push(["Hi!", "The light is on."]) == ["OK. Hi! The light is on."]
+    assert joiner.push(["A longer one.", "好。", "现在很好。"]) == ["A longer one.", "好。现在很好。"]
+    assert joiner.push(["No."]) == []
+    assert joiner.finish() == ["No."]
+    assert joiner.finish() == []
 
 
 @pytest.mark.parametrize(
@@ -480,9 +479,40 @@ def test_time_grows_with_the_length_and_no_faster(text: str) -> None:
     assert seconds(text) < 60 * max(seconds(text[: len(text) // 10]), 0.005) / 3
 
 
-PROSE = st.text(
-    st.sampled_from("ab AZ.!?…。！」\"'\n\n 13;:,-它は,z.B()~～🎉»«“#*`|[]d한"), max_size=500
-) | st.text(max_size=300)
+BITS = st.lists(
+    st.sampled_from(
+        [
+            *"ab ABI13 .!?…。！」»«“”\"'\n;:,-–は它한()[]*_#>`|<~～é👍¿",
+            "Dr.",
+            "z. B.",
+            "e.g.",
+            "etc. ",
+            "3. ",
+            "Mai",
+            " und",
+            "p.m.",
+            "```",
+            " \n- ",
+            "\n1. ",
+            "| a |",
+            "...",
+            "The ",
+            "https://a.b/c? ",
+            "U.S. ",
+            "XIV.",
+            "……",
+            "\n\n",
+            "word ",
+            "word, ",
+        ]
+    ),
+    max_size=80,
+).map("".join)
+PROSE = (
+    BITS
+    | st.text(st.sampled_from("ab AZ.!?…。！」\"'\n\n 13;:,-它は,z.B()~～🎉»«“#*`|[]d한"), max_size=500)
+    | st.text(max_size=300)
+)
 
 
 @settings(max_examples=150, deadline=None)

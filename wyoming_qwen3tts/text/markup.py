@@ -32,6 +32,7 @@ _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.
 _TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
 _LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
+_LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
 _NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?|(?<=[.,;:!?)\"”»])\[\d{1,3}\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
@@ -97,6 +98,7 @@ def _without_marks(text: str) -> str:
         for _ in range(3):  # a picture may be in a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
+        text = _LINK_BEGUN.sub("", text)
     if "`" in text:
         text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[2]), text).replace("`", "")
     if "~~" in text:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -38,8 +37,8 @@ FIRST_CLAUSE_AFTER = 60
 """With ``first_clause``, a first sentence longer than this is cut at a clause."""
 FIRST_CLAUSE_LEAST = 20
 """Its first part has at least as many characters: about four words."""
-SHORT = 60
-"""Neighbours that are waiting are spoken together up to this many characters."""
+SHORT = 8
+"""Characters up to which a sentence is spoken together with the next one; wide ones count twice."""
 
 _AT_ONCE = 1024
 """Characters looked at together: a text may be long, and what is left is copied for every sentence."""
@@ -57,6 +56,7 @@ _WITHOUT_SPACE = _CJK_ENDERS + "।॥។။።"
 """After these a sentence may begin at once."""
 _SURE = _WITHOUT_SPACE + "!?‽⁇⁈⁉؟۔"
 """These end a sentence even before a small letter."""
+_INVERTED = ("¿", "¡")
 _DASHES = ("-", "–", "—")
 _LAST_CASELESS = re.compile(r"[^\W\d_]+|^")
 _CLOSERS = "\"')]}»«”’“‘›‹」』）》】〕〉*_~`"
@@ -175,6 +175,7 @@ class SentenceSplitter:
             tail = self._text.rstrip()
             piece = self._text[len(tail) :] + piece
             self._text = tail
+            self._scanned = min(self._scanned, len(tail))  # the gap may turn out to be a line break
         self._text += _GAP.sub(_even, piece) if _UNEVEN_GAP.search(piece) else piece
 
     def _sentences(self, *, final: bool) -> list[str]:
@@ -262,11 +263,12 @@ class SentenceSplitter:
         if text.startswith("\n\n", end):
             return True
         closed = set(closers) & set(_CLOSERS)
-        if set(stops) & set(_SURE) and not closed and text[end + 1 : end + 2] not in _DASHES:
+        dash = text[end : end + 1] == " " and text[end + 1 : end + 2] in _DASHES
+        if set(stops) & set(_SURE) and not closed and not dash:
             return True
         # An ellipsis, or a closing quote or bracket: only what follows tells.
         follower = _follower(text, end, final=final)
-        if follower is None or (follower.kind == "capital" and follower.word is None):
+        if follower is None or (follower.kind in {"capital", "caseless"} and follower.word is None):
             return None
         stammered = follower.word == _last_words(text[:at])[-1]
         return follower.kind != "small" and not stammered
@@ -288,11 +290,10 @@ class SentenceSplitter:
         follower = _follower(text, end, final=final)
         if follower is None or (follower.kind == "capital" and follower.word is None):
             return None
-        if (
-            what is Kind.WEAK
-            and len(follower.word or "") == 1
-            and text[follower.end : follower.end + 1] == "."
-        ):
+        single = (
+            follower.kind == "capital" and len(follower.word or "") == 1 and follower.word not in _INVERTED
+        )
+        if single and what is Kind.WEAK and text[follower.end : follower.end + 1] == ".":
             return False  # another initial
         return _ends_before(what, key, follower)
 
@@ -361,7 +362,7 @@ class SentenceSplitter:
         if not final and following.end() < end + _LOOKAHEAD and rest in {"", "."}:
             return None
         prose = following[0] in STARTERS or following[0][1:].islower()
-        ended = not rest or rest[0].isspace() or rest[0] in ",;:!?)”»" or rest == "." or rest[1:].isspace()
+        ended = rest in {"", "."} or rest[0] in " \n,;:!?)”»" or (rest[0] == "." and rest[1].isspace())
         return prose and ended and following[0].lower() not in _NO_PROSE
 
     def _is_marker(self, head: str) -> bool:
@@ -422,7 +423,7 @@ def _follower(text: str, end: int, *, final: bool) -> _Follower | None:
     found = _WORD.match(view, start)
     stop = found.end() if found else start + 1
     word = view[start:stop] if whole or stop < len(view) or not found else None
-    if first in "¿¡":
+    if first in _INVERTED:
         return _Follower("capital", first, stop)
     if first.isdigit():
         return _Follower("digit", word, stop)
@@ -574,35 +575,30 @@ def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[
 
 
 class Joiner:
-    """Sentences that wait to be spoken; short neighbours leave together, as one sounds better than two.
+    """Puts very short sentences together with the next one: a voice stumbles over a lone "OK.".
 
-    The first sentence of a reply leaves alone: it is awaited. What leaves depends on what is waiting, so this
-    stands behind the splitter, whose sentences depend on the text alone.
+    The first sentence of a reply leaves at once: it is awaited. A short one after it waits for the next, for
+    its listener still hears the one before. So what leaves depends on the text alone.
     """
 
-    def __init__(self, longest: int = SHORT) -> None:
-        self._longest = longest
-        self._waiting: deque[str] = deque()
+    def __init__(self) -> None:
         self._begun = False
+        self._waiting = ""
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    def push(self, sentences: Iterable[str]) -> list[str]:
+        """Add sentences; return those that leave."""
+        leaving = []
+        for sentence in sentences:
+            wide = self._waiting and _WIDE.match(self._waiting[-2:-1])
+            joined = f"{self._waiting}{'' if wide or not self._waiting else ' '}{sentence}"
+            if self._begun and len(joined) + len(_WIDE.findall(joined)) <= SHORT:
+                self._waiting = joined
+                continue
+            leaving.append(joined)
+            self._begun, self._waiting = True, ""
+        return leaving
 
-    def put(self, sentence: str) -> None:
-        """Add a sentence to those that wait."""
-        self._waiting.append(sentence)
-
-    def take(self) -> str | None:
-        """Return what to speak next, of one sentence or several; None if none waits."""
-        if not self._waiting:
-            return None
-        spoken = self._waiting.popleft()
-        while self._begun and self._waiting:
-            gap = "" if _WIDE.match(spoken[-2:-1]) and spoken[-1] in _CJK_ENDERS else " "
-            longer = f"{spoken}{gap}{self._waiting[0]}"
-            if len(longer) + len(_WIDE.findall(longer)) > self._longest:
-                break
-            spoken = longer
-            self._waiting.popleft()
-        self._begun = True
-        return spoken
+    def finish(self) -> list[str]:
+        """Return what waits, and start over."""
+        waiting, self._waiting, self._begun = self._waiting, "", False
+        return [waiting] if waiting else []
