@@ -127,6 +127,7 @@ CASES: dict[str, list[str]] = {
         "At 5 p.m. | At 6 p.m. we leave. | Ok.",
     ],
     "de": [
+        "Er ist Dipl.-Ing. und wohnt hier. | Mo.–Fr. 9–17 Uhr ist offen. | Gut.",
         "Die Heizung ist auf 21. | Stufe 3 ist aktiv.",
         "Das Gerät (Typ X.) ist an. | Und aus!",
         "Am 3. Dezember ist es so weit. | Es ist der 3. | Dann nicht mehr.",

@@ -268,7 +268,7 @@ def _keys(words: list[str]) -> list[str]:
     word = words[-1]
     if word[:2].lower() in {"l'", "d'", "l’", "d’", "n'", "n’"}:
         word = word[2:]
-    keys = [word]
+    keys = [word, *re.findall(r"\.[-–/]([^\W\d_]+)$", word)][::-1]
     if words[-2:-1] and words[-2].lower() in {"par", "per", "por", "ad"}:
         keys.append(f"{words[-2]}.{word}")
     for earlier in reversed(words[:-1]):
