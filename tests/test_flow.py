@@ -66,9 +66,9 @@ async def test_the_next_sentence_is_made_while_this_one_is_sent(
 ) -> None:
     long = "word " * 30 + "end."  # 1.5 s of sound, more than the network holds unread
     async with raw(scripted) as (_, writer):
-        await async_write_event(Synthesize(f"{long} Two. Three.").event(), writer)
+        await async_write_event(Synthesize(f"{long} Number two. Number three.").event(), writer)
         await eventually(lambda: len(engine.said) == 3)
-    assert engine.said[1:] == ["Two.", "Three."], "nothing was read"
+    assert engine.said[1:] == ["Number two.", "Number three."], "nothing was read"
 
 
 async def test_a_client_that_does_not_read_stops_its_own_making_only() -> None:
@@ -78,19 +78,19 @@ async def test_a_client_that_does_not_read_stops_its_own_making_only() -> None:
         made[utterance.text] = made.get(utterance.text, 0) + 1
         yield bytes(BYTES_PER_SECOND)
 
-    text = "Again. " * 500
+    text = "And again. " * 500
     async with service([ScriptedEngine(count)], lead_seconds=3) as uri, raw(uri) as (_, writer):
         await async_write_event(Synthesize(text).event(), writer)
         before = -1
         async with asyncio.timeout(HANG):
-            while before != made.get("Again.", 0):
-                before = made.get("Again.", 0)
+            while before != made.get("And again.", 0):
+                before = made.get("And again.", 0)
                 await asyncio.sleep(0.2)
         # Three seconds ahead, a piece on its way, and what the sockets' buffers hold at both ends.
         assert before < 60
         async with connect(uri) as client:
-            assert len(await home_assistant_plain(client, "Once. " * 100)) == 100 * BYTES_PER_SECOND
-        assert made["Again."] == before
+            assert len(await home_assistant_plain(client, "Just once. " * 100)) == 100 * BYTES_PER_SECOND
+        assert made["And again."] == before
 
 
 async def test_a_client_that_leaves_costs_at_most_a_chunk_more() -> None:

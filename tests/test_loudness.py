@@ -172,12 +172,12 @@ def levels_of(sound: bytes, seconds: float = 0.3) -> Sequence[float]:
 
 
 async def test_an_unknown_voice_is_levelled_from_its_second_reply_on() -> None:
-    text = "One. Two. Three. Four."  # 4.8 s: enough to know it before the reply has ended
+    text = "Go one. Then two. Then three. Then four."  # 4.8 s: enough to know it before the reply has ended
     async with service([scripted(-32)], loudness=TARGET) as uri, connect(uri) as client:
         await home_assistant_plain(client, "This is broken. Broken again, broken. And broken.")
         first = await home_assistant_plain(client, text)
         second = await home_assistant_plain(client, text)
-        third = await home_assistant_streamed(client, [text[:7], text[7:]])
+        third = await home_assistant_streamed(client, [text[:9], text[9:]])
     assert levels_of(first) == pytest.approx([-32] * 16, abs=0.3), "no change inside a reply"
     assert levels_of(second) == pytest.approx([TARGET] * 16, abs=0.3)
     assert third == second
@@ -186,7 +186,7 @@ async def test_an_unknown_voice_is_levelled_from_its_second_reply_on() -> None:
 async def test_off_is_off() -> None:
     async with service([scripted(-32)], loudness=None) as uri, connect(uri) as client:
         for _ in range(3):
-            sound = await home_assistant_plain(client, "One. Two. Three.")
+            sound = await home_assistant_plain(client, "Go one. Then two. Then three.")
             assert levels_of(sound) == pytest.approx([-32] * 12, abs=0.3)
 
 

@@ -58,6 +58,12 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "trim_silence": "off",
             "trim_padding": "0.25",
             "sentence_silence": "1",
+            "language": "de-AT",
+            "languages": "de,en",
+            "language_detector": "off",
+            "normalize": "off",
+            "emoji": "name",
+            "first_clause": "false",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
@@ -66,6 +72,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
         flag = f"--{key.replace('_', '-')}"
         flags += {
             "streaming": ["--no-streaming"],
+            "first_clause": ["--no-first-clause"],
             "debug": ["--debug"],
             "local_files_only": ["--local-files-only"],
             "live_text": ["--live-text"],
@@ -201,4 +208,5 @@ def test_help_and_version_print_and_end(argument: str, capsys: pytest.CaptureFix
     output = capsys.readouterr().out
     assert output
     if argument == "--help":
-        assert all(key.replace("_", "-") in output for key in OPTIONS)
+        shown = output.replace("-\n", "-")
+        assert all(key.replace("_", "-") in shown for key in OPTIONS)

@@ -31,6 +31,7 @@ from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoFailed, TempoMissi
 from wyoming_qwen3tts.service import CannotServe
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
 from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
+from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
 
 Samples = NDArray[np.int16]
@@ -152,6 +153,7 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
         finishing=Finishing(),
         loudness=None,
         speed=configured,
+        frontend=Frontend(),
     )
     async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go."), speed=speed))) as pieces:
         sound = b"".join([piece async for piece in pieces])

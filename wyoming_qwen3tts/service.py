@@ -26,6 +26,9 @@ from .server.info import describe
 from .server.listen import CannotListen, Listener
 from .settings import Address, Settings
 from .speech import Voice
+from .text.frontend import Frontend
+from .text.language import DetectorMissing, LanguageFinder, load
+from .text.lexicon import Lexicon
 from .voices.catalog import UnknownVoice, VoiceCatalog
 
 if TYPE_CHECKING:
@@ -88,9 +91,13 @@ class Service:
             await asyncio.to_thread(tempo.load, settings.tempo)
         except tempo.TempoMissing as error:
             raise CannotServe(str(error)) from error
+        try:
+            frontend = await asyncio.to_thread(frontend_for, settings)
+        except DetectorMissing as error:
+            raise CannotServe(str(error)) from error
         voices = await self._start_engines()
         try:
-            catalog = VoiceCatalog(voices, settings.voice)
+            catalog = VoiceCatalog(voices, settings.voice, settings.language)
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
         road = synthesizer.Synthesizer(
@@ -101,6 +108,7 @@ class Service:
                 engine_timeout=settings.engine_timeout,
                 bridge_silence=settings.bridge_silence,
                 live_text=settings.live_text,
+                first_clause=settings.first_clause,
             ),
             finishing=Finishing(
                 tempo=settings.tempo,
@@ -110,7 +118,10 @@ class Service:
             ),
             loudness=settings.loudness,
             speed=settings.speed,
+            frontend=frontend,
+            language=settings.language,
         )
+        await asyncio.to_thread(frontend.load, catalog.default.languages[0])
         info = describe(catalog.voices, streaming=settings.streaming).event()
         self._server = wyoming.WyomingServer(
             road,
@@ -195,6 +206,19 @@ class Service:
                 await announcement.start()
             except OSError as error:
                 _LOGGER.warning("Zeroconf: %s cannot be announced: %s", address, error)
+
+
+def frontend_for(settings: Settings) -> Frontend:
+    """Return what prepares text. Raises DetectorMissing; takes a while where a detector loads."""
+    lexicon = Lexicon(settings.lexicon) if settings.lexicon is not None else None
+    if lexicon is not None:
+        lexicon.refresh()
+    return Frontend(
+        normalize=settings.normalize == "auto",
+        emoji=settings.emoji,
+        finder=LanguageFinder(load(settings.language_detector), settings.languages),
+        lexicon=lexicon,
+    )
 
 
 def engines_for(settings: Settings) -> list[Engine]:

@@ -12,17 +12,19 @@ import dataclasses
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from . import __version__
-from .speech import FASTEST, SLOWEST
+from .speech import FASTEST, LANGUAGES, SLOWEST
 
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 
@@ -162,6 +164,34 @@ def name_or_off() -> Kind:
     return Kind(read, "a name, true or false", "str", "NAME")
 
 
+def languages() -> Kind:
+    """BCP 47 tags with commas or spaces between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = tuple(text.replace(",", " ").split())
+        if not found or not all(_TAG.fullmatch(tag) for tag in found):
+            raise ValueError(text)
+        return found
+
+    return Kind(read, "language codes with commas, such as en,de", "str", "CODES")
+
+
+def language() -> Kind:
+    """A BCP 47 tag."""
+
+    def read(text: str) -> str:
+        if not _TAG.fullmatch(text.strip()):
+            raise ValueError(text)
+        return text.strip()
+
+    return Kind(read, "a language code, such as de or pt-BR", "str", "CODE")
+
+
+def file() -> Kind:
+    """A file's path; it need not exist."""
+    return replace(folder(), allowed="a file's path", metavar="FILE")
+
+
 def folder() -> Kind:
     """A directory's path; it need not exist."""
 
@@ -259,6 +289,33 @@ class Settings:
     )
     idle_unload: float = option(
         0.0, seconds(0, 604800), "free the model's memory when nobody has spoken for so long; 0 never does"
+    )
+    language: str | None = option(
+        None,
+        language(),
+        "language that text is in unless it looks otherwise; without it the voice's own",
+    )
+    languages: tuple[str, ...] = option(
+        LANGUAGES,
+        languages(),
+        "languages to choose from when a text says nothing about its own",
+    )
+    language_detector: str = option(
+        "eld",
+        one_of("eld", "fasttext", "off"),
+        "what tells the language of a sentence; off goes by its script alone",
+    )
+    normalize: str = option(
+        "auto",
+        one_of("auto", "off"),
+        "say numbers, units, dates and signs in words; off leaves them to the voice",
+    )
+    lexicon: Path | None = option(
+        None, file(), "a file with how to say words of your own; read again when it changes"
+    )
+    emoji: str = option("drop", one_of("drop", "name"), "leave emoji out, or say what they show")
+    first_clause: bool = option(
+        True, switch(), "begin a reply with the first clause of a long sentence, before the rest is known"
     )
     speed: float = option(
         1.0, amount(SLOWEST, FASTEST), "how fast voices speak; 2 is twice their own pace, the pitch stays"
@@ -384,7 +441,7 @@ def parser() -> argparse.ArgumentParser:
         flag = f"--{key.replace('_', '-')}"
         described = f"{declared.metadata['help']} (default: {shown_default(declared)})".replace("%", "%%")
         if kind.schema == "bool":
-            flag = f"--no-{key}" if declared.default else flag
+            flag = f"--no-{key.replace('_', '-')}" if declared.default else flag
             described = described if not declared.default else f"do not {declared.metadata['help']}"
             built.add_argument(
                 flag, dest=key, action="store_const", const=str(not declared.default), help=described
@@ -431,7 +488,7 @@ def markdown_table() -> str:
         kind: Kind = declared.metadata["kind"]
         flag = f"--{key.replace('_', '-')}"
         if kind.schema == "bool":
-            flag = f"--no-{key}" if declared.default else flag
+            flag = f"--no-{key.replace('_', '-')}" if declared.default else flag
         elif "true" in kind.allowed:
             flag = f"{flag} [{kind.metavar}]"
         else:

@@ -14,6 +14,8 @@ SAMPLE_RATE = 24_000
 SAMPLE_WIDTH = 2
 """Bytes a sample: signed 16 bit, little endian."""
 CHANNELS = 1
+LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "ru", "zh", "ja", "ko")
+"""The ten languages of Qwen3-TTS, BCP 47."""
 SLOWEST, FASTEST = 0.5, 2.0
 """Bounds of a speed: beyond them speech is hard to follow, and every method makes it rough."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
@@ -146,8 +148,10 @@ class SpeechRequest:
     voice: str | None = None
     """A voice's name; ``None`` is the default voice."""
     language: str | None = None
-    """BCP 47 tag, used when ``voice`` is absent or unknown."""
+    """BCP 47 tag of the text; chooses the voice where ``voice`` is absent or unknown."""
     speed: float | None = None
     """Times the voice's own pace; ``None`` is what the settings say."""
+    markup: str | None = None
+    """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
     source: str = field(default="")
     """Where the request came from, for the log."""

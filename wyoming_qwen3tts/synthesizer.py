@@ -22,10 +22,13 @@ from .speech import (
     SpeechRequest,
     TextFeed,
     Utterance,
+    Voice,
 )
+from .text import flow
+from .text.flow import Part
+from .text.frontend import Frontend
 from .text.scripts import has_words
-from .text.sentences import SentenceSplitter
-from .voices.catalog import VoiceCatalog
+from .voices.catalog import VoiceCatalog, speaks
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,8 +38,6 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
-SPLIT_AT_A_TIME = 1000
-"""Characters given to the splitter at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,25 @@ class Limits:
     """Seconds without text, once sound began, after which silence is sent; 0 sends none."""
     live_text: bool = False
     """Speak a sentence while it is being written, where the voice can."""
+    first_clause: bool = False
+    """Begin a reply with the first clause of a long sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Who:
+    """Who may say a text, and in which language."""
+
+    voice: Voice
+    language: str | None
+    """The language somebody asked for."""
+    expected: str
+    """The language it most likely is."""
+    known: bool
+    """Whether ``expected`` is more than the voice's first language."""
+    among: tuple[str, ...] | None
+    """The languages it can be; None is any."""
+    free: bool
+    """Nobody asked for a voice or a language: the text decides."""
 
 
 class Synthesizer:
@@ -65,14 +85,21 @@ class Synthesizer:
         finishing: Finishing,
         loudness: float | None,
         speed: float,
+        frontend: Frontend,
+        language: str | None = None,
     ) -> None:
-        """``loudness``: dBFS that voices are brought to, or None. ``speed``: where a request has no own."""
+        """``loudness``: dBFS that voices are brought to, or None.
+
+        ``speed``, ``language`` (BCP 47): where a request has no own.
+        """
         self.catalog = catalog
         self._engines = engines
         self._limits = limits
         self._finishing = finishing
         self._levels = Levels(loudness)
         self._speed = speed
+        self._frontend = frontend
+        self._language = language
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -111,38 +138,125 @@ class Synthesizer:
     async def _make(self, request: SpeechRequest, lead: _Lead) -> None:
         """Fill ``lead`` with the sound of ``request``; runs as a task beside whoever empties it."""
         try:
-            voice = self.catalog.find(request.voice, request.language)
-            speed = self._speed if request.speed is None else request.speed
-            speed = max(SLOWEST, min(FASTEST, speed))
             reply = Reply(self._finishing, self._levels.gains())
-            live = self._limits.live_text and not request.text.ended
-            cut = _live_sentences if live else _sentences
-            async with aclosing(cut(request.text)) as sentences:
-                async for sentence, rest in sentences:
-                    if has_words(sentence):
-                        reader = self.catalog.reader(voice, sentence)
-                        language = self.catalog.language(reader, request.language)
-                        utterance = Utterance(sentence, reader, language, speed=speed)
-                        await self._say(utterance, reply, lead, rest)
+            limits = self._limits
+            text = flow.parts(
+                request.text, markup=request.markup, first_clause=limits.first_clause, live=limits.live_text
+            )
+            pause: float | None = None
+            async with aclosing(text) as parts:
+                async for part in parts:
+                    pause = part.pause if pause is None else pause + (part.pause or 0.0)
+                    if await self._say_part(part, request, pause, reply, lead):
+                        pause = None
             if reply.trail is None:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
+            elif pause:
+                await lead.put(sound.silence(pause))
             lead.close()
         except Exception as error:
             lead.close(error)
 
-    async def _say(self, utterance: Utterance, reply: Reply, lead: _Lead, rest: TextFeed | None) -> None:
+    async def _say_part(
+        self, part: Part, request: SpeechRequest, pause: float | None, reply: Reply, lead: _Lead
+    ) -> bool:
+        """Put the sound of one part of a text into ``lead``; tell whether there was anything to say."""
+        who = self._who(part, request)
+        plain = self._frontend.plain(part.text, who.expected)
+        if part.rest is not None and not has_words(plain):
+            part = await flow.whole(part)
+            plain = self._frontend.plain(part.text, who.expected)
+        if not has_words(plain):
+            return False
+        language = who.language or self._frontend.language(plain, who.expected, who.among)
+        voice = self._reader(who, plain, language)
+        if not speaks(voice, language):
+            language = voice.languages[0]
+        if not self._frontend.ready(language):
+            await asyncio.to_thread(self._frontend.load, language)
+        if part.rest is not None and not isinstance(self._engines[voice.engine], LiveEngine):
+            part = await flow.whole(part)
+            plain = self._frontend.plain(part.text, language)
+        tag = self.catalog.language(
+            voice, language if who.known or self._frontend.finder is not None else None
+        )
+        speed = part.rate * (self._speed if request.speed is None else request.speed)
+        utterance = Utterance("", voice, tag, speed=max(SLOWEST, min(FASTEST, speed)))
+        if part.rest is None:
+            spoken = self._frontend.spoken(plain, language)
+            if not has_words(spoken):
+                return False
+            await self._say(replace(utterance, text=spoken), reply, lead, pause=pause)
+        else:
+            await self._say_live(utterance, part, language, reply, lead)
+        return True
+
+    def _who(self, part: Part, request: SpeechRequest) -> _Who:
+        """Return who may say a part of a request, and in which language."""
+        language = part.language or request.language
+        named = part.voice or request.voice
+        voice = self.catalog.find(named, language or self._language)
+        free = not self.catalog.has(named) and language is None
+        expected = (
+            language or (self._language if speaks(voice, self._language) else None) or voice.languages[0]
+        )
+        return _Who(
+            voice=voice,
+            language=language,
+            expected=expected,
+            known=language is not None or self._language is not None,
+            among=None if free else voice.languages,
+            free=free,
+        )
+
+    def _reader(self, who: _Who, text: str, language: str) -> Voice:
+        """Return the voice that says ``text``.
+
+        A voice that somebody asked for stays, if it can read the letters; otherwise the language decides.
+        """
+        if who.free and not speaks(who.voice, language):
+            found = self.catalog.find(None, language)
+            if speaks(found, language):
+                return found
+        return self.catalog.reader(who.voice, text)
+
+    async def _say_live(
+        self, utterance: Utterance, part: Part, language: str, reply: Reply, lead: _Lead
+    ) -> None:
+        """Say a sentence that is still being written."""
+        frontend = self._frontend
+        pieces = flow.spoken_while_written(
+            part, lambda text: frontend.spoken(frontend.plain(text, language), language)
+        )
+        rest = TextFeed()
+        async with aclosing(pieces):
+            first = await anext(pieces, "")
+            pump = asyncio.create_task(_pump(pieces, rest), name="pump")
+            try:
+                if has_words(first):
+                    await self._say(replace(utterance, text=first), reply, lead, rest)
+            finally:
+                pump.cancel()
+                await asyncio.wait({pump})
+
+    async def _say(
+        self,
+        utterance: Utterance,
+        reply: Reply,
+        lead: _Lead,
+        rest: TextFeed | None = None,
+        pause: float | None = None,
+    ) -> None:
         """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came.
 
-        ``rest``: what its text goes on with, if it is still being written.
+        ``rest``: what its text goes on with, if it is still being written (for a LiveEngine only). ``pause``:
+        seconds of silence before it; None is what the settings say.
         """
         engine = self._engines[utterance.voice.engine]
-        if rest is not None and not isinstance(engine, LiveEngine):
-            utterance = replace(utterance, text=utterance.text + "".join([piece async for piece in rest]))
-            rest = None
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
         whole = True
-        finish = reply.begin(utterance.voice, utterance.speed)
+        finish = reply.begin(utterance.voice, utterance.speed, pause)
         if rest is not None and isinstance(engine, LiveEngine):
             speaking = engine.speak_live(utterance, rest)
         else:
@@ -179,86 +293,14 @@ class Synthesizer:
             self._levels.learn(utterance.voice, finish.heard)
 
 
-Sentence = tuple[str, TextFeed | None]
-"""A sentence, or the beginning of one and what it goes on with."""
-
-
-async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
-    """Yield the text in bits: a long one is cut between its sentences, not all at once on the event loop."""
-    async for text in feed:
-        for at in range(0, len(text), SPLIT_AT_A_TIME):
-            yield text[at : at + SPLIT_AT_A_TIME]
-
-
-async def _sentences(feed: TextFeed) -> AsyncGenerator[Sentence, None]:
-    splitter = SentenceSplitter()
-    async for text in _bits(feed):
-        for sentence in splitter.push(text):
-            yield sentence, None
-    for sentence in splitter.finish():
-        yield sentence, None
-
-
-async def _live_sentences(feed: TextFeed) -> AsyncGenerator[Sentence, None]:
-    """Yield each sentence as soon as its first word is known; the rest of it arrives while it is spoken."""
-    found: asyncio.Queue[Sentence | Exception | None] = asyncio.Queue()
-    cutter = asyncio.create_task(_cut(feed, found), name="cutter")
+async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed) -> None:
+    """Give ``feed`` what ``pieces`` yields."""
     try:
-        while (item := await found.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        cutter.cancel()
-
-
-async def _cut(feed: TextFeed, found: asyncio.Queue[Sentence | Exception | None]) -> None:
-    splitter = SentenceSplitter()
-    written = _Written(found)
-    try:
-        async for text in _bits(feed):
-            for sentence in splitter.push(text):
-                written.complete(sentence)
-            written.begun(splitter.begun)
-        for sentence in splitter.finish():
-            written.complete(sentence)
-        found.put_nowait(None)
+        async for piece in pieces:
+            feed.push(piece)
+        feed.end()
     except Exception as error:
-        written.fail(error)
-
-
-class _Written:
-    """The sentence that is being written, and where sentences go."""
-
-    def __init__(self, found: asyncio.Queue[Sentence | Exception | None]) -> None:
-        self._found = found
-        self._said = ""
-        self._rest: TextFeed | None = None
-
-    def begun(self, text: str) -> None:
-        """Give on what is new of the sentence's beginning."""
-        if self._rest is not None:
-            if text != self._said:
-                self._rest.push(text.removeprefix(self._said))
-            self._said = text
-        elif has_words(text):
-            self._rest, self._said = TextFeed(), text
-            self._found.put_nowait((text, self._rest))
-
-    def complete(self, sentence: str) -> None:
-        """End the sentence."""
-        if self._rest is None:
-            self._found.put_nowait((sentence, None))
-        else:
-            self.begun(sentence)
-            self._rest.end()
-        self._rest = None
-
-    def fail(self, error: Exception) -> None:
-        """Say that the rest of the text never comes."""
-        if self._rest is not None:
-            self._rest.fail(error)
-        self._found.put_nowait(error)
+        feed.fail(error)
 
 
 class _Lead:

@@ -141,8 +141,15 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
             f"{event.type}: voice must be an object, not {type(voice).__name__}", "invalid-event"
         )
     names = {key: _field(voice, key, f"{event.type}: voice.{key}") for key in ("name", "language", "speaker")}
-    _field(event.data, "text_format", f"{event.type}: text_format")
-    return SpeechRequest(feed, voice=names["name"], language=names["language"])
+    markup = _field(event.data, "text_format", f"{event.type}: text_format")
+    if markup not in {None, "text", "ssml"}:
+        _LOGGER.warning("%s: text_format %.20r is not text or ssml; read as text", event.type, markup)
+    return SpeechRequest(
+        feed,
+        voice=names["name"],
+        language=names["language"],
+        markup="ssml" if markup == "ssml" else None,
+    )
 
 
 def _string(event: Event, key: str, *, required: bool) -> str | None:

@@ -23,14 +23,20 @@ class UnknownVoice(SpeechError):  # noqa: N818 - what it is
 class VoiceCatalog:
     """The voices in the order of the engines that speak them; the first is the default."""
 
-    def __init__(self, voices: Sequence[Voice], default: str | None = None) -> None:
-        """Raises UnknownVoice where ``default`` names none of ``voices``."""
+    def __init__(
+        self, voices: Sequence[Voice], default: str | None = None, language: str | None = None
+    ) -> None:
+        """``default``: a voice's name; without it the first that speaks ``language``, else the first.
+
+        Raises UnknownVoice where ``default`` names none of ``voices``.
+        """
         self._voices = tuple(voices)
         self._by_name = {_key(voice.name): voice for voice in reversed(self._voices)}
         if not self._voices:
             raise UnknownVoice("no engine has a voice")
+        self.default = self._voices[0]
         if default is None:
-            self.default = self._voices[0]
+            self.default = self.find(None, language)
         elif found := self._by_name.get(_key(default)):
             self.default = found
         else:
@@ -57,6 +63,10 @@ class VoiceCatalog:
                 if found := self._first(language, matches):
                     return found
         return self.default
+
+    def has(self, name: str | None) -> bool:
+        """Tell whether a voice is called ``name``."""
+        return bool(name) and _key(name or "") in self._by_name
 
     def reader(self, voice: Voice, text: str) -> Voice:
         """Return ``voice`` if it can read the script of ``text``, else the first voice that can.
@@ -93,6 +103,11 @@ class VoiceCatalog:
 
 def _key(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def speaks(voice: Voice, language: str | None) -> bool:
+    """Tell whether ``voice`` speaks ``language`` (BCP 47), of whatever region."""
+    return language is not None and any(_same_base(tag, language) for tag in voice.languages)
 
 
 def _same_tag(one: str, other: str) -> bool:

@@ -22,8 +22,7 @@ _GRAMMARS = {
     "ja": "japanese:Japanese",
     "ko": "korean:Korean",
 }
-LANGUAGES = tuple(_GRAMMARS)
-"""The languages whose spoken form is known."""
+_LOADED: set[str] = set()
 
 
 @functools.cache
@@ -38,7 +37,27 @@ def grammar(language: str) -> Grammar | None:
     module, _, name = where.partition(":")
     made = getattr(importlib.import_module(f".{module}", __name__), name)
     built: Grammar = made(region.upper()) if region else made()
+    _LOADED.add(base.lower())
     return built
+
+
+def loaded(language: str) -> bool:
+    """Tell whether the grammar of ``language`` is there already, or there is none."""
+    base = language.replace("_", "-").partition("-")[0].lower()
+    return base not in _GRAMMARS or base in _LOADED
+
+
+def say_as(kind: str, form: str, text: str, language: str) -> str:
+    """Return ``text`` as SSML's ``say-as`` asks; as any text where it is not of that kind."""
+    from .say_as import say_as as said
+
+    rules = grammar(language or "en")
+    try:
+        words = said(rules, kind.lower(), form, text) if rules is not None else None
+    except Exception:
+        _LOGGER.exception("No spoken form for %r as %s in %s", text[:80], kind, language)
+        words = None
+    return text if words is None else words
 
 
 def spoken(text: str, language: str) -> str:

@@ -81,7 +81,7 @@ class Chinese(Eastern):
     def money(self, number: Number, code: str) -> str:
         name = currency("zh", code).major[0]
         if code == "CNY" and number.fraction and len(number.fraction) == 2 and number.fraction.strip("0"):
-            tens, ones = number.fraction
+            tens, ones = tuple(number.fraction)
             tail = (self.cardinal(int(tens)) + "角" if tens != "0" else "零") + (
                 self.cardinal(int(ones)) + "分" if ones != "0" else ""
             )
@@ -144,7 +144,7 @@ class Chinese(Eastern):
         ):
             if after[0] in "月日号楼":
                 return "二"
-            if not (after.startswith("分之") or after.startswith("点") and after[1:2].isdecimal()):
+            if not (after.startswith("分之") or (after.startswith("点") and after[1:2].isdecimal())):
                 return "两"
         if (
             re.match(r"年(?![级代前后]?以)", after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from .grammar import START, Grammar, Match
+from .grammar import Grammar, Match
 from .numbers import Number
 
 

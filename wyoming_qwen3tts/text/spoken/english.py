@@ -229,7 +229,7 @@ class English(Grammar):
             lambda m: self.decade(int(m["y"])),
         )
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
-        yield "roman-name", rf"(?P<name>[A-Z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
+        yield "roman-name", r"(?P<name>[A-Z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
 
@@ -301,7 +301,7 @@ class English(Grammar):
             r"(?P<n>\d)\s?[★⭐]",
             lambda m: f"{self.cardinal(int(m['n']))} star{'' if m['n'] == '1' else 's'}",
         )
-        yield "acronym", rf"(?<![\w'’])(?P<l>[A-Z]{{2,5}})(?![\w]|['’][A-Za-z]{{2}})", self._acronym
+        yield "acronym", r"(?<![\w'’])(?P<l>[A-Z]{2,5})(?![\w]|['’][A-Za-z]{2})", self._acronym
 
     # --- handlers ---
 
@@ -349,7 +349,7 @@ class English(Grammar):
         if m[0] in {"P.S.", "A.M.", "P.M."} or len(m[0]) > 12:
             return None
         rest = m.string[m.end() :]
-        stop = "." if not rest.strip() or re.match(r"\s+[A-Z][a-z]+\s+[a-z]", rest) and False else ""
+        stop = "." if not rest.strip() or (re.match(r"\s+[A-Z][a-z]+\s+[a-z]", rest) and False) else ""
         return self.letters(m[0].replace(".", "")) + stop
 
     def _named_date(self, m: Match) -> str | None:

@@ -160,7 +160,7 @@ class French(Romance):
     def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         yield (
             "hour-h",
-            rf"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{{1,2}})\s?h(?!\w)",
+            r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w)",
             lambda m: self.time(int(m["h"]), 0),
         )
         yield from super().times()
@@ -189,7 +189,7 @@ class French(Romance):
         return said + "s" if m["s"].endswith("s") else said
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        after = m.string[m.end() :]
         if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mlle", "Mmes"}:
             return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
         if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):

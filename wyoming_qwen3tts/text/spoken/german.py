@@ -100,8 +100,7 @@ class German(Grammar):
     def counted(self, value: int, gender: str) -> str:
         if value == 1:
             return "eine" if gender == "f" else "ein"
-        said = self.cardinal(value)
-        return said
+        return self.cardinal(value)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         said = numbers.words(value, "de", "ordinal") or str(value)
@@ -258,7 +257,7 @@ class German(Grammar):
         )
         yield (
             "ordinal-word",
-            rf"(?<=[a-zäöü] )(?P<n>\d{{1,3}})\.(?=\s[a-zäöü])(?<!\bum \d\.)(?<!\bum \d\d\.)",
+            r"(?<=[a-zäöü] )(?P<n>\d{1,3})\.(?=\s[a-zäöü])(?<!\bum \d\.)(?<!\bum \d\d\.)",
             self._ordinal_word,
         )
 

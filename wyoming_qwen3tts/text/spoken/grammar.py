@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from . import numbers, units
-from .currencies import Money, currency, symbols as currency_symbols
+from .currencies import Money, currency
+from .currencies import symbols as currency_symbols
 from .numbers import Number
 
 Match = re.Match[str]
@@ -423,7 +424,7 @@ class Grammar:
         """Yield the rules for addresses of all kinds, and abbreviations."""
         if self.abbreviations:
             yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
-        yield "email", rf"[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+(?<![.-])", self._email
+        yield "email", r"[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+(?<![.-])", self._email
         yield "url", r"(?:https?|ftp|wss?|tcp|mqtt)://[^\s<>\"'»”]+|www\.[\w-]+\.[^\s<>\"'»”]+", self._url
         yield (
             "host",
@@ -445,10 +446,10 @@ class Grammar:
             r"(?P<word>HTTPS?|http)(?:[ /-]|\s(?:error|status|code|Fehler|erreur|error|ошибка)\s)(?P<code>[1-5]\d\d)\b",
             self._status,
         )
-        yield "hashtag", rf"[#＃](?P<tag>[^\W\d]\w*)", lambda m: f"{self.hashtag} {self._humps(m['tag'])}"
+        yield "hashtag", r"[#＃](?P<tag>[^\W\d]\w*)", lambda m: f"{self.hashtag} {self._humps(m['tag'])}"
         yield (
             "handle",
-            rf"(?<![\w.])@(?P<name>[A-Za-z_][\w.]*\w)",
+            r"(?<![\w.])@(?P<name>[A-Za-z_][\w.]*\w)",
             lambda m: f"{self.at} {self._humps(m['name'])}",
         )
 

@@ -26,10 +26,8 @@ def cardinal(value: int, myriads: tuple[str, ...], *, one: bool, zero: bool) -> 
         if (
             zero
             and said
-            and (group < 1000 or groups[at + 1] % 10 == 0 and groups[at + 1] != 0 and group < 1000)
-        ):
-            said += DIGITS[0]
-        elif zero and said and any(not g for g in groups[at + 1 :][:1]):
+            and (group < 1000 or (groups[at + 1] % 10 == 0 and groups[at + 1] != 0 and group < 1000))
+        ) or (zero and said and any(not g for g in groups[at + 1 :][:1])):
             said += DIGITS[0]
         said += _group(group, one=one or (at > 0 and group >= 1000), zero=zero, first=not said) + myriads[at]
     return said

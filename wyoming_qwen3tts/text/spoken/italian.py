@@ -174,7 +174,7 @@ class Italian(Romance):
         yield from super().own_first()
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        after = m.string[m.end() :]
         if written in {"n.", "N.", "pag.", "cap.", "art."} and not re.match(r"\s?\d", after):
             return None
         if written in {"S.", "Ing.", "Avv.", "Arch."} and not re.match(r"\s?[A-ZÀ-Þ][a-z]", after):

@@ -33,7 +33,7 @@ def cardinal(value: int) -> str:
     while value:
         value, group = divmod(value, 10_000)
         groups.append(group)
-    said = []
+    said: list[str] = []
     for at in range(len(groups) - 1, -1, -1):
         group = groups[at]
         if not group:

@@ -91,7 +91,7 @@ def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str
         tail = "hundred" if value % 100 == 0 else engine.number_to_words(f"{value % 100:02d}", group=2)
         return f"{engine.number_to_words(value // 100)} {tail.replace('zero', 'oh')}".replace(",", "")
     said = engine.number_to_words(value)
-    return engine.ordinal(said) if kind == "ordinal" else said
+    return str(engine.ordinal(said) if kind == "ordinal" else said)
 
 
 @functools.cache

@@ -64,10 +64,6 @@ class Portuguese(Romance):
         "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
     }  # fmt: skip
 
-    def cardinal(self, value: int, gender: str = "m") -> str:
-        said = super().cardinal(value)
-        return said
-
     def agree(self, words: str, gender: str) -> str:
         if gender == "f":
             words = re.sub(r"\bum$", "uma", words)

@@ -83,7 +83,7 @@ class Romance(Grammar):
         yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
         yield (
             "regnal",
-            rf"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
+            r"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
             self._regnal,
         )
 

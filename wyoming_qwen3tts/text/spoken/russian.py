@@ -150,8 +150,7 @@ class Russian(Grammar):
         return f"{said} {self.minor_money(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        nominative = not before.strip() or re.search(r"(?:сегодня|завтра|вчера|[—–:-]|это)\s*$", before, re.I)
-        said = self.ordinal(day, "n", "n") if nominative and False else self.ordinal(day, "n", "g")
+        said = self.ordinal(day, "n", "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
         return f"{said} {_MONTHS[month - 1]}{tail}"
 
@@ -250,7 +249,7 @@ class Russian(Grammar):
 
     def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
-        yield "regnal", rf"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
+        yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
         yield (
             "scale",
             r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.|млн\.?|млрд\.?)(?!\s?[€$£₽]|\s?руб)(?![\w])",
@@ -315,7 +314,7 @@ class Russian(Grammar):
     def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         yield (
             "phone-ru",
-            rf"(?:\+7|(?<!\d)8)[ -]?\(?\d{{3}}\)?[ -]?\d{{3}}[- ]?\d{{2}}[- ]?\d{{2}}(?!\d)",
+            r"(?:\+7|(?<!\d)8)[ -]?\(?\d{3}\)?[ -]?\d{3}[- ]?\d{2}[- ]?\d{2}(?!\d)",
             self._phone,
         )
         yield "phone-ru7", rf"{START}\d{{3}}-\d{{2}}-\d{{2}}(?!\d)", self._phone

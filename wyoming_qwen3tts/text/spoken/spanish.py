@@ -136,7 +136,7 @@ class Spanish(Romance):
                 else None
             )
             tail = tail or self.cardinal(minute)
-            said += f" y {tail}" if minute in {15, 30} and hour <= 12 or minute < 30 else f" {tail}"
+            said += f" y {tail}" if (minute in {15, 30} and hour <= 12) or minute < 30 else f" {tail}"
         return f"{said} {half}".strip()
 
     def date_and_time(self, date: str, time: str) -> str:
@@ -166,10 +166,8 @@ class Spanish(Romance):
             return self.cardinal(value)
         if value > 10:
             return self.cardinal(value)
-        feminine = (
-            name in {"Isabel", "Juana", "María", "Catalina", "Cristina", "Victoria", "Ana"}
-            or name.endswith("a")
-            and name != "Juan"
+        feminine = name in {"Isabel", "Juana", "María", "Catalina", "Cristina", "Victoria", "Ana"} or (
+            name.endswith("a") and name != "Juan"
         )
         return self.ordinal(value, "f" if feminine else "m")
 
@@ -211,7 +209,7 @@ class Spanish(Romance):
         value = int(m["n"])
         if m["s"] == "°" and not re.match(r"\s[a-z]", m.string[m.end() :]):
             return None
-        feminine = m["s"] in "ª" or m["s"].endswith("a")
+        feminine = m["s"] == "ª" or m["s"].endswith("a")
         said = self.ordinal(value, "f" if feminine else "m")
         if m["s"] == "er" or (
             not feminine and re.match(r"\s[a-zà-ÿ]{3,}", m.string[m.end() :]) and m["s"] != "ª"

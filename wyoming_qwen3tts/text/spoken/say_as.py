@@ -1,0 +1,105 @@
+"""``<say-as interpret-as="…">``: text whose author says what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .grammar import Grammar
+
+_ORDER = re.compile(r"[ymd]+")
+
+
+def say_as(rules: Grammar, kind: str, form: str, text: str) -> str | None:
+    """Return ``text`` as the ``kind`` (W3C's and the big platforms' names) asks; None if it is nothing of the kind.
+
+    ``form``: the ``format`` attribute, such as ``mdy`` for a date.
+    """
+    handler = _KINDS.get(kind)
+    return handler(rules, form, text.strip()) if handler is not None else None
+
+
+def _characters(rules: Grammar, form: str, text: str) -> str | None:
+    said = []
+    for character in text:
+        if character.isdecimal():
+            said.append(rules.cardinal(int(character)))
+        elif character.isalpha():
+            said.append(character.upper())
+        elif character in rules.symbols and character.strip():
+            said.append(rules.symbols[character])
+        elif character in ".-_:/@":
+            said.append({".": rules.dot, "-": rules.dash, "_": rules.underscore, ":": rules.colon, "/": rules.slash, "@": rules.at}[character])  # fmt: skip
+    return " ".join(said) or None
+
+
+def _cardinal(rules: Grammar, form: str, text: str) -> str | None:
+    match = re.fullmatch(rf"(?P<sign>[-−+]?)(?P<n>{rules.num})", text)
+    return rules.number(rules.parse(match["n"], match["sign"] or None)) if match else None
+
+
+def _ordinal(rules: Grammar, form: str, text: str) -> str | None:
+    digits = re.match(r"\d+", text)
+    return rules.ordinal(int(digits[0])) if digits else None
+
+
+def _digits(rules: Grammar, form: str, text: str) -> str | None:
+    return rules.digits(text) or None
+
+
+def _date(rules: Grammar, form: str, text: str) -> str | None:
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    order = form.lower() if _ORDER.fullmatch(form.lower()) and len(form) == len(numbers) else ""
+    if not order:
+        return None
+    found = dict(zip(order, numbers, strict=True))
+    month, day, year = found.get("m"), found.get("d"), found.get("y")
+    if month is None or not 1 <= month <= 12 or (day is not None and not 1 <= day <= 31):
+        return None
+    if day is None:
+        return rules.month_year(month, year) if year is not None else rules.months[month - 1]
+    return rules.date(year, month, day)
+
+
+def _time(rules: Grammar, form: str, text: str) -> str | None:
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text)
+    if match is None or not rules.valid_time(int(match[1]), int(match[2]), int(match[3] or 0)):
+        return None
+    return rules.time(int(match[1]), int(match[2]), int(match[3]) if match[3] else None)
+
+
+def _telephone(rules: Grammar, form: str, text: str) -> str | None:
+    return rules.phone(text) if any(character.isdecimal() for character in text) else None
+
+
+def _fraction(rules: Grammar, form: str, text: str) -> str | None:
+    match = re.fullmatch(r"(?:(\d+)[ +])?(\d+)/(\d+)", text)
+    if match is None or int(match[3]) == 0:
+        return None
+    top, bottom = int(match[2]), int(match[3])
+    return rules.mixed(int(match[1]), top, bottom) if match[1] else rules.fraction(top, bottom)
+
+
+def _expletive(rules: Grammar, form: str, text: str) -> str | None:
+    return "beep"
+
+
+_KINDS: dict[str, Callable[[Grammar, str, str], str | None]] = {
+    "characters": _characters,
+    "spell-out": _characters,
+    "spellout": _characters,
+    "verbatim": _characters,
+    "letters": _characters,
+    "cardinal": _cardinal,
+    "number": _cardinal,
+    "ordinal": _ordinal,
+    "digits": _digits,
+    "number_digit": _digits,
+    "date": _date,
+    "time": _time,
+    "telephone": _telephone,
+    "phone": _telephone,
+    "fraction": _fraction,
+    "expletive": _expletive,
+    "bleep": _expletive,
+}
