@@ -80,7 +80,13 @@ class Chinese(Eastern):
 
     def money(self, number: Number, code: str) -> str:
         name = currency("zh", code).major[0]
-        if code == "CNY" and number.fraction and len(number.fraction) == 2 and number.fraction.strip("0"):
+        if (
+            code == "CNY"
+            and number.value
+            and number.fraction
+            and len(number.fraction) == 2
+            and number.fraction.strip("0")
+        ):
             tens, ones = tuple(number.fraction)
             tail = (self.cardinal(int(tens)) + "角" if tens != "0" else "零") + (
                 self.cardinal(int(ones)) + "分" if ones != "0" else ""

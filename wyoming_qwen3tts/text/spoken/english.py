@@ -155,14 +155,9 @@ class English(Grammar):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        if second is not None:
-            parts = [(hour, "hour"), (minute, "minute"), (second, "second")]
-            said = [
-                f"{self.cardinal(n)} {word}{'' if n == 1 else 's'}"
-                for n, word in parts
-                if n or word != "hour"
-            ]
-            text = " ".join(said[:-1]) + f" and {said[-1]}"
+        if second:
+            minutes = f"oh {self.cardinal(minute)}" if 0 < minute < 10 else self.cardinal(minute)
+            text = f"{self.cardinal(hour)} {minutes} and {self.cardinal(second)} second{'' if second == 1 else 's'}"
         elif minute == 0:
             if half:
                 text = self.cardinal(hour)
@@ -229,7 +224,7 @@ class English(Grammar):
             lambda m: self.decade(int(m["y"])),
         )
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
-        yield "roman-name", r"(?P<name>[A-Z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
+        yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
 
@@ -263,6 +258,11 @@ class English(Grammar):
     def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         half = r"(?P<half>[aApP])\.?\s?[mM]\b(?P<stop>\.?)"
         clock = r"(?P<h>\d{1,2})(?:[:.](?P<min>\d{2}))?(?::(?P<s>\d{2}))?"
+        yield (
+            "half-range",
+            rf"{START}(?P<a>{clock}\s?[aApP]\.?\s?[mM]\b\.?)\s?[-–]\s?(?P<b>\d{{1,2}}(?:[:.]\d\d)?\s?[aApP]\.?\s?[mM]\b)",
+            lambda m: f"{self.say(m['a'])} to {self.say(m['b'])}",
+        )
         yield (
             "clock-range",
             rf"{START}(?P<a>\d{{1,2}}(?::\d{{2}})?)\s?[-–]\s?(?P<b>\d{{1,2}}(?::\d{{2}})?)\s?{half}",
@@ -314,9 +314,14 @@ class English(Grammar):
         keyed = re.fullmatch(
             r"War|Chapter|Part|Act|Volume|Section|Phase|Type|Class|Level|Stage|Scene|Book|Article|Title|Appendix|Mark|Bowl|"
             r"Fantasy|Episode|Tier|Season|Round|Grade|Figure|Table|Schedule|Category|Division|Rocky|Option|Step|Item",
-            m["name"],
+            m["name"].capitalize(),
         )
-        if keyed or (len(m["r"]) > 1 and set(m["r"]) <= set("IVX") and m["r"] not in {"XX", "XXX"}):
+        if keyed or (
+            m["name"][0].isupper()
+            and len(m["r"]) > 1
+            and set(m["r"]) <= set("IVX")
+            and m["r"] not in {"XX", "XXX"}
+        ):
             return f"{m['name']} {self.cardinal(value)}"
         return None
 

@@ -48,7 +48,7 @@ class French(Romance):
     feminine_after = (
         "heures?|minutes?|secondes?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
         "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
-        "livres?|[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
+        "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
     scales = r"mille|millions?(?: d['’e]\s?)?|milliards?(?: d['’e]\s?)?|M|Md"
     bare_units = "in d b B K t A C F s a"

@@ -20,6 +20,7 @@ _MONTH_FORMS = {
 } | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
 _DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
                      r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
+_DATIVE_ONE = re.compile(r"\b(?:in|mit|nach|vor|seit|bei|aus|von|zu|ab|binnen|innerhalb von)\s+$", re.I)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
 _DAYS = {
     "Mo": "Montag",
@@ -175,24 +176,21 @@ class German(Grammar):
     def bare_number(self, number: Number, m: Match) -> str:
         text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :]
         if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
-            year = re.search(
-                r"(?:\b(?:Jahr(?:e|es)?|seit|in|im|von|bis|vor|nach|ab|um|" + "|".join(_MONTHS) + r")|©)\s*$",
-                before,
-                re.I,
-            )
-            if (year and not re.match(r"\s+[A-ZÄÖÜ]\w+", after)) or (
-                not before.strip() and not after.strip(" .!?")
-            ):
-                return self.year(number.value)
-        if (
-            text == "1"
-            and not number.negative
-            and (noun := re.match(r"\s+(?:[a-zäöüß]+e[ns]?\s+)?([A-ZÄÖÜ][\wäöüß]*)", after))
-        ):
-            gender = _GENDER.get(noun[1])
-            if gender or noun[1].endswith(("ung", "heit", "keit", "ion", "e")):
-                return "eine" if (gender or "f") == "f" else "ein"
+            return self.year(number.value)  # so are prices and numbers of houses read
+        if text == "1" and not number.negative:
+            noun = re.match(r"\s+(?:[a-zäöüß]+e[ns]?\s+)?([A-ZÄÖÜ][\wäöüß]*)", after)
+            gender = self.gender_of(noun[1]) if noun else ""
+            if gender:
+                dative = _DATIVE_ONE.search(before)
+                return {"f": "einer" if dative else "eine"}.get(gender, "einem" if dative else "ein")
         return self.number(number)
+
+    @staticmethod
+    def gender_of(noun: str) -> str:
+        """Return the gender of a noun, "" where it is not known."""
+        return _GENDER.get(noun) or (
+            "f" if noun.endswith(("ung", "heit", "keit", "ion", "schaft", "e")) else ""
+        )
 
     # --- rules ---
 

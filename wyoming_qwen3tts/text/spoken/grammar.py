@@ -386,6 +386,12 @@ class Grammar:
         return numbers.pattern(self.decimal)
 
     @functools.cached_property
+    def _bottoms(self) -> str:
+        """The pattern of what a rate is per."""
+        known = {*self._per, *(alias for alias, symbol in units.aliases().items() if symbol in self._per)}
+        return "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+
+    @functools.cached_property
     def unit(self) -> str:
         """The pattern of a unit; rates, ``X/Y``, are units too."""
         known = [s for s in units.symbols() if self.is_unit(s)]
@@ -394,11 +400,7 @@ class Grammar:
         plain = "|".join(re.escape(s) for s in known if s not in bare)
         tops = "|".join(map(re.escape, known))
         ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
-        bottoms = sorted(
-            {*self._per, *(a for a, s in units._ALIASES.items() if s in self._per)}, key=len, reverse=True
-        )
-        below = "|".join(re.escape(symbol) for symbol in bottoms)
-        return rf"(?:(?:{tops})/(?:{below})|{plain}{ends}){EDGE}"
+        return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
 
     def sources(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
@@ -460,10 +462,13 @@ class Grammar:
         )
         iso = r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
         yield "datetime", rf"{START}{iso}[T ]\s?{clock}(?![\d:])", self._datetime
-        yield "iso", rf"{START}{iso}(?!-?\d|\w)", self._ymd
+        yield "iso", rf"{START}{iso}(?!-?\d|[{LETTER}])", self._ymd
+        dots = (
+            "[/.]" if not self.day_first and self.decimal == "." and not self.acronyms else "/"
+        )  # 2024.12.1 is a version
         yield (
             "iso-slash",
-            rf"{START}(?P<y>\d{{4}})[/.](?P<m>\d{{1,2}})[/.](?P<d>\d{{1,2}})(?![\d/])",
+            rf"{START}(?P<y>\d{{4}}){dots}(?P<m>\d{{1,2}}){dots}(?P<d>\d{{1,2}})(?![\d/])",
             self._ymd,
         )
         yield (
@@ -508,7 +513,7 @@ class Grammar:
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num})\s?(?P<cur2>{money}))/(?P<per>{'|'.join(self._per)}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num})\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -559,7 +564,7 @@ class Grammar:
         )
         yield (
             "version",
-            rf"(?<![{LETTER}\d.])(?:[vV]er\.?\s?|[vV])(?P<v>\d+(?:\.\d+)*)(?![.\d]|[{LETTER}])",
+            rf"(?<![{LETTER}\d.])(?:[vV]er\.?\s?|[vV])(?P<v>\d+(?:\.\d+)*)(?!\.?\d|[{LETTER}])",
             self._version,
         )
         yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
@@ -626,7 +631,7 @@ class Grammar:
         sources = []
         for written in sorted(self.abbreviations, key=len, reverse=True):
             source = re.escape(written).replace(r"\ ", r"[ \u00a0\u202f]?")
-            end = rf"(?![{LETTER}])" if written[-1] == "." else rf"(?![{LETTER}\d.])"
+            end = rf"(?![{LETTER}])" if written[-1] == "." else rf"(?![{LETTER}\d]|\.[{LETTER}\d])"
             sources.append(f"{source}{end}")
         return rf"(?<![{LETTER}\d.@/-])(?:{'|'.join(sources)})"
 
@@ -805,7 +810,7 @@ class Grammar:
 
     def _money_per(self, m: Match) -> str:
         said = self.money(self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]])
-        return self.rated(said, m["per"])
+        return self.rated(said, units.canonical(m["per"]))
 
     def rated(self, said: str, bottom: str) -> str:
         """Return what is counted, per a unit."""

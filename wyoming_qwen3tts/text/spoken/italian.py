@@ -156,6 +156,14 @@ class Italian(Romance):
         yield "phone-it", rf"{START}3\d{{2}} \d{{3}} ?\d{{3,4}}(?![\d.,]\d|\d)", self._phone
         yield from super().phones()
 
+    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+        yield (
+            "clock-dot",
+            r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
+            self._h_clock,
+        )
+        yield from super().times()
+
     def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         yield (
             "ordinal",

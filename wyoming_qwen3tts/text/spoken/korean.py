@@ -262,7 +262,13 @@ class Korean(Eastern):
             r"(?P<n>\d+)x(?!\w)",
             lambda m: f"{native(int(m['n'])) if 0 < int(m['n']) < 100 else self.cardinal(int(m['n']))} 배",
         )
+        yield "compare", rf"(?P<n>{self.num})\s?(?P<s>[<>])\s?(?P<to>{self.num})", self._compare
         yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
+
+    def _compare(self, m: Match) -> str:
+        low = self.number(self.parse(m["n"]))
+        topic = "은" if (ord(low[-1]) - 0xAC00) % 28 else "는"
+        return f"{low}{topic} {self.number(self.parse(m['to']))}보다 {'크다' if m['s'] == '>' else '작다'}"
 
     def _written_clock(self, m: Match) -> str | None:
         hour = int(m["h"])

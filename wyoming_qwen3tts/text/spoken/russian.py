@@ -70,7 +70,7 @@ class Russian(Grammar):
     scales = (
         r"тыс\.?|тысячи|тысяча|тысяч|млн\.?|миллионов|миллиона|миллион|млрд\.?|миллиардов|миллиарда|миллиард"
     )
-    bare_units = "in d b B K t A C F s m a с г В"
+    bare_units = "in d b B K t A C F s m a с г"
     codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
     versions = "версия|Версия|версии|Python|iOS|Android|macOS"
     abbreviations: ClassVar = {
@@ -228,6 +228,12 @@ class Russian(Grammar):
         if _GENITIVE.search(before):
             feminine = re.match(r"\s+(?:минут|секунд|тысяч|недел|ламп|комнат|штук)", after)
             return self.cardinal(value, "f" if feminine else "m", "g")
+        ending = re.match(r"\s+(?:[а-яё]+(?:ым|им|ыми|ими|ых|их)\s+)?[а-яё]+?(ами|ями|ам|ям|ах|ях)\b", after)
+        if ending and value % 10 != 1:
+            case = {"м": "d", "и": "i", "х": "p"}[ending[1][-1]]
+            return self.cardinal(value, "f" if value % 10 == 2 and case == "n" else "m", case)
+        if value % 10 == 1 and value % 100 != 11 and re.match(r"\s+(?:[а-яё]+ую\s+)?[а-яё]+[ую]\b", after):
+            return self.cardinal(value, "f", "a")
         noun = re.match(r"\s+[а-яё]", after)
         tens = value % 100
         if noun and value % 10 == 1 and tens != 11:

@@ -177,6 +177,11 @@ def canonical(symbol: str) -> str:
     return _ALIASES.get(symbol, symbol)
 
 
+def aliases() -> dict[str, str]:
+    """Return other ways to write symbols → the table's."""
+    return _ALIASES
+
+
 @functools.cache
 def symbols() -> frozenset[str]:
     """Return every way to write a unit that is not a rate."""
