@@ -141,7 +141,11 @@ class Synthesizer:
             reply = Reply(self._finishing, self._levels.gains())
             limits = self._limits
             text = flow.parts(
-                request.text, markup=request.markup, first_clause=limits.first_clause, live=limits.live_text
+                request.text,
+                markup=request.markup,
+                language=self._who(Part(text=""), request).expected,
+                first_clause=limits.first_clause,
+                live=limits.live_text,
             )
             pause: float | None = None
             async with aclosing(text) as parts:

@@ -42,6 +42,7 @@ NOISE_FRAMES = 1200
 """Frames of noise kept, 15 s; longer sentences meet it again."""
 
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
+_SPELLED_A = re.compile(r"\bA (?=[A-Z]\b)")
 _INLINE_PHONEMES = re.compile(r"\](?=\()")
 _PLAIN = re.compile(r"[^A-Za-z0-9\s.,!?;:'-]+")
 
@@ -203,6 +204,7 @@ def readable(text: str) -> str:
     - compatibility letters become plain ones (circled digits raise ValueError in hibari),
     - invisible format and control characters go,
     - longer numbers than MAX_DIGITS are read digit by digit,
+    - an A that is spelled ("A C") is kept from being read as the article,
     - ``[word](...)``, hibari's way to give phonemes, is kept from being read as such.
     """
     text = "".join(
@@ -211,4 +213,5 @@ def readable(text: str) -> str:
         if unicodedata.category(c) != "Cf"
     )
     text = _DIGITS.sub(lambda number: " ".join(number[0]), text)
+    text = _SPELLED_A.sub("A. ", text)
     return _INLINE_PHONEMES.sub("] ", text)

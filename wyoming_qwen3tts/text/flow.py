@@ -36,11 +36,12 @@ class Part:
 
 
 async def parts(
-    feed: TextFeed, *, markup: str | None, first_clause: bool, live: bool
+    feed: TextFeed, *, markup: str | None, language: str, first_clause: bool, live: bool
 ) -> AsyncGenerator[Part, None]:
     """Yield the parts of ``feed``.
 
     ``markup``: ``ssml`` where the client said so; a text that begins with ``<speak`` is SSML too.
+    ``language`` (BCP 47): of SSML that names none.
     ``first_clause``: a long first sentence may begin with its first clause. ``live``: a sentence may be
     yielded while it is being written.
     """
@@ -49,7 +50,7 @@ async def parts(
         head = "" if markup == "ssml" else await _head(bits)
         if markup == "ssml" or ssml.looks_like(head):
             document = head + "".join([bit async for bit in bits])
-            for part in await asyncio.to_thread(_ssml_parts, document):
+            for part in await asyncio.to_thread(_ssml_parts, document, language):
                 yield part
             return
         begun = live and not feed.ended
@@ -93,11 +94,12 @@ async def _whole(
         yield Part(text=sentence)
 
 
-def _ssml_parts(document: str) -> list[Part]:
+def _ssml_parts(document: str, language: str) -> list[Part]:
     """Return what an SSML document says, sentence by sentence."""
     found: list[Part] = []
     pause: float | None = None
-    for each in ssml.parse(document, say_as=say_as):
+    say = lambda kind, form, text, own: say_as(kind, form, text, own or language)  # noqa: E731
+    for each in ssml.parse(document, say_as=say):
         if isinstance(each, ssml.Break):
             pause = (pause or 0.0) + each.seconds
             continue

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import spoken as spoken_form
+from . import ssml
 from .language import LanguageFinder
 from .lexicon import Lexicon
 from .markup import plain
@@ -54,10 +55,10 @@ def speakable(text: str, lang: str) -> str:
 
     What is plain and has nothing to say differently comes back as it is. Lines stay lines.
     """
-    from . import ssml
-
     if ssml.looks_like(text):
-        parts = ssml.parse(text, say_as=spoken_form.say_as)
+        parts = ssml.parse(
+            text, say_as=lambda kind, form, said, own: spoken_form.say_as(kind, form, said, own or lang)
+        )
         segments = [part for part in parts if isinstance(part, ssml.Segment)]
         return " ".join(speakable_plain(each.text, each.language or lang) for each in segments).strip()
     return speakable_plain(plain(text, lang=lang), lang)

@@ -28,22 +28,21 @@ _LOADED: set[str] = set()
 @functools.cache
 def grammar(language: str) -> Grammar | None:
     """Return the grammar for a BCP 47 tag, made when it is first asked for; None if there is none."""
-    base, _, region = language.replace("_", "-").partition("-")
-    where = _GRAMMARS.get(base.lower())
+    base, _, region = language.lower().replace("_", "-").partition("-")
+    where = _GRAMMARS.get(base)
     if where is None:
         return None
-    if region and base.lower() != "en":
-        return grammar(base.lower())
     module, _, name = where.partition(":")
-    made = getattr(importlib.import_module(f".{module}", __name__), name)
-    built: Grammar = made(region.upper()) if region else made()
-    _LOADED.add(base.lower())
-    return built
+    made: type[Grammar] = getattr(importlib.import_module(f".{module}", __name__), name)
+    if region and region not in made.regions:
+        return grammar(base)
+    _LOADED.add(base)
+    return made(region)
 
 
 def loaded(language: str) -> bool:
     """Tell whether the grammar of ``language`` is there already, or there is none."""
-    base = language.replace("_", "-").partition("-")[0].lower()
+    base = language.lower().replace("_", "-").partition("-")[0]
     return base not in _GRAMMARS or base in _LOADED
 
 

@@ -61,6 +61,7 @@ class English(Grammar):
     decimal = "."
     acronyms = True
     day_first = False
+    regions = frozenset({"gb", "ie", "au", "nz", "in", "za"})
     minus, plus, point, dot, slash, dash, underscore = (
         "minus",
         "plus",
@@ -102,8 +103,8 @@ class English(Grammar):
     }  # fmt: skip
 
     def __init__(self, region: str = "") -> None:
-        self.day_first = region in {"GB", "IE", "AU", "NZ", "IN", "ZA"}  # type: ignore[misc]
-        super().__init__()
+        self.day_first = region in self.regions
+        super().__init__(region)
 
     @staticmethod
     def _plainly(words: str | None, value: int) -> str:

