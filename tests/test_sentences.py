@@ -182,6 +182,7 @@ CASES: dict[str, list[str]] = {
         "En 50 av. J.-C. à Rome était grande. | En 50 av. J.-C. il pleuvait. | Fin.",
         "« Vraiment ? » dit-il. | « Oui ! » | Il partit. | « Ah ! », fit-elle.",
         "Il est 5 h. | La lampe est allumée ! | Ça va ? | Bien.",
+        "Le Dr Petit, J.-P. Martin, etc. sont là. | C'est prêt. | J.-J. Rousseau est né ici.",
         "Lait, pain, etc. | Puis rentrez. | Le n° 5 est prêt.",
         "Mgr Martin et le Dr. Petit arrivent. | Bd. Saint-Michel, env. 3 km.",
         "Voir p. 12 et art. 3. | La loi est claire.",
@@ -280,6 +281,7 @@ CASES: dict[str, list[str]] = {
     "ko": [
         "불을 켰습니다. | 문이 열렸어요. | 네! | 정말요? | 온도는 21.5도입니다.",
         "네. | 알겠습니다.|지금 켤게요.",
+        '그는 "문이 열렸어요."라고 말했다. | 그리고 나갔다. | “안녕!”이라고 했다. | 네.',
         "안녕하세요. | 무엇을 도와드릴까요? | 네.",
         "현재 온도는 21.5도입니다. | 습도는 45%입니다.",
         "3층 조명을 켰습니다. | 감사합니다!",
@@ -403,6 +405,8 @@ def test_long_sentences_are_cut_at_the_best_clause() -> None:
     assert cut(f"{first}, {'there is more ' * 12}to say.")[0] == f"{first},"
     assert cut(f"{first} - {'there is more ' * 12}to say.")[0] == first
     assert cut("Wir sind hier geblieben " * 5 + "weil es " + "sehr viel " * 20)[0].endswith("geblieben")
+    dangling = "We could " + "go on and " * 8 + "on, and, " + "there is more " * 12
+    assert cut(dangling)[0].endswith(" on,"), "not after a lone conjunction"
     assert all(len(part) <= MAX_CHARACTERS for part in cut("word " * 500))
     assert all(len(part) <= MAX_CHARACTERS_CJK for part in cut("它" * 950))
     assert [len(part) for part in cut("它" * 60 + "，" + "它" * 60)] == [61, 60]

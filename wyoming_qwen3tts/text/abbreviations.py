@@ -224,6 +224,10 @@ def table(language: str | None) -> dict[str, Kind]:
     return merged
 
 
+_INITIALS = re.compile(r"(?:[^\W\d_]\.-)+[^\W\d_]")
+"""Of a double first name: J.-P., without the last full stop."""
+
+
 def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
     """Return the kind of the last of ``words``, as far as they tell, and what it is called in the table.
 
@@ -231,6 +235,8 @@ def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
     """
     word = words[-1]
     previous = words[-2] if len(words) > 1 else ""
+    if _INITIALS.fullmatch(word):
+        return Kind.TITLE, ""
     known = table(language)
     for key in _keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)

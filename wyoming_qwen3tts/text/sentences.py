@@ -116,6 +116,8 @@ _CLAUSES = (
     re.compile(r"(?=\s)"),
 )
 """Where a long sentence is cut, best first; each matches up to the last character of the first part."""
+_DANGLING = re.compile(rf"\s(?:{'|'.join(_CONJUNCTIONS)})[,;:]$", re.I)
+"""A conjunction that belongs to what comes after it: "…, and, …"."""
 _FIRST_CLAUSE = re.compile(r"[,;:،](?=\s)|[，；：、]")
 _HELD = re.compile(r"(?:\d|\b(?:No|Nr|Dr|Mr|Mrs|St|ca|z|d|т)\.|(?<!\d )[€$£№§#])$")
 _HOLDING = re.compile(r"\s(?:\d|[^\W\d_]{1,3}\b|[°%€$£µ‰]|[–—-]\s?\d|\S{0,3}\Z)")
@@ -338,6 +340,8 @@ class SentenceSplitter:
                 and _is_caseless(before)
                 and len(_LAST_CASELESS.findall(text, 0, at)[-1]) > 2
             )
+        if set(closers) & set(_QUOTES) and "가" <= after <= "힣":
+            return False  # a Korean particle: "…"라고
         if after in "¿¡<" or (_is_caseless(after) and (before.isalpha() or before in _CLOSERS)):
             return True
         if closers and closers[-1] not in "”»" and closers[-1] in _CLOSERS:
@@ -536,6 +540,7 @@ def _clause_end(text: str, limit: int) -> int:
     for clause in _CLAUSES:
         ends = [match.end() for match in clause.finditer(text, least) if match.end() <= limit]
         ends = [end for end in ends if not (_HELD.search(text, 0, end) and _HOLDING.match(text, end))]
+        ends = [end for end in ends if not _DANGLING.search(text, 0, end)]
         if ends:
             return ends[-1]
     space = text.rfind(" ", least)

@@ -48,11 +48,11 @@ def loaded(language: str) -> bool:
 
 def say_as(kind: str, form: str, text: str, language: str) -> str:
     """Return ``text`` as SSML's ``say-as`` asks; as any text where it is not of that kind."""
-    from .say_as import say_as as said
+    from .interpret import interpret
 
     rules = grammar(language or "en")
     try:
-        words = said(rules, kind.lower(), form, text) if rules is not None else None
+        words = interpret(rules, kind.lower(), form, text) if rules is not None else None
     except Exception:
         _LOGGER.exception("No spoken form for %r as %s in %s", text[:80], kind, language)
         words = None

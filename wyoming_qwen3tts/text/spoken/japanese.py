@@ -78,6 +78,13 @@ class Japanese(Eastern):
             return f"華氏{self.number(number)}度"
         return super().measure(number, symbol)
 
+    def _measure(self, m: Match) -> str | None:
+        said = super()._measure(m)
+        before = m.string[: m.start()].rstrip()
+        if said and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
+            said = said.removeprefix("時速").removeprefix("秒速")
+        return said
+
     def per(self, top: str, bottom: str) -> str:
         return f"毎{self._per[bottom]}"
 

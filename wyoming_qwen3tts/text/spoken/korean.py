@@ -155,6 +155,13 @@ class Korean(Eastern):
             return f"초속 {said}"
         return f"{self._per[bottom]}당 {said}"
 
+    def _measure(self, m: Match) -> str | None:
+        said = super()._measure(m)
+        before = m.string[: m.start()].rstrip()
+        if said and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
+            said = said.removeprefix("시속 ").removeprefix("초속 ")
+        return said
+
     def per(self, top: str, bottom: str) -> str:
         return f"{self._per[bottom]}당"
 

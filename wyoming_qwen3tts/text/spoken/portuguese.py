@@ -21,6 +21,7 @@ class Portuguese(Romance):
     """Portuguese."""
 
     code = "pt"
+    regions = frozenset({"pt"})
     minus, plus, point, dot, slash, dash, underscore = (
         "menos",
         "mais",
@@ -63,6 +64,13 @@ class Portuguese(Romance):
         "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",
         "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
     }  # fmt: skip
+
+    def __init__(self, region: str = "") -> None:
+        self._words = "pt" if region else "pt_BR"  # dezanove in Portugal, dezenove in Brazil
+        super().__init__(region)
+
+    def cardinal(self, value: int, gender: str = "m") -> str:
+        return numbers.words(value, self._words) or str(value)
 
     def agree(self, words: str, gender: str) -> str:
         if gender == "f":

@@ -29,11 +29,8 @@ _GENITIVE = re.compile(
     r"\b(?:около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|ок\.|прим\.)\s*$",
     re.I,
 )
-_FEMININE_TWO = re.compile(
-    r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)?(?:[а-яё]*(?:мп|ат|ут|унд|ел|он|ек|ч|кн|вер|ют|ш|ж|ц|ст|зн|рт|ощ|ниц|ик|инст)[ыи]|двери|ночи|части|"
-    r"площади|новости|записи|мыши|печи|сети|карты|розетки|лампы|кнопки|минуты|секунды|камеры|комнаты|задачи|свечи|недели|тонны|ступени|"
-    r"штуки|строки|чашки|ложки|батареи|группы|шторы|колонки|лампочки|сцены|автоматизации|функции|позиции|станции|линии|версии)\b"
-)
+_FEMININE_TWO = re.compile(r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)*(?!или\b|ли\b)[а-яё]{2,}[ыи]\b")
+"""After 2 stands the genitive singular; it ends so in feminine nouns only."""
 _FEMININE_ONE = re.compile(
     r"\s+(?:[а-яё]+(?:ая|яя)\s+)?[а-яё]+(?:а|я|ь)\b(?<!день)(?<!уровень)(?<!рубль)(?<!человека)(?<!имя)(?<!время)"
 )
@@ -150,7 +147,8 @@ class Russian(Grammar):
         return f"{said} {self.minor_money(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        said = self.ordinal(day, "n", "g")
+        named = re.search(r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–-])\s*$", before, re.I)
+        said = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
         return f"{said} {_MONTHS[month - 1]}{tail}"
 

@@ -10,7 +10,7 @@ from .grammar import Grammar
 _ORDER = re.compile(r"[ymd]+")
 
 
-def say_as(rules: Grammar, kind: str, form: str, text: str) -> str | None:
+def interpret(rules: Grammar, kind: str, form: str, text: str) -> str | None:
     """Return ``text`` as the ``kind`` (W3C's and the big platforms' names) asks; None if it is nothing of the kind.
 
     ``form``: the ``format`` attribute, such as ``mdy`` for a date.
