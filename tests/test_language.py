@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -122,7 +121,7 @@ def test_fasttext_without_a_model_says_what_is_missing(
     monkeypatch.setattr(module, "_models", {})
     with pytest.raises(DetectorMissing, match="FTLANG_CACHE"):
         load("fasttext")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_detector_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:

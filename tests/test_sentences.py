@@ -455,6 +455,7 @@ def test_short_sentences_that_wait_leave_together() -> None:
     assert joiner.push(["OK."]) == []
     assert joiner.push(["Hi!", "The light is on."]) == ["OK. Hi! The light is on."]
     assert joiner.push(["A longer one.", "好。", "现在很好。"]) == ["A longer one.", "好。现在很好。"]
+    assert joiner.push(["OK.", "- milk", "```sh", "ls", "```"]) == ["OK.", "- milk", "```sh", "ls", "```"]
     assert joiner.push(["No."]) == []
     assert joiner.finish() == ["No."]
     assert joiner.finish() == []

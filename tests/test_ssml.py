@@ -72,7 +72,7 @@ DOCUMENTS: dict[str, list[Segment | Break]] = {
     "<SPEAK>a</Speak>": [Segment("a")],
     "<ssml:speak>a<ssml:break time='1s'/></ssml:speak>": [Segment("a"), Break(1.0)],
     # Broken
-    "<speak>a <b>c < d & e</speak": [Segment("a c < d & e</speak")],
+    "<speak>a <b>c < d & e</speak": [Segment("a c < d & e")],
     "<p>a</i></p></speak>b": [Segment("a\n\nb")],
     "<sub alias='x'>a <say-as interpret-as='characters'>bc": [Segment("a bc")],
     "<speak><metadata>a": [Segment("a")],

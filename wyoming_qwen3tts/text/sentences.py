@@ -75,6 +75,7 @@ _SPACED_CLOSER = re.compile(r" »(?=[\s,.;:!?…)]|\Z)")
 _SPACED_EMOJI = re.compile(rf"(?: {_EMOJI}{{1,20}}){{1,3}}")
 _NOTE_BEGUN = re.compile(r"\[\^?\d{0,3}\Z")
 _OPEN = "\"'([{«»“‘„‚‹「『（【*_~`"
+_OPENERS = "\"'([{«»“‘„‚‹「『（【¿¡"
 _OPENING = re.compile(rf"[\s{re.escape(_OPEN)}—–-]*")
 _WIDE = re.compile(f"[{_WIDE_CHARACTERS}]")
 _WORD = re.compile(r"[\w'’]+")
@@ -579,6 +580,15 @@ def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[
     yield from splitter.finish()
 
 
+def _begins_plainly(sentence: str) -> bool:
+    """Tell whether it begins with a word, and is no item of a list nor a line of code."""
+    return sentence.lstrip(_OPENERS)[:1].isalnum()
+
+
+def _is_plain(sentence: str) -> bool:
+    return _begins_plainly(sentence) and sentence.rstrip(_QUOTES)[-1:] in _ENDERS + _CJK_ENDERS
+
+
 class Joiner:
     """Puts very short sentences together with the next one: a voice stumbles over a lone "OK.".
 
@@ -594,9 +604,12 @@ class Joiner:
         """Add sentences; return those that leave."""
         leaving = []
         for sentence in sentences:
+            if self._waiting and not _begins_plainly(sentence):
+                leaving.append(self._waiting)
+                self._waiting = ""
             wide = self._waiting and _WIDE.match(self._waiting[-2:-1])
             joined = f"{self._waiting}{'' if wide or not self._waiting else ' '}{sentence}"
-            if self._begun and len(joined) + len(_WIDE.findall(joined)) <= SHORT:
+            if self._begun and len(joined) + len(_WIDE.findall(joined)) <= SHORT and _is_plain(sentence):
                 self._waiting = joined
                 continue
             leaving.append(joined)

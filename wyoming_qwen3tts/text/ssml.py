@@ -32,6 +32,7 @@ _TIME = re.compile(r"\+?(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(ms|s)", re.I)
 _RATE = re.compile(r"([+-]?)(\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})(%?)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _STRAY = re.compile(r"<(?!/?[A-Za-z][^<>]*>)")
+_BROKEN_OFF = re.compile(r"</?[A-Za-z][^<>]*\Z")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _PROLOG = re.compile(r"<\?[^<>]*\?>|<!DOCTYPE[^<>\[]*(?:\[[^\]]*\]\s*)?>", re.I)
 _BEGINS = re.compile(
@@ -73,7 +74,7 @@ def parse(document: str, *, say_as: SayAs | None = None) -> list[Segment | Break
         return [Segment(text)] if text else []
     reader = _Reader(say_as or _spell)
     # The parser's own idea of these differs between versions of Python.
-    document = _PROLOG.sub("", _without_comments(document))
+    document = _BROKEN_OFF.sub("", _PROLOG.sub("", _without_comments(document)))
     document = _CDATA.sub(lambda data: html.escape(data[1]), document)
     reader.feed(_STRAY.sub("&lt;", document))
     reader.close()
