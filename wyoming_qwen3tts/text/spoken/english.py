@@ -74,17 +74,17 @@ class English(Grammar):
     at, colon, to, number_word, hashtag = "at", "colon", "to", "number", "hashtag"
     symbols: ClassVar = {
         "per": "per", "&": "and", "@": "at", "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than",
-        ">": "is greater than", "≤": "is at most", "≥": "is at least", "±": "plus or minus", "≈": "about", "≠": "is not equal to",
+        ">": "is greater than", "≤": "is less than or equal to", "≥": "is greater than or equal to", "±": "plus or minus", "≈": "about", "≠": "is not equal to",
         "~": "about", "^": "to the power of", "√": "the square root of", "∞": "infinity", "°": "degrees", "§": "section",
         "©": "copyright", "®": "registered", "™": "trademark", "%": "percent", "‰": "per mille", "/": "slash", "?": "question mark",
-        "→": "to", "#": "hash", "µ": "micro", "♯": "sharp", "x": "by", "x times": "times", "−": "minus", "№": "number",
+        "→": "to", "#": "pound", "*": "star", "µ": "micro", "♯": "sharp", "x": "by", "x times": "times", "−": "minus", "№": "number",
         "$": "dollars", "€": "euros", "£": "pounds", "¢": "cents", "¥": "yen", "π": "pi", "·": "times",
     }  # fmt: skip
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
     scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
-    bare_units = "in d t b B K g m s mo l h C F"
+    bare_units = "in d t b B g m s mo l h C F"
     codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
@@ -224,6 +224,7 @@ class English(Grammar):
             r"(?:(?<=the )|(?<=mid-)|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
+        yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
@@ -235,7 +236,7 @@ class English(Grammar):
         days = "|".join(sorted(_DAYS, key=len, reverse=True))
         yield (
             "month-day",
-            rf"{caps}\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?![\d:%°]|\.\d|,\d|\s?(?:{self.unit}))",
+            rf"{caps}\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s?[-–]\s?(?P<to>\d{{1,2}})(?:st|nd|rd|th)?)?(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?![\d:%°]|\.\d|,\d|\s?(?:{self.unit}))",
             self._named_date,
         )
         yield (
@@ -254,7 +255,7 @@ class English(Grammar):
             lambda m: f"{_DAYS[m['a']]} to {_DAYS[m['b']]}",
         )
         yield "weekday", rf"(?P<day>{days})\b\.?(?=,?\s(?:\d|(?i:{months})\b)|,? at\b)", self._weekday
-        yield "month-day-short", r"(?<=\bon )(?P<a>\d{1,2})/(?P<b>\d{1,2})(?![\d/])", self._short_date
+        yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
     def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         half = r"(?P<half>[aApP])\.?\s?[mM]\b(?P<stop>\.?)"
@@ -370,7 +371,8 @@ class English(Grammar):
             the = "" if re.search(r"\bthe\s*$", m.string[: m.start()], re.I) else "the "
             return f"{the}{self.ordinal(day)} of {_MONTHS[month - 1]}{tail}"
         tail = f", {self.year(year)}" if year is not None else ""
-        return f"{_MONTHS[month - 1]} {self.ordinal(day)}{tail}"
+        to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
+        return f"{_MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
 
     def _month_year(self, m: Match) -> str | None:
         if m["month"][0].islower():
@@ -381,8 +383,16 @@ class English(Grammar):
         return _DAYS[m["day"]]
 
     def _short_date(self, m: Match) -> str | None:
+        """6/12 as a date, where the words before it ask for one."""
+        before = m.string[: m.start()]
+        sure = re.search(
+            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is)\s$", before, re.I
+        )
+        likely = re.search(r"\b(?:by|from|since|until|till|before|after|through|for)\s$", before, re.I)
+        if not sure and not (likely and int(m["b"]) > 8):
+            return None
         day, month = (int(m["a"]), int(m["b"])) if self.day_first else (int(m["b"]), int(m["a"]))
-        return self._date_or_none(None, month, day, m.string[: m.start()])
+        return self._date_or_none(None, month, day, before)
 
     @staticmethod
     def _half(m: Match) -> str:
@@ -440,7 +450,8 @@ class English(Grammar):
 
     def _glued(self, m: Match) -> str:
         """10k, 4K, 12B: a letter that stands for a thousand, or for itself."""
-        letter = "thousand" if m["l"] == "k" else self.letters(m["l"])
+        scale = m["l"] == "k" or "." in m["n"]
+        letter = self.scale_word(m["l"]) if scale else self.letters(m["l"])
         return f"{self.number(self.parse(m['n']))} {letter}"
 
     def expand(self, written: str, m: Match) -> str | None:

@@ -34,7 +34,7 @@ class French(Romance):
         "per": "aux", "&": "et", "@": "arobase", "+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "<": "inférieur à", ">": "supérieur à",
         "≤": "inférieur ou égal à", "≥": "supérieur ou égal à", "±": "plus ou moins", "≈": "environ", "≠": "différent de", "~": "environ",
         "^": "puissance", "√": "racine carrée de", "∞": "l'infini", "°": "degrés", "§": "paragraphe", "©": "copyright", "®": "", "™": "",
-        "%": "pour cent", "‰": "pour mille", "/": "sur", "?": "point d'interrogation", "→": "vers", "#": "dièse", "µ": "micro",
+        "%": "pour cent", "‰": "pour mille", "/": "sur", "?": "point d'interrogation", "→": "vers", "#": "dièse", "*": "étoile", "µ": "micro",
         "♯": "dièse", "x": "sur", "x times": "fois", "−": "moins", "№": "numéro", "$": "dollars", "€": "euros", "£": "livres",
         "¢": "cents", "¥": "yens", "π": "pi", "·": "fois", "′": "", "″": "",
     }  # fmt: skip

@@ -64,7 +64,7 @@ class German(Grammar):
         "per": "auf", "&": "und", "@": "at", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch", "<": "kleiner als", ">": "größer als",
         "≤": "höchstens", "≥": "mindestens", "±": "plus minus", "≈": "ungefähr", "≠": "ungleich", "~": "ungefähr", "^": "hoch",
         "√": "Wurzel aus", "∞": "unendlich", "°": "Grad", "§": "Paragraf", "©": "Copyright", "®": "", "™": "", "%": "Prozent",
-        "‰": "Promille", "/": "Schrägstrich", "?": "Fragezeichen", "→": "nach", "#": "Raute", "µ": "Mikro", "♯": "is", "x": "mal",
+        "‰": "Promille", "/": "Schrägstrich", "?": "Fragezeichen", "→": "nach", "#": "Raute", "*": "Stern", "µ": "Mikro", "♯": "is", "x": "mal",
         "x times": "mal", "−": "minus", "№": "Nummer", "$": "Dollar", "€": "Euro", "£": "Pfund", "¢": "Cent", "¥": "Yen", "π": "Pi",
         "·": "mal", "′": "", "″": "",
     }  # fmt: skip

@@ -444,6 +444,7 @@ class Grammar:
         )
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
+        yield "path", r"(?<![\w/.:])~?(?:/[\w.-]*\w){2,}/?", self._email
         yield "file", rf"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{_EXTENSIONS})(?![\w-]|\.\w)", self._email
         yield "entity", r"(?P<domain>[a-z_]+)\.(?P<object>[a-z0-9_]+)(?!\w|\.\w)", self._entity
         yield "snake", r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+", self._snake
@@ -461,9 +462,7 @@ class Grammar:
 
     def dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
         """Yield the rules for dates."""
-        clock = (
-            r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?(?:\s?(?:Z|[+-]\d{2}:?\d{2})(?!\d))?"
-        )
+        clock = r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?(?:\s?(?P<zone>Z|[+-]\d{2}:?\d{2})(?!\d))?"
         iso = r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
         yield "datetime", rf"{START}{iso}[T ]\s?{clock}(?![\d:])", self._datetime
         yield "iso", rf"{START}{iso}(?!-?\d|[{LETTER}])", self._ymd
@@ -574,6 +573,11 @@ class Grammar:
         yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
         yield "dotted", rf"{START}\d+(?:\.\d+){{2,}}(?!\.?\d)", self._dotted
         yield "code", r"(?P<n>\d{3,12})(?![\d.,:]\d|\d)", self._code
+        yield (
+            "point",
+            rf"(?<![\w.,])\.(?P<n>\d+)(?![.,]?\d|[{LETTER}])",
+            lambda m: self.number(Number("0", m["n"])),
+        )
         yield "number-sign", r"[#№＃]\s?(?P<n>\d+)(?!\w)", self._number_sign
         yield "range", rf"{START}(?P<n>{num}){DASH}(?P<to>{num})(?!{DASH}?\d|[{LETTER}])", self._range
         yield (
@@ -607,14 +611,15 @@ class Grammar:
         )
         yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
+        yield "key", r"(?:(?<=\s)|(?<=^))(?P<s>[*#＊＃])(?=\s|[.,;!?]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
         yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", rf"(?<=[{LETTER}])\s?/\s?(?=[{LETTER}])", lambda m: " "
+        yield "slash", rf"(?<=[{LETTER}])\s?/\s?(?=[{LETTER}])", lambda m: self._set("", m)
         known = "".join(
-            re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#"
+            re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )
         known += "π"
         yield "symbol", rf"(?P<s>[{known}])", self._symbol
@@ -745,7 +750,17 @@ class Grammar:
         if date is None or not self.valid_time(int(m["h"]), int(m["min"]), second):
             return None
         time = self.time(int(m["h"]), int(m["min"]), second or None)
-        return self.date_and_time(date, time)
+        said = self.date_and_time(date, time)
+        return f"{said} {self.zone(m['zone'])}" if m["zone"] else said
+
+    def zone(self, written: str) -> str:
+        """Return a time zone: Z, or its distance from UTC."""
+        utc = self.letters("UTC") if self.acronyms else "UTC"
+        if written == "Z":
+            return utc
+        hours, minutes = int(written[1:3]), int(written[-2:])
+        said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
+        return " ".join([*said, self.cardinal(minutes)] if minutes else said)
 
     def date_and_time(self, date: str, time: str) -> str:
         """Return a date and a time of day together."""
@@ -877,7 +892,7 @@ class Grammar:
         return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
 
     def _number_sign(self, m: Match) -> str:
-        said = self.digits(m["n"]) if len(m["n"]) > 4 else self._plain(m["n"])
+        said = self.digits(m["n"]) if len(m["n"]) > 3 else self._plain(m["n"])
         return self.join([self.number_word, said])
 
     def _version(self, m: Match) -> str:
@@ -960,9 +975,19 @@ class Grammar:
         if not self.spaced:
             return word
         before, after = m.string[: m.start()][-1:], m.string[m.end() :][:1]
+        if not word:
+            return " " if before and not before.isspace() else ""
         left = " " if before and not before.isspace() and before not in "([{\"'" else ""
         right = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
         return f"{left}{word}{right}"
+
+    def _key(self, m: Match) -> str | None:
+        """A key of a telephone: a sign that stands alone among words."""
+        between_numbers = re.search(r"\d\s$", m.string[: m.start()]) and re.match(
+            r"\s\d", m.string[m.end() :]
+        )
+        word = self.symbols["*" if m["s"] in "*＊" else "#"]
+        return None if between_numbers or not re.search(r"\w", m.string[: m.start()]) else word
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)

@@ -35,7 +35,7 @@ class Italian(Romance):
         "per": "ogni", "&": "e", "@": "chiocciola", "+": "più", "=": "uguale", "×": "per", "÷": "diviso", "<": "minore di", ">": "maggiore di",
         "≤": "minore o uguale a", "≥": "maggiore o uguale a", "±": "più o meno", "≈": "circa", "≠": "diverso da", "~": "circa",
         "^": "elevato a", "√": "radice quadrata di", "∞": "infinito", "°": "gradi", "§": "paragrafo", "©": "copyright", "®": "", "™": "",
-        "%": "percento", "‰": "per mille", "/": "barra", "?": "punto interrogativo", "→": "a", "#": "cancelletto", "µ": "micro",
+        "%": "percento", "‰": "per mille", "/": "barra", "?": "punto interrogativo", "→": "a", "#": "cancelletto", "*": "asterisco", "µ": "micro",
         "♯": "diesis", "x": "per", "x times": "volte", "−": "meno", "№": "numero", "$": "dollari", "€": "euro", "£": "sterline",
         "¢": "centesimi", "¥": "yen", "π": "pi greco", "·": "per", "′": "", "″": "",
     }  # fmt: skip

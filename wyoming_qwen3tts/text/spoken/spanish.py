@@ -41,7 +41,7 @@ class Spanish(Romance):
         "≤": "menor o igual que", "≥": "mayor o igual que", "±": "más menos", "≈": "aproximadamente", "≠": "distinto de",
         "~": "aproximadamente", "^": "elevado a", "√": "raíz cuadrada de", "∞": "infinito", "°": "grados", "§": "sección",
         "©": "copyright", "®": "", "™": "", "%": "por ciento", "‰": "por mil", "/": "barra", "?": "interrogación", "→": "a",
-        "#": "almohadilla", "µ": "micro", "♯": "sostenido", "x": "por", "x times": "veces", "−": "menos", "№": "número",
+        "#": "almohadilla", "*": "asterisco", "µ": "micro", "♯": "sostenido", "x": "por", "x times": "veces", "−": "menos", "№": "número",
         "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "yenes", "π": "pi", "·": "por", "′": "", "″": "",
     }  # fmt: skip
     months = _MONTHS
