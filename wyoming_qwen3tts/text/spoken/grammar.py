@@ -163,7 +163,8 @@ class Grammar:
             else:
                 said.append(found[0])
         said.append(text[at:])
-        return "".join(said)
+        spoken_text = "".join(said)
+        return spoken_text if spoken_text == text else re.sub(" {2,}", " ", spoken_text)
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""
@@ -617,7 +618,7 @@ class Grammar:
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", rf"(?<=[{LETTER}])\s?/\s?(?=[{LETTER}])", lambda m: self._set("", m)
+        yield "slash", rf"(?:(?<=[{LETTER}])|(?<=[{LETTER}]\s))/(?=\s?[{LETTER}])", lambda m: " "
         known = "".join(
             re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )
