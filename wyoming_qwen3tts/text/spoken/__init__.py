@@ -22,6 +22,9 @@ _GRAMMARS = {
     "ja": "japanese:Japanese",
     "ko": "korean:Korean",
 }
+_ROUNDS = 5
+"""A text is said again until nothing changes, which a second time shows. More are needed only where numbers,
+units and letters are run together."""
 _LOADED: set[str] = set()
 
 
@@ -68,7 +71,11 @@ def spoken(text: str, language: str) -> str:
     if rules is None:
         return text
     try:
-        return rules.say(text)
+        for _ in range(_ROUNDS):
+            before, text = text, rules.say(text)
+            if text == before:
+                break
+        return text
     except Exception:
         _LOGGER.exception("No spoken form for %r in %s", text[:80], language)
         return text

@@ -152,12 +152,9 @@ class Chinese(Eastern):
                 return "二"
             if not (after.startswith("分之") or (after.startswith("点") and after[1:2].isdecimal())):
                 return "两"
-        if (
-            re.match(r"年(?![级代前后]?以)", after)
-            and len(text) in {2, 4}
-            and not re.match("年(?:前|后|来|内|间)", after)
-        ):
-            return self.digits(text) if len(text) == 4 or text[0] in "0789" else self.cardinal(number.value)
+        if after.startswith("年") and len(text) in {2, 4} and not re.match("年(?:前|后|来|内|间|以)", after):
+            two = text[0] in "0789" and not after.startswith("年代")
+            return self.digits(text) if len(text) == 4 or two else self.cardinal(number.value)
         return self.number(number)
 
     # --- rules ---

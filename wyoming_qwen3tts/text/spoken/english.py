@@ -254,7 +254,12 @@ class English(Grammar):
             rf"(?P<a>{days})\b\.?\s?[-–]\s?(?P<b>{days})\b\.?",
             lambda m: f"{_DAYS[m['a']]} to {_DAYS[m['b']]}",
         )
-        yield "weekday", rf"(?P<day>{days})\b\.?(?=,?\s(?:\d|(?i:{months})\b)|,? at\b)", self._weekday
+        yield (
+            "weekday",
+            rf"(?:(?<=day to )|(?<=day through )|(?=\w+\.?(?:,?\s(?:\d|(?i:{months})\b)|,? at\b|\s(?:to|through|until)\b)))"
+            rf"(?P<day>{days})\b(?P<stop>\.?)",
+            self._weekday,
+        )
         yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
     def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
@@ -380,7 +385,7 @@ class English(Grammar):
         return f"{_MONTHS[_MONTH_FORMS[m['month'].lower()] - 1]} {self.year(int(m['y']))}"
 
     def _weekday(self, m: Match) -> str:
-        return _DAYS[m["day"]]
+        return _DAYS[m["day"]] + self._stop(m)
 
     def _short_date(self, m: Match) -> str | None:
         """6/12 as a date, where the words before it ask for one."""

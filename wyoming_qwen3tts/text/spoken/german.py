@@ -167,6 +167,9 @@ class German(Grammar):
             return "eineinhalb" if whole == 1 else f"{self.cardinal(whole)}einhalb"
         return f"{self.counted(whole, 'n') if whole > 1 else 'ein'} {self.fraction(top, bottom)}"
 
+    def range_words(self, low: str, high: str) -> str:
+        return f"{low} zu {high}"
+
     def version_word(self) -> str:
         return "Version"
 
@@ -180,7 +183,7 @@ class German(Grammar):
         if text == "1" and not number.negative:
             noun = re.match(r"\s+(?:[a-zäöüß]+e[ns]?\s+)?([A-ZÄÖÜ][\wäöüß]*)", after)
             gender = self.gender_of(noun[1]) if noun else ""
-            if gender:
+            if noun:
                 dative = _DATIVE_ONE.search(before)
                 return {"f": "einer" if dative else "eine"}.get(gender, "einem" if dative else "ein")
         return self.number(number)

@@ -8,6 +8,7 @@ rule knows stays as it is, so a text without anything to say differently comes o
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from .currencies import Money, currency
 from .currencies import symbols as currency_symbols
 from .numbers import Number
 
+_LOGGER = logging.getLogger(__name__)
+
 Match = re.Match[str]
 
 LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
@@ -27,7 +30,7 @@ START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑–—−]"
 MINUS = r"[-−–]"
 
-_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªº№]")
+_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμ№]")
 _DOMAINS = frozenset(
     "air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera climate "
     "conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
@@ -156,7 +159,7 @@ class Grammar:
             at = found.end()
             for rule in self.rules:
                 match = rule.pattern.match(text, found.start())
-                if match and match.end() > found.start() and (spoken := rule.say(match)) is not None:
+                if match and match.end() > found.start() and (spoken := self._ask(rule, match)) is not None:
                     self._append(said, spoken, text, match)
                     at = match.end()
                     break
@@ -165,6 +168,14 @@ class Grammar:
         said.append(text[at:])
         spoken_text = "".join(said)
         return spoken_text if spoken_text == text else re.sub(" {2,}", " ", spoken_text)
+
+    def _ask(self, rule: Rule, match: Match) -> str | None:
+        """Return what a rule says; one that fails says nothing, but for a line in the log."""
+        try:
+            return rule.say(match)
+        except Exception:
+            _LOGGER.warning("%s: %s failed on %r", self.code, rule.name, match[0], exc_info=True)
+            return None
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""

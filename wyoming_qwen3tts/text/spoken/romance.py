@@ -69,7 +69,7 @@ class Romance(Grammar):
 
     def bare_number(self, number: Number, m: Match) -> str:
         after = m.string[m.end() :]
-        if m["n"].isdecimal() and (noun := re.match(rf"\s+([{LETTER}]+)", after)):
+        if not number.fraction and (noun := re.match(rf"\s+([{LETTER}]+)", after)):
             said = self.counted(number.value, self.gender_of(noun[1].lower()))
             return self.join([self.minus, said]) if number.negative else said
         return self.number(number)

