@@ -70,12 +70,8 @@ def spoken(text: str, language: str) -> str:
     rules = grammar(language)
     if rules is None:
         return text
-    try:
-        for _ in range(_ROUNDS):
-            before, text = text, rules.say(text)
-            if text == before:
-                break
-        return text
-    except Exception:
-        _LOGGER.exception("No spoken form for %r in %s", text[:80], language)
-        return text
+    for _ in range(_ROUNDS):
+        before, text = text, rules.say(text)
+        if text == before:
+            break
+    return text

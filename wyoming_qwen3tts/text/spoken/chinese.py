@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import han, units
 from .currencies import Money, currency
 from .eastern import Eastern
-from .grammar import DASH, Match
+from .grammar import DASH, Match, Rules
 from .numbers import Number
 
 _MYRIADS = ("", "万", "亿", "万亿")
@@ -159,7 +158,7 @@ class Chinese(Eastern):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         num = self.num
         yield "per-cent-range", rf"(?P<n>{num})%?{DASH}(?P<to>{num})%", self._percent_range
         yield (
@@ -178,7 +177,7 @@ class Chinese(Eastern):
             self._word_range,
         )
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "clocks",
             r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
@@ -186,7 +185,7 @@ class Chinese(Eastern):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
 
     def _percent_range(self, m: Match) -> str:

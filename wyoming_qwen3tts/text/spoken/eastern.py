@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 
-from .grammar import Grammar, Match
+from .grammar import Grammar, Match, Rules
 from .numbers import Number
 
 
@@ -34,10 +33,6 @@ class Eastern(Grammar):
     def digits(self, text: str) -> str:
         return "".join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
 
-    def address(self, text: str) -> str:
-        # Latin letters and the words between them want spaces, or they run together.
-        return super().address(text)
-
     def version_word(self) -> str:
         return "版本"
 
@@ -51,10 +46,7 @@ class Eastern(Grammar):
     def date_and_time(self, date: str, time: str) -> str:
         return date + time
 
-    def _local_date(self, m: Match) -> str | None:
-        return super()._local_date(m)
-
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         y, mo, d = (re.escape(word) for word in self.date_words)
         yield (
             "full",

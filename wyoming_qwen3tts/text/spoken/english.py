@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import numbers
-from .grammar import EDGE, LETTER, START, Grammar, Match, roman
+from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -21,7 +20,7 @@ _MONTH_FORMS = {
 _WORDS_IN_CAPITALS = frozenset(
     # read as words
     "NASA NATO UNESCO UNICEF OPEC FIFA UEFA IKEA LEGO NAS RAM ROM SIM PIN GIF JPEG LASER RADAR SONAR SCUBA COVID AIDS "
-    "WLAN LAN WAN LIDAR YAML JSON TOML ASCII CRUD SOAP DIY ASAP MAC "
+    "WLAN LAN WAN LIDAR YAML JSON TOML ASCII CRUD SOAP ASAP MAC "
     # words that somebody wrote loud
     "A I OK AM PM ON OFF IN IT IS BE DO GO IF NO NOT NOW NEW OLD OUT UP DOWN YES ALL AND ANY ARE BUT CAN DAY DID FOR GET "
     "HAD HAS HER HIM HIS HOT HOW ITS LET MAY OUR OWN PUT RUN SAY SEE SHE THE TOO TRY TWO USE WAS WAY WHO WHY YOU AT BY "
@@ -31,7 +30,6 @@ _WORDS_IN_CAPITALS = frozenset(
     "RED ONE SIX TEN CAR KEY CAT DOG BOX EAT END FUN GAS LOT MAN MEN OIL PAY SET SUN TOP WET WIN ADD AGE AGO AIR ART ASK "
     "BAG BED BUS BUY CUT EGG EYE FEW FIX FLY GUN GUY HIT JOB LAW LEG LIE MAP MIX MOM DAD".split()
 )
-_SPELLED_ANYWAY = frozenset("DIY ASAP WAN MAC".split()) - {"ASAP", "MAC"}
 _REGNAL = frozenset(
     "Henry Louis Charles George Edward Richard William James Elizabeth Mary Paul John Benedict Francis Pius Leo Clement "
     "Gregory Innocent Urban Boniface Alexander Nicholas Peter Catherine Ivan Napoleon Philip Frederick Ramesses Ptolemy "
@@ -129,9 +127,6 @@ class English(Grammar):
     def per(self, top: str, bottom: str) -> str:
         return f"per {self._per[bottom]}"
 
-    def parse(self, text: str, sign: str | None = None) -> Number:
-        return super().parse(text, sign)
-
     def measure(self, number: Number, symbol: str) -> str | None:
         symbol = {"C": "°C", "F": "°F"}.get(symbol, symbol)
         return super().measure(number, symbol)
@@ -217,7 +212,7 @@ class English(Grammar):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
@@ -230,7 +225,7 @@ class English(Grammar):
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
 
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         caps = rf"(?i:(?P<month>{months})\b\.?)"
         days = "|".join(sorted(_DAYS, key=len, reverse=True))
@@ -262,7 +257,7 @@ class English(Grammar):
         )
         yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         half = r"(?P<half>[aApP])\.?\s?[mM]\b(?P<stop>\.?)"
         clock = r"(?P<h>\d{1,2})(?:[:.](?P<min>\d{2}))?(?::(?P<s>\d{2}))?"
         yield (
@@ -300,7 +295,7 @@ class English(Grammar):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield "ordinal", rf"{START}(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b", self._ordinal
         yield "compound", rf"{START}(?P<n>\d+)(?P<th>st|nd|rd|th)?-(?=[a-z]{{2,}})", self._compound
         yield (
@@ -333,7 +328,7 @@ class English(Grammar):
         return None
 
     def _spells(self, word: str, text: str) -> bool:
-        if word in _WORDS_IN_CAPITALS and word not in _SPELLED_ANYWAY:
+        if word in _WORDS_IN_CAPITALS:
             return False
         letters = [c for c in text if c.isalpha()]
         loud = sum(c.isupper() for c in letters) > 0.6 * len(letters) and len(text.split()) > 2
@@ -360,8 +355,7 @@ class English(Grammar):
     def _dotted_letters(self, m: Match) -> str | None:
         if m[0] in {"P.S.", "A.M.", "P.M."} or len(m[0]) > 12:
             return None
-        rest = m.string[m.end() :]
-        stop = "." if not rest.strip() or (re.match(r"\s+[A-Z][a-z]+\s+[a-z]", rest) and False) else ""
+        stop = "" if m.string[m.end() :].strip() else "."
         return self.letters(m[0].replace(".", "")) + stop
 
     def _named_date(self, m: Match) -> str | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from .currencies import Money
-from .grammar import START, Match
+from .grammar import START, Match, Rules, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -83,9 +82,6 @@ class French(Romance):
             return "par seconde"
         return f"par {self._per[bottom]}"
 
-    def minor_money(self, minor: Number, names: Money) -> str:
-        return super().minor_money(minor, names)
-
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} {self.cardinal(minor.value)}"
 
@@ -139,7 +135,7 @@ class French(Romance):
     def regnal(self, name: str, value: int) -> str | None:
         return self.ordinal(1) if value == 1 else self.cardinal(value)
 
-    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def phones(self) -> Rules:
         yield "phone-fr", rf"{START}0\d(?:[ .-]?\d\d){{4}}(?!\d)", self._pairs
         yield from super().phones()
 
@@ -147,17 +143,15 @@ class French(Romance):
         digits = re.sub(r"\D", "", m[0])
         return ", ".join(self.phone_group(digits[at : at + 2]) for at in range(0, 10, 2))
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         yield "roman-e", r"(?P<r>[IVX]+)(?:e|ème)(?!\w)", self._roman_e
         yield from super().own_first()
 
     def _roman_e(self, m: Match) -> str | None:
-        from .grammar import roman
-
         value = roman(m["r"])
         return self.ordinal(value) if value else None
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "hour-h",
             r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w)",
@@ -165,7 +159,7 @@ class French(Romance):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield (
             "ordinal",
             rf"{START}(?P<n>\d+)(?P<s>ers?|res?|ères?|èmes?|emes?|es?|nde?s?|ds?)(?!\w)",

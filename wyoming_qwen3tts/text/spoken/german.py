@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import LETTER, START, Grammar, Match, roman
+from .grammar import LETTER, START, Grammar, Match, Rules, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -197,7 +196,7 @@ class German(Grammar):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
         yield "scale", r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\s?[€$£])(?!\w)", self._scaled
@@ -213,7 +212,7 @@ class German(Grammar):
         )
         yield "roman-century", r"(?P<r>[IVX]+)\.\s(?P<w>Jahrhundert|Weltkrieg|Quartal)", self._roman_ordinal
 
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         days = "|".join(_DAYS)
         yield (
@@ -224,7 +223,7 @@ class German(Grammar):
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
         yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|\s?[-–]\s?(?:{days})\b)", lambda m: _DAYS[m["day"]]
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
         yield (
             "clock-range",
@@ -248,7 +247,7 @@ class German(Grammar):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield "decade", r"(?P<n>(?:1[1-9]|20)?\d0)er(?!\w)", lambda m: f"{self.year(int(m['n']))}er"
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
         yield (

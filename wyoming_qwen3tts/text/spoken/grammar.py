@@ -10,18 +10,19 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from . import numbers, units
-from .currencies import Money, currency
 from .currencies import symbols as currency_symbols
 from .numbers import Number
+from .words import Words
 
 _LOGGER = logging.getLogger(__name__)
 
 Match = re.Match[str]
+Rules = Iterator[tuple[str, str, Callable[[Match], str | None]]]
+"""Name, pattern, and what says a match; None declines it."""
 
 LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
 """Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
@@ -88,64 +89,11 @@ class Rule:
     say: Callable[[Match], str | None]
 
 
-class Grammar:
-    """What a language says; the class holds what is common, its children what is their own."""
-
-    code: ClassVar[str]
-    decimal: ClassVar[str] = ","
-    spaced: ClassVar[bool] = True
-    """Whether words have spaces between them."""
-    acronyms: ClassVar[bool] = False
-    """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
-    day_first: bool = True
-    """Whether 3/12 is the third of December."""
-
-    minus: ClassVar[str]
-    plus: ClassVar[str]
-    point: ClassVar[str]
-    symbols: ClassVar[Mapping[str, str]]
-    """Symbol → word, where nothing knows better: & @ + = × ÷ < > ≤ ≥ ± ≈ ≠ ~ ° § © № / → and more."""
-    dot: ClassVar[str]
-    """The point in an address."""
-    slash: ClassVar[str]
-    dash: ClassVar[str]
-    """The hyphen in an address."""
-    underscore: ClassVar[str]
-    at: ClassVar[str]
-    colon: ClassVar[str]
-    to: ClassVar[str]
-    """Between the ends of a range."""
-    number_word: ClassVar[str]
-    """What # before a number means."""
-    hashtag: ClassVar[str]
-    months: ClassVar[tuple[str, ...]]
-    month_forms: ClassVar[Mapping[str, int]] = {}
-    """Other forms and abbreviations of months, lower case, without full stop → 1 to 12."""
-    weekdays: ClassVar[Mapping[str, str]] = {}
-    """Abbreviation → weekday."""
-    abbreviations: ClassVar[Mapping[str, str]] = {}
-    """As written (with its full stops) → as spoken. Spaces inside are optional."""
-    codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
-    """Words before a number that is said digit by digit."""
-    scales: ClassVar[str] = ""
-    """Words for powers of ten that go between an amount and its currency."""
-    versions: ClassVar[str] = (
-        "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
-    )
-    clings: ClassVar[str] = ""
-    """Letters after which a number has no space."""
-    free: ClassVar[str] = r"(?<![\w)])"
-    """What a minus sign may not follow, or it is a hyphen."""
-    bare_units: ClassVar[str] = ""
-    """Units that are also words, and count only at the end of a clause."""
-
-    regions: ClassVar[frozenset[str]] = frozenset()
-    """Regions, lower case, in which something is said in another way."""
+class Grammar(Words):
+    """What is recognised in a text, and asked to be said; a language adds rules of its own."""
 
     def __init__(self, region: str = "") -> None:
-        """``region``: one of ``regions``, or empty."""
-        self._units = units.table(self.code)
-        self._per = units.per(self.code)
+        super().__init__(region)
         self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]
 
     # --- the walk ---
@@ -197,203 +145,6 @@ class Grammar:
         """Tell whether a space goes between a word and what follows it in the text."""
         return True
 
-    # --- words and numbers ---
-
-    def cardinal(self, value: int, gender: str = "m") -> str:
-        """Return a whole number, 0 or more, in words. ``gender`` (m, f, n): of what is counted."""
-        return numbers.words(value, self.code) or str(value)
-
-    def counted(self, value: int, gender: str) -> str:
-        """Return a number as it stands before a noun."""
-        return self.cardinal(value, gender)
-
-    def ordinal(self, value: int, gender: str = "m") -> str:
-        """Return an ordinal in words, as it stands alone."""
-        return numbers.words(value, self.code, "ordinal") or str(value)
-
-    def year(self, value: int) -> str:
-        """Return a year in words."""
-        return self.cardinal(value)
-
-    def digits(self, text: str) -> str:
-        """Return the digits of ``text`` one by one; everything else is left out."""
-        return self.join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
-
-    def join(self, words: Iterator[str] | list[str]) -> str:
-        """Return words as the language sets them."""
-        return (" " if self.spaced else "").join(word for word in words if word)
-
-    def fraction_digits(self, text: str) -> str:
-        """Return what is said after the decimal mark: one by one."""
-        return self.digits(text)
-
-    def number(self, number: Number, gender: str = "m", *, counted: bool = False) -> str:
-        """Return any number in words. ``counted``: a noun follows."""
-        if len(number.whole) > numbers.LONGEST:
-            said = self.digits(number.whole)
-        elif number.fraction:
-            said = self.decimal_words(number)
-        elif counted:
-            said = self.counted(number.value, gender)
-        else:
-            said = self.cardinal(number.value, gender)
-        if number.negative:
-            said = self.join([self.minus, said])
-        return said
-
-    def decimal_words(self, number: Number) -> str:
-        """Return a number with a fraction in words, without its sign."""
-        return self.join([self.cardinal(number.value), self.point, self.fraction_digits(number.fraction)])
-
-    def parse(self, text: str, sign: str | None = None) -> Number:
-        """Return the number that ``text`` writes."""
-        return numbers.parse(
-            text, self.decimal, negative=sign is not None and sign in "-−–‐‑—" and sign != ""
-        )
-
-    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
-        """Return the form of a noun that goes with ``number``."""
-        return forms[0] if number.is_one else forms[-1]
-
-    # --- measures ---
-
-    def measure(self, number: Number, symbol: str) -> str | None:
-        """Return a number with its unit in words; None if the unit is not known."""
-        symbol = units.canonical(symbol)
-        name = self._units.get(symbol)
-        if name is not None:
-            return self.join(
-                [self.number(number, name.gender, counted=True), self.plural(number, name.forms)]
-            )
-        top, _, bottom = symbol.partition("/")
-        top, bottom = units.canonical(top), units.canonical(bottom)
-        name = self._units.get(top)
-        if name is None or bottom not in self._per:
-            return None
-        return self.rate(number, name, top, bottom)
-
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
-        """Return a number with a unit per another in words."""
-        said = self.join([self.number(number, name.gender, counted=True), self.plural(number, name.forms)])
-        return f"{said} {self.per(top, bottom)}"
-
-    def per(self, top: str, bottom: str) -> str:
-        """Return "per hour" and the like."""
-        raise NotImplementedError
-
-    def unit_alone(self, symbol: str) -> str | None:
-        """Return the name of a unit without a number: its plural."""
-        said = self.measure(Number("5"), symbol)
-        return said.replace(self.cardinal(5), "", 1).strip() if said is not None else None
-
-    def is_unit(self, symbol: str) -> bool:
-        """Tell whether ``symbol`` can be said as a unit."""
-        return self.measure(Number("2"), symbol) is not None
-
-    # --- money ---
-
-    def money(self, number: Number, code: str) -> str:
-        """Return an amount in words. ``code``: ISO 4217."""
-        names = currency(self.code, code)
-        cents = number.fraction.ljust(2, "0") if number.fraction and len(number.fraction) <= 2 else ""
-        if number.fraction and (not cents or not names.minor):
-            return self.join([self.number(number, names.gender), self.plural(number, names.major)])
-        sign = [self.minus] if number.negative else []
-        whole, minor = Number(number.whole), Number(str(int(cents or "0")))
-        if minor.value and not whole.value:
-            return self.join([*sign, self.minor_money(minor, names)])
-        said = self.join([self.number(whole, names.gender, counted=True), self.plural(whole, names.major)])
-        if minor.value:
-            said = self.major_and_minor(said, whole, minor, names)
-        return self.join([*sign, said])
-
-    def minor_money(self, minor: Number, names: Money) -> str:
-        """Return cents in words."""
-        gender = names.minor_gender
-        return self.join([self.number(minor, gender, counted=True), self.plural(minor, names.minor)])
-
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        """Return an amount of both; ``said`` is the greater part."""
-        return self.join([said, self.minor_money(minor, names)])
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        """Return "one point five million dollars"."""
-        return self.join([self.number(number), scale, currency(self.code, code).major[-1]])
-
-    # --- time ---
-
-    def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        """Return a date in words. ``before``: the text in front of it, which may govern its case."""
-        raise NotImplementedError
-
-    def month_year(self, month: int, year: int) -> str:
-        """Return "December 2024" in words."""
-        return self.join([self.months[month - 1], self.year(year)])
-
-    def time(
-        self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
-    ) -> str:
-        """Return a time of day in words. ``half``: am or pm, where written."""
-        raise NotImplementedError
-
-    def valid_time(self, hour: int, minute: int, second: int | None) -> bool:
-        """Tell whether that is a time of day."""
-        return hour <= 24 and minute < 60 and (second is None or second < 60)
-
-    # --- the rest ---
-
-    def fraction(self, top: int, bottom: int) -> str:
-        """Return a common fraction in words."""
-        raise NotImplementedError
-
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
-        """Return a whole number and a fraction in words."""
-        return self.join([self.cardinal(whole), self.symbols["&"], self.fraction(top, bottom)])
-
-    def letters(self, text: str) -> str:
-        """Return letters spelled out."""
-        return " ".join(text.upper())
-
-    def ip(self, text: str) -> str:
-        """Return an IPv4 address in words."""
-        dot = f" {self.dot} " if self.spaced else self.dot
-        return dot.join(self.octet(part) for part in text.split("."))
-
-    def octet(self, text: str) -> str:
-        """Return a part of an IPv4 address in words."""
-        return self.cardinal(int(text))
-
-    def phone(self, text: str) -> str:
-        """Return a telephone number: digit by digit, groups apart."""
-        groups = re.findall(r"\d+", text)
-        said = ", ".join(self.phone_group(group) for group in groups)
-        return f"{self.plus} {said}" if text.startswith("+") else said
-
-    def phone_group(self, digits: str) -> str:
-        """Return a group of a telephone number."""
-        return self.digits(digits)
-
-    def status(self, code: str) -> str:
-        """Return an HTTP status: as engineers say it, digit by digit."""
-        return self.digits(code)
-
-    def version(self, text: str) -> str:
-        """Return a version number: numbers with points between."""
-        point = self.point if self.decimal == "." else self.dot
-        separator = f" {point} " if self.spaced else point
-        return separator.join(
-            self.digits(part) if part.startswith("0") and len(part) > 1 else self.cardinal(int(part))
-            for part in text.split(".")
-        )
-
-    def range(self, low: str, high: str) -> str:
-        """Return a range of what is already in words."""
-        return self.join([low, self.to, high])
-
-    def regnal(self, name: str, value: int) -> str | None:
-        """Return what a Roman numeral after ``name`` means; None if it is not one."""
-        return None
-
     # --- the rules ---
 
     @functools.cached_property
@@ -418,7 +169,7 @@ class Grammar:
         ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
         return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
 
-    def sources(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def sources(self) -> Rules:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
         yield from self.own_first()
         yield from self.addresses()
@@ -430,15 +181,15 @@ class Grammar:
         yield from self.counts()
         yield from self.signs()
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         """Yield rules of this language that go before all others."""
         yield from ()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         """Yield rules of this language that go before plain numbers and signs."""
         yield from ()
 
-    def addresses(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def addresses(self) -> Rules:
         """Yield the rules for addresses of all kinds, and abbreviations."""
         if self.abbreviations:
             yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
@@ -472,7 +223,7 @@ class Grammar:
             lambda m: f"{self.at} {self._humps(m['name'])}",
         )
 
-    def dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def dates(self) -> Rules:
         """Yield the rules for dates."""
         clock = r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?(?:\s?(?P<zone>Z|[+-]\d{2}:?\d{2})(?!\d))?"
         iso = r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
@@ -493,16 +244,16 @@ class Grammar:
         )
         yield from self.named_dates()
 
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         """Yield the rules for dates with the month in letters."""
         yield from ()
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         """Yield the rules for times of day."""
         yield "clock", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?(?![\d:])", self._clock
         yield "ratio", rf"{START}(?P<a>\d+):(?P<b>\d+)(?![\d:])", self._ratio
 
-    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def phones(self) -> Rules:
         """Yield the rules for telephone numbers."""
         yield "phone+", r"\+\d{1,3}(?:[ .()/-]{0,2}\d{1,5}){2,7}(?!\d)", self._phone
         yield "phone-1", rf"{START}(?:1[-. ])?\(?\d{{3}}\)?[-. ]\d{{3}}[-.]\d{{4}}(?!\d)", self._phone
@@ -514,7 +265,7 @@ class Grammar:
         yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
         yield "phone-4", rf"{START}\d{{3}}-\d{{4}}(?![\d-])", self._phone
 
-    def amounts(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def amounts(self) -> Rules:
         """Yield the rules for money, measures and percentages."""
         signs = currency_symbols(self.code)
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
@@ -567,7 +318,7 @@ class Grammar:
             self._unit,
         )
 
-    def counts(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def counts(self) -> Rules:
         """Yield the rules for what else is made of numbers."""
         vulgar = "".join(_FRACTIONS)
         num = self.num
@@ -609,7 +360,7 @@ class Grammar:
         )
         yield "number", rf"(?P<sign>{self.free}{MINUS}\s?)?(?P<n>{num})", self._number
 
-    def signs(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def signs(self) -> Rules:
         """Yield the rules for lone signs."""
         yield (
             "minus",

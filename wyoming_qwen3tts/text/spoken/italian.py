@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match
+from .grammar import START, Match, Rules
 from .numbers import Number
 from .romance import Romance
 
@@ -74,9 +73,6 @@ class Italian(Romance):
     def measure(self, number: Number, symbol: str) -> str | None:
         said = super().measure(number, symbol)
         return said.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if said else said
-
-    def counted(self, value: int, gender: str) -> str:
-        return self.agree(self.cardinal(value), gender)
 
     def bare_number(self, number: Number, m: Match) -> str:
         noun = re.match(r"\s+([a-zà-ÿ]{3,})", m.string[m.end() :])
@@ -152,11 +148,11 @@ class Italian(Romance):
         feminine = name.endswith("a") and name not in {"Andrea", "Luca", "Nicola"}
         return self.ordinal(value, "f" if feminine or name == "Elisabetta" else "m")
 
-    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def phones(self) -> Rules:
         yield "phone-it", rf"{START}3\d{{2}} \d{{3}} ?\d{{3,4}}(?![\d.,]\d|\d)", self._phone
         yield from super().phones()
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "clock-dot",
             r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
@@ -164,7 +160,7 @@ class Italian(Romance):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield (
             "ordinal",
             rf"{START}(?P<n>\d+)(?P<s>[ºª])(?!\w)",
@@ -173,7 +169,7 @@ class Italian(Romance):
         yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}}|$)", lambda m: self.ordinal(int(m["n"]))
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         yield (
             "ordinal°",
             rf"{START}(?P<n>\d{{1,2}})°(?=\s[a-z]{{3,}})(?!\s(?:di|gradi|in|a|alle)\b)",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import han, units
 from .currencies import Money, currency
 from .eastern import Eastern
-from .grammar import DASH, Match
+from .grammar import DASH, Match, Rules
 from .numbers import Number
 
 _MYRIADS = ("", "万", "億", "兆")
@@ -143,7 +142,7 @@ class Japanese(Eastern):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         num = self.num
         yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.phone(m[0])
         yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.phone(m["n"])
@@ -155,7 +154,7 @@ class Japanese(Eastern):
         yield "tilde", rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})", self._tilde
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "clocks",
             r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
@@ -163,7 +162,7 @@ class Japanese(Eastern):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
         yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
 

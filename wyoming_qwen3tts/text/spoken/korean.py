@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import units
 from .currencies import Money, currency
 from .eastern import Eastern
-from .grammar import DASH, MINUS, Match
+from .grammar import DASH, MINUS, Match, Rules
 from .numbers import Number
 
 _DIGITS = "영일이삼사오육칠팔구"
@@ -224,7 +223,7 @@ class Korean(Eastern):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         num = self.num
         yield "phone-ko", r"(?<!\d)(?:0\d{1,2}|1\d{3})-\d{3,4}(?:-\d{4})?(?!\d)", lambda m: self.phone(m[0])
         yield (
@@ -255,7 +254,7 @@ class Korean(Eastern):
         )
         yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "clocks",
             r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
@@ -263,7 +262,7 @@ class Korean(Eastern):
         )
         yield from super().times()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",

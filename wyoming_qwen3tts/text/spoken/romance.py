@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 
-from .grammar import LETTER, START, Grammar, Match, roman
+from .grammar import LETTER, START, Grammar, Match, Rules, roman
 from .numbers import Number
 
 
@@ -32,7 +31,7 @@ class Romance(Grammar):
         parts = [said, self.months[month - 1], *([self.year(year)] if year is not None else [])]
         return f" {self.of} ".join(parts) if self.of else " ".join(parts)
 
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
         de = rf"(?:{self.of}\s)?" if self.of else ""
         end = rf"(?![{LETTER}])\.?"
@@ -78,7 +77,7 @@ class Romance(Grammar):
         """Return the likely gender of a noun after a number: m, f, or "" where it is no noun to agree with."""
         return "f" if self.feminine_after and re.fullmatch(self.feminine_after, noun) else ""
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
         yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
         yield (
@@ -112,7 +111,7 @@ class Romance(Grammar):
             ends.append(self.time(int(hour), int(minute or 0)))
         return self.range(*ends)
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import numbers, units
-from .currencies import Money
-from .grammar import LETTER, START, Grammar, Match, roman
+from .currencies import Money, currency
+from .grammar import LETTER, START, Grammar, Match, Rules, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -126,12 +125,6 @@ class Russian(Grammar):
         name = self._per[bottom]
         return name if name.startswith(("на ", "за ")) else f"в {name}"
 
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
-        return super().rate(number, name, top, bottom)
-
-    def rated(self, said: str, bottom: str) -> str:
-        return f"{said} {self.per('', bottom)}"
-
     def scale_word(self, written: str) -> str:
         return {"тыс": "тысяч", "млн": "миллионов", "млрд": "миллиардов"}.get(written.rstrip("."), written)
 
@@ -139,8 +132,6 @@ class Russian(Grammar):
         forms = {"тысяч": ("тысяча", "тысячи", "тысяч"), "миллионов": ("миллион", "миллиона", "миллионов"),
                  "миллиардов": ("миллиард", "миллиарда", "миллиардов")}.get(scale, (scale,))  # fmt: skip
         gender = "f" if scale == "тысяч" else "m"
-        from .currencies import currency
-
         return f"{self.number(number, gender)} {self.plural(number, forms)} {currency('ru', code).major[-1]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
@@ -263,7 +254,7 @@ class Russian(Grammar):
 
     # --- rules ---
 
-    def own_first(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own_first(self) -> Rules:
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
         yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
         yield (
@@ -283,7 +274,7 @@ class Russian(Grammar):
         )
         yield "kop", r"(?P<n>\d{1,2})\s?коп\.?(?!\w)", self._kopecks
 
-    def named_dates(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def named_dates(self) -> Rules:
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
         yield (
             "named",
@@ -318,7 +309,7 @@ class Russian(Grammar):
             self._short_date,
         )
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield (
             "clocks",
             rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–—]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
@@ -327,7 +318,7 @@ class Russian(Grammar):
         yield "duration", rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}})\s?мин\.?(?!\w)", self._duration
         yield from super().times()
 
-    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def phones(self) -> Rules:
         yield (
             "phone-ru",
             r"(?:\+7|(?<!\d)8)[ -]?\(?\d{3}\)?[ -]?\d{3}[- ]?\d{2}[- ]?\d{2}(?!\d)",
@@ -336,7 +327,7 @@ class Russian(Grammar):
         yield "phone-ru7", rf"{START}\d{{3}}-\d{{2}}-\d{{2}}(?!\d)", self._phone
         yield from super().phones()
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
         yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
         yield (

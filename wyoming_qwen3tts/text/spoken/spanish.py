@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match
+from .grammar import START, Match, Rules
 from .numbers import Number
 from .romance import Romance
 
@@ -19,7 +18,6 @@ _ORDINALS = (
     "cero", "primero", "segundo", "tercero", "cuarto", "quinto", "sexto", "séptimo", "octavo", "noveno", "décimo", "undécimo",
     "duodécimo",
 )  # fmt: skip
-_BEFORE_NOUN = r"(?=\s[a-zà-ÿ]{3,})"
 
 
 class Spanish(Romance):
@@ -128,15 +126,12 @@ class Spanish(Romance):
             return f"{' '.join(parts)} y {self.counted(second, 'm')} segundo{'' if second == 1 else 's'}"
         said = "una" if hour == 1 else self.agree(self.cardinal(hour), "f")
         if minute:
-            tail = (
-                {15: "cuarto", 30: "media"}.get(minute)
-                if hour <= 12
-                else {30: "media"}.get(minute)
-                if hour <= 12
-                else None
+            named = {15: "cuarto", 30: "media"}.get(minute) if hour <= 12 else None
+            said += (
+                f" y {named or self.cardinal(minute)}"
+                if named or minute < 30
+                else f" {self.cardinal(minute)}"
             )
-            tail = tail or self.cardinal(minute)
-            said += f" y {tail}" if (minute in {15, 30} and hour <= 12) or minute < 30 else f" {tail}"
         return f"{said} {half}".strip()
 
     def date_and_time(self, date: str, time: str) -> str:
@@ -171,12 +166,12 @@ class Spanish(Romance):
         )
         return self.ordinal(value, "f" if feminine else "m")
 
-    def phones(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def phones(self) -> Rules:
         yield "phone-es", rf"{START}[6789]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-es2", rf"{START}9\d{{1,2}} \d{{2,3}} \d{{2}} \d{{2}}(?!\d)", self._phone
         yield from super().phones()
 
-    def times(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def times(self) -> Rules:
         yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield (
             "clock-half",
@@ -193,7 +188,7 @@ class Spanish(Romance):
         stop = "." if m["stop"] and not m.string[m.end() :].strip() else ""
         return self.time(hour, int(m["min"] or 0), half=half) + stop
 
-    def own(self) -> Iterator[tuple[str, str, Callable[[Match], str | None]]]:
+    def own(self) -> Rules:
         yield (
             "ordinal",
             rf"{START}(?P<n>\d+)\.?(?P<s>[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)(?!\w)(?!C|F)",
