@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from . import han, units
-from .currencies import Money, currency
+from .currencies import currency
 from .eastern import Eastern
 from .grammar import DASH, Match, Rules
 from .numbers import Number
@@ -91,12 +91,9 @@ class Chinese(Eastern):
                 self.cardinal(int(ones)) + "分" if ones != "0" else ""
             )
             return f"{self.number(Number(number.whole, '', number.negative), counted=True)}元{tail}"
-        if number.fraction and not number.fraction.strip("0"):
+        if not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)
         return self.number(number, counted=True) + name
-
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return said + self.minor_money(minor, names)
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -177,14 +174,6 @@ class Chinese(Eastern):
             self._word_range,
         )
 
-    def times(self) -> Rules:
-        yield (
-            "clocks",
-            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
-            self._clocks,
-        )
-        yield from super().times()
-
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
 
@@ -202,10 +191,3 @@ class Chinese(Eastern):
         after = m.string[m.end() :][:1]
         counted = after not in "月日号年"
         return f"{self.number(low, counted=counted)}到{self.number(high, counted=counted)}"
-
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = text.partition(":")
-            ends.append(self.time(int(hour), int(minute)))
-        return "到".join(ends)

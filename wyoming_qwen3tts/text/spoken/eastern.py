@@ -40,6 +40,11 @@ class Eastern(Grammar):
         word = m["word"] if "word" in m.groupdict() else self.version_word()
         return f"{word}{' ' if word.isascii() or self.spaced else ''}{self.version(m['v'])}"
 
+    def money(self, number: Number, code: str) -> str:
+        if number.fraction and not number.fraction.strip("0"):
+            number = Number(number.whole, "", number.negative)  # nobody says "5.00"
+        return super().money(number, code)
+
     def per_hundred(self, liters: str, distance: str) -> str:
         return f"{distance}{liters}"
 

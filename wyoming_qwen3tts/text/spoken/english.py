@@ -271,11 +271,6 @@ class English(Grammar):
             self._half_range,
         )
         yield "clock-half", rf"{START}{clock}\s?{half}", self._half_clock
-        yield (
-            "clocks",
-            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
-            self._clocks,
-        )
         days = r"(?:(?P<d>\d+)\s?d(?:ays?)?,?\s?)?"
         hours = r"(?P<h>\d+)\s?h(?:rs?|ours?)?,?\s?"
         minutes = r"(?P<min>\d{1,2})\s?(?:m(?:ins?|inutes?)?)?"
@@ -414,23 +409,6 @@ class English(Grammar):
 
     def _half_range(self, m: Match) -> str:
         return f"{self._bare_clock(m['a'])} to {self._bare_clock(m['b'])} {self._half(m)}{self._stop(m)}"
-
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = text.partition(":")
-            ends.append(self.time(int(hour), int(minute)))
-        return " to ".join(ends)
-
-    def _duration(self, m: Match) -> str:
-        groups = m.groupdict()
-        parts = [
-            (groups.get("d"), "d"),
-            (groups.get("h"), "h"),
-            (groups.get("min"), "min"),
-            (groups.get("s"), "s"),
-        ]
-        return " ".join(str(self.measure(Number(n), unit)) for n, unit in parts if n)
 
     def _feet(self, m: Match) -> str | None:
         feet = self.measure(Number(m["f"]), "ft")

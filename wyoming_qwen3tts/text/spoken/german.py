@@ -231,11 +231,6 @@ class German(Grammar):
             self._range_clock,
         )
         yield (
-            "clocks",
-            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
-            self._range_clock,
-        )
-        yield (
             "clock-word",
             rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
             self._word_clock,
@@ -303,9 +298,6 @@ class German(Grammar):
         hour, minute = int(m["h"]), int(m["min"] or 0)
         second = int(m["s"]) if m["s"] else None
         return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
-
-    def _duration(self, m: Match) -> str:
-        return f"{self.measure(Number(m['h']), 'h')} {self.measure(Number(m['min']), 'min')}"
 
     def _times(self, m: Match) -> str:
         word = "fach" if "fach" in m["s"] else "mal"

@@ -250,6 +250,8 @@ class Grammar(Words):
 
     def times(self) -> Rules:
         """Yield the rules for times of day."""
+        one = r"\d{1,2}:\d{2}"
+        yield "clocks", rf"{START}(?P<a>{one})\s?[-–—~～〜]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "clock", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?(?![\d:])", self._clock
         yield "ratio", rf"{START}(?P<a>\d+):(?P<b>\d+)(?![\d:])", self._ratio
 
@@ -544,6 +546,17 @@ class Grammar(Words):
         if not self.valid_time(hour, minute, second):
             return None
         return self.time(hour, minute, second, before=m.string[: m.start()])
+
+    def _clocks(self, m: Match) -> str | None:
+        ends = [[int(part or 0) for part in re.split("[:h.]", m[end])] for end in "ab"]
+        if not all(self.valid_time(hour, minute, None) for hour, minute in ends):
+            return None
+        return self.range(*(self.time(hour, minute) for hour, minute in ends))
+
+    def _duration(self, m: Match) -> str:
+        """Hours and minutes, and whatever else has a group of its unit's name."""
+        parts = [(m.groupdict().get(unit), unit) for unit in ("d", "h", "min", "s")]
+        return self.join([str(self.measure(Number(n), unit)) for n, unit in parts if n])
 
     def _ratio(self, m: Match) -> str:
         return self.range_words(self._plain(m["a"]), self._plain(m["b"]))

@@ -6,7 +6,6 @@ import re
 from typing import ClassVar
 
 from . import han, units
-from .currencies import Money, currency
 from .eastern import Eastern
 from .grammar import DASH, Match, Rules
 from .numbers import Number
@@ -90,24 +89,6 @@ class Japanese(Eastern):
     def rated(self, said: str, bottom: str) -> str:
         return f"{said}毎{self._per[bottom]}"
 
-    def money(self, number: Number, code: str) -> str:
-        if number.fraction and not number.fraction.strip("0"):
-            number = Number(number.whole, "", number.negative)
-        names = currency("ja", code)
-        if number.fraction and names.minor and len(number.fraction) <= 2:
-            cents = int(number.fraction.ljust(2, "0"))
-            tail = f"{self.cardinal(cents)}{names.minor[0]}"
-            whole = (
-                f"{self.number(Number(number.whole, '', number.negative))}{names.major[0]}"
-                if number.value
-                else ""
-            )
-            return whole + tail
-        return self.number(number) + names.major[0]
-
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return said + self.minor_money(minor, names)
-
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
@@ -154,24 +135,9 @@ class Japanese(Eastern):
         yield "tilde", rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})", self._tilde
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
 
-    def times(self) -> Rules:
-        yield (
-            "clocks",
-            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
-            self._clocks,
-        )
-        yield from super().times()
-
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
         yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
 
     def _tilde(self, m: Match) -> str:
         return f"{self.number(self.parse(m['n']))}から{self.number(self.parse(m['to']))}"
-
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = text.partition(":")
-            ends.append(self.time(int(hour), int(minute)))
-        return "から".join(ends)

@@ -6,7 +6,6 @@ import re
 from typing import ClassVar
 
 from . import units
-from .currencies import Money, currency
 from .eastern import Eastern
 from .grammar import DASH, MINUS, Match, Rules
 from .numbers import Number
@@ -167,24 +166,6 @@ class Korean(Eastern):
     def rated(self, said: str, bottom: str) -> str:
         return f"{self._per[bottom]}당 {said}"
 
-    def money(self, number: Number, code: str) -> str:
-        if number.fraction and not number.fraction.strip("0"):
-            number = Number(number.whole, "", number.negative)
-        names = currency("ko", code)
-        if number.fraction and names.minor and len(number.fraction) <= 2:
-            cents = int(number.fraction.ljust(2, "0"))
-            tail = f"{self.cardinal(cents)} {names.minor[0]}"
-            whole = (
-                f"{self.number(Number(number.whole, '', number.negative))} {names.major[0]} "
-                if number.value
-                else ""
-            )
-            return whole + tail
-        return f"{self.number(number)} {names.major[0]}"
-
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.minor_money(minor, names)}"
-
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
@@ -254,14 +235,6 @@ class Korean(Eastern):
         )
         yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
 
-    def times(self) -> Rules:
-        yield (
-            "clocks",
-            r"(?<!\d)(?P<a>\d{1,2}:\d{2})\s?[-–—~～〜]\s?(?P<b>\d{1,2}:\d{2})(?![\d:])",
-            self._clocks,
-        )
-        yield from super().times()
-
     def own(self) -> Rules:
         yield (
             "times",
@@ -297,10 +270,3 @@ class Korean(Eastern):
 
     def _tilde(self, m: Match) -> str:
         return f"{self.number(self.parse(m['n']))}에서 {self.number(self.parse(m['to']))}"
-
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = text.partition(":")
-            ends.append(self.time(int(hour), int(minute)))
-        return "에서 ".join(ends)

@@ -104,13 +104,6 @@ class Romance(Grammar):
         said = self.regnal(m["name"], value)
         return f"{m['name']} {said}" if said else None
 
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = re.sub("[h.]", ":", text).partition(":")
-            ends.append(self.time(int(hour), int(minute or 0)))
-        return self.range(*ends)
-
     def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks

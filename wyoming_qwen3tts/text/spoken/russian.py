@@ -310,11 +310,6 @@ class Russian(Grammar):
         )
 
     def times(self) -> Rules:
-        yield (
-            "clocks",
-            rf"{START}(?P<a>\d{{1,2}}:\d{{2}})\s?[-–—]\s?(?P<b>\d{{1,2}}:\d{{2}})(?![\d:])",
-            self._clocks,
-        )
         yield "duration", rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}})\s?мин\.?(?!\w)", self._duration
         yield from super().times()
 
@@ -418,16 +413,6 @@ class Russian(Grammar):
         if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", m.string[: m.start()], re.I):
             return None
         return self._date_or_none(None, int(m["m"]), int(m["d"]), m.string[: m.start()])
-
-    def _clocks(self, m: Match) -> str:
-        ends = []
-        for text in (m["a"], m["b"]):
-            hour, _, minute = text.partition(":")
-            ends.append(self.time(int(hour), int(minute)))
-        return " — ".join(ends)
-
-    def _duration(self, m: Match) -> str:
-        return f"{self.measure(Number(m['h']), 'h')} {self.measure(Number(m['min']), 'min')}{self._end(m)}"
 
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
