@@ -144,7 +144,7 @@ class Synthesizer:
                 request.text,
                 markup=request.markup,
                 language=self._who(Part(text=""), request).expected,
-                first_clause=limits.first_clause,
+                first_clause=limits.first_clause and not limits.live_text,  # that is sooner still
                 live=limits.live_text,
             )
             pause: float | None = None
@@ -181,9 +181,8 @@ class Synthesizer:
         if part.rest is not None and not isinstance(self._engines[voice.engine], LiveEngine):
             part = await flow.whole(part)
             plain = self._frontend.plain(part.text, language)
-        tag = self.catalog.language(
-            voice, language if who.known or self._frontend.finder is not None else None
-        )
+        known = who.known or self._frontend.detects or language != who.expected
+        tag = self.catalog.language(voice, language if known else None)
         speed = part.rate * (self._speed if request.speed is None else request.speed)
         utterance = Utterance("", voice, tag, speed=max(SLOWEST, min(FASTEST, speed)))
         if part.rest is None:

@@ -76,10 +76,21 @@ async def test_the_speakers_are_voices(served: str) -> None:
 async def test_a_client_hears_what_the_official_package_says(served: str, custom_voice: Official) -> None:
     async with house.connect(served) as client:
         sound = await house.home_assistant_plain(client, "Hi there.", SynthesizeVoice(name="ryan"))
-    _, expected = custom_voice.codes(Speech("Hi there.", "auto", "ryan"), Sampling(), 0, 300)
+    _, expected = custom_voice.codes(Speech("Hi there.", "english", "ryan"), Sampling(), 0, 300)
     heard = np.frombuffer(sound, "<i2") / 32767
     assert len(heard) == len(expected)
     assert np.abs(heard - expected).max() < 1e-3
+
+
+async def test_the_model_finds_the_language_where_nobody_else_does(
+    tiny: Path, custom_voice: Official
+) -> None:
+    voice = SynthesizeVoice(name="ryan")
+    off = house.service([engine(tiny)], model=str(tiny), language_detector="off")
+    async with off as uri, house.connect(uri) as client:
+        sound = await house.home_assistant_plain(client, "Hi there.", voice)
+    _, expected = custom_voice.codes(Speech("Hi there.", "auto", "ryan"), Sampling(), 0, 300)
+    assert len(sound) == 2 * len(expected)
 
 
 async def test_a_client_may_say_the_language(served: str, custom_voice: Official) -> None:

@@ -204,16 +204,22 @@ async def spoken_while_written(part: Part, speak: Callable[[str], str]) -> Async
     What ``speak`` leaves as it is can be said at once, all but the last two words, which may belong to what
     follows. From the first word on that it changes, the sentence is said when it is whole.
     """
-    written, said = part.text, ""
-    if part.rest is not None:
-        async for piece in part.rest:
-            known = _without_last_words(written)
-            if len(known) > len(said) and speak(known) == known:
-                yield known[len(said) :]
-                said = known
-            written += piece
+    written, said = "", ""
+    async for piece in _written(part):
+        written += piece
+        known = _without_last_words(written)
+        if len(known) > len(said) and speak(known) == known:
+            yield known[len(said) :]
+            said = known
     spoken = speak(written)
     yield spoken[len(said) :] if spoken.startswith(said) else speak(written[len(said) :])
+
+
+async def _written(part: Part) -> AsyncGenerator[str, None]:
+    yield part.text
+    if part.rest is not None:
+        async for piece in part.rest:
+            yield piece
 
 
 def _without_last_words(text: str) -> str:

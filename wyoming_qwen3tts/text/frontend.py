@@ -24,6 +24,11 @@ class Frontend:
     """Tells the language of a sentence; None believes what is expected."""
     lexicon: Lexicon | None = None
 
+    @property
+    def detects(self) -> bool:
+        """Whether the language of a sentence is more than a guess from its letters."""
+        return self.finder is not None and self.finder.detects
+
     def plain(self, text: str, language: str) -> str:
         """Return ``text`` without markup. ``language`` (BCP 47) is what emoji are named in."""
         return plain(text, emoji=self.emoji, lang=language)

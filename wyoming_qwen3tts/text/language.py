@@ -108,6 +108,11 @@ class LanguageFinder:
         self._scores = scores
         self._languages = tuple(dict.fromkeys(tag.lower().split("-")[0] for tag in languages))
 
+    @property
+    def detects(self) -> bool:
+        """Whether there is a detector, and not only the script to go by."""
+        return self._scores is not None
+
     def find(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
         """Return the language of ``text`` (BCP 47): ``expected`` unless much speaks against it.
 
