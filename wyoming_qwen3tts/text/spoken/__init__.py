@@ -22,6 +22,8 @@ _GRAMMARS = {
     "ja": "japanese:Japanese",
     "ko": "korean:Korean",
 }
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+"""CO₂ is read as CO2."""
 _ROUNDS = 5
 """A text is said again until nothing changes, which a second time shows. More are needed only where numbers,
 units and letters are run together."""
@@ -70,6 +72,7 @@ def spoken(text: str, language: str) -> str:
     rules = grammar(language)
     if rules is None:
         return text
+    text = text.translate(_SUBSCRIPTS)
     for _ in range(_ROUNDS):
         before, text = text, rules.say(text)
         if text == before:

@@ -23,7 +23,7 @@ class Chinese(Eastern):
     minus, plus, point, dot, slash, dash, underscore = "负", "加", "点", "点", "斜杠", "杠", "下划线"
     at, colon, to, number_word, hashtag = "艾特", "冒号", "到", "第", "话题"
     symbols: ClassVar = {
-        "per": "每", "&": "和", "@": "艾特", "+": "加", "=": "等于", "×": "乘以", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
+        "of": "，满分", "per": "每", "&": "和", "@": "艾特", "+": "加", "=": "等于", "×": "乘以", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
         "±": "正负", "≈": "约等于", "≠": "不等于", "~": "大约", "^": "的幂", "√": "根号", "∞": "无穷大", "°": "度", "§": "第", "©": "版权",
         "®": "", "™": "", "%": "百分比", "‰": "千分比", "/": "每", "?": "问号", "→": "到", "#": "井号", "*": "星号", "µ": "微", "♯": "升", "x": "乘",
         "x times": "倍", "−": "减", "№": "号", "$": "美元", "€": "欧元", "£": "英镑", "¢": "分", "¥": "元", "π": "派", "·": "", "＋": "加",
@@ -167,7 +167,7 @@ class Chinese(Eastern):
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
         yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])
         yield "phone-zh2", r"(?<!\d)(?:400|800)-?\d{3}-?\d{4}(?!\d)", lambda m: self.phone(m[0])
-        yield "call", r"(?<=拨打)\s?\d{3,5}(?!\d)|(?<=拨)\s?\d{3,5}(?!\d)", lambda m: self.phone(m[0])
+        yield "call", r"(?<!\d)(?:1[0-2]\d|12\d{3}|9\d{4}|10\d{3})(?!\d)", self._hotline
         yield (
             "range-zh",
             rf"(?P<n>{num})\s?(?:~|～|〜|-|–|—)\s?(?P<to>{num})(?=[个分小天元度岁年月日号点周秒米公里人次倍名层楼万])",
@@ -176,6 +176,9 @@ class Chinese(Eastern):
 
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
+
+    def _hotline(self, m: Match) -> str | None:
+        return self.phone(m[0]) if re.search("拨|热线|报警|急救|致电|客服", m.string[: m.start()]) else None
 
     def _percent_range(self, m: Match) -> str:
         return f"百分之{self.number(self.parse(m['n']))}到百分之{self.number(self.parse(m['to']))}"

@@ -22,10 +22,11 @@ class Money:
 _SYMBOLS = {
     "$": "USD", "US$": "USD", "USD": "USD", "€": "EUR", "EUR": "EUR", "£": "GBP", "GBP": "GBP", "¥": "JPY", "￥": "JPY",
     "JPY": "JPY", "CNY": "CNY", "RMB": "CNY", "₩": "KRW", "KRW": "KRW", "₽": "RUB", "RUB": "RUB", "R$": "BRL", "BRL": "BRL",
-    "CHF": "CHF", "₹": "INR", "INR": "INR", "zł": "PLN", "PLN": "PLN", "₺": "TRY", "TRY": "TRY", "₴": "UAH", "UAH": "UAH",
+    "CHF": "CHF", "CAD": "CAD", "AUD": "AUD", "₹": "INR", "INR": "INR", "zł": "PLN", "PLN": "PLN", "₺": "TRY", "TRY": "TRY", "₴": "UAH", "UAH": "UAH",
     "SEK": "SEK", "kr": "SEK", "₿": "BTC", "BTC": "BTC", "¢": "cent",
 }  # fmt: skip
 _LOCAL = {
+    "de": {"ct": "cent", "Ct": "cent"},
     "zh": {"¥": "CNY", "￥": "CNY", "元": "CNY"},
     "ru": {"руб.": "RUB", "руб": "RUB", "р.": "RUB", "коп.": "kop"},
     "ja": {"円": "JPY"},

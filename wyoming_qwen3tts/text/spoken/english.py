@@ -40,7 +40,7 @@ _YEAR_BEFORE = re.compile(
     r"(?:\b(?:in|since|until|till|by|from|year|before|after|of|late|early|mid|circa|during|summer|winter|spring|fall|"
     r"autumn|q[1-4]|fy|"
     + "|".join(_MONTH_FORMS)
-    + r")\.?,?|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
+    + r")\.?,?|\bc\.|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
     re.I,
 )
 _COUNTED_AFTER = re.compile(
@@ -71,7 +71,7 @@ class English(Grammar):
     )
     at, colon, to, number_word, hashtag = "at", "colon", "to", "number", "hashtag"
     symbols: ClassVar = {
-        "per": "per", "&": "and", "@": "at", "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than",
+        "of": "out of", "per": "per", "&": "and", "@": "at", "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than",
         ">": "is greater than", "≤": "is less than or equal to", "≥": "is greater than or equal to", "±": "plus or minus", "≈": "about", "≠": "is not equal to",
         "~": "about", "^": "to the power of", "√": "the square root of", "∞": "infinity", "°": "degrees", "§": "section",
         "©": "copyright", "®": "registered", "™": "trademark", "%": "percent", "‰": "per mille", "/": "slash", "?": "question mark",
@@ -81,9 +81,10 @@ class English(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
+    until = "to|through|until"
     scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
-    bare_units = "in d t b B g m s mo l h C F"
-    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension"
+    bare_units = "in d t b B s mo C F"
+    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
         "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
@@ -91,7 +92,7 @@ class English(Grammar):
         "min.": "minimum", "max.": "maximum", "dept.": "department", "Dept.": "department", "est.": "estimated", "Gov.": "governor",
         "Gen.": "general", "Capt.": "captain", "Lt.": "lieutenant", "Sgt.": "sergeant", "Col.": "colonel", "Rev.": "reverend",
         "Hon.": "honorable", "Inc.": "incorporated", "Ltd.": "limited", "Co.": "company", "Corp.": "corporation", "Mt.": "mount",
-        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "c/o": "care of", "b/c": "because",
+        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "A/C": "A C", "c.": "circa", "c/o": "care of", "b/c": "because",
         "a.m.": "A M", "p.m.": "P M", "A.M.": "A M", "P.M.": "P M", "a.k.a.": "also known as", "aka": "also known as",
         "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
         "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
@@ -220,6 +221,20 @@ class English(Grammar):
             lambda m: self.decade(int(m["y"])),
         )
         yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
+        yield "label", rf"{START}(?P<n>\d{{1,4}})(?P<l>[A-Z])(?![{LETTER}\d/])", self._label
+        yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
+        yield (
+            "isbn",
+            r"(?P<n>97[89](?:-\d+){3,4}-[\dX])",
+            lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
+        )
+        yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
+        yield (
+            "more",
+            r"(?<=\s)(?P<s>[<>≥≤])(?=\d)",
+            lambda m: {"<": "less than ", ">": "more than ", "≥": "at least ", "≤": "at most "}[m["s"]],
+        )
+        yield "variable", r"\$(?P<n>[A-Z][A-Z_]+)\b", lambda m: f"dollar {m['n'].replace('_', ' ').lower()}"
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
@@ -245,9 +260,9 @@ class English(Grammar):
             self._month_year,
         )
         yield (
-            "weekdays",
-            rf"(?P<a>{days})\b\.?\s?[-–]\s?(?P<b>{days})\b\.?",
-            lambda m: f"{_DAYS[m['a']]} to {_DAYS[m['b']]}",
+            "day-alone",
+            rf"(?:(?<=\bon )|(?<=\bby )|(?<=\buntil )|(?<=\bthis )|(?<=\bnext )|(?<=\blast )|(?<=\bevery )|(?<=\bsince )|(?<=\bbefore )|(?<=\bafter )|(?<=\barrives )|(?<=\byou ))(?P<day>{days})\b(?P<stop>\.?)(?=\s*$|[,;!?]|\s[a-z])",
+            self._weekday,
         )
         yield (
             "weekday",
@@ -282,6 +297,12 @@ class English(Grammar):
             rf"{START}(?P<min>\d+)\s?m(?:ins?)?\s?(?P<s>\d{{1,2}})\s?s(?:ecs?)?{EDGE}",
             self._duration,
         )
+        yield "feet-inches", rf"{START}(?P<f>\d+)\s?ft\.?,?\s(?P<i>\d{{1,2}})\s?in\b\.?", self._feet
+        yield (
+            "inches-of",
+            rf"{START}(?P<n>\d*\.\d+|\d+(?=\s?in\s(?:of|tall|wide|long|deep|thick|high)\b))\s?in\b(?!\s(?:the|a|an|my|our)\b)",
+            self._inches,
+        )
         yield "feet", rf"{START}(?P<f>\d+)['′]\s?(?:(?P<i>\d{{1,2}})[\"″”])?(?!\w)", self._feet
         yield (
             "inches",
@@ -295,8 +316,8 @@ class English(Grammar):
         yield "compound", rf"{START}(?P<n>\d+)(?P<th>st|nd|rd|th)?-(?=[a-z]{{2,}})", self._compound
         yield (
             "star",
-            r"(?P<n>\d)\s?[★⭐]",
-            lambda m: f"{self.cardinal(int(m['n']))} star{'' if m['n'] == '1' else 's'}",
+            r"(?P<n>\d+(?:\.\d)?)\s?[★⭐]",
+            lambda m: f"{self.number(self.parse(m['n']))} star{'' if m['n'] == '1' else 's'}",
         )
         yield "acronym", r"(?<![\w'’])(?P<l>[A-Z]{2,5})(?![\w]|['’][A-Za-z]{2})", self._acronym
 
@@ -380,7 +401,9 @@ class English(Grammar):
         """6/12 as a date, where the words before it ask for one."""
         before = m.string[: m.start()]
         sure = re.search(
-            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is)\s$", before, re.I
+            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?)\s$",
+            before,
+            re.I,
         )
         likely = re.search(r"\b(?:by|from|since|until|till|before|after|through|for)\s$", before, re.I)
         if not sure and not (likely and int(m["b"]) > 8):
@@ -425,6 +448,29 @@ class English(Grammar):
     def _ordinal(self, m: Match) -> str:
         return self.ordinal(int(m["n"].replace(",", "")))
 
+    def _label(self, m: Match) -> str | None:
+        """Seat 14A, exit 12V: a name and no measure."""
+        named = re.search(
+            r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
+            r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.)\s$",
+            m.string[: m.start()],
+            re.I,
+        )
+        return f"{self._plain(m['n'])} {m['l']}" if named else None
+
+    def _rated(self, m: Match) -> str | None:
+        before, after = m.string[: m.start()], m.string[m.end() :]
+        praise = re.search(
+            r"\b(?:a|rated|rating|scored?|scoring|gives?(?: it| this)?(?: a)?|gave(?: it)?(?: a)?|got(?: a)?|is|was|at)\s$",
+            before,
+            re.I,
+        )
+        said = re.match(r"\s(?:stars?|ratings?|points?|score)", after)
+        whole = int(m["b"]) == 10 and int(m["a"]) > 4
+        if not (said or (praise and (whole or int(m["b"]) == 100))):
+            return None
+        return f"{self._plain(m['a'])} out of {self._plain(m['b'])}"
+
     def _glued(self, m: Match) -> str:
         """10k, 4K, 12B: a letter that stands for a thousand, or for itself."""
         scale = m["l"] == "k" or "." in m["n"]
@@ -448,7 +494,7 @@ class English(Grammar):
             return "drive"
         if written in {"No.", "no."}:
             return "number" if re.match(r"\s?\d", after) else None
-        if written in {"p.", "pp."}:
+        if written in {"p.", "pp.", "c."}:
             return self.abbreviations[written] if re.match(r"\s?\d", after) else None
         if written in {"min.", "max.", "est.", "fig.", "Fig.", "vol.", "Vol.", "ch."}:
             return self.abbreviations[written] if re.match(r"\s?[-\w]", after) else None

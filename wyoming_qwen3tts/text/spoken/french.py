@@ -30,13 +30,23 @@ class French(Romance):
     )
     at, colon, to, number_word, hashtag = "arobase", "deux-points", "à", "numéro", "hashtag"
     symbols: ClassVar = {
-        "per": "aux", "&": "et", "@": "arobase", "+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "<": "inférieur à", ">": "supérieur à",
+        "of": "sur", "per": "aux", "&": "et", "@": "arobase", "+": "plus", "=": "égale", "×": "fois", "÷": "divisé par", "<": "inférieur à", ">": "supérieur à",
         "≤": "inférieur ou égal à", "≥": "supérieur ou égal à", "±": "plus ou moins", "≈": "environ", "≠": "différent de", "~": "environ",
         "^": "puissance", "√": "racine carrée de", "∞": "l'infini", "°": "degrés", "§": "paragraphe", "©": "copyright", "®": "", "™": "",
         "%": "pour cent", "‰": "pour mille", "/": "sur", "?": "point d'interrogation", "→": "vers", "#": "dièse", "*": "étoile", "µ": "micro",
         "♯": "dièse", "x": "sur", "x times": "fois", "−": "moins", "№": "numéro", "$": "dollars", "€": "euros", "£": "livres",
         "¢": "cents", "¥": "yens", "π": "pi", "·": "fois", "′": "", "″": "",
     }  # fmt: skip
+    weekdays: ClassVar = {
+        "lun": "lundi",
+        "mar": "mardi",
+        "mer": "mercredi",
+        "jeu": "jeudi",
+        "ven": "vendredi",
+        "sam": "samedi",
+        "dim": "dimanche",
+    }
+    until = "au|à"
     months = _MONTHS
     month_forms: ClassVar = {
         "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
@@ -45,7 +55,7 @@ class French(Romance):
     first_of_month = "premier"
     century = "siècles?|arrondissement|dynastie|République"
     feminine_after = (
-        "heures?|minutes?|secondes?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
+        "heures?|minutes?|secondes?|pommes?|poires?|tartes?|cuillères?|tranches?|gousses?|feuilles?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
         "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
         "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
@@ -55,7 +65,7 @@ class French(Romance):
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
     abbreviations: ClassVar = {
         "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Dr": "docteur", "Dr.": "docteur",
-        "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
+        "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
         "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "appt.": "appartement",
@@ -121,6 +131,9 @@ class French(Romance):
             (top, bottom)
         ) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} {said}"
+
+    def half(self, noun: str) -> str | None:
+        return "une demi-" if self.gender_of(noun.split()[0]) == "f" else "un demi-"
 
     def phone_group(self, digits: str) -> str:
         if len(digits) > 3:

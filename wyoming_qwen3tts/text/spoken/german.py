@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers
+from . import numbers, units
 from .currencies import Money
 from .grammar import LETTER, START, Grammar, Match, Rules, roman
 from .numbers import Number
@@ -60,7 +60,7 @@ class German(Grammar):
     )
     at, colon, to, number_word, hashtag = "at", "Doppelpunkt", "bis", "Nummer", "Hashtag"
     symbols: ClassVar = {
-        "per": "auf", "&": "und", "@": "at", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch", "<": "kleiner als", ">": "größer als",
+        "of": "von", "per": "auf", "&": "und", "@": "at", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch", "<": "kleiner als", ">": "größer als",
         "≤": "höchstens", "≥": "mindestens", "±": "plus minus", "≈": "ungefähr", "≠": "ungleich", "~": "ungefähr", "^": "hoch",
         "√": "Wurzel aus", "∞": "unendlich", "°": "Grad", "§": "Paragraf", "©": "Copyright", "®": "", "™": "", "%": "Prozent",
         "‰": "Promille", "/": "Schrägstrich", "?": "Fragezeichen", "→": "nach", "#": "Raute", "*": "Stern", "µ": "Mikro", "♯": "is", "x": "mal",
@@ -70,12 +70,13 @@ class German(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
+    until = "bis"
     scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
     bare_units = "in d b B K t A C F s"
     codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
     versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
     abbreviations: ClassVar = {
-        "z. B.": "zum Beispiel", "d. h.": "das heißt", "u. a.": "unter anderem", "u. U.": "unter Umständen", "i. d. R.": "in der Regel",
+        "z. B.": "zum Beispiel", "Z. B.": "Zum Beispiel", "D. h.": "Das heißt", "d. h.": "das heißt", "u. a.": "unter anderem", "u. U.": "unter Umständen", "i. d. R.": "in der Regel",
         "z. T.": "zum Teil", "o. Ä.": "oder Ähnliches", "o. ä.": "oder ähnlich", "v. a.": "vor allem", "s. o.": "siehe oben",
         "s. u.": "siehe unten", "m. E.": "meines Erachtens", "u. v. m.": "und vieles mehr", "bzw.": "beziehungsweise", "usw.": "und so weiter",
         "ca.": "circa", "Nr.": "Nummer", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
@@ -221,7 +222,7 @@ class German(Grammar):
             self._named_date,
         )
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
-        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|\s?[-–]\s?(?:{days})\b)", lambda m: _DAYS[m["day"]]
+        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", lambda m: _DAYS[m["day"]]
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
@@ -244,6 +245,7 @@ class German(Grammar):
 
     def own(self) -> Rules:
         yield "decade", r"(?P<n>(?:1[1-9]|20)?\d0)er(?!\w)", lambda m: f"{self.year(int(m['n']))}er"
+        yield "compound", rf"{START}(?P<n>\d+)-(?P<u>{self.unit})(?=-[A-ZÄÖÜ])", self._compound
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
         yield (
             "ordinal",
@@ -298,6 +300,10 @@ class German(Grammar):
         hour, minute = int(m["h"]), int(m["min"] or 0)
         second = int(m["s"]) if m["s"] else None
         return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
+
+    def _compound(self, m: Match) -> str | None:
+        name = self._units.get(units.canonical(m["u"]))
+        return f"{self.cardinal(int(m['n'])).capitalize()}-{name.one}" if name else None
 
     def _times(self, m: Match) -> str:
         word = "fach" if "fach" in m["s"] else "mal"

@@ -31,7 +31,7 @@ START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑–—−]"
 MINUS = r"[-−–]"
 
-_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμ№]")
+_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
 _DOMAINS = frozenset(
     "air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera climate "
     "conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
@@ -64,8 +64,9 @@ _DIGRAPHS = {
     "+/-": "±",
     "+-": "±",
 }
+_ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
+"""Units that are said in words without a number too."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
@@ -191,6 +192,14 @@ class Grammar(Words):
 
     def addresses(self) -> Rules:
         """Yield the rules for addresses of all kinds, and abbreviations."""
+        if self.weekdays:
+            days = "|".join(sorted(map(re.escape, self.weekdays), key=len, reverse=True))
+            between = rf"\s?[-–]\s?|\s(?:{self.until})\s"
+            yield (
+                "weekdays",
+                rf"(?<!\w)(?P<a>{days})\b\.?(?P<to>{between})(?P<b>{days})\b(?P<stop>\.?)",
+                self._weekdays,
+            )
         if self.abbreviations:
             yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
         yield "email", r"[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+(?<![.-])", self._email
@@ -207,7 +216,7 @@ class Grammar(Words):
         )
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
-        yield "path", r"(?<![\w/.:])~?(?:/[\w.-]*\w){2,}/?", self._email
+        yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
         yield "file", rf"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{_EXTENSIONS})(?![\w-]|\.\w)", self._email
         yield "entity", r"(?P<domain>[a-z_]+)\.(?P<object>[a-z0-9_]+)(?!\w|\.\w)", self._entity
         yield "snake", r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+", self._snake
@@ -264,7 +273,7 @@ class Grammar(Words):
             rf"{START}\(0?\d{{2,4}}\)[ -]?\d{{3,5}}[- ]?\d{{2,5}}(?:[- ]\d{{2,4}})?(?!\d)",
             self._phone,
         )
-        yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
+        yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]{{1,3}}\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
         yield "phone-4", rf"{START}\d{{3}}-\d{{4}}(?![\d-])", self._phone
 
     def amounts(self) -> Rules:
@@ -295,6 +304,7 @@ class Grammar(Words):
             rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?P<to>{num})\s?(?P<u>{unit})",
             self._range_unit,
         )
+        yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
         yield (
             "dimensions",
             rf"(?P<n>{num})\s?[x×]\s?(?P<to>{num})(?:\s?[x×]\s?(?P<third>{num}))?\s?(?P<u>{unit})?(?![\w])",
@@ -312,19 +322,23 @@ class Grammar(Words):
             self._scientific,
         )
         yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
-        yield "letter-power", r"(?<![^\W_])(?P<n>[a-zA-Z])(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
+        yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
-        yield (
-            "unit",
-            rf"(?<![\w°])(?:(?=[°℃℉])|(?=[^\s]{{0,6}}[/²³°µ%])|(?=(?:kWh|MWh|mph|hPa|GHz|MHz|kHz|dB|ppm|ppb|rpm|Mbps|кВт·ч)(?!\w))){unit}",
-            self._unit,
-        )
+        yield "unit", rf"(?<![\w°]){unit}", self._unit
 
     def counts(self) -> Rules:
         """Yield the rules for what else is made of numbers."""
         vulgar = "".join(_FRACTIONS)
         num = self.num
+        yield "vulgar-unit", rf"(?:(?P<w>\d+)\s?)?(?P<f>[{vulgar}])\s?(?P<u>{self.unit})", self._vulgar_unit
+        yield "half", rf"(?<![\d/])(?:½|1/2)\s(?=[{LETTER}]{{3,}})", self._half_of
         yield "fraction-sign", rf"(?:(?P<w>\d+)\s?)?(?P<f>[{vulgar}])", self._vulgar
+        yield (
+            "score",
+            rf"{START}(?P<a>\d+[.,]\d+)\s?/\s?(?P<b>\d{{1,4}})(?:\s?(?P<u>{self.unit}))?(?!\d|[.,/]\d)",
+            self._score,
+        )
+        yield "season", rf"{START}(?P<a>(?:19|20)\d\d)/(?P<b>\d\d)(?![\d/])", self._season
         yield (
             "fraction",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})[/⁄](?P<b>\d{{1,4}})(?![\d/.,]\d|[\d/])",
@@ -376,7 +390,7 @@ class Grammar(Words):
         )
         yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
-        yield "key", r"(?:(?<=\s)|(?<=^))(?P<s>[*#＊＃])(?=\s|[.,;!?]|$)", self._key
+        yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
         yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
@@ -591,13 +605,16 @@ class Grammar(Words):
         return f"{liters} {self.symbols['per']} {distance}"
 
     def _fraction_unit(self, m: Match) -> str | None:
-        top, bottom = int(m["a"]), int(m["b"])
-        name = self._units.get(units.canonical(m["u"]))
+        return self._of_unit(m["w"], int(m["a"]), int(m["b"]), m["u"])
+
+    def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
+        name = self._units.get(units.canonical(symbol))
         if name is None or not 0 < top < bottom:
             return None
-        if m["w"]:
-            return self.join([self.mixed(int(m["w"]), top, bottom), self.plural(Number("2"), name.forms)])
-        return self.join([self.fraction(top, bottom), self.part_of(name)])
+        if whole:
+            return self.join([self.mixed(int(whole), top, bottom), self.plural(Number("2"), name.forms)])
+        half = self.half(name.one) if (top, bottom) == (1, 2) else None
+        return f"{half}{name.one}" if half else self.join([self.fraction(top, bottom), self.part_of(name)])
 
     def part_of(self, name: units.Name) -> str:
         """Return a unit of which there is a fraction."""
@@ -610,6 +627,10 @@ class Grammar(Words):
     def rated(self, said: str, bottom: str) -> str:
         """Return what is counted, per a unit."""
         return f"{said} {self.per('', bottom)}"
+
+    def _times_per(self, m: Match) -> str:
+        said = self.join([self._plain(m["n"]), self.symbols["x times"]])
+        return self.rated(said, units.canonical(m["per"]))
 
     def _money_range(self, m: Match) -> str:
         code = currency_symbols(self.code)[m["cur"]]
@@ -638,11 +659,13 @@ class Grammar(Words):
         return self.measure(self.parse(m["n"], m["sign"].strip() if m["sign"] else None), m["u"])
 
     def _unit(self, m: Match) -> str | None:
+        if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:
+            return None
         return self.unit_alone(m[0])
 
     def _power(self, m: Match) -> str:
         exponent = m["e"].translate(_SUPERSCRIPTS)
-        base = m["n"] if m["n"].isalpha() else self.number(self.parse(m["n"]))
+        base = " ".join(m["n"]) if m["n"].isalpha() else self.number(self.parse(m["n"]))
         return self.power(base, Number(exponent.lstrip("-+"), negative=exponent[0] == "-"))
 
     def _scientific(self, m: Match) -> str:
@@ -657,6 +680,21 @@ class Grammar(Words):
     def _vulgar(self, m: Match) -> str:
         top, bottom = _FRACTIONS[m["f"]]
         return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
+
+    def _vulgar_unit(self, m: Match) -> str | None:
+        top, bottom = _FRACTIONS[m["f"]]
+        return self._of_unit(m["w"], top, bottom, m["u"])
+
+    def _half_of(self, m: Match) -> str | None:
+        noun = re.match(rf"[{LETTER}]+", m.string[m.end() :])
+        return self.half(noun[0].lower()) if noun else None
+
+    def _score(self, m: Match) -> str:
+        whole = self.measure(Number(m["b"]), m["u"]) if m["u"] else None
+        return self.join([self.number(self.parse(m["a"])), self.symbols["of"], whole or self._plain(m["b"])])
+
+    def _season(self, m: Match) -> str:
+        return self.range(self.year(int(m["a"])), self.cardinal(int(m["b"])))
 
     def _fraction(self, m: Match) -> str | None:
         top, bottom = int(m["a"]), int(m["b"])
@@ -764,6 +802,11 @@ class Grammar(Words):
         )
         word = self.symbols["*" if m["s"] in "*＊" else "#"]
         return None if between_numbers or not re.search(r"\w", m.string[: m.start()]) else word
+
+    def _weekdays(self, m: Match) -> str:
+        to = m["to"].strip(" -–") or self.to
+        stop = "." if m["stop"] and not m.string[m.end() :].strip() else ""
+        return f"{self.weekdays[m['a']]} {to} {self.weekdays[m['b']]}{stop}"
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)

@@ -31,13 +31,23 @@ class Italian(Romance):
     )
     at, colon, to, number_word, hashtag = "chiocciola", "due punti", "a", "numero", "hashtag"
     symbols: ClassVar = {
-        "per": "ogni", "&": "e", "@": "chiocciola", "+": "più", "=": "uguale", "×": "per", "÷": "diviso", "<": "minore di", ">": "maggiore di",
+        "of": "su", "per": "ogni", "&": "e", "@": "chiocciola", "+": "più", "=": "uguale", "×": "per", "÷": "diviso", "<": "minore di", ">": "maggiore di",
         "≤": "minore o uguale a", "≥": "maggiore o uguale a", "±": "più o meno", "≈": "circa", "≠": "diverso da", "~": "circa",
         "^": "elevato a", "√": "radice quadrata di", "∞": "infinito", "°": "gradi", "§": "paragrafo", "©": "copyright", "®": "", "™": "",
         "%": "percento", "‰": "per mille", "/": "barra", "?": "punto interrogativo", "→": "a", "#": "cancelletto", "*": "asterisco", "µ": "micro",
         "♯": "diesis", "x": "per", "x times": "volte", "−": "meno", "№": "numero", "$": "dollari", "€": "euro", "£": "sterline",
         "¢": "centesimi", "¥": "yen", "π": "pi greco", "·": "per", "′": "", "″": "",
     }  # fmt: skip
+    weekdays: ClassVar = {
+        "lun": "lunedì",
+        "mar": "martedì",
+        "mer": "mercoledì",
+        "gio": "giovedì",
+        "ven": "venerdì",
+        "sab": "sabato",
+        "dom": "domenica",
+    }
+    until = "a|al"
     months = _MONTHS
     month_forms: ClassVar = {
         "gen": 1, "genn": 1, "feb": 2, "febbr": 2, "mar": 3, "apr": 4, "mag": 5, "giu": 6, "lug": 7, "ago": 8, "set": 9, "sett": 9,
@@ -141,6 +151,9 @@ class Italian(Romance):
 
     def century_number(self, value: int, word: str) -> str:
         return self.ordinal(value)
+
+    def half(self, noun: str) -> str | None:
+        return "mezza " if noun.endswith("a") else "mezzo "
 
     def regnal(self, name: str, value: int) -> str | None:
         if name in {"Capitolo", "Tomo", "Parte", "Fase", "Tipo", "Volume", "Titolo", "Atto"}:

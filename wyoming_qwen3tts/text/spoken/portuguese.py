@@ -32,13 +32,24 @@ class Portuguese(Romance):
     )
     at, colon, to, number_word, hashtag = "arroba", "dois pontos", "a", "número", "hashtag"
     symbols: ClassVar = {
-        "per": "por", "&": "e", "@": "arroba", "+": "mais", "=": "igual a", "×": "vezes", "÷": "dividido por", "<": "menor que", ">": "maior que",
+        "of": "de", "per": "por", "&": "e", "@": "arroba", "+": "mais", "=": "igual a", "×": "vezes", "÷": "dividido por", "<": "menor que", ">": "maior que",
         "≤": "menor ou igual a", "≥": "maior ou igual a", "±": "mais ou menos", "≈": "aproximadamente", "≠": "diferente de",
         "~": "aproximadamente", "^": "elevado a", "√": "raiz quadrada de", "∞": "infinito", "°": "graus", "§": "parágrafo",
         "©": "copyright", "®": "", "™": "", "%": "por cento", "‰": "por mil", "/": "barra", "?": "interrogação", "→": "para",
         "#": "cerquilha", "*": "asterisco", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
         "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "ienes", "π": "pi", "·": "vezes", "′": "", "″": "",
     }  # fmt: skip
+    weekdays: ClassVar = {
+        "seg": "segunda",
+        "ter": "terça",
+        "qua": "quarta",
+        "qui": "quinta",
+        "sex": "sexta",
+        "sáb": "sábado",
+        "sab": "sábado",
+        "dom": "domingo",
+    }
+    until = "a|à"
     months = _MONTHS
     month_forms: ClassVar = {
         "jan": 1, "fev": 2, "mar": 3, "abr": 4, "mai": 5, "jun": 6, "jul": 7, "ago": 8, "set": 9, "out": 10, "nov": 11, "dez": 12,
@@ -128,6 +139,9 @@ class Portuguese(Romance):
     def mixed(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} e {said}"
+
+    def half(self, noun: str) -> str | None:
+        return "meia " if self.gender_of(noun) == "f" else "meio "
 
     def regnal(self, name: str, value: int) -> str | None:
         if (

@@ -78,6 +78,12 @@ class Romance(Grammar):
         return "f" if self.feminine_after and re.fullmatch(self.feminine_after, noun) else ""
 
     def own_first(self) -> Rules:
+        yield (
+            "chapter",
+            r"(?P<w>[Cc]hapitre|[Tt]ome|[Aa]cte|[Cc]apítulo|[Tt]omo|[Aa]cto|[Aa]to|[Cc]apitolo|[Aa]tto|[Vv]olume|[Pp]arte|[Pp]artie)"
+            r"\s(?P<r>[IVXLC]+)(?![\w'’-])",
+            self._chapter,
+        )
         yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
         yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
         yield (
@@ -85,6 +91,10 @@ class Romance(Grammar):
             r"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
             self._regnal,
         )
+
+    def _chapter(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        return f"{m['w']} {self.cardinal(value)}" if value else None
 
     def _century(self, m: Match) -> str | None:
         value = roman(m["r"])
@@ -107,11 +117,8 @@ class Romance(Grammar):
     def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
-        yield (
-            "clock-h",
-            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?(?:min|m))?(?![\w])",
-            self._h_clock,
-        )
+        yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
+        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
         yield from super().times()
 
     def _h_clock(self, m: Match) -> str | None:

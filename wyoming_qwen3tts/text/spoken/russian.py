@@ -51,13 +51,23 @@ class Russian(Grammar):
     )
     at, colon, to, number_word, hashtag = "собака", "двоеточие", "до", "номер", "хештег"
     symbols: ClassVar = {
-        "per": "на", "&": "и", "@": "собака", "+": "плюс", "=": "равно", "×": "умножить на", "÷": "разделить на", "<": "меньше", ">": "больше",
+        "of": "из", "per": "на", "&": "и", "@": "собака", "+": "плюс", "=": "равно", "×": "умножить на", "÷": "разделить на", "<": "меньше", ">": "больше",
         "≤": "не больше", "≥": "не меньше", "±": "плюс-минус", "≈": "примерно", "≠": "не равно", "~": "примерно", "^": "в степени",
         "√": "корень из", "∞": "бесконечность", "°": "градусов", "§": "параграф", "©": "копирайт", "®": "", "™": "", "%": "процентов",
         "‰": "промилле", "/": "дробь", "?": "знак вопроса", "→": "в", "#": "решётка", "*": "звёздочка", "µ": "микро", "♯": "диез", "x": "на", "x times": "раз",
         "−": "минус", "№": "номер", "$": "долларов", "€": "евро", "£": "фунтов", "¢": "центов", "¥": "иен", "₽": "рублей", "π": "пи",
         "·": "умножить на", "′": "", "″": "",
     }  # fmt: skip
+    weekdays: ClassVar = {
+        "пн": "понедельник",
+        "вт": "вторник",
+        "ср": "среда",
+        "чт": "четверг",
+        "пт": "пятница",
+        "сб": "суббота",
+        "вс": "воскресенье",
+    }
+    until = "по|до"
     months = _MONTHS
     month_forms: ClassVar = {
         "янв": 1, "фев": 2, "февр": 2, "мар": 3, "апр": 4, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "сент": 9, "окт": 10, "ноя": 11,
@@ -147,8 +157,20 @@ class Russian(Grammar):
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
         parts = [(hour, "h"), (minute, "min"), (second or 0, "s")]
-        said = [str(self.measure(Number(str(n)), unit)) for n, unit in parts if n or unit == "h"]
-        return " ".join(said)
+        parts = [(value, unit) for value, unit in parts if value or unit == "h"]
+        case = "g" if _GENITIVE.search(before) else "d" if re.search(r"\bк[о]?\s+$", before, re.I) else ""
+        if case:
+            return " ".join(self._governed(value, unit, case) for value, unit in parts)
+        return " ".join(str(self.measure(Number(str(value)), unit)) for value, unit in parts)
+
+    def _governed(self, value: int, unit: str, case: str) -> str:
+        """Return hours, minutes or seconds in the genitive or dative."""
+        name = self._units[unit]
+        one = value % 10 == 1 and value % 100 != 11
+        singular = {"h": "часа часу", "min": "минуты минуте", "s": "секунды секунде"}[unit].split()
+        plural = {"h": "часов часам", "min": "минут минутам", "s": "секунд секундам"}[unit].split()
+        word = (singular if one else plural)["gd".index(case)]
+        return f"{self.cardinal(value, name.gender, case)} {word}"
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date}, {time}"
@@ -248,6 +270,9 @@ class Russian(Grammar):
             return self.cardinal(value, "f")
         return self.cardinal(value)
 
+    def half(self, noun: str) -> str | None:
+        return "половина " if noun.endswith(("и", "ы", "а", "я")) else None
+
     def regnal(self, name: str, value: int) -> str | None:
         feminine = name.endswith(("а", "я"))
         return self.ordinal(value, "f" if feminine else "m")
@@ -323,6 +348,7 @@ class Russian(Grammar):
         yield from super().phones()
 
     def own(self) -> Rules:
+        yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
         yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
         yield (
@@ -417,6 +443,15 @@ class Russian(Grammar):
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
         return self.ordinal(int(m["n"]), gender, case)
+
+    def _spoons(self, m: Match) -> str:
+        adjective = {"ч": "чайн", "ст": "столов"}[m["w"]]
+        if m["f"]:
+            return f"половина {adjective}ой ложки"
+        number = self.parse(m["n"])
+        forms = (f"{adjective}ая ложка", f"{adjective}ые ложки", f"{adjective}ых ложек")
+        noun = f"{adjective}ой ложки" if number.fraction else self.plural(number, forms)
+        return f"{self.number(number, 'f')} {noun}"
 
     def _adjective(self, m: Match) -> str:
         return (

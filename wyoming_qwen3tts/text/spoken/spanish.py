@@ -35,13 +35,25 @@ class Spanish(Romance):
     )
     at, colon, to, number_word, hashtag = "arroba", "dos puntos", "a", "número", "hashtag"
     symbols: ClassVar = {
-        "per": "por cada", "&": "y", "@": "arroba", "+": "más", "=": "igual a", "×": "por", "÷": "dividido entre", "<": "menor que", ">": "mayor que",
+        "of": "de", "per": "por cada", "&": "y", "@": "arroba", "+": "más", "=": "igual a", "×": "por", "÷": "dividido entre", "<": "menor que", ">": "mayor que",
         "≤": "menor o igual que", "≥": "mayor o igual que", "±": "más menos", "≈": "aproximadamente", "≠": "distinto de",
         "~": "aproximadamente", "^": "elevado a", "√": "raíz cuadrada de", "∞": "infinito", "°": "grados", "§": "sección",
         "©": "copyright", "®": "", "™": "", "%": "por ciento", "‰": "por mil", "/": "barra", "?": "interrogación", "→": "a",
         "#": "almohadilla", "*": "asterisco", "µ": "micro", "♯": "sostenido", "x": "por", "x times": "veces", "−": "menos", "№": "número",
         "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "yenes", "π": "pi", "·": "por", "′": "", "″": "",
     }  # fmt: skip
+    weekdays: ClassVar = {
+        "lun": "lunes",
+        "mar": "martes",
+        "mié": "miércoles",
+        "mie": "miércoles",
+        "jue": "jueves",
+        "vie": "viernes",
+        "sáb": "sábado",
+        "sab": "sábado",
+        "dom": "domingo",
+    }
+    until = "a|al"
     months = _MONTHS
     month_forms: ClassVar = {
         "ene": 1, "feb": 2, "mar": 3, "abr": 4, "may": 5, "jun": 6, "jul": 7, "ago": 8, "sep": 9, "sept": 9, "setiembre": 9, "oct": 10,
@@ -90,7 +102,26 @@ class Spanish(Romance):
         return (
             "m"
             if len(noun) > 2
-            and noun not in {"por", "del", "hasta", "con", "más", "menos", "que", "son", "está"}
+            and noun
+            not in {
+                "para",
+                "pero",
+                "sin",
+                "como",
+                "cuando",
+                "desde",
+                "este",
+                "esta",
+                "por",
+                "del",
+                "hasta",
+                "con",
+                "más",
+                "menos",
+                "que",
+                "son",
+                "está",
+            }
             else ""
         )
 
@@ -155,6 +186,9 @@ class Spanish(Romance):
     def mixed(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "medio", (1, 4): "cuarto"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} y {said}"
+
+    def half(self, noun: str) -> str | None:
+        return "media " if self.gender_of(noun) == "f" else "medio "
 
     def regnal(self, name: str, value: int) -> str | None:
         if name in {"Capítulo", "Tomo", "Parte", "Fase", "Tipo", "Volumen", "Título", "Acto", "Guerra"}:

@@ -33,6 +33,36 @@ class Name:
 
 
 _ALIASES = {
+    "day": "d",
+    "week": "wk",
+    "month": "mo",
+    "year": "yr",
+    "hour": "h",
+    "minute": "min",
+    "second": "s",
+    "Tag": "d",
+    "Woche": "wk",
+    "Monat": "mo",
+    "Jahr": "yr",
+    "Stunde": "h",
+    "jour": "d",
+    "mois": "mo",
+    "heure": "h",
+    "día": "d",
+    "mes": "mo",
+    "año": "yr",
+    "hora": "h",
+    "dia": "d",
+    "mês": "mo",
+    "ano": "yr",
+    "giorno": "d",
+    "mese": "mo",
+    "anno": "yr",
+    "ora": "h",
+    "день": "d",
+    "сутки": "d",
+    "месяц": "mo",
+    "год": "yr",
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
     "mins": "min", "hr": "h", "hrs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
@@ -177,6 +207,13 @@ def canonical(symbol: str) -> str:
     return _ALIASES.get(symbol, symbol)
 
 
+_WORDS = frozenset(
+    "day week month year hour minute second Tag Woche Monat Jahr Stunde jour mois heure día mes año hora dia mês ano giorno mese "
+    "anno ora день сутки месяц год".split()
+)
+"""Words that are below a rate only: kWh/day."""
+
+
 def aliases() -> dict[str, str]:
     """Return other ways to write symbols → the table's."""
     return _ALIASES
@@ -187,5 +224,10 @@ def symbols() -> frozenset[str]:
     """Return every way to write a unit that is not a rate."""
     known = {symbol for symbol in table("en") if not symbol.endswith("_")}
     return frozenset(
-        known | {alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol}
+        known
+        | {
+            alias
+            for alias, symbol in _ALIASES.items()
+            if (symbol in known or "/" in symbol) and alias not in _WORDS
+        }
     )

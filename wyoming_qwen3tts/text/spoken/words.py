@@ -41,6 +41,8 @@ class Words:
     colon: ClassVar[str]
     to: ClassVar[str]
     """Between the ends of a range."""
+    until: ClassVar[str] = "(?!)"
+    """Words between the ends of a range of weekdays, as a pattern."""
     number_word: ClassVar[str]
     """What # before a number means."""
     hashtag: ClassVar[str]
@@ -225,6 +227,10 @@ class Words:
     def mixed(self, whole: int, top: int, bottom: int) -> str:
         """Return a whole number and a fraction in words."""
         return self.join([self.cardinal(whole), self.symbols["&"], self.fraction(top, bottom)])
+
+    def half(self, noun: str) -> str | None:
+        """Return half of what ``noun`` says, up to the noun; None where that is nothing special."""
+        return None
 
     def letters(self, text: str) -> str:
         """Return letters spelled out."""
