@@ -8,6 +8,7 @@ it to be said another way: it comes out as it is.
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,17 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
     got = spoken(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
+
+
+@pytest.mark.parametrize("unit", ["a.", "5h", "的1", "IV ", "1/2 ", "$", "a_", "+1 ", "5 km "])
+@pytest.mark.parametrize("language", ["en", "de", "ru", "zh"])
+def test_time_grows_with_the_length_and_no_faster(language: str, unit: str) -> None:
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        began = time.process_time()
+        spoken(text, language)
+        return time.process_time() - began
+
+    seconds(100)
+    short, long = min(seconds(1000) for _ in range(3)), min(seconds(8000) for _ in range(2))
+    assert long < 40 * short + 0.05, "eight times the text, with room for noise"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from . import han, units
 from .currencies import currency
 from .eastern import Eastern
-from .grammar import DASH, Match, Rules
+from .grammar import DASH, Match, Rules, left, right
 from .numbers import Number
 
 _MYRIADS = ("", "万", "亿", "万亿")
@@ -136,7 +136,7 @@ class Chinese(Eastern):
         return f"{self.number(self.parse(m['n'], m['sign']))}乘以{self.power('十', exponent)}"
 
     def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :].lstrip()
+        text, before, after = m["n"], left(m), right(m).lstrip()
         if (
             text == "2"
             and not number.negative
@@ -178,7 +178,7 @@ class Chinese(Eastern):
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
 
     def _hotline(self, m: Match) -> str | None:
-        return self.phone(m[0]) if re.search("拨|热线|报警|急救|致电|客服", m.string[: m.start()]) else None
+        return self.phone(m[0]) if re.search("拨|热线|报警|急救|致电|客服", left(m)) else None
 
     def _percent_range(self, m: Match) -> str:
         return f"百分之{self.number(self.parse(m['n']))}到百分之{self.number(self.parse(m['to']))}"
@@ -191,6 +191,6 @@ class Chinese(Eastern):
 
     def _word_range(self, m: Match) -> str:
         low, high = self.parse(m["n"]), self.parse(m["to"])
-        after = m.string[m.end() :][:1]
+        after = right(m)[:1]
         counted = after not in "月日号年"
         return f"{self.number(low, counted=counted)}到{self.number(high, counted=counted)}"

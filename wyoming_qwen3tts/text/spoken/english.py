@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from . import numbers
-from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, roman
+from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -199,7 +199,7 @@ class English(Grammar):
         return f"{base} {named}" if named else super().power(base, exponent)
 
     def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :]
+        text, before, after = m["n"], left(m), right(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1010 <= number.value < 2100:
             alone = not before.strip() and not after.strip(" .!?")
             if (alone or _YEAR_BEFORE.search(before)) and not _COUNTED_AFTER.match(after):
@@ -266,7 +266,7 @@ class English(Grammar):
         )
         yield (
             "weekday",
-            rf"(?:(?<=day to )|(?<=day through )|(?=\w+\.?(?:,?\s(?:\d|(?i:{months})\b)|,? at\b|\s(?:to|through|until)\b)))"
+            rf"(?:(?<=day to )|(?<=day through )|(?=[A-Z][a-z]{{2,4}}\.?(?:,?\s(?:\d|(?i:{months})\b)|,? at\b|\s(?:to|through|until)\b)))"
             rf"(?P<day>{days})\b(?P<stop>\.?)",
             self._weekday,
         )
@@ -361,17 +361,17 @@ class English(Grammar):
             and word not in {"IV", "XI", "VI", "XX", "II", "III"}
         ):
             return None
-        return self.letters(word) if self._spells(word, m.string) else None
+        return self.letters(word) if self._spells(word, left(m) + word + right(m)) else None
 
     def _plural_acronym(self, m: Match) -> str | None:
-        if not self._spells(m["l"], m.string) or m["l"] in {"I", "A"}:
+        if not self._spells(m["l"], left(m) + m["l"] + right(m)) or m["l"] in {"I", "A"}:
             return None
         return f"{self.letters(m['l'])}{m['s'] if len(m['s']) > 1 else chr(39) + 's'}"
 
     def _dotted_letters(self, m: Match) -> str | None:
         if m[0] in {"P.S.", "A.M.", "P.M."} or len(m[0]) > 12:
             return None
-        stop = "" if m.string[m.end() :].strip() else "."
+        stop = "" if right(m).strip() else "."
         return self.letters(m[0].replace(".", "")) + stop
 
     def _named_date(self, m: Match) -> str | None:
@@ -383,7 +383,7 @@ class English(Grammar):
         year = int(m["y"]) if m["y"] else None
         if m.re.pattern.startswith("(?P<d>"):
             tail = f", {self.year(year)}" if year is not None else ""
-            the = "" if re.search(r"\bthe\s*$", m.string[: m.start()], re.I) else "the "
+            the = "" if re.search(r"\bthe\s*$", left(m), re.I) else "the "
             return f"{the}{self.ordinal(day)} of {_MONTHS[month - 1]}{tail}"
         tail = f", {self.year(year)}" if year is not None else ""
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
@@ -399,7 +399,7 @@ class English(Grammar):
 
     def _short_date(self, m: Match) -> str | None:
         """6/12 as a date, where the words before it ask for one."""
-        before = m.string[: m.start()]
+        before = left(m)
         sure = re.search(
             r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?)\s$",
             before,
@@ -416,7 +416,7 @@ class English(Grammar):
         return "A M" if m["half"] in "aA" else "P M"
 
     def _stop(self, m: Match) -> str:
-        rest = m.string[m.end() :]
+        rest = right(m)
         ends = not rest.strip() or re.match(r"\s+[A-Z]", rest)
         return "." if m["stop"] and ends else ""
 
@@ -453,13 +453,13 @@ class English(Grammar):
         named = re.search(
             r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
             r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.)\s$",
-            m.string[: m.start()],
+            left(m),
             re.I,
         )
         return f"{self._plain(m['n'])} {m['l']}" if named else None
 
     def _rated(self, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         praise = re.search(
             r"\b(?:a|rated|rating|scored?|scoring|gives?(?: it| this)?(?: a)?|gave(?: it)?(?: a)?|got(?: a)?|is|was|at)\s$",
             before,
@@ -478,7 +478,7 @@ class English(Grammar):
         return f"{self.number(self.parse(m['n']))} {letter}"
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if written == "St.":
             road = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th))\s$", before)
             return (

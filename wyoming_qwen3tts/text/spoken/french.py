@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from .currencies import Money
-from .grammar import START, Match, Rules, roman
+from .grammar import START, Match, Rules, right, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -196,7 +196,7 @@ class French(Romance):
         return said + "s" if m["s"].endswith("s") else said
 
     def expand(self, written: str, m: Match) -> str | None:
-        after = m.string[m.end() :]
+        after = right(m)
         if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mlle", "Mmes"}:
             return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
         if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):

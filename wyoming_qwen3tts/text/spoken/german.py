@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers, units
 from .currencies import Money
-from .grammar import LETTER, START, Grammar, Match, Rules, roman
+from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -177,7 +177,7 @@ class German(Grammar):
         return f"{base} hoch {self.number(exponent)}"
 
     def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], m.string[: m.start()], m.string[m.end() :]
+        text, before, after = m["n"], left(m), right(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
             return self.year(number.value)  # so are prices and numbers of houses read
         if text == "1" and not number.negative:
@@ -266,7 +266,7 @@ class German(Grammar):
         return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
 
     def _two_dates(self, m: Match) -> str:
-        before = m.string[: m.start()]
+        before = left(m)
         month = _MONTH_FORMS[m["month"].lower()]
         word = {"-": "bis", "–": "bis"}.get(m["und"], m["und"]) + (
             " zum" if m["zum"] or m["und"] in "-–" else ""
@@ -278,13 +278,11 @@ class German(Grammar):
 
     def _named_date(self, m: Match) -> str | None:
         month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
-        return self._date_or_none(int(m["y"]) if m["y"] else None, month, day, m.string[: m.start()])
+        return self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
 
     def _short_date(self, m: Match) -> str | None:
-        said = self._date_or_none(None, int(m["m"]), int(m["d"]), m.string[: m.start()])
-        return (
-            said + "." if said and not m.string[m.end() :].strip() and m.string[: m.start()].strip() else said
-        )
+        said = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return said + "." if said and not right(m).strip() and left(m).strip() else said
 
     def _hm(self, text: str) -> str:
         hour, _, minute = text.replace(".", ":").partition(":")
@@ -311,8 +309,8 @@ class German(Grammar):
         return number + word
 
     def inflected_noun(self, value: int, m: Match) -> str:
-        before = m.string[: m.start()]
-        noun = re.match(r"\s(\w+)", m.string[m.end() :])
+        before = left(m)
+        noun = re.match(r"\s(\w+)", right(m))
         stem = self.ordinal(value)
         if _DATIVE.search(before):
             return f"{stem}n"
@@ -327,7 +325,7 @@ class German(Grammar):
         return f"{stem}r"
 
     def _ordinal_word(self, m: Match) -> str | None:
-        before = m.string[: m.start()]
+        before = left(m)
         if not (_DATIVE.search(before) or _WEAK.search(before)):
             return None
         return self.inflected(int(m["n"]), before)
@@ -338,7 +336,7 @@ class German(Grammar):
             return None
         if re.fullmatch("Kapitel|Teil|Band|Klasse|Typ|Weltkrieg|Stufe|Phase|Akt|Abschnitt|Hartz", m["name"]):
             return f"{m['name']} {self.cardinal(value)}{m['stop']}"
-        ends = m["stop"] and not m.string[m.end() :].strip()
+        ends = m["stop"] and not right(m).strip()
         if not m["stop"]:
             return None
         return f"{m['name']} der {self.ordinal(value).capitalize()}{'.' if ends else ''}"
@@ -347,12 +345,12 @@ class German(Grammar):
         value = roman(m["r"])
         if value is None:
             return None
-        before = m.string[: m.start()]
+        before = left(m)
         ending = "n" if _DATIVE.search(before) else "" if _WEAK.search(before) else "s"
         return f"{self.ordinal(value)}{ending} {m['w']}"
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
             re.search(r"(?:im|[.\d]) ?$", before) or re.match(r"\s?\d", after)
         ):

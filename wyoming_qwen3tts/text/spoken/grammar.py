@@ -24,6 +24,20 @@ Match = re.Match[str]
 Rules = Iterator[tuple[str, str, Callable[[Match], str | None]]]
 """Name, pattern, and what says a match; None declines it."""
 
+_NEAR = 100
+"""Characters around a match that may tell what it means: so that a long line takes no longer for each of them."""
+
+
+def left(m: Match) -> str:
+    """Return what stands before a match, as far as it matters."""
+    return m.string[max(0, m.start() - _NEAR) : m.start()]
+
+
+def right(m: Match) -> str:
+    """Return what stands after a match, as far as it matters."""
+    return m.string[m.end() : m.end() + _NEAR]
+
+
 LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
 """Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
 EDGE = rf"(?![{LETTER}\d²³µ])"
@@ -95,6 +109,7 @@ class Grammar(Words):
 
     def __init__(self, region: str = "") -> None:
         super().__init__(region)
+        self._failed: set[str] = set()
         self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]
 
     # --- the walk ---
@@ -123,7 +138,9 @@ class Grammar(Words):
         try:
             return rule.say(match)
         except Exception:
-            _LOGGER.warning("%s: %s failed on %r", self.code, rule.name, match[0], exc_info=True)
+            if rule.name not in self._failed:  # once is enough to know
+                _LOGGER.warning("%s: %s failed on %r", self.code, rule.name, match[0], exc_info=True)
+            self._failed.add(rule.name)
             return None
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
@@ -202,11 +219,11 @@ class Grammar(Words):
             )
         if self.abbreviations:
             yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
-        yield "email", r"[A-Za-z0-9][\w.+-]*@[\w-]+(?:\.[\w-]+)+(?<![.-])", self._email
+        yield "email", r"[A-Za-z0-9][\w.+-]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?<![.-])", self._email
         yield "url", r"(?:https?|ftp|wss?|tcp|mqtt)://[^\s<>\"'»”]+|www\.[\w-]+\.[^\s<>\"'»”]+", self._url
         yield (
             "host",
-            rf"(?<![\w@.])(?:[A-Za-z0-9-]+\.)+(?:{_TLD})(?::\d+)?(?:/[^\s<>\"'»”)]*)?(?![\w-]|\.\w)",
+            rf"(?<![\w@.])(?:[A-Za-z0-9-]{{1,63}}\.){{1,8}}(?:{_TLD})(?::\d+)?(?:/[^\s<>\"'»”)]*)?(?![\w-]|\.\w)",
             self._url,
         )
         yield (
@@ -217,9 +234,13 @@ class Grammar(Words):
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
         yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
-        yield "file", rf"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:{_EXTENSIONS})(?![\w-]|\.\w)", self._email
+        yield (
+            "file",
+            rf"[A-Za-z0-9][\w-]{{0,99}}(?:\.[\w-]{{1,99}}){{0,8}}\.(?:{_EXTENSIONS})(?![\w-]|\.\w)",
+            self._email,
+        )
         yield "entity", r"(?P<domain>[a-z_]+)\.(?P<object>[a-z0-9_]+)(?!\w|\.\w)", self._entity
-        yield "snake", r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+", self._snake
+        yield "snake", r"(?<![^\W_])[A-Za-z0-9]{1,64}(?:_[A-Za-z0-9]{1,64}){1,32}", self._snake
         yield (
             "status",
             r"(?P<word>HTTPS?|http)(?:[ /-]|\s(?:error|status|code|Fehler|erreur|error|ошибка)\s)(?P<code>[1-5]\d\d)\b",
@@ -381,12 +402,12 @@ class Grammar(Words):
         yield (
             "minus",
             r"(?<=\s)[-−](?=\s\(?\d)",
-            lambda m: self.minus if re.search(r"\d\W*$", m.string[: m.start()]) else None,
+            lambda m: self.minus if re.search(r"\d\W*$", left(m)) else None,
         )
         yield (
             "to",
             r"(?<=\s)–(?=\s\d)",
-            lambda m: self.to if re.search(r"\d\W*$", m.string[: m.start()]) else None,
+            lambda m: self.to if re.search(r"\d\W*$", left(m)) else None,
         )
         yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
@@ -432,7 +453,7 @@ class Grammar(Words):
         said = self.expand(written, m)
         if said is None:
             return None
-        rest = m.string[m.end() :]
+        rest = right(m)
         if written.endswith(".") and not rest.strip() and not said.endswith("."):
             said += "."  # the full stop ends the sentence too
         return said
@@ -521,7 +542,7 @@ class Grammar(Words):
         return self.date(year, month, day, before) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
     def _ymd(self, m: Match) -> str | None:
-        return self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), m.string[: m.start()])
+        return self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), left(m))
 
     def _datetime(self, m: Match) -> str | None:
         date = self._ymd(m)
@@ -553,13 +574,13 @@ class Grammar(Words):
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
         if m["sep"] == "." and len(m["y"]) == 2 and self.decimal == ".":
             return None  # more likely a version
-        return self._date_or_none(year, month, day, m.string[: m.start()])
+        return self._date_or_none(year, month, day, left(m))
 
     def _clock(self, m: Match) -> str | None:
         hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
         if not self.valid_time(hour, minute, second):
             return None
-        return self.time(hour, minute, second, before=m.string[: m.start()])
+        return self.time(hour, minute, second, before=left(m))
 
     def _clocks(self, m: Match) -> str | None:
         ends = [[int(part or 0) for part in re.split("[:h.]", m[end])] for end in "ab"]
@@ -686,7 +707,7 @@ class Grammar(Words):
         return self._of_unit(m["w"], top, bottom, m["u"])
 
     def _half_of(self, m: Match) -> str | None:
-        noun = re.match(rf"[{LETTER}]+", m.string[m.end() :])
+        noun = re.match(rf"[{LETTER}]+", right(m))
         return self.half(noun[0].lower()) if noun else None
 
     def _score(self, m: Match) -> str:
@@ -788,29 +809,27 @@ class Grammar(Words):
         """Set a word where a sign stood: apart from what is around it."""
         if not self.spaced:
             return word
-        before, after = m.string[: m.start()][-1:], m.string[m.end() :][:1]
+        before, after = left(m)[-1:], right(m)[:1]
         if not word:
             return " " if before and not before.isspace() else ""
-        left = " " if before and not before.isspace() and before not in "([{\"'" else ""
-        right = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
-        return f"{left}{word}{right}"
+        lead = " " if before and not before.isspace() and before not in "([{\"'" else ""
+        trail = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
+        return f"{lead}{word}{trail}"
 
     def _key(self, m: Match) -> str | None:
         """A key of a telephone: a sign that stands alone among words."""
-        between_numbers = re.search(r"\d\s$", m.string[: m.start()]) and re.match(
-            r"\s\d", m.string[m.end() :]
-        )
+        between_numbers = re.search(r"\d\s$", left(m)) and re.match(r"\s\d", right(m))
         word = self.symbols["*" if m["s"] in "*＊" else "#"]
-        return None if between_numbers or not re.search(r"\w", m.string[: m.start()]) else word
+        return None if between_numbers or not re.search(r"\w", left(m)) else word
 
     def _weekdays(self, m: Match) -> str:
         to = m["to"].strip(" -–") or self.to
-        stop = "." if m["stop"] and not m.string[m.end() :].strip() else ""
+        stop = "." if m["stop"] and not right(m).strip() else ""
         return f"{self.weekdays[m['a']]} {to} {self.weekdays[m['b']]}{stop}"
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)
 
     def _drop(self, m: Match) -> str:
-        before, after = m.string[: m.start()][-1:], m.string[m.end() :][:1]
+        before, after = left(m)[-1:], right(m)[:1]
         return " " if before.isalnum() and after.isalnum() and self.spaced else ""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match, Rules
+from .grammar import START, Match, Rules, right
 from .numbers import Number
 from .romance import Romance
 
@@ -85,7 +85,7 @@ class Italian(Romance):
         return said.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if said else said
 
     def bare_number(self, number: Number, m: Match) -> str:
-        noun = re.match(r"\s+([a-zà-ÿ]{3,})", m.string[m.end() :])
+        noun = re.match(r"\s+([a-zà-ÿ]{3,})", right(m))
         if m["n"] == "1" and not number.negative and noun:
             word = noun[1]
             if word.endswith("a") and word != "sistema":
@@ -191,7 +191,7 @@ class Italian(Romance):
         yield from super().own_first()
 
     def expand(self, written: str, m: Match) -> str | None:
-        after = m.string[m.end() :]
+        after = right(m)
         if written in {"n.", "N.", "pag.", "cap.", "art."} and not re.match(r"\s?\d", after):
             return None
         if written in {"S.", "Ing.", "Avv.", "Arch."} and not re.match(r"\s?[A-ZÀ-Þ][a-z]", after):

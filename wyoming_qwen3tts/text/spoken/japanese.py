@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import han, units
 from .eastern import Eastern
-from .grammar import DASH, Match, Rules
+from .grammar import DASH, Match, Rules, left
 from .numbers import Number
 
 _MYRIADS = ("", "万", "億", "兆")
@@ -78,7 +78,7 @@ class Japanese(Eastern):
 
     def _measure(self, m: Match) -> str | None:
         said = super()._measure(m)
-        before = m.string[: m.start()].rstrip()
+        before = left(m).rstrip()
         if said and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
             said = said.removeprefix("時速").removeprefix("秒速")
         return said

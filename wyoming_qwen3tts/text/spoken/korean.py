@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import units
 from .eastern import Eastern
-from .grammar import DASH, MINUS, Match, Rules
+from .grammar import DASH, MINUS, Match, Rules, left
 from .numbers import Number
 
 _DIGITS = "영일이삼사오육칠팔구"
@@ -155,7 +155,7 @@ class Korean(Eastern):
 
     def _measure(self, m: Match) -> str | None:
         said = super()._measure(m)
-        before = m.string[: m.start()].rstrip()
+        before = left(m).rstrip()
         if said and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
             said = said.removeprefix("시속 ").removeprefix("초속 ")
         return said

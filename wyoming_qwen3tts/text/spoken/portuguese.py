@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match, Rules
+from .grammar import START, Match, Rules, left, right
 from .numbers import Number
 from .romance import Romance
 
@@ -175,7 +175,7 @@ class Portuguese(Romance):
         )
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if written in {"D.", "R.", "Av.", "Prof.", "Profa."} and not re.match(r"\s[A-ZÀ-Þ]", after):
             return None
         if written in {"seg.", "min."} and not re.search(r"\d\s?$", before):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .grammar import LETTER, START, Grammar, Match, Rules, roman
+from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
 
@@ -48,8 +48,8 @@ class Romance(Grammar):
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), m.string[: m.start()])
-        stop = "." if said and m[0].endswith(".") and not m.string[m.end() :].strip() else ""
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
+        stop = "." if said and m[0].endswith(".") and not right(m).strip() else ""
         return said + stop if said else None
 
     def _month_year(self, m: Match) -> str:
@@ -67,7 +67,7 @@ class Romance(Grammar):
         return self.agree(self.cardinal(value), gender)
 
     def bare_number(self, number: Number, m: Match) -> str:
-        after = m.string[m.end() :]
+        after = right(m)
         if not number.fraction and (noun := re.match(rf"\s+([{LETTER}]+)", after)):
             said = self.counted(number.value, self.gender_of(noun[1].lower()))
             return self.join([self.minus, said]) if number.negative else said

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers, units
 from .currencies import Money, currency
-from .grammar import LETTER, START, Grammar, Match, Rules, roman
+from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
 _MONTHS = (
@@ -232,7 +232,7 @@ class Russian(Grammar):
     def _measure(self, m: Match) -> str | None:
         number = self.parse(m["n"], m["sign"].strip() if m["sign"] else None)
         name = self._units.get(units.canonical(m["u"]))
-        if name is None or number.fraction or not _GENITIVE.search(m.string[: m.start()]):
+        if name is None or number.fraction or not _GENITIVE.search(left(m)):
             return super()._measure(m)
         one = number.value % 10 == 1 and number.value % 100 != 11
         unit = name.forms[1] if one and len(name.forms) > 1 else name.forms[-1]
@@ -240,7 +240,7 @@ class Russian(Grammar):
         return self.join([*sign, self.cardinal(number.value, name.gender, "g"), unit])
 
     def bare_number(self, number: Number, m: Match) -> str:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if number.fraction:
             return self.number(number)
         value = number.value
@@ -391,7 +391,7 @@ class Russian(Grammar):
         return f"{self._scaled(m)} рублей"
 
     def _end(self, m: Match) -> str:
-        return "." if m[0].endswith(".") and not m.string[m.end() :].strip() else ""
+        return "." if m[0].endswith(".") and not right(m).strip() else ""
 
     def _rubles(self, m: Match) -> str:
         number = self.parse(m["n"])
@@ -409,7 +409,7 @@ class Russian(Grammar):
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), m.string[: m.start()])
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
         return said + self._end(m) if said else None
 
     def _range_date(self, m: Match) -> str:
@@ -424,7 +424,7 @@ class Russian(Grammar):
         word = m["w"]
         case = {"году": "p", "годе": "p", "года": "g", "год": "n", "годом": "i"}.get(word)
         if case is None:
-            in_ = re.search(r"\b[вВ]\s+$", m.string[: m.start()])
+            in_ = re.search(r"\b[вВ]\s+$", left(m))
             case, word = ("p", "году") if in_ else ("g", "года")
         return f"{self.ordinal(int(m['y']), 'm', case)} {word}{self._end(m)}"
 
@@ -436,9 +436,9 @@ class Russian(Grammar):
         return genitive if m["e"] != "е" else re.sub("х$", "е", genitive)
 
     def _short_date(self, m: Match) -> str | None:
-        if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", m.string[: m.start()], re.I):
+        if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", left(m), re.I):
             return None
-        return self._date_or_none(None, int(m["m"]), int(m["d"]), m.string[: m.start()])
+        return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
 
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
@@ -461,7 +461,7 @@ class Russian(Grammar):
         )
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if written in {"д.", "кв.", "стр.", "эт."} and not re.match(r"\s?\d", after):
             return None
         if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match, Rules
+from .grammar import START, Match, Rules, left, right
 from .numbers import Number
 from .romance import Romance
 
@@ -219,7 +219,7 @@ class Spanish(Romance):
         half = (
             "de la mañana" if m["half"] == "a" else "de la tarde" if hour < 8 or hour == 12 else "de la noche"
         )
-        stop = "." if m["stop"] and not m.string[m.end() :].strip() else ""
+        stop = "." if m["stop"] and not right(m).strip() else ""
         return self.time(hour, int(m["min"] or 0), half=half) + stop
 
     def own(self) -> Rules:
@@ -236,18 +236,16 @@ class Spanish(Romance):
 
     def _ordinal(self, m: Match) -> str | None:
         value = int(m["n"])
-        if m["s"] == "°" and not re.match(r"\s[a-z]", m.string[m.end() :]):
+        if m["s"] == "°" and not re.match(r"\s[a-z]", right(m)):
             return None
         feminine = m["s"] == "ª" or m["s"].endswith("a")
         said = self.ordinal(value, "f" if feminine else "m")
-        if m["s"] == "er" or (
-            not feminine and re.match(r"\s[a-zà-ÿ]{3,}", m.string[m.end() :]) and m["s"] != "ª"
-        ):
+        if m["s"] == "er" or (not feminine and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"):
             said = re.sub(r"(primer|tercer)o$", r"\1", said)
         return said
 
     def expand(self, written: str, m: Match) -> str | None:
-        before, after = m.string[: m.start()], m.string[m.end() :]
+        before, after = left(m), right(m)
         if written in {"D.", "Av.", "Prof."} and not re.match(r"\s?[A-ZÀ-Þ]", after):
             return None
         if written in {"s.", "prov."}:
