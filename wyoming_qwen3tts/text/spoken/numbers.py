@@ -87,7 +87,7 @@ def _num2words(value: int, language: str, kind: str, forms: dict[str, str]) -> s
 
 def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str:
     engine = _engine()
-    if kind == "year" and 1100 <= value < 2000:
+    if kind == "year" and value >= 1000 and (value < 2000 or value % 1000 >= 10):
         tail = "hundred" if value % 100 == 0 else engine.number_to_words(f"{value % 100:02d}", group=2)
         return f"{engine.number_to_words(value // 100)} {tail.replace('zero', 'oh')}".replace(",", "")
     said = engine.number_to_words(value)
