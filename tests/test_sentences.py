@@ -412,6 +412,35 @@ def test_long_sentences_are_cut_at_the_best_clause() -> None:
     assert [len(part) for part in cut("它" * 60 + "，" + "它" * 60)] == [61, 60]
 
 
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("Let me see.", True),
+        ("Let me see. ", True),
+        ("Really?!", True),
+        ("He said “yes.”", True),
+        ("好的。", True),
+        ("It is 21.", False),
+        ("Ask Dr.", False),
+        ("See the U.S.", False),
+        ("Well...", False),
+        ("Let me", False),
+        ("", False),
+        ("Plan B.", False),
+        ("Am 3.", False),
+        ("```sh\nls.", False),
+    ],
+)
+def test_what_seems_whole_can_leave_before_the_next_word(text: str, whole: bool) -> None:
+    splitter = SentenceSplitter()
+    before = splitter.push(text)
+    assert splitter.is_whole == whole
+    if whole:
+        assert [*before, *splitter.flush()] == [text.strip()]
+        assert not splitter.is_whole
+        assert [*splitter.push(" Then more. "), *splitter.finish()] == ["Then more."]
+
+
 @pytest.mark.parametrize("unit", ["1,000.5 km ", "20 °C ", "10 000 € ", "https://example.com/a,b;c:d-e "])
 def test_no_cut_parts_a_number_from_its_unit(unit: str) -> None:
     for shift in range(12):

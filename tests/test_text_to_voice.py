@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from tests.house import (
     sound_of,
     tone,
 )
+from tests.test_flow import eventually
 from wyoming_qwen3tts.audio.finish import Finishing
 from wyoming_qwen3tts.speech import (
     BYTES_PER_SECOND,
@@ -200,6 +202,27 @@ async def test_the_first_piece_of_a_reply_may_be_a_clause(engine: Polyglot) -> N
     assert len(await say(Polyglot(), text, first_clause=False)) == 2
 
 
+async def test_a_sentence_is_spoken_when_its_writer_stalls(engine: Polyglot) -> None:
+    async with service([engine]) as uri, connect(uri) as client:
+        await client.write_event(SynthesizeStart().event())
+        for piece in ("It is on. ", "Wait.", " Let me look", " it up."):
+            await client.write_event(SynthesizeChunk(piece).event())
+        while not AudioChunk.is_type((await client.read_event()).type):  # type: ignore[union-attr]
+            pass
+        await eventually(lambda: len(engine.utterances) == 2)
+        await client.write_event(SynthesizeChunk(" It rains 5").event())
+        await asyncio.sleep(0.7)  # stalled, but in the middle of a sentence
+        await client.write_event(SynthesizeChunk(".5 mm.").event())
+        await client.write_event(SynthesizeStop().event())
+        while (event := await client.read_event()) is not None and event.type != "synthesize-stopped":
+            pass
+    assert [text for _, _, text in engine.heard] == [
+        "It is on.",
+        "Wait. Let me look it up.",
+        "It rains five point five millimeters.",
+    ]
+
+
 async def test_very_short_sentences_have_company_but_the_first_does_not_wait(engine: Polyglot) -> None:
     heard = await say(engine, "Yes. No. OK. The light is on. Fine.")
     assert [text for _, _, text in heard] == ["Yes.", "No. OK. The light is on.", "Fine."]
@@ -240,8 +263,6 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
             return False
 
         def load(self, language: str) -> None:
-            import asyncio
-
             with pytest.raises(RuntimeError):
                 asyncio.get_running_loop()
             loaded.append(language)

@@ -15,6 +15,9 @@ from .spoken import say_as
 
 AT_A_TIME = 1000
 """Characters given to the splitter at a time, so that a long text does not hold up the event loop."""
+STALLED = 0.5
+"""Seconds without text after which a sentence that seems whole is spoken, though the next word that would show
+it is missing: a language model that calls a tool in mid-reply should be heard before the tool is done."""
 ENDERS = ".!?…。！？"
 MID_SENTENCE = 0.0
 """Seconds between two parts of one sentence, which SSML has said in two ways."""
@@ -87,11 +90,29 @@ async def _whole(
     splitter, joiner = SentenceSplitter(first_clause=first_clause), Joiner()
     for sentence in joiner.push(splitter.push(head)):
         yield Part(text=sentence)
-    async for bit in bits:
-        for sentence in joiner.push(splitter.push(bit)):
-            yield Part(text=sentence)
+    coming = _next(bits)
+    try:
+        while True:
+            if splitter.is_whole and not (await asyncio.wait({coming}, timeout=STALLED))[0]:
+                for sentence in [*joiner.push(splitter.flush()), *joiner.flush()]:
+                    yield Part(text=sentence)
+            if (bit := await coming) is None:
+                break
+            coming = _next(bits)
+            for sentence in joiner.push(splitter.push(bit)):
+                yield Part(text=sentence)
+    finally:
+        coming.cancel()
+        await asyncio.wait({coming})
     for sentence in [*joiner.push(splitter.finish()), *joiner.finish()]:
         yield Part(text=sentence)
+
+
+def _next(bits: AsyncGenerator[str, None]) -> asyncio.Task[str | None]:
+    async def one() -> str | None:
+        return await anext(bits, None)
+
+    return asyncio.create_task(one(), name="next bit")
 
 
 def _ssml_parts(document: str, language: str) -> list[Part]:

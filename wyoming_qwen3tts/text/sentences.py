@@ -165,6 +165,30 @@ class SentenceSplitter:
         least = FIRST_CLAUSE_LEAST if self._hurry else MAX_CHARACTERS // 3
         return _tidy(self._text[: min(self._scanned, _reach(self._text, least))])
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is held reads as a whole sentence, so that nothing is lost if it leaves now.
+
+        More may come, but it would have to be unusual to belong to it: the last word is no number and no
+        abbreviation.
+        """
+        text = self._text.rstrip()
+        bare = text.rstrip(_CLOSERS)
+        if self._code or not bare or bare[-1] not in _SURE + ".":
+            return False
+        words = _last_words(bare.rstrip(_ENDERS + _CJK_ENDERS))
+        plain = words[-1][-1:].isalpha() and len(words[-1]) > 1
+        return bare[-1] != "." or (
+            plain and not bare.endswith("..") and kind(words, self._language)[0] is Kind.WORD
+        )
+
+    def flush(self) -> list[str]:
+        """Return what is held, as one or more sentences, and go on."""
+        hurry, code = self._hurry, self._code
+        sentences = self.finish()
+        self._hurry, self._code = hurry and not sentences, code
+        return sentences
+
     def finish(self) -> list[str]:
         """Return what is left, as one or more sentences, and start over."""
         sentences = self._sentences(final=True)
@@ -616,7 +640,12 @@ class Joiner:
             self._begun, self._waiting = True, ""
         return leaving
 
+    def flush(self) -> list[str]:
+        """Return what waits, and go on."""
+        waiting, self._waiting = self._waiting, ""
+        return [waiting] if waiting else []
+
     def finish(self) -> list[str]:
         """Return what waits, and start over."""
-        waiting, self._waiting, self._begun = self._waiting, "", False
-        return [waiting] if waiting else []
+        self._begun = False
+        return self.flush()
