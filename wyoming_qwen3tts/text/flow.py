@@ -16,8 +16,10 @@ from .spoken import say_as
 AT_A_TIME = 1000
 """Characters given to the splitter at a time, so that a long text does not hold up the event loop."""
 STALLED = 0.5
-"""Seconds without text after which a sentence that seems whole is spoken, though the next word, which would
-show it, is missing: a language model that calls a tool in mid-reply should be heard before the tool is done."""
+"""Seconds without text after which a sentence that seems whole is spoken, without the next word to show it.
+
+A language model that calls a tool in mid-reply should be heard before the tool is done.
+"""
 ENDERS = ".!?…。！？"
 MID_SENTENCE = 0.0
 """Seconds between two parts of one sentence, which SSML has said in two ways."""
