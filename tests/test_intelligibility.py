@@ -14,6 +14,7 @@ import soxr
 from faster_whisper import WhisperModel
 
 from tests.house import connect, home_assistant_plain, home_assistant_streamed, service
+from wyoming_qwen3tts.text import speakable
 
 SENTENCES = [
     "The light in the kitchen is on, and the front door is locked.",
@@ -88,3 +89,20 @@ async def test_a_reply_of_many_sentences_is_the_same_in_pieces_of_three_characte
         whole = await home_assistant_plain(client, text)
         pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
         assert await home_assistant_streamed(client, pieces) == whole
+
+
+@pytest.mark.recogniser
+async def test_numbers_and_signs_are_heard_as_they_were_written(home: str, recogniser: WhisperModel) -> None:
+    """The recogniser writes figures too, so what it heard is put into words like what was written."""
+    written = [
+        "The kitchen is 21.5 °C and the humidity is 45%.",
+        "The meeting is on 2026-12-03 at 15:30, call 555-123-4567.",
+        "CO2 is 800 ppm, we used 3.4 kWh at 0.32 €/kWh.",
+        "The CPU and the AC use 5 V. HTTP 404!",
+    ]
+    async with connect(home) as client:
+        heard = [transcribe(recogniser, await home_assistant_plain(client, text)) for text in written]
+    expected, understood = ([plain(speakable(text, "en")) for text in texts] for texts in (written, heard))
+    rate = jiwer.wer(expected, understood)
+    print(f"\nword error rate: {rate:.1%}")
+    assert rate <= 0.15, list(zip(expected, understood, strict=True))

@@ -186,7 +186,10 @@ class Synthesizer:
         speed = part.rate * (self._speed if request.speed is None else request.speed)
         utterance = Utterance("", voice, tag, speed=max(SLOWEST, min(FASTEST, speed)))
         if part.rest is None:
-            spoken = self._frontend.spoken(plain, language)
+            if self._frontend.light(plain):
+                spoken = self._frontend.spoken(plain, language)
+            else:
+                spoken = await asyncio.to_thread(self._frontend.spoken, plain, language)
             if not has_words(spoken):
                 return False
             await self._say(replace(utterance, text=spoken), reply, lead, pause=pause)
