@@ -135,6 +135,16 @@ async def test_each_sentence_has_its_language(
     assert await say(engine, text, voice, **settings) == heard
 
 
+async def test_an_unknown_voice_is_one_line_in_the_log(
+    engine: Polyglot, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with service([engine]) as uri, connect(uri) as client:
+            text = "The light is on. The door is open. Then it rained."
+            await home_assistant_plain(client, text, SynthesizeVoice(name="en_US-amy-medium"))
+    assert caplog.text.count("No voice 'en_US-amy-medium' here") == 1
+
+
 async def test_the_requests_own_language_wins(engine: Polyglot) -> None:
     async with service([engine]) as uri, connect(uri) as client:
         await home_assistant_plain(client, "The light is on: 2.", SynthesizeVoice(language="de"))

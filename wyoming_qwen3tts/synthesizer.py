@@ -140,18 +140,23 @@ class Synthesizer:
         try:
             reply = Reply(self._finishing, self._levels.gains())
             limits = self._limits
+            who = self._who(request.voice, request.language)
             text = flow.parts(
                 request.text,
                 markup=request.markup,
-                language=self._who(Part(text=""), request).expected,
+                language=who.expected,
                 first_clause=limits.first_clause and not limits.live_text,  # that is sooner still
                 live=limits.live_text,
             )
             pause: float | None = None
             async with aclosing(text) as parts:
                 async for part in parts:
+                    own = who
+                    if part.voice or part.language:
+                        own = self._who(part.voice or request.voice, part.language or request.language)
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
-                    if await self._say_part(part, request, pause, reply, lead):
+                    speed = part.rate * (self._speed if request.speed is None else request.speed)
+                    if await self._say_part(part, own, speed, pause, reply, lead):
                         pause = None
             if reply.trail is None:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
@@ -162,10 +167,9 @@ class Synthesizer:
             lead.close(error)
 
     async def _say_part(
-        self, part: Part, request: SpeechRequest, pause: float | None, reply: Reply, lead: _Lead
+        self, part: Part, who: _Who, speed: float, pause: float | None, reply: Reply, lead: _Lead
     ) -> bool:
         """Put the sound of one part of a text into ``lead``; tell whether there was anything to say."""
-        who = self._who(part, request)
         plain = self._frontend.plain(part.text, who.expected)
         if part.rest is not None and not has_words(plain):
             part = await flow.whole(part)
@@ -183,7 +187,6 @@ class Synthesizer:
             plain = self._frontend.plain(part.text, language)
         known = who.known or self._frontend.detects or language != who.expected
         tag = self.catalog.language(voice, language if known else None)
-        speed = part.rate * (self._speed if request.speed is None else request.speed)
         utterance = Utterance("", voice, tag, speed=max(SLOWEST, min(FASTEST, speed)))
         if part.rest is None:
             if self._frontend.light(plain):
@@ -197,10 +200,8 @@ class Synthesizer:
             await self._say_live(utterance, part, language, reply, lead)
         return True
 
-    def _who(self, part: Part, request: SpeechRequest) -> _Who:
-        """Return who may say a part of a request, and in which language."""
-        language = part.language or request.language
-        named = part.voice or request.voice
+    def _who(self, named: str | None, language: str | None) -> _Who:
+        """Return who may say what asks for this voice and language, if it asks for any."""
         voice = self.catalog.find(named, language or self._language)
         free = not self.catalog.has(named) and language is None
         expected = (
