@@ -46,6 +46,12 @@ DASH = r"[-‐‑–—−]"
 MINUS = r"[-−–]"
 
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
+_WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
+"""Nothing but words, as far as signs tell: most sentences, which need not be walked."""
+_CAPITALS = re.compile(
+    r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
+)
+"""Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
 _DOMAINS = frozenset(
     "air_quality alarm_control_panel alert assist_satellite automation binary_sensor button calendar camera climate "
     "conversation counter cover date datetime device_tracker event fan geo_location group humidifier image "
@@ -116,6 +122,8 @@ class Grammar(Words):
 
     def say(self, text: str) -> str:
         """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
+        if _WORDS.fullmatch(text) and not _CAPITALS.search(text) and not self._shortened.search(text):
+            return text
         said: list[str] = []
         at = 0
         while found := _CANDIDATE.search(text, at):
@@ -132,6 +140,13 @@ class Grammar(Words):
         said.append(text[at:])
         spoken_text = "".join(said)
         return spoken_text if spoken_text == text else re.sub(" {2,}", " ", spoken_text)
+
+    @functools.cached_property
+    def _shortened(self) -> re.Pattern[str]:
+        """What may be an abbreviation."""
+        days = "|".join(map(re.escape, self.weekdays)) or "(?!)"
+        words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
+        return re.compile(rf"{words}|(?<!\w)(?:{days})\b")
 
     def _ask(self, rule: Rule, match: Match) -> str | None:
         """Return what a rule says; one that fails says nothing, but for a line in the log."""
