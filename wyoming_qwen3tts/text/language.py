@@ -49,7 +49,7 @@ def load(name: str) -> Scores | None:
 
 
 def _eld() -> Scores:
-    """Nito-ELD: its compiled build (x86-64; 2 µs a sentence, 98.5 % of HA responses) or its Python twin."""
+    """Nito-ELD: its compiled build (x86-64) or its Python twin."""
     try:
         module = importlib.import_module("eldc")
     except ImportError:

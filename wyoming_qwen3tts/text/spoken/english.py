@@ -381,11 +381,10 @@ class English(Grammar):
         ):
             return None
         year = int(m["y"]) if m["y"] else None
-        if m.re.pattern.startswith("(?P<d>"):
-            tail = f", {self.year(year)}" if year is not None else ""
+        tail = f", {self.year(year)}" if year is not None else ""
+        if "to" not in m.groupdict():  # the day comes first
             the = "" if re.search(r"\bthe\s*$", left(m), re.I) else "the "
             return f"{the}{self.ordinal(day)} of {_MONTHS[month - 1]}{tail}"
-        tail = f", {self.year(year)}" if year is not None else ""
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{_MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
 

@@ -188,8 +188,7 @@ class Grammar(Words):
     @functools.cached_property
     def _bottoms(self) -> str:
         """The pattern of what a rate is per."""
-        known = {*self._per, *(alias for alias, symbol in units.aliases().items() if symbol in self._per)}
-        return "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+        return "|".join(map(re.escape, sorted(units.below(self.code), key=len, reverse=True)))
 
     @functools.cached_property
     def unit(self) -> str:

@@ -8,6 +8,7 @@ of the SI Brochure (BIPM, 9th edition) and of its national editions.
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,37 +33,18 @@ class Name:
         return self.forms[-1]
 
 
+_TIME_WORDS = {
+    "s": "second",
+    "min": "minute",
+    "h": "hour Stunde heure hora ora",
+    "d": "day Tag jour día dia giorno день сутки",
+    "wk": "week Woche",
+    "mo": "month Monat mois mes mês mese месяц",
+    "yr": "year Jahr año ano anno год",
+}
+"""Symbol → words for it below a rate: kWh/day."""
+_BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
 _ALIASES = {
-    "day": "d",
-    "week": "wk",
-    "month": "mo",
-    "year": "yr",
-    "hour": "h",
-    "minute": "min",
-    "second": "s",
-    "Tag": "d",
-    "Woche": "wk",
-    "Monat": "mo",
-    "Jahr": "yr",
-    "Stunde": "h",
-    "jour": "d",
-    "mois": "mo",
-    "heure": "h",
-    "día": "d",
-    "mes": "mo",
-    "año": "yr",
-    "hora": "h",
-    "dia": "d",
-    "mês": "mo",
-    "ano": "yr",
-    "giorno": "d",
-    "mese": "mo",
-    "anno": "yr",
-    "ora": "h",
-    "день": "d",
-    "сутки": "d",
-    "месяц": "mo",
-    "год": "yr",
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
     "mins": "min", "hr": "h", "hrs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
@@ -125,14 +107,12 @@ def _name(column: str) -> Name:
 
 
 def _prefixed(prefix: str, name: Name, language: str) -> Name:
-    def joined(form: str) -> str:
-        if language in {"zh", "ja", "ko", "ru"}:
-            return prefix + form
-        if language == "de":
-            return prefix + form[:1].lower() + form[1:]
-        return prefix + form
+    return Name(tuple(prefix + _inside(form, language) for form in name.forms), name.gender)
 
-    return Name(tuple(joined(form) for form in name.forms), name.gender)
+
+def _inside(form: str, language: str) -> str:
+    """Return a German noun as it stands inside another."""
+    return form[:1].lower() + form[1:] if language == "de" else form
 
 
 _POWERS = {
@@ -156,26 +136,10 @@ _LENGTHS = ("m", "km", "dm", "cm", "mm", "mi", "yd", "ft", "in")
 
 def _powered(name: Name, patterns: tuple[str, ...], language: str) -> Name:
     forms = name.forms if len(name.forms) > 1 else name.forms * len(patterns)
-    if language == "de":
-        forms = tuple(form[:1].lower() + form[1:] for form in forms)
-    feminine = name.gender == "f" and language in {"es", "pt", "it"}
-    said = []
-    for pattern, form in zip(patterns, forms, strict=False):
-        if feminine:  # milla cuadrada, polegadas cúbicas
-            pattern = (
-                pattern.replace("o", "a", 1)
-                if pattern.endswith(("o", "os")) and "cub" not in pattern
-                else pattern
-            )
-            pattern = (
-                pattern[:-1] + "a"
-                if pattern.endswith("o")
-                else pattern[:-2] + "as"
-                if pattern.endswith("os")
-                else pattern
-            )
-        said.append(pattern.format(form))
-    return Name(tuple(said), name.gender)
+    if name.gender == "f" and language in {"es", "pt", "it"}:  # milla cuadrada, polegadas cúbicas
+        patterns = tuple(re.sub("o(s?)$", r"a\1", pattern) for pattern in patterns)
+    pairs = zip(patterns, forms, strict=False)
+    return Name(tuple(pattern.format(_inside(form, language)) for pattern, form in pairs), name.gender)
 
 
 @functools.cache
@@ -204,30 +168,20 @@ def per(language: str) -> dict[str, str]:
 def canonical(symbol: str) -> str:
     """Return the table's way to write ``symbol``."""
     symbol = symbol.replace("μ", "µ").replace("\u2126", "Ω")
-    return _ALIASES.get(symbol, symbol)
+    return _ALIASES.get(symbol) or _BELOW.get(symbol, symbol)
 
 
-_WORDS = frozenset(
-    "day week month year hour minute second Tag Woche Monat Jahr Stunde jour mois heure día mes año hora dia mês ano giorno mese "
-    "anno ora день сутки месяц год".split()
-)
-"""Words that are below a rate only: kWh/day."""
-
-
-def aliases() -> dict[str, str]:
-    """Return other ways to write symbols → the table's."""
-    return _ALIASES
+@functools.cache
+def below(language: str) -> frozenset[str]:
+    """Return every way to write what a rate is per."""
+    known = per(language)
+    return frozenset(known).union(alias for alias, symbol in (_ALIASES | _BELOW).items() if symbol in known)
 
 
 @functools.cache
 def symbols() -> frozenset[str]:
     """Return every way to write a unit that is not a rate."""
     known = {symbol for symbol in table("en") if not symbol.endswith("_")}
-    return frozenset(
-        known
-        | {
-            alias
-            for alias, symbol in _ALIASES.items()
-            if (symbol in known or "/" in symbol) and alias not in _WORDS
-        }
+    return frozenset(known).union(
+        alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol
     )
