@@ -187,7 +187,7 @@ def _lines(text: str, text_format: str | None) -> list[bytes]:
 
 async def test_broken_ssml_is_read_as_well_as_can_be(engine: Polyglot) -> None:
     heard = await say(engine, "<speak>It is < 5 °C & <b>cold</speak")
-    assert " ".join(text for _, _, text in heard) == "It is is less than five degrees Celsius and cold"
+    assert " ".join(text for _, _, text in heard) == "It is less than five degrees Celsius and cold"
 
 
 async def test_ssml_with_nothing_to_say_is_silence(engine: Polyglot) -> None:

@@ -37,6 +37,8 @@ _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|
 _NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?|(?<=[.,;:!?)\"”»])\[\d{1,3}\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_PRESS, _PRESSED = "按押", "を을를键キ号"
+"""Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
 _STARS = re.compile(r"\*+")
 _BARS = re.compile(r"_+")
 _SPECIAL_METHOD = re.compile(r"\b__\w+?__(?=\.\w|\()")
@@ -184,6 +186,8 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
         single = len(match[0]) == 1
+        if single and (left in _PRESS or right in _PRESSED):
+            return match[0]
         if left.isspace() and right.isspace():
             return match[0] if single else ""
         if single and (right in "./" or left in "./\\") and not (left.isalpha() or right.isspace()):

@@ -156,6 +156,7 @@ class Chinese(Eastern):
     # --- rules ---
 
     def own_first(self) -> Rules:
+        yield from super().own_first()
         num = self.num
         yield "per-cent-range", rf"(?P<n>{num})%?{DASH}(?P<to>{num})%", self._percent_range
         yield (
@@ -163,7 +164,6 @@ class Chinese(Eastern):
             rf"(?P<sign>-|−)?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
             self._degree,
         )
-        yield "key", r"(?P<s>[#＃*＊])号?(?=键)", lambda m: "井号" if m["s"] in "#＃" else "星号"
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
         yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])
         yield "phone-zh2", r"(?<!\d)(?:400|800)-?\d{3}-?\d{4}(?!\d)", lambda m: self.phone(m[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .grammar import Grammar, Match, Rules
+from .grammar import Grammar, Match, Rules, right
 from .numbers import Number
 
 
@@ -44,6 +44,15 @@ class Eastern(Grammar):
         if number.fraction and not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)  # nobody says "5.00"
         return super().money(number, code)
+
+    def own_first(self) -> Rules:
+        yield "keypad", r"(?P<s>[#＃*＊])(?:号(?=键))?", self._keypad
+
+    def _keypad(self, m: Match) -> str | None:
+        """A key of a telephone needs no space around it here."""
+        pressed = re.search("按|押|누르|누릅|눌러|キー|ボタン|버튼|键|シャープ|우물|井号|星号", m.string)
+        number = re.match(r"\s?\d", right(m))
+        return self.symbols["#" if m["s"] in "#＃" else "*"] if pressed and not number else None
 
     def per_hundred(self, liters: str, distance: str) -> str:
         return f"{distance}{liters}"

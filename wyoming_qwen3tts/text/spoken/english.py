@@ -81,10 +81,10 @@ class English(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
-    until = "to|through|until"
+    until = "to|through|until|and|or"
     scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
     bare_units = "in d t b B s mo C F"
-    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
+    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
         "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
@@ -97,7 +97,7 @@ class English(Grammar):
         "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
         "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
         "n/a": "not available", "24/7": "twenty four seven", "9/11": "nine eleven", "U.S.": "U S", "U.K.": "U K", "U.S.A.": "U S A", "Ph.D.": "P H D",
-        "and/or": "and or", "AC/DC": "A C D C", "P.S.": "P S", "p.": "page", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
+        "and/or": "and or", "AC/DC": "A C D C", "P.S.": "P S", "p.": "page", "ext.": "extension", "Ext.": "extension", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
         "lbs.": "pounds", "oz.": "ounces",
     }  # fmt: skip
 
@@ -229,11 +229,7 @@ class English(Grammar):
             lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
         )
         yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
-        yield (
-            "more",
-            r"(?<=\s)(?P<s>[<>≥≤])(?=\d)",
-            lambda m: {"<": "less than ", ">": "more than ", "≥": "at least ", "≤": "at most "}[m["s"]],
-        )
+        yield "more", r"(?<=\s)(?P<s>[<>≥≤])(?=\s?[\d$€£-])", self._more
         yield "variable", r"\$(?P<n>[A-Z][A-Z_]+)\b", lambda m: f"dollar {m['n'].replace('_', ' ').lower()}"
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
@@ -447,6 +443,13 @@ class English(Grammar):
     def _ordinal(self, m: Match) -> str:
         return self.ordinal(int(m["n"].replace(",", "")))
 
+    def _more(self, m: Match) -> str | None:
+        """Compare: "is < 5", "costs < 5" and "for <5" have their verb, or need none."""
+        verb = r"\b(?:is|are|was|were|be|been|costs?|takes?|needs?|uses?|has|have|had|for|at|with|in|by|to|of|only|still|now)\s$"
+        if re.match(r"\s", right(m)) and not re.search(verb, left(m)):
+            return None
+        return {"<": "less than", ">": "more than", "≥": "at least", "≤": "at most"}[m["s"]] + " "
+
     def _label(self, m: Match) -> str | None:
         """Seat 14A, exit 12V: a name and no measure."""
         named = re.search(
@@ -493,7 +496,7 @@ class English(Grammar):
             return "drive"
         if written in {"No.", "no."}:
             return "number" if re.match(r"\s?\d", after) else None
-        if written in {"p.", "pp.", "c."}:
+        if written in {"p.", "pp.", "c.", "ext.", "Ext."}:
             return self.abbreviations[written] if re.match(r"\s?\d", after) else None
         if written in {"min.", "max.", "est.", "fig.", "Fig.", "vol.", "Vol.", "ch."}:
             return self.abbreviations[written] if re.match(r"\s?[-\w]", after) else None

@@ -46,7 +46,7 @@ class French(Romance):
         "sam": "samedi",
         "dim": "dimanche",
     }
-    until = "au|à"
+    until = "au|à|et|ou"
     months = _MONTHS
     month_forms: ClassVar = {
         "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,

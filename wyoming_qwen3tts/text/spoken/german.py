@@ -70,7 +70,7 @@ class German(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
-    until = "bis"
+    until = "bis|und|oder"
     scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
     bare_units = "in d b B K t A C F s"
     codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"

@@ -592,6 +592,9 @@ class Grammar(Words):
 
     def _clock(self, m: Match) -> str | None:
         hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
+        if second is not None and (m["h"] == "00" or re.search(self.timers, left(m), re.I)):
+            parts = [(n, unit) for n, unit in ((hour, "h"), (minute, "min"), (second, "s")) if n]
+            return self.join([str(self.measure(Number(str(n)), unit)) for n, unit in parts or [(0, "s")]])
         if not self.valid_time(hour, minute, second):
             return None
         return self.time(hour, minute, second, before=left(m))

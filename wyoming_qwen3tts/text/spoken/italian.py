@@ -16,6 +16,9 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_NO_NOUNS = frozenset("per con poi dei del sul tra fra che non più meno alle dalle oppure".split())
+
+
 class Italian(Romance):
     """Italian."""
 
@@ -47,7 +50,7 @@ class Italian(Romance):
         "sab": "sabato",
         "dom": "domenica",
     }
-    until = "a|al"
+    until = "a|al|e|o"
     months = _MONTHS
     month_forms: ClassVar = {
         "gen": 1, "genn": 1, "feb": 2, "febbr": 2, "mar": 3, "apr": 4, "mag": 5, "giu": 6, "lug": 7, "ago": 8, "set": 9, "sett": 9,
@@ -86,7 +89,7 @@ class Italian(Romance):
 
     def bare_number(self, number: Number, m: Match) -> str:
         noun = re.match(r"\s+([a-zà-ÿ]{3,})", right(m))
-        if m["n"] == "1" and not number.negative and noun:
+        if m["n"] == "1" and not number.negative and noun and noun[1] not in _NO_NOUNS:
             word = noun[1]
             if word.endswith("a") and word != "sistema":
                 return "un'" if word[0] in "aeiou" else "una"

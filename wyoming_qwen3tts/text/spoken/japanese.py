@@ -124,6 +124,7 @@ class Japanese(Eastern):
     # --- rules ---
 
     def own_first(self) -> Rules:
+        yield from super().own_first()
         num = self.num
         yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.phone(m[0])
         yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.phone(m["n"])

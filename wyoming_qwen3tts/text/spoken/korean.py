@@ -205,6 +205,7 @@ class Korean(Eastern):
     # --- rules ---
 
     def own_first(self) -> Rules:
+        yield from super().own_first()
         num = self.num
         yield "phone-ko", r"(?<!\d)(?:0\d{1,2}|1\d{3})-\d{3,4}(?:-\d{4})?(?!\d)", lambda m: self.phone(m[0])
         yield (
@@ -258,6 +259,8 @@ class Korean(Eastern):
 
     def _counter(self, m: Match) -> str:
         value = int(m["n"].replace(",", ""))
+        if m["c"] == "번" and re.search("누르|눌러|선택|버튼", m.string):
+            return f"{self.cardinal(value)}번"  # a number on a keypad, and not so many times
         if m["c"] == "번째":
             return self.ordinal(value)
         return f"{native(value) if 0 < value < 100 else self.cardinal(value)} {m['c']}"

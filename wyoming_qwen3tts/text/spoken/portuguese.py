@@ -49,7 +49,7 @@ class Portuguese(Romance):
         "sab": "sábado",
         "dom": "domingo",
     }
-    until = "a|à"
+    until = "a|à|e|ou"
     months = _MONTHS
     month_forms: ClassVar = {
         "jan": 1, "fev": 2, "mar": 3, "abr": 4, "mai": 5, "jun": 6, "jul": 7, "ago": 8, "set": 9, "out": 10, "nov": 11, "dez": 12,

@@ -53,7 +53,7 @@ class Spanish(Romance):
         "sab": "sábado",
         "dom": "domingo",
     }
-    until = "a|al"
+    until = "a|al|y|o"
     months = _MONTHS
     month_forms: ClassVar = {
         "ene": 1, "feb": 2, "mar": 3, "abr": 4, "may": 5, "jun": 6, "jul": 7, "ago": 8, "sep": 9, "sept": 9, "setiembre": 9, "oct": 10,

@@ -57,6 +57,12 @@ class Words:
     """Words before a number that is said digit by digit."""
     scales: ClassVar[str] = ""
     """Words for powers of ten that go between an amount and its currency."""
+    timers: ClassVar[str] = (
+        r"(?:timer|remaining|duration|elapsed|countdown|uptime|Restzeit|noch|Dauer|Laufzeit|durée|restant|temps|duración|"
+        r"restante|tiempo|duração|tempo|durata|rimanente|таймер|осталось|длительность|计时|剩余|倒计时|時間|残り|남은|타이머)"
+        r"[^.!?\d]{0,20}$"
+    )
+    """What says that 01:30:00 is a length of time."""
     versions: ClassVar[str] = (
         "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
     )
@@ -264,7 +270,9 @@ class Words:
         point = self.point if self.decimal == "." else self.dot
         separator = f" {point} " if self.spaced else point
         return separator.join(
-            self.digits(part) if part.startswith("0") and len(part) > 1 else self.cardinal(int(part))
+            self.digits(part)
+            if part.startswith("0") and len(part) > 1
+            else (self.year if re.fullmatch(r"(?:19|20)\d\d", part) else self.cardinal)(int(part))
             for part in text.split(".")
         )
 
