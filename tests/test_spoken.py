@@ -70,18 +70,15 @@ def lines(language: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-CASES = [(language, *line.partition(" → ")[::2]) for language in LANGUAGES for line in lines(language)]
-
-
-@pytest.mark.parametrize(
-    ("language", "text", "wanted"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
-)
-def test_a_line_of_the_tables_is_read_as_it_says(language: str, text: str, wanted: str) -> None:
-    got = spoken(text, language)
-    if not wanted:
-        assert got == text
-        return
-    assert plain(got, language) in {plain(reading, language) for reading in readings(wanted)}, got
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tables_are_read_as_they_say(language: str) -> None:
+    wrong = []
+    for text, _, wanted in (line.partition(" → ") for line in lines(language)):
+        got = spoken(text, language)
+        able = {plain(reading, language) for reading in readings(wanted)}
+        if (plain(got, language) not in able) if wanted else got != text:
+            wrong.append(f"{text} → {got}, not {wanted or 'as it is'}")
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -119,14 +116,13 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["a.", "5h", "的1", "IV ", "1/2 ", "$", "a_", "+1 ", "5 km "])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_time_grows_with_the_length_and_no_faster(language: str, unit: str) -> None:
+def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
         began = time.process_time()
-        spoken(text, language)
+        spoken(text, "en")
         return time.process_time() - began
 
     seconds(100)
-    short, long = min(seconds(400) for _ in range(3)), min(seconds(3200) for _ in range(2))
+    short, long = min(seconds(300) for _ in range(2)), seconds(2400)
     assert long < 40 * short + 0.05, "eight times the text, with room for noise"
