@@ -164,6 +164,7 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
     spoken = plain(text)
     at = 0
     for word in words:
+        assert word in spoken[at:]
         at = spoken.index(word, at) + len(word)
 
 

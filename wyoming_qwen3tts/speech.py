@@ -21,6 +21,11 @@ SLOWEST, FASTEST = 0.5, 2.0
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
 
+def base_language(tag: str) -> str:
+    """Return the language of a BCP 47 tag, without its region: ``pt`` of ``pt-BR`` or ``pt_BR``."""
+    return tag.lower().replace("_", "-").partition("-")[0]
+
+
 class SpeechError(Exception):
     """Something cannot be said. ``code`` is for programs, the message for people."""
 

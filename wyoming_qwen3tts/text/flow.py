@@ -11,7 +11,7 @@ from ..speech import TextFeed
 from . import ssml
 from .scripts import has_words
 from .sentences import Joiner, SentenceSplitter
-from .spoken import say_as
+from .spoken import say_as_in
 
 AT_A_TIME = 1000
 """Characters given to the splitter at a time, so that a long text does not hold up the event loop."""
@@ -121,8 +121,7 @@ def _ssml_parts(document: str, language: str) -> list[Part]:
     """Return what an SSML document says, sentence by sentence."""
     found: list[Part] = []
     pause: float | None = None
-    say = lambda kind, form, text, own: say_as(kind, form, text, own or language)  # noqa: E731
-    for each in ssml.parse(document, say_as=say):
+    for each in ssml.parse(document, say_as=say_as_in(language)):
         if isinstance(each, ssml.Break):
             pause = (pause or 0.0) + each.seconds
             continue

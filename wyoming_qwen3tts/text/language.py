@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ..speech import LANGUAGES
+from ..speech import LANGUAGES, base_language
 from . import scripts
 
 _LOGGER = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class LanguageFinder:
     def __init__(self, scores: Scores | None, languages: Sequence[str] = LANGUAGES) -> None:
         """``scores``: a detector, None to go by script alone; ``languages``: BCP 47 tags to choose from."""
         self._scores = scores
-        self._languages = tuple(dict.fromkeys(tag.lower().split("-")[0] for tag in languages))
+        self._languages = tuple(dict.fromkeys(base_language(tag) for tag in languages))
 
     @property
     def detects(self) -> bool:
@@ -120,9 +120,9 @@ class LanguageFinder:
         """
         known = self._languages
         if among is not None:
-            able_ones = {tag.lower().split("-")[0] for tag in among}
+            able_ones = {base_language(tag) for tag in among}
             known = tuple(language for language in known if language in able_ones)
-        base = expected.lower().replace("_", "-").split("-")[0]
+        base = base_language(expected)
         written = self._script(text, base)
         if written != scripts.LATIN:
             if scripts.reads(base, written):
@@ -149,7 +149,7 @@ class LanguageFinder:
         return written
 
     def _latin(self, text: str, expected: str, known: tuple[str, ...]) -> str:
-        base = expected.lower().replace("_", "-").split("-")[0]
+        base = base_language(expected)
         known = tuple(dict.fromkeys((base, *known)))
         if len(known) < 2:
             return expected

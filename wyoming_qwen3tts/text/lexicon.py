@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..speech import base_language
+
 _LOGGER = logging.getLogger(__name__)
 
 EVERY = ""
@@ -103,7 +105,7 @@ class Lexicon:
     def apply(self, text: str, language: str, rest: Callable[[str], str]) -> str:
         """Return ``text`` with its entries said as they ask, and ``rest`` applied to what is between them."""
         self.refresh()
-        for section in (language.lower().split("-")[0], EVERY):
+        for section in (base_language(language), EVERY):
             entries = self._entries.get(section)
             if entries is not None and entries.pattern is not None and entries.pattern.search(text):
                 return self._say(text, entries, language if section != EVERY else "-", rest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
+from ..speech import base_language
+
 LATIN = "LATIN"
 
 LANGUAGES = {
@@ -60,7 +62,7 @@ def reads(language: str, written: str) -> bool:
     """
     if written == LATIN:
         return True
-    base = language.lower().split("-")[0]
+    base = base_language(language)
     return base in LANGUAGES.get(written, ()) or _SCRIPT_OF.get(base) == written
 
 

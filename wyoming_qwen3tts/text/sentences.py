@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..speech import base_language
 from .abbreviations import (
     AFTER_ORDINAL,
     BEFORE_ORDINAL,
@@ -133,7 +134,7 @@ class SentenceSplitter:
     """
 
     def __init__(self, lang: str | None = None, *, first_clause: bool = False) -> None:
-        self._language = lang.lower().replace("_", "-").split("-")[0] if lang else None
+        self._language = base_language(lang) if lang else None
         self._first_clause = first_clause
         self._clear()
 

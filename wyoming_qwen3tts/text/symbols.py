@@ -6,6 +6,8 @@ import re
 import unicodedata
 from functools import cache
 
+from ..speech import base_language
+
 _ARROWS = {"\u27a1": "→", "\u2b05": "←", "\u2b06": "↑", "\u2b07": "↓", "\u2b95": "→"}
 _MARKS = {"\u203c": "!!", "\u2049": "!?", "\U0001f51f": "10"}
 _LETTERS = (
@@ -92,7 +94,7 @@ def _named(sequence: str, lang: str) -> str:
     """Return the name of an emoji in ``lang``, English where it has none; ``GONE`` for mere decoration."""
     import emoji  # half a megabyte of names, for those who want them
 
-    base = lang.lower().replace("_", "-").split("-")[0]
+    base = base_language(lang)
     known = base if base in emoji.LANGUAGES else "en"
     # Without its selector a sign is decoration by default; the table has both.
     for written in (sequence, sequence + "\ufe0f", sequence.replace("\ufe0f", "")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from ..speech import SpeechError, Voice
+from ..speech import SpeechError, Voice, base_language
 from ..text import scripts
 
 _LOGGER = logging.getLogger(__name__)
@@ -115,4 +115,4 @@ def _same_tag(one: str, other: str) -> bool:
 
 
 def _same_base(one: str, other: str) -> bool:
-    return one.lower().replace("_", "-").split("-")[0] == other.lower().replace("_", "-").split("-")[0]
+    return base_language(one) == base_language(other)

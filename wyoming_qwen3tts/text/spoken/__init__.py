@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+from collections.abc import Callable
 
+from ...speech import base_language
 from .grammar import Grammar
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def grammar(language: str) -> Grammar | None:
 
 def loaded(language: str) -> bool:
     """Tell whether the grammar of ``language`` is there already, or there is none."""
-    base = language.lower().replace("_", "-").partition("-")[0]
+    base = base_language(language)
     return base not in _GRAMMARS or base in _LOADED
 
 
@@ -62,6 +64,11 @@ def say_as(kind: str, form: str, text: str, language: str) -> str:
         _LOGGER.exception("No spoken form for %r as %s in %s", text[:80], kind, language)
         words = None
     return text if words is None else words
+
+
+def say_as_in(language: str) -> Callable[[str, str, str, str], str]:
+    """Return ``say_as`` for a document in ``language``: what names no language of its own is in that."""
+    return lambda kind, form, text, own: say_as(kind, form, text, own or language)
 
 
 def spoken(text: str, language: str) -> str:

@@ -15,8 +15,6 @@ class Eastern(Grammar):
     spaced = False
     day_first = False
     date_words = ("年", "月", "日")
-    clock_words = ("点", "分", "秒")
-    bare_units = ""
     free = r"(?<![A-Za-z\d)])"
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:

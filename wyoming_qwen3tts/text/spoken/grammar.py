@@ -593,8 +593,8 @@ class Grammar(Words):
     def _clock(self, m: Match) -> str | None:
         hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
         if second is not None and (m["h"] == "00" or re.search(self.timers, left(m), re.I)):
-            parts = [(n, unit) for n, unit in ((hour, "h"), (minute, "min"), (second, "s")) if n]
-            return self.join([str(self.measure(Number(str(n)), unit)) for n, unit in parts or [(0, "s")]])
+            parts = [(str(n), unit) for n, unit in ((hour, "h"), (minute, "min"), (second, "s")) if n]
+            return self._length(parts or [("0", "s")])
         if not self.valid_time(hour, minute, second):
             return None
         return self.time(hour, minute, second, before=left(m))
@@ -607,8 +607,11 @@ class Grammar(Words):
 
     def _duration(self, m: Match) -> str:
         """Hours and minutes, and whatever else has a group of its unit's name."""
-        parts = [(m.groupdict().get(unit), unit) for unit in ("d", "h", "min", "s")]
-        return self.join([str(self.measure(Number(n), unit)) for n, unit in parts if n])
+        return self._length([(n, unit) for unit in ("d", "h", "min", "s") if (n := m.groupdict().get(unit))])
+
+    def _length(self, parts: list[tuple[str, str]]) -> str:
+        """Return a length of time: numbers, each with its unit."""
+        return self.join([str(self.measure(Number(n), unit)) for n, unit in parts])
 
     def _ratio(self, m: Match) -> str:
         return self.range_words(self._plain(m["a"]), self._plain(m["b"]))
@@ -624,8 +627,7 @@ class Grammar(Words):
     def _money(self, m: Match) -> str | None:
         groups = m.groupdict()
         code = currency_symbols(self.code)[m["cur"]]
-        sign = (groups.get("sign") or groups.get("sign2") or "").strip() or None
-        number = self.parse(m["n"], sign)
+        number = self.parse(m["n"], groups.get("sign") or groups.get("sign2"))
         if groups.get("scale"):
             return self.scaled_money(number, self.scale_word(m["scale"]), code)
         return self.money(number, code)
@@ -679,8 +681,7 @@ class Grammar(Words):
         if high is None:
             return None
         name = self._units.get(units.canonical(m["u"]))
-        sign = m["sign"].strip() if m["sign"] else None
-        low = self.number(self.parse(m["n"], sign), name.gender if name else "m")
+        low = self.number(self.parse(m["n"], m["sign"]), name.gender if name else "m")
         return self.range(low, high)
 
     def _dimensions(self, m: Match) -> str | None:
@@ -694,7 +695,7 @@ class Grammar(Words):
         return (f" {by} " if self.spaced else by).join(sides)
 
     def _measure(self, m: Match) -> str | None:
-        return self.measure(self.parse(m["n"], m["sign"].strip() if m["sign"] else None), m["u"])
+        return self.measure(self.parse(m["n"], m["sign"]), m["u"])
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:
@@ -765,7 +766,7 @@ class Grammar(Words):
         return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?\s?[:：#№]?\s?$")
 
     def _code(self, m: Match) -> str | None:
-        return self.digits(m["n"]) if self._code_before.search(m.string, 0, m.start()) else None
+        return self.digits(m["n"]) if self._code_before.search(left(m)) else None
 
     def _range(self, m: Match) -> str | None:
         low, high = self.parse(m["n"]), self.parse(m["to"])
@@ -808,8 +809,7 @@ class Grammar(Words):
         return f"{self._plain(m['n'])} {self.letters(m['l'])}"
 
     def _number(self, m: Match) -> str | None:
-        sign = m["sign"].strip() if m["sign"] else None
-        text = m["n"]
+        sign, text = m["sign"], m["n"]
         if text.isdecimal() and ((len(text) > 1 and text[0] == "0") or len(text) > numbers.LONGEST):
             said = self.digits(text)
             return self.join([self.minus, said]) if sign else said
@@ -841,8 +841,11 @@ class Grammar(Words):
 
     def _weekdays(self, m: Match) -> str:
         to = m["to"].strip(" -–") or self.to
-        stop = "." if m["stop"] and not right(m).strip() else ""
-        return f"{self.weekdays[m['a']]} {to} {self.weekdays[m['b']]}{stop}"
+        return f"{self.weekdays[m['a']]} {to} {self.weekdays[m['b']]}{self._end(m)}"
+
+    def _end(self, m: Match) -> str:
+        """Return the full stop of an abbreviation that ends the sentence too."""
+        return "." if m[0].endswith(".") and not right(m).strip() else ""
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)

@@ -49,8 +49,7 @@ class Romance(Grammar):
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
         said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
-        stop = "." if said and m[0].endswith(".") and not right(m).strip() else ""
-        return said + stop if said else None
+        return said + self._end(m) if said else None
 
     def _month_year(self, m: Match) -> str:
         return self.month_year(self.month_forms[m["month"].lower()], int(m["y"]))

@@ -18,7 +18,6 @@ _NOMINATIVE = (
 )  # fmt: skip
 _PLACES = ("десятых", "сотых", "тысячных", "десятитысячных", "стотысячных", "миллионных")
 _PLACES_ONE = ("десятая", "сотая", "тысячная", "десятитысячная", "стотысячная", "миллионная")
-_NEUTER_NOUNS = r"(?:[а-яё]+(?:о|е|ие|ье|а)(?<!та)(?<!да))"
 _ORDINAL_ENDINGS = {
     "й": ("n", "m"), "ый": ("n", "m"), "ой": ("n", "m"), "ий": ("n", "m"), "я": ("n", "f"), "ая": ("n", "f"), "е": ("n", "n"), "ое": ("n", "n"),
     "го": ("g", "m"), "ого": ("g", "m"), "его": ("g", "m"), "му": ("d", "m"), "ому": ("d", "m"), "м": ("p", "m"), "ом": ("p", "m"),
@@ -230,7 +229,7 @@ class Russian(Grammar):
         return f"{below} {name.forms[1] if one and len(name.forms) > 1 else self.plural(many, name.forms)}"
 
     def _measure(self, m: Match) -> str | None:
-        number = self.parse(m["n"], m["sign"].strip() if m["sign"] else None)
+        number = self.parse(m["n"], m["sign"])
         name = self._units.get(units.canonical(m["u"]))
         if name is None or number.fraction or not _GENITIVE.search(left(m)):
             return super()._measure(m)
@@ -389,9 +388,6 @@ class Russian(Grammar):
 
     def _scaled_rubles(self, m: Match) -> str:
         return f"{self._scaled(m)} рублей"
-
-    def _end(self, m: Match) -> str:
-        return "." if m[0].endswith(".") and not right(m).strip() else ""
 
     def _rubles(self, m: Match) -> str:
         number = self.parse(m["n"])

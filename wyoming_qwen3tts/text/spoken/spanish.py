@@ -219,8 +219,7 @@ class Spanish(Romance):
         half = (
             "de la mañana" if m["half"] == "a" else "de la tarde" if hour < 8 or hour == 12 else "de la noche"
         )
-        stop = "." if m["stop"] and not right(m).strip() else ""
-        return self.time(hour, int(m["min"] or 0), half=half) + stop
+        return self.time(hour, int(m["min"] or 0), half=half) + self._end(m)
 
     def own(self) -> Rules:
         yield (

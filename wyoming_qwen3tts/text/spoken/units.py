@@ -27,11 +27,6 @@ class Name:
         """The form that goes with 1."""
         return self.forms[0]
 
-    @property
-    def many(self) -> str:
-        """The form that goes with many."""
-        return self.forms[-1]
-
 
 _TIME_WORDS = {
     "s": "second",

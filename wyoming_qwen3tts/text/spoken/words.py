@@ -13,6 +13,8 @@ from . import numbers, units
 from .currencies import Money, currency
 from .numbers import Number
 
+MINUS_SIGNS = frozenset("-−–‐‑—")
+
 
 class Words:
     """What a language says: the class holds what is common, its children what is their own."""
@@ -131,9 +133,7 @@ class Words:
 
     def parse(self, text: str, sign: str | None = None) -> Number:
         """Return the number that ``text`` writes."""
-        return numbers.parse(
-            text, self.decimal, negative=sign is not None and sign in "-−–‐‑—" and sign != ""
-        )
+        return numbers.parse(text, self.decimal, negative=(sign or "").strip() in MINUS_SIGNS)
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:
         """Return the form of a noun that goes with ``number``."""
@@ -146,9 +146,7 @@ class Words:
         symbol = units.canonical(symbol)
         name = self._units.get(symbol)
         if name is not None:
-            return self.join(
-                [self.number(number, name.gender, counted=True), self.plural(number, name.forms)]
-            )
+            return self.count(number, name)
         top, _, bottom = symbol.partition("/")
         top, bottom = units.canonical(top), units.canonical(bottom)
         name = self._units.get(top)
@@ -156,10 +154,13 @@ class Words:
             return None
         return self.rate(number, name, top, bottom)
 
+    def count(self, number: Number, name: units.Name) -> str:
+        """Return so many of a unit in words."""
+        return self.join([self.number(number, name.gender, counted=True), self.plural(number, name.forms)])
+
     def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
         """Return a number with a unit per another in words."""
-        said = self.join([self.number(number, name.gender, counted=True), self.plural(number, name.forms)])
-        return f"{said} {self.per(top, bottom)}"
+        return f"{self.count(number, name)} {self.per(top, bottom)}"
 
     def per(self, top: str, bottom: str) -> str:
         """Return "per hour" and the like."""
