@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 
 SAMPLE_RATE = 24_000
 """Samples a second."""
@@ -46,6 +47,35 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Style:
+    """A manner of speaking that has a name, such as ``calm``."""
+
+    name: str
+    instruct: str = ""
+    """What the model is told, in words; empty for nothing."""
+    speed: float = 1.0
+    """Times the pace that would be spoken at without it."""
+    gain: float = 0.0
+    """dB on top of the level that every voice is brought to."""
+    language: str | None = None
+    """BCP 47 tag: everything is read in this language, whatever it looks like."""
+    seed: int | None = None
+    """In the place of the voice's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A recording that a voice is cloned from, prepared: engines take it as it is."""
+
+    path: Path
+    """A WAV file, 24 kHz, mono, signed 16 bit. It may vanish at any time."""
+    digest: str
+    """SHA-256, hexadecimal, over all that the clone depends on: recording, preparation, transcript."""
+    transcript: str = ""
+    """What is said in it. With it the model goes on from the recording (ICL); without it, it gets an x-vector."""
+
+
+@dataclass(frozen=True, slots=True)
 class Voice:
     """A voice that somebody can ask for by name."""
 
@@ -63,6 +93,26 @@ class Voice:
 
     ``None`` where nobody has measured it: it is then learned from the voice's first seconds.
     """
+    base: str = ""
+    """The name of the voice that this one is a style of; empty if it is none."""
+    style: Style | None = None
+    seed: int = 0
+    """Where the engine's chance begins: the same for everything the voice says."""
+    model: str = ""
+    """Which of the engine's models speaks it, if it has several."""
+    reference: Reference | None = None
+    """What it is cloned from."""
+    hears_instructions: bool = False
+    """Whether ``Style.instruct`` changes anything."""
+    accented: bool = False
+    """Whether it has a mother tongue, its first language, and an accent in its others."""
+    rank: int = 0
+    """Among the voices of a language those of a lower rank are offered first: 1 a dialect, 2 a last resort."""
+
+    @property
+    def speaker(self) -> str:
+        """What its engine knows it by: its name without any style."""
+        return self.base or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +202,8 @@ class SpeechRequest:
     text: TextFeed
     voice: str | None = None
     """A voice's name; ``None`` is the default voice."""
+    speaker: str | None = None
+    """A style of the voice, or a voice's name where ``voice`` names none."""
     language: str | None = None
     """BCP 47 tag of the text; chooses the voice where ``voice`` is absent or unknown."""
     speed: float | None = None

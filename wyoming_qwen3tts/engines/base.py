@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, runtime_checkable
 
-from ..speech import SpeechError, TextFeed, Utterance, Voice
+from ..speech import Reference, SpeechError, TextFeed, Utterance, Voice
 
 
 class EngineUnavailable(SpeechError):  # noqa: N818 - a state of the engine, named in the architecture
@@ -58,4 +58,23 @@ class LiveEngine(Protocol):
 
     def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``Engine.speak``, of ``utterance.text`` and of what ``text`` goes on with."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class CloningEngine(Protocol):
+    """An engine that can speak with the voice of a recording."""
+
+    def clone(
+        self, name: str, reference: Reference, *, language: str | None, description: str, seed: int, model: str
+    ) -> Voice:
+        """Return a voice called ``name``; does no work yet.
+
+        ``language``: BCP 47, its mother tongue if known. ``model``: which of the engine's models is to speak
+        it, empty for the first that can. Raises EngineUnavailable, one sentence, where none can.
+        """
+        raise NotImplementedError
+
+    async def prepare(self, voices: Sequence[Voice]) -> None:
+        """Make ready, when there is time for it, what these clones need; say in the log what cannot be."""
         raise NotImplementedError

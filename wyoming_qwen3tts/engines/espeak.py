@@ -89,7 +89,7 @@ class EspeakEngine:
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the utterance in one piece."""
-        code = self._codes[utterance.voice.name]
+        code = self._codes[utterance.voice.speaker]
         arguments = ("-v", code, "-s", str(WORDS_PER_MINUTE), "-b", "1", "--stdin", "--stdout")
         try:
             async with self._slots:
