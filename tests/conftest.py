@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +11,8 @@ from tests import house
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Voices and styles of whoever runs the tests are nobody's business.
+    os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="no-data-")
     if shutil.which("espeak-ng") is None:
         pytest.exit("espeak-ng is missing; install it: apt-get install espeak-ng", returncode=3)
 
@@ -30,3 +34,7 @@ async def scripted(engine: house.ScriptedEngine) -> AsyncIterator[str]:
     """The URI of a service whose only voices are those of ``engine``."""
     async with house.service([engine]) as uri:
         yield uri
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(os.environ["XDG_DATA_HOME"], ignore_errors=True)

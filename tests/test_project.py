@@ -130,7 +130,7 @@ def test_serving_without_a_model_imports_no_torch() -> None:
     code = (
         "import sys\nfrom wyoming_qwen3tts.service import Service\n"
         "from wyoming_qwen3tts.settings import Settings\n"
-        "Service(Settings(model='somewhere'))\n"
+        "Service(Settings(model=('somewhere',)))\n"
         "print(sorted({'torch', 'numpy', 'qwen_tts', 'transformers'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

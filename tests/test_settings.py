@@ -38,6 +38,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
     values: dict[str, Any] = {
         key: {
             "uri": "unix:///a tcp://h:1",
+            "model": "a,b/c@d",
             "voice": "v",
             "espeak_languages": "de",
             "log_format": "json",
@@ -81,7 +82,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
     path.write_text(
         json.dumps(
             {
-                key: float(v) if v.isdigit() and "." in str(OPTIONS[key].default) else v
+                key: float(v) if v.isdigit() and isinstance(OPTIONS[key].default, float) else v
                 for key, v in values.items()
             }
         )
@@ -210,3 +211,24 @@ def test_help_and_version_print_and_end(argument: str, capsys: pytest.CaptureFix
     if argument == "--help":
         shown = output.replace("-\n", "-")
         assert all(key.replace("_", "-") in shown for key in OPTIONS)
+
+
+def test_models_are_given_one_by_one_or_together(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text('{"model": ["/a b", "c/d@e"]}')
+    expected = ("/a b", "c/d@e")
+    assert load("--model", "/a b", "--model", "c/d@e").model == expected
+    assert load("--model", "/a b, c/d@e,/a b").model == expected
+    assert load(MODEL="/a b,c/d@e").model == expected
+    assert load("--options-file", str(path)).model == expected
+    with pytest.raises(SettingsError, match="--model: 'a,,b' is not allowed; allowed: directories, or models' names"):
+        load("--model", "a,,b")
+
+
+def test_the_data_directory_is_where_a_users_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert load().data == tmp_path / "wyoming-qwen3tts"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert load().data == Path("/home/somebody/.local/share/wyoming-qwen3tts")
+    assert load("--data-dir", "/data").data == Path("/data")

@@ -106,8 +106,8 @@ def verify(settings: Settings) -> int:
     """Compare the engine with the official package on the settings' model; print a table."""
     from .engines.base import EngineUnavailable
 
-    if settings.model is None:
-        print("error: verify needs --model", file=sys.stderr)
+    if len(settings.model) != 1:
+        print("error: verify needs one --model", file=sys.stderr)
         return 2
     try:
         from .engines.qwen3 import checkpoint
@@ -115,8 +115,8 @@ def verify(settings: Settings) -> int:
     except ImportError as error:
         print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
         return 1
-    source = checkpoint.Source(
-        settings.model, settings.revision, settings.download_dir, settings.local_files_only
+    source = checkpoint.Source.parse(
+        settings.model[0], settings.revision, settings.download_dir, settings.local_files_only
     )
     try:
         device, _ = checkpoint.choose_device(settings.device)

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
+PROMPTS = "prompts"
+"""The folder of the data directory with what models made of recordings."""
+
+
 class CannotServe(Exception):  # noqa: N818 - what it says
     """The service cannot start; the message is one line for the one who started it."""
 
@@ -224,9 +228,9 @@ def frontend_for(settings: Settings) -> Frontend:
 def engines_for(settings: Settings) -> list[Engine]:
     """Return the engines that may speak, in the order they are preferred."""
     engines: list[Engine] = []
-    if settings.model is not None:
+    if settings.model:
         configuration = Configuration(
-            model=settings.model,
+            models=settings.model,
             revision=settings.revision,
             download_dir=settings.download_dir,
             local_files_only=settings.local_files_only,
@@ -238,7 +242,9 @@ def engines_for(settings: Settings) -> list[Engine]:
             length=settings.context,
             frames_per_token=settings.frames_per_token,
             idle_unload=settings.idle_unload,
+            memory_budget=settings.memory_budget,
             instruct=settings.instruct or "",
+            prompts=settings.data / PROMPTS,
         )
         engines.append(Qwen3Engine(configuration))
     engines.append(BuiltinEngine(settings.builtin_threads))
@@ -252,11 +258,11 @@ def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:
     engine = engines.get(voice.engine)
     if isinstance(engine, Qwen3Engine):
         return engine.about
-    if settings.model is None:
+    if not settings.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"
     if settings.voice is not None:
         return "the settings say so"
-    return f"{settings.model} gives no voice (the lines above say why)"
+    return f"{' and '.join(settings.model)} gives no voice (the lines above say why)"
 
 
 def gpu() -> str:

@@ -72,6 +72,8 @@ class Kind:
     schema: str
     """The type in the app's ``config.yaml``."""
     metavar: str = ""
+    separator: str = ""
+    """What stands between the values of an option that takes several: its flag may then be repeated."""
 
 
 def whole(low: int, high: int) -> Kind:
@@ -146,7 +148,21 @@ def uris() -> Kind:
             Address.parse(uri)
         return found
 
-    return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI")
+    return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI", " ")
+
+
+def models() -> Kind:
+    """Directories, or names on the hub with a revision or without, with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found = tuple(name.strip() for name in text.split(","))
+        if not all(found) or not text.isprintable():
+            raise ValueError(text)
+        return tuple(dict.fromkeys(found))
+
+    return Kind(
+        read, "directories, or models' names on the hub, with commas between them", "str", "MODEL", ","
+    )
 
 
 def name_or_off() -> Kind:
@@ -240,13 +256,28 @@ class Settings:
     voice: str | None = option(
         None, words("a voice's name", "NAME"), "default voice; the first one if absent"
     )
-    model: str | None = option(
-        None,
-        words("a directory, or a model's name on the hub", "MODEL"),
-        "Qwen3-TTS to speak with: a directory, or OWNER/NAME on the Hugging Face hub",
+    model: tuple[str, ...] = option(
+        (),
+        models(),
+        "Qwen3-TTS to speak with: directories, or OWNER/NAME[@REVISION] on the Hugging Face hub, "
+        "with commas between them",
     )
     revision: str | None = option(
-        None, words("a branch, tag or commit", "REVISION"), "branch, tag or commit of the model on the hub"
+        None,
+        words("a branch, tag or commit", "REVISION"),
+        "branch, tag or commit of the models on the hub that name none",
+    )
+    data_dir: Path | None = option(
+        None,
+        folder(),
+        "where your own voices and styles are; ~/.local/share/wyoming-qwen3tts if absent",
+        app=False,
+    )
+    memory_budget: float = option(
+        0.0,
+        amount(0, 10_000),
+        "gigabytes that loaded models may take together; the least recently used leaves first; "
+        "0 is what there is",
     )
     download_dir: Path | None = option(
         None, folder(), "where downloaded models are kept; the hub's own cache if absent", app=False
@@ -390,6 +421,14 @@ class Settings:
     notes: tuple[str, ...] = field(default=(), repr=False)
     """Remarks on what was read, for the log."""
 
+    @property
+    def data(self) -> Path:
+        """The data directory: ``data_dir``, or where the XDG base directories say a user's data is."""
+        if self.data_dir is not None:
+            return self.data_dir
+        users = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - never raises
+        return Path(users) / "wyoming-qwen3tts"
+
     @classmethod
     def load(cls, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> Settings:
         """Return the settings of this command line, these variables and the file they may name.
@@ -446,8 +485,10 @@ def parser() -> argparse.ArgumentParser:
             built.add_argument(
                 flag, dest=key, action="store_const", const=str(not declared.default), help=described
             )
-        elif key == "uri":
-            built.add_argument(flag, action=_Joined, metavar=kind.metavar, help=described)
+        elif kind.separator:
+            built.add_argument(
+                flag, action=_Joined, const=kind.separator, metavar=kind.metavar, help=described
+            )
         elif kind.metavar == "NAME" and "true" in kind.allowed:
             built.add_argument(flag, nargs="?", const="true", metavar=kind.metavar, help=described)
         else:
@@ -458,17 +499,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Joined(argparse.Action):
-    """Collects a repeated flag as one text, spaces between the values."""
+    """Collects a repeated flag as one text, its separator between the values."""
 
     def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, __: Any = None) -> None:
         before = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, values if before is None else f"{before} {values}")
+        setattr(namespace, self.dest, values if before is None else f"{before}{self.const}{values}")
 
 
 def shown_default(declared: dataclasses.Field[Any]) -> str:
     """Return an option's default as a person would type it."""
     value = declared.default
-    if value is None:
+    if value is None or value == ():
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
@@ -537,7 +578,7 @@ def _read(origin: str, key: str, value: Any) -> Any:
     """Return ``value`` (text, or what JSON had) as the option ``key`` takes it."""
     kind: Kind = OPTIONS[key].metadata["kind"]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        text = " ".join(value)
+        text = (kind.separator or " ").join(value)
     elif isinstance(value, bool | int | float | str):
         text = str(value)
     else:

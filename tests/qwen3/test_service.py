@@ -23,6 +23,7 @@ from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
+from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.service import engines_for
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
@@ -32,7 +33,7 @@ LONG = "The quick brown fox jumps over the lazy dog and runs."
 
 def settings(model: Path | str, **more: Any) -> Settings:
     return Settings(
-        uri=("tcp://127.0.0.1:0",), model=str(model), device="cpu", espeak_languages="none", **more
+        uri=("tcp://127.0.0.1:0",), model=(str(model),), device="cpu", espeak_languages="none", **more
     )
 
 
@@ -46,7 +47,7 @@ def engine(model: Path | str, **more: Any) -> Qwen3Engine:
 def served(tiny: Path) -> Iterator[str]:
     """The URI of a service with a tiny CustomVoice checkpoint."""
     with house.service_in_thread(
-        [engine(tiny), BuiltinEngine()], model=str(tiny), espeak_languages="none"
+        [engine(tiny), BuiltinEngine()], model=(str(tiny),), espeak_languages="none"
     ) as uri:
         yield uri
 
@@ -86,7 +87,7 @@ async def test_the_model_finds_the_language_where_nobody_else_does(
     tiny: Path, custom_voice: Official
 ) -> None:
     voice = SynthesizeVoice(name="ryan")
-    off = house.service([engine(tiny)], model=str(tiny), language_detector="off")
+    off = house.service([engine(tiny)], model=(str(tiny),), language_detector="off")
     async with off as uri, house.connect(uri) as client:
         sound = await house.home_assistant_plain(client, "Hi there.", voice)
     _, expected = custom_voice.codes(Speech("Hi there.", "auto", "ryan"), Sampling(), 0, 300)
@@ -117,7 +118,7 @@ def house_same(one: bytes, other: bytes) -> bool:
 
 
 async def test_sound_comes_before_the_take_ends(tiny: Path) -> None:
-    async with house.service([engine(tiny)], model=str(tiny)) as uri, house.connect(uri) as client:
+    async with house.service([engine(tiny)], model=(str(tiny),)) as uri, house.connect(uri) as client:
         await client.write_event(Synthesize(LONG, voice=SynthesizeVoice(name="ryan")).event())
         chunks = []
         while (event := await client.read_event()) is not None and event.type != "audio-stop":
@@ -133,7 +134,7 @@ async def test_many_clients_hear_what_they_would_hear_alone(served: str) -> None
 
     async def one(text: str) -> bytes:
         async with house.connect(served) as client:
-            return await house.home_assistant_plain(client, text)
+            return await house.home_assistant_plain(client, text, SynthesizeVoice(name="Serena"))
 
     alone = [await one(text) for text in texts]
     together = await asyncio.gather(*map(one, texts))
@@ -144,7 +145,7 @@ async def test_many_clients_hear_what_they_would_hear_alone(served: str) -> None
 async def test_live_text_is_heard_before_the_sentence_is_written(tiny: Path) -> None:
     pieces = ["The quick br", "own fox jum", "ps over the", " lazy dog and ", "runs. And then", " it rests."]
     async with (
-        house.service([engine(tiny)], model=str(tiny), live_text=True) as uri,
+        house.service([engine(tiny)], model=(str(tiny),), live_text=True) as uri,
         house.connect(uri) as client,
     ):
         await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="ryan")).event())
@@ -171,7 +172,7 @@ async def test_live_text_is_heard_before_the_sentence_is_written(tiny: Path) -> 
 async def test_live_text_gives_one_sound_however_it_is_cut(tiny: Path, size: int) -> None:
     text = "The first of them. 3.5 degrees, Dr. Who said; and now? Go on!"
     async with (
-        house.service([engine(tiny)], model=str(tiny), live_text=True) as uri,
+        house.service([engine(tiny)], model=(str(tiny),), live_text=True) as uri,
         house.connect(uri) as client,
     ):
         sounds = []
@@ -190,6 +191,19 @@ async def test_live_text_gives_one_sound_however_it_is_cut(tiny: Path, size: int
 def utterance(speaker: Qwen3Engine, text: str = LONG, seed: int = 0, name: str = "Ryan") -> Utterance:
     voice = next(voice for voice in speaker.voices() if voice.name == name)
     return Utterance(text, voice, "en-US", seed)
+
+
+def scheduler_of(speaker: Qwen3Engine) -> Scheduler:
+    """The scheduler of the engine's first model, which is loaded."""
+    assert speaker._worker is not None
+    scheduler = speaker._worker.residents[0].scheduler
+    assert scheduler is not None
+    return scheduler
+
+
+def is_loaded(speaker: Qwen3Engine) -> bool:
+    assert speaker._worker is not None
+    return speaker._worker.residents[0].scheduler is not None
 
 
 async def until(come: Callable[[], bool]) -> None:
@@ -221,7 +235,7 @@ async def test_what_cannot_be_together_is_refused(tiny: Path) -> None:
 
 async def test_late_live_text_is_waited_for(tiny: Path) -> None:
     async with (
-        house.service([engine(tiny)], model=str(tiny), live_text=True, engine_timeout=0.5) as uri,
+        house.service([engine(tiny)], model=(str(tiny),), live_text=True, engine_timeout=0.5) as uri,
         house.connect(uri) as client,
     ):
         await client.write_event(SynthesizeStart(voice=SynthesizeVoice(name="ryan")).event())
@@ -238,26 +252,21 @@ async def test_late_live_text_is_waited_for(tiny: Path) -> None:
 
 
 async def test_every_speaker_is_warm(speaking: Qwen3Engine) -> None:
-    worker = speaking._worker
-    assert worker is not None
-    assert worker._scheduler is not None
-    known = set(worker._scheduler._openings)
+    known = set(scheduler_of(speaking)._openings)
     for voice in speaking.voices():
-        said = Utterance("Hi.", voice, "und")
-        assert await heard(speaking, said)
-    assert set(worker._scheduler._openings) == known
+        stream = speaking.speak(Utterance("Hi.", voice, voice.languages[0]))
+        assert await anext(stream)
+        await stream.aclose()
+    assert set(scheduler_of(speaking)._openings) == known
 
 
 async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> None:
-    worker = speaking._worker
-    assert worker is not None
     stream = speaking.speak(utterance(speaking, seed=5))
     assert await anext(stream)
-    assert worker._scheduler is not None
-    running = list(worker._scheduler.running)
+    scheduler = scheduler_of(speaking)
+    running = list(scheduler.running)
     frames = running[0].frames
     await stream.aclose()
-    scheduler = worker._scheduler
     await until(lambda: not scheduler.running)
     assert running[0].frames <= frames + 12  # it went on while we were told, then stopped
     assert await heard(speaking, utterance(speaking, "Hi.")) == await heard(
@@ -299,14 +308,11 @@ async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:
     speaker = engine(tiny, idle_unload=0.3)
     await speaker.start()
     try:
-        worker = speaker._worker
-        assert worker is not None
         stream = speaker.speak(utterance(speaker, seed=5))
         before = await anext(stream)
-        assert worker._scheduler is not None  # it speaks: it cannot be idle yet
-        memory = weakref.ref(worker._scheduler._decoder.kv)
+        memory = weakref.ref(scheduler_of(speaker)._decoder.kv)  # it speaks: it cannot be idle yet
         before += b"".join([piece async for piece in stream])
-        await until(lambda: worker._scheduler is None)
+        await until(lambda: not is_loaded(speaker))
         await until(lambda: memory() is None)
         assert await heard(speaker, utterance(speaker, seed=5)) == before
     finally:
@@ -324,9 +330,7 @@ async def test_a_model_that_has_gone_meanwhile_is_an_error_and_its_return_is_not
     await speaker.start()
     try:
         said = utterance(speaker, "Hi.")
-        worker = speaker._worker
-        assert worker is not None
-        await until(lambda: worker._scheduler is None)
+        await until(lambda: not is_loaded(speaker))
         place.rename(tmp_path / "elsewhere")
         with pytest.raises(EngineUnavailable, match="there is no directory"):
             await heard(speaker, said)
@@ -337,10 +341,7 @@ async def test_a_model_that_has_gone_meanwhile_is_an_error_and_its_return_is_not
 
 
 async def test_a_step_that_fails_ends_its_takes_and_the_next_is_spoken(speaking: Qwen3Engine) -> None:
-    worker = speaking._worker
-    assert worker is not None
-    assert worker._scheduler is not None
-    decoder = worker._scheduler._decoder
+    decoder = scheduler_of(speaking)._decoder
     predict = decoder.predict
     calls = 0
 
@@ -358,10 +359,7 @@ async def test_a_step_that_fails_ends_its_takes_and_the_next_is_spoken(speaking:
 
 
 async def test_out_of_memory_is_survived(speaking: Qwen3Engine) -> None:
-    worker = speaking._worker
-    assert worker is not None
-    assert worker._scheduler is not None
-    decoder = worker._scheduler._decoder
+    decoder = scheduler_of(speaking)._decoder
     predict = decoder.predict
     calls = 0
 
@@ -413,22 +411,23 @@ async def test_without_a_model_the_built_in_voice_speaks(
 ) -> None:
     absent = str(tmp_path / "absent")
     async with (
-        house.service(None, model=absent, espeak_languages="none") as uri,
+        house.service(None, model=(absent,), espeak_languages="none") as uri,
         house.connect(uri) as client,
     ):
         assert await house.home_assistant_plain(client, "Hello.")
     assert f"No qwen3 voices: there is no directory {absent}" in caplog.text
 
 
-async def test_a_base_checkpoint_has_no_voice_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_base_checkpoint_has_no_voice_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     speaker = engine(checkpoints.make(tmp_path, "base"), instruct="Softly.")
     await speaker.start()
     assert not speaker.voices()
-    assert "cloned voices only" in caplog.text
     assert "does not listen to instructions" in caplog.text
     await speaker.close()
 
 
 def test_the_engine_is_asked_for_only_with_a_model() -> None:
-    without = dataclasses.replace(settings("x"), model=None)
+    without = dataclasses.replace(settings("x"), model=())
     assert not any(isinstance(found, Qwen3Engine) for found in engines_for(without))

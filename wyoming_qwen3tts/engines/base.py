@@ -66,7 +66,14 @@ class CloningEngine(Protocol):
     """An engine that can speak with the voice of a recording."""
 
     def clone(
-        self, name: str, reference: Reference, *, language: str | None, description: str, seed: int, model: str
+        self,
+        name: str,
+        reference: Reference,
+        *,
+        language: str | None,
+        description: str,
+        seed: int,
+        model: str,
     ) -> Voice:
         """Return a voice called ``name``; does no work yet.
 

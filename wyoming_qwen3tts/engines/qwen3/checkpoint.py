@@ -7,14 +7,16 @@ loader sees it where that is possible: the loader fills missing weights with ran
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import logging
+import math
 import struct
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,9 @@ _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
 """Waits before a download that broke off goes on; what came since the last one is kept."""
 _INSTALL = "script/setup --qwen installs it"
+_SAMPLES = 64
+_SAMPLE_BYTES = 16 * 1024
+"""How much of a file of weights its fingerprint looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,51 @@ class Source:
     """Where downloads are kept; the hub's own cache if absent."""
     local_files_only: bool = False
     """Download nothing."""
+
+    @classmethod
+    def parse(cls, model: str, revision: str | None, download_dir: Path | None, local: bool) -> Source:
+        """Return what the settings mean; ``model`` may name its revision, ``OWNER/NAME@REVISION``."""
+        name, at, own = model.rpartition("@")
+        if at and name and own and not Path(model).expanduser().is_dir():
+            model, revision = name, own
+        return cls(model, revision, download_dir, local)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a checkpoint says about itself, without being loaded."""
+
+    kind: str
+    """One of ``KINDS``."""
+    size: str
+    """``0.6B`` or ``1.7B``."""
+    speakers: tuple[str, ...]
+    """Of a CustomVoice checkpoint, in its own order."""
+    languages: tuple[str, ...]
+    """Names such as ``german``."""
+    weights: tuple[int, int]
+    """Numbers in the model, and in the codec."""
+    cache_width: int
+    """Numbers of a position's keys and values, all layers together."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people: ``Qwen3-TTS 0.6B CustomVoice``."""
+        return f"Qwen3-TTS {self.size} {KINDS[self.kind]}"
+
+    @property
+    def hears_instructions(self) -> bool:
+        """Whether instructions change anything."""
+        return hears_instructions(self.kind, self.size)
+
+    def memory(self, dtype: torch.dtype, slots: int, length: int) -> int:
+        """Return about how many bytes it takes to speak with ``slots`` takes of ``length`` positions.
+
+        Weights, the codec in float32, keys and values; the rest (some activations) is a tenth of that.
+        """
+        model, codec = self.weights
+        kept = (slots + 1) * length * self.cache_width
+        return int(1.1 * (dtype.itemsize * (model + kept) + 4 * codec))
 
 
 @dataclass(slots=True)
@@ -83,8 +133,27 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """What it is, for people: ``Qwen3-TTS 0.6B CustomVoice``."""
-        size = {"0b6": "0.6B", "1b7": "1.7B"}.get(self.model.tts_model_size, self.model.tts_model_size)
-        return f"Qwen3-TTS {size} {KINDS[self.model.tts_model_type]}"
+        return f"Qwen3-TTS {_size(self.model.tts_model_size)} {KINDS[self.model.tts_model_type]}"
+
+    def to(self, device: torch.device) -> None:
+        """Move it to ``device``."""
+        for module in (self.model, self.model.speech_tokenizer.model):
+            module.to(device)
+        self.official.device = self.model.speech_tokenizer.device = self.device = device
+
+
+def hears_instructions(kind: str, size: str) -> bool:
+    """Whether instructions change anything: the official package drops them for 0.6B CustomVoice."""
+    return kind != "base" and not (kind == "custom_voice" and _size(size) == "0.6B")
+
+
+def spoken(languages: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of languages that one may ask for: dialects come with their speakers."""
+    return tuple(name for name in languages if "dialect" not in name)
+
+
+def _size(named: str) -> str:
+    return {"0b6": "0.6B", "1b7": "1.7B"}.get(named, named)
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
@@ -208,6 +277,46 @@ def check(directory: Path) -> None:
             _check_weights(path)
 
 
+def about(directory: Path) -> About:
+    """Return what a checkpoint says about itself. Raises EngineUnavailable unless it is whole."""
+    check(directory)
+    config = _json(directory / "config.json")
+    talker = config.get("talker_config") or {}
+    try:
+        layers, heads, width = (
+            int(talker[key]) for key in ("num_hidden_layers", "num_key_value_heads", "head_dim")
+        )
+        return About(
+            kind=config["tts_model_type"],
+            size=_size(str(config.get("tts_model_size"))),
+            speakers=tuple(talker["spk_id"]),
+            languages=spoken(talker["codec_language_id"]),
+            weights=(_numbers(directory), _numbers(directory / CODEC)),
+            cache_width=2 * layers * heads * width,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineUnavailable(f"{directory / 'config.json'} says nothing of {error}") from error
+
+
+def fingerprint(directory: Path, dtype: torch.dtype) -> str:
+    """Return a text of 16 hexadecimal digits that tells one model in one dtype from any other.
+
+    It is of the configuration and of samples of the weights, so that it costs milliseconds: two checkpoints
+    that were trained apart differ in nearly every weight.
+    """
+    digest = hashlib.sha256(str(dtype).encode())
+    for folder in (directory, directory / CODEC):
+        digest.update((folder / "config.json").read_bytes())
+        for path in _weight_files(folder):
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size} ".encode())
+            with path.open("rb") as file:
+                for part in range(_SAMPLES):
+                    file.seek(size * part // _SAMPLES)
+                    digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
+
+
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
@@ -232,6 +341,15 @@ def _check_weights(path: Path) -> None:
         raise EngineUnavailable(
             f"{path} is {size} bytes long and should be {8 + length + end}: it was cut off"
         )
+
+
+def _numbers(folder: Path) -> int:
+    """Return how many numbers the weights of a folder are."""
+    count = 0
+    for path in _weight_files(folder):
+        _, header = _header(path)
+        count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return count
 
 
 def _names(folder: Path) -> set[str]:
@@ -291,10 +409,10 @@ def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoin
             raise EngineUnavailable(f"{directory} lacks {len(missing)} of the {name}weights, such as {some}")
     for module in (model, codec_model):
         module.eval().requires_grad_(False)
-        module.to(device)
-    official.device = official.model.speech_tokenizer.device = device
     generation = _json(directory / "generation_config.json")
-    return Checkpoint(official, directory, Sampling.from_generation_config(generation), device, dtype)
+    found = Checkpoint(official, directory, Sampling.from_generation_config(generation), device, dtype)
+    found.to(device)
+    return found
 
 
 def official_package() -> Any:

@@ -1,4 +1,4 @@
-"""What the settings say about the model."""
+"""What the settings say about the models."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What the settings say about the model, in plain values."""
+    """What the settings say about the models, in plain values."""
 
-    model: str
-    """A directory, or a model's name on the hub."""
+    models: tuple[str, ...]
+    """Each a directory, or a name on the hub: ``OWNER/NAME`` or ``OWNER/NAME@REVISION``. At least one."""
     revision: str | None
+    """For models that name none of their own."""
     download_dir: Path | None
     local_files_only: bool
     device: str
@@ -28,5 +29,11 @@ class Configuration:
     """Frames an utterance may take for each token of its text."""
     idle_unload: float
     """Seconds without an utterance after which the memory is freed; 0 never frees it."""
+    memory_budget: float
+    """Gigabytes (10^9 bytes) that all loaded models may take together; 0 is what the device has."""
     instruct: str
     """How every utterance is spoken; empty for no instruction."""
+    prompts: Path | None = None
+    """Where clones are kept once the model has heard their recordings; None keeps them in memory only."""
+    eager: bool = True
+    """Load the first model at start; if not, each when it is first needed."""

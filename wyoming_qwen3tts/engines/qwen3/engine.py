@@ -5,48 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from ...speech import Attribution, TextFeed, Utterance, Voice
+from ...speech import (
+    Attribution,
+    Reference,
+    SpeechError,
+    Style,
+    TextFeed,
+    Utterance,
+    Voice,
+    base_language,
+)
 from ..base import EngineUnavailable
+from . import speakers
 from .configuration import Configuration
 
 if TYPE_CHECKING:
-    from .scheduler import Take
-    from .worker import Loaded, Worker
+    from .checkpoint import About
+    from .worker import Job, Worker
 
 _LOGGER = logging.getLogger(__name__)
 
-TAGS = {
-    "chinese": "zh-CN",
-    "english": "en-US",
-    "japanese": "ja-JP",
-    "korean": "ko-KR",
-    "german": "de-DE",
-    "french": "fr-FR",
-    "russian": "ru-RU",
-    "portuguese": "pt-BR",
-    "spanish": "es-ES",
-    "italian": "it-IT",
-}
-"""The model's names of languages, and what clients call them."""
-NATIVE = {
-    "vivian": "chinese",
-    "serena": "chinese",
-    "uncle_fu": "chinese",
-    "dylan": "chinese",
-    "eric": "chinese",
-    "ryan": "english",
-    "aiden": "english",
-    "ono_anna": "japanese",
-    "sohee": "korean",
-}
-"""The native languages of the CustomVoice speakers, from the model card; all speak the others too."""
 DESIGNED = "Designed"
 """The voice of a VoiceDesign checkpoint: as the instruction describes it."""
+BASE = "Qwen/Qwen3-TTS-12Hz-0.6B-Base"
+DESIGN = "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign"
+"""Checkpoints on the hub that clone voices, and that design them."""
 CLOSE_SECONDS = 10.0
 """A frame takes a fraction of a second even on a slow CPU; loading cannot be interrupted."""
 
@@ -59,23 +47,24 @@ class Qwen3Engine:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._worker: Worker | None = None
-        self._loaded: Loaded | None = None
+        self._models: Mapping[str, About] = {}
+        """By the names that the settings have for them."""
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
-        """Load the model and warm it up. Raises EngineUnavailable."""
+        """Find the models, load the first one and warm it up. Raises EngineUnavailable."""
         try:
             worker = await asyncio.to_thread(self._build)
         except ImportError as error:
             message = f"torch cannot be used ({error}); script/setup --qwen installs it"
             raise EngineUnavailable(message) from error
         self._worker = worker
-        self._loaded = await asyncio.wrap_future(worker.start())
-        self._voices = tuple(self._list(self._loaded))
-        if self._loaded.kind == "base":
-            _LOGGER.warning("%s speaks with cloned voices only, and there is none", self._loaded.name)
-        if self._configuration.instruct and not self._loaded.hears_instructions:
-            _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", self._loaded.name)
+        residents = await asyncio.wrap_future(worker.start())
+        self._models = {resident.name: resident.about for resident in residents}
+        self._voices = tuple(self._list())
+        if self._configuration.instruct and not any(m.hears_instructions for m in self._models.values()):
+            names = " and ".join(about.name for about in self._models.values())
+            _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", names)
 
     def _build(self) -> Worker:
         # torch reads it when it first allocates: memory that can grow in place does not fall to pieces.
@@ -92,36 +81,152 @@ class Qwen3Engine:
     @property
     def about(self) -> str:
         """What is loaded and where, as the end of a sentence."""
-        return f"{self._loaded.name} is loaded {self._loaded.where}" if self._loaded else "nothing is loaded"
+        if self._worker is None or not self._models:
+            return "nothing is loaded"
+        first = next(iter(self._models.values()))
+        return f"{first.name} is loaded {self._worker.where}"
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return of each model whether it is loaded, its bytes, and what became of its clones."""
+        residents = self._worker.residents if self._worker is not None else ()
+        return {
+            resident.name: {
+                "name": resident.about.name,
+                "loaded": resident.ready,
+                "bytes": resident.memory if resident.scheduler is not None else 0,
+                "clones": asdict(resident.clones.counts),
+            }
+            for resident in residents
+        }
+
+    # ------------------------------------------------------------------ voices
 
     def voices(self) -> Sequence[Voice]:
-        """Return the checkpoint's speakers, or the designed voice."""
+        """Return the checkpoints' speakers; of a VoiceDesign checkpoint that is alone, the designed voice."""
         return self._voices
 
-    def _list(self, loaded: Loaded) -> list[Voice]:
-        languages = [name for name in loaded.languages if name in TAGS]
-        maker = Attribution(loaded.name, "https://github.com/QwenLM/Qwen3-TTS")
-        names = list(loaded.speakers)
-        if loaded.kind == "voice_design":
-            names = [DESIGNED]
-        found = []
-        for name in names:
-            native = NATIVE.get(name, "english")
-            ordered = sorted(languages, key=lambda language: language != native)
-            tags = tuple(TAGS[language] for language in ordered)
-            shown = name.replace("_", " ").title()
-            found.append(Voice(shown, f"{shown} ({loaded.name})", tags, self.name, maker))
-        return found
+    def _list(self) -> Iterator[Voice]:
+        """Yield the voices of every model; of two that have one name, the second one's size is added."""
+        taken: set[str] = set()
+        for model, about in self._models.items():
+            if about.kind == "voice_design" and len(self._models) == 1:
+                yield self._voice(DESIGNED, model, f"{DESIGNED}: as --instruct describes it ({about.name})")
+            for name in speakers.ordered(about.speakers):
+                known = speakers.SPEAKERS.get(name)
+                shown = name.replace("_", " ").title()
+                if shown in taken:
+                    shown = f"{shown} {about.size}"
+                if shown in taken:
+                    _LOGGER.warning("There are two voices %s: that of %s is left out", shown, model)
+                    continue
+                taken.add(shown)
+                dialect = f", {known.dialect}" if known and known.dialect else ""
+                sound = f": {known.sound}{dialect}" if known else ""
+                yield self._voice(
+                    shown,
+                    model,
+                    f"{shown}{sound} ({about.name})",
+                    speakers.mother_tongue(name),
+                    accented=True,
+                    rank=1 if dialect else 0,
+                )
+
+    def _voice(
+        self, name: str, model: str, description: str, language: str = "english", **more: Any
+    ) -> Voice:
+        about = self._models[model]
+        names = sorted(
+            (known for known in about.languages if known in speakers.TAGS),
+            key=lambda known: known != language,
+        )
+        return Voice(
+            name,
+            description,
+            tuple(speakers.TAGS[known] for known in names),
+            self.name,
+            Attribution(about.name, "https://github.com/QwenLM/Qwen3-TTS"),
+            model=model,
+            hears_instructions=about.hears_instructions,
+            **more,
+        )
+
+    def clone(
+        self,
+        name: str,
+        reference: Reference,
+        *,
+        language: str | None,
+        description: str,
+        seed: int,
+        model: str,
+    ) -> Voice:
+        """Return a voice that a Base checkpoint clones from ``reference``. Raises EngineUnavailable."""
+        able = [known for known, about in self._models.items() if about.kind == "base"]
+        if model and model not in able:
+            raise EngineUnavailable(
+                f"{model} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
+            )
+        if not able:
+            raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
+        model = model or able[0]
+        own = _language(language, self._models[model].languages) if language else "auto"
+        if language and own == "auto":
+            raise EngineUnavailable(f"{self._models[model].name} does not speak {language}")
+        return self._voice(
+            name,
+            model,
+            f"{description or name} ({self._models[model].name})",
+            own if language else "english",
+            seed=seed,
+            reference=reference,
+        )
+
+    async def prepare(self, voices: Sequence[Voice]) -> None:
+        """Let the model hear the recordings of cloned voices, when nobody speaks."""
+        worker = self._worker
+        if worker is None:
+            return
+        for voice in voices:
+            if voice.reference is None:
+                continue
+            language = _language(voice.languages[0], self._models[voice.model].languages)
+            try:
+                await asyncio.wrap_future(worker.prepare(voice.model, voice.reference, [language]))
+            except SpeechError as error:
+                _LOGGER.warning("%s is not ready: %s", voice.name, error)
+            else:
+                _LOGGER.info("%s is ready", voice.name)
+
+    async def design(
+        self, description: str, text: str, language: str, seed: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield PCM of ``text`` in the voice that is described; afterwards the model that did is unloaded.
+
+        ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
+        """
+        model = next((known for known, about in self._models.items() if about.kind == "voice_design"), None)
+        if model is None:
+            raise EngineUnavailable(
+                "a voice is designed by a VoiceDesign checkpoint, such as --model " + DESIGN
+            )
+        voice = replace(self._voice(DESIGNED, model, ""), style=Style(DESIGNED, instruct=description))
+        assert self._worker is not None
+        async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
+            async for sound in sounds:
+                yield sound
+        self._worker.unload(model)
+
+    # ------------------------------------------------------------------ speech
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM from the second frame on, 80 to 640 ms at a time."""
-        worker, take, sounds = self._take(utterance, live=False)
-        worker.submit(take)
+        worker, job, sounds = self._job(utterance, live=False)
+        worker.submit(job)
         try:
             while (sound := await sounds.next()) is not None:
                 yield sound
         finally:
-            worker.cancel(take)
+            worker.cancel(job)
 
     async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``utterance.text`` and of what ``text`` goes on with, while it is written.
@@ -129,13 +234,13 @@ class Qwen3Engine:
         The model hears the text token by token, waits when it has heard all there is, and does not end before
         the text does.
         """
-        worker, take, sounds = self._take(replace(utterance, text=""), live=True)
+        worker, job, sounds = self._job(replace(utterance, text=""), live=True)
 
         async def write() -> None:
-            worker.push_text(take, _plain(utterance.text))
+            worker.push_text(job, _plain(utterance.text))
             async for piece in text:
-                worker.push_text(take, _plain(piece))
-            worker.push_text(take, "", end=True)
+                worker.push_text(job, _plain(piece))
+            worker.push_text(job, "", end=True)
 
         writer = asyncio.create_task(write(), name="writer")
         writer.add_done_callback(sounds.failed)
@@ -144,22 +249,27 @@ class Qwen3Engine:
                 yield sound
         finally:
             writer.cancel()
-            worker.cancel(take)
+            worker.cancel(job)
 
-    def _take(self, utterance: Utterance, *, live: bool) -> tuple[Worker, Take, _Sounds]:
+    def _job(self, utterance: Utterance, *, live: bool) -> tuple[Worker, Job, _Sounds]:
         from .prompt import Speech
         from .scheduler import Take
+        from .worker import Job
 
-        worker, loaded = self._worker, self._loaded
-        if worker is None or loaded is None:
+        voice, worker = utterance.voice, self._worker
+        about = self._models.get(voice.model)
+        if worker is None or about is None:
             raise EngineUnavailable("the model is not loaded")
         sounds = _Sounds()
-        speaker = utterance.voice.name.lower().replace(" ", "_") if loaded.kind == "custom_voice" else None
-        instruct = self._configuration.instruct if loaded.hears_instructions else ""
-        language = _language(utterance.language, loaded.languages)
-        speech = Speech(_plain(utterance.text), language, speaker, instruct=instruct)
+        speaker = voice.speaker.lower().replace(" ", "_") if about.kind == "custom_voice" else None
+        if speaker not in about.speakers and speaker is not None:
+            speaker = speaker.removesuffix(f"_{about.size.lower()}")
+        own = voice.style.instruct if voice.style is not None else ""
+        instruct = (own or self._configuration.instruct) if about.hears_instructions else ""
+        language = _language(utterance.language, about.languages)
+        speech = Speech(_plain(utterance.text), language, speaker, instruct=_plain(instruct))
         take = Take(speech, utterance.seed, hand_over=sounds.put, ended=sounds.end, live=live)
-        return worker, take, sounds
+        return worker, Job(take, voice.model, voice.reference), sounds
 
 
 class _Sounds:
@@ -209,8 +319,8 @@ def _plain(text: str) -> str:
 
 def _language(tag: str, known: Sequence[str]) -> str:
     """Return the model's name of a BCP 47 language, ``auto`` where it has none."""
-    primary = tag.lower().split("-")[0]
-    for name, own in TAGS.items():
-        if own.split("-")[0] == primary and name in known:
+    primary = base_language(tag)
+    for name, own in speakers.TAGS.items():
+        if base_language(own) == primary and name in known:
             return name
     return "auto"

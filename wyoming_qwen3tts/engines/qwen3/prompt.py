@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checkpoint import hears_instructions, spoken
+
 ROLE_ROWS = 3
 """``<|im_start|>``, ``assistant`` and a line feed."""
 CLOSING = 5
@@ -39,6 +41,8 @@ class Clone:
     """[frames, 16] int64: the recording itself, for a clone by example (ICL)."""
     transcript: str = ""
     """What is said in it; needed with ``codes``."""
+    heard: tuple[Tensor, ...] | None = None
+    """The codec's state after ``codes``, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class Prompt:
     """[H]: the row added when ``text`` is used up."""
     tokens: int = 0
     """Text tokens to be spoken."""
-    reference: Tensor | None = None
-    """[frames, 16]: what the codec has heard before the first frame."""
+    clone: Clone | None = None
+    """The voice, where it has an example: what the codec has heard before the first frame."""
 
     @property
     def length(self) -> int:
@@ -140,10 +144,8 @@ class PromptBuilder:
 
     @property
     def hears_instructions(self) -> bool:
-        """Whether ``instruct`` changes anything: the official package drops it for 0.6B CustomVoice."""
-        return self.kind != "base" and not (
-            self.kind == "custom_voice" and self._config.tts_model_size in "0b6"
-        )
+        """Whether ``instruct`` changes anything."""
+        return hears_instructions(self.kind, self._config.tts_model_size)
 
     @property
     def speakers(self) -> Sequence[str]:
@@ -152,8 +154,8 @@ class PromptBuilder:
 
     @property
     def languages(self) -> Sequence[str]:
-        """The languages ``Speech.language`` may name, besides ``auto``; dialects come with their speakers."""
-        return [name for name in self._config.talker_config.codec_language_id if "dialect" not in name]
+        """The languages ``Speech.language`` may name, besides ``auto``."""
+        return spoken(self._config.talker_config.codec_language_id)
 
     # ------------------------------------------------------------------ the rows
 
@@ -253,7 +255,7 @@ class PromptBuilder:
             rows = torch.cat((texts + self._codes([codec.codec_pad_id]), heard + self._pad))
             trailing, constant = self._none(), len(said)
         prefix, rows = torch.cat((opening, rows[:constant])), rows[constant:]
-        return Prompt(speech.voice_key, prefix, rows, trailing, self._pad, len(text), reference)
+        return Prompt(speech.voice_key, prefix, rows, trailing, self._pad, len(text), clone)
 
     def text_rows(self, tokens: Sequence[int], *, end: bool) -> Tensor:
         """Return the rows of more text for a take in the streaming layout; ``end`` adds the text's end."""

@@ -345,12 +345,10 @@ class Scheduler:
         opening = self._openings.pop(prompt.key, None)
         if opening is None:
             kv = self._decoder.prefix(prompt.prefix)
+            clone = prompt.clone
             heard = None
-            if prompt.reference is not None:
-                spare = self._codec.spare
-                self._codec.reset(spare)
-                self._codec.decode(prompt.reference[None], [spare])
-                heard = self._codec.save(spare)
+            if clone is not None and clone.codes is not None:
+                heard = clone.heard or self.listen(clone.codes)
             opening = Opening(kv, heard)
         self._openings[prompt.key] = opening
         while (
@@ -358,6 +356,14 @@ class Scheduler:
         ):
             del self._openings[next(iter(self._openings))]
         return opening
+
+    @torch.inference_mode()
+    def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """Return the codec's state after a clone's reference, [frames, 16]."""
+        spare = self._codec.spare
+        self._codec.reset(spare)
+        self._codec.decode(codes.to(self._decoder.device)[None], [spare])
+        return self._codec.save(spare)
 
     def _choose(self) -> list[Take]:
         """Return the takes of the next step, in the order of their slots.

@@ -1,43 +1,34 @@
-"""The one thread that owns the device: it loads the model, steps the scheduler, and lets go when idle."""
+"""The one thread that owns the device: it loads models, steps their schedulers, and lets go when idle."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 
-from ..base import EngineUnavailable
-from . import checkpoint
-from .codec import Codec
+from ...speech import Reference
+from ..base import CannotSpeak, EngineUnavailable
 from .configuration import Configuration
-from .decoder import Decoder, plain
-from .graphs import Graphs
-from .prompt import PromptBuilder, Speech
-from .quantize import int8
-from .scheduler import Limits, Scheduler, Take
+from .prompt import Speech
+from .residents import Resident, Residents
+from .scheduler import Scheduler, Take
 
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What there is to know about a model once it is loaded."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A take, the model that speaks it, and the recording it is cloned from, if any."""
 
-    name: str
-    kind: str
-    speakers: tuple[str, ...]
-    languages: tuple[str, ...]
-    hears_instructions: bool
-    where: str
-    """Device and dtype, and why these."""
+    take: Take
+    model: str
+    reference: Reference | None = None
 
 
 def _stopping() -> EngineUnavailable:
@@ -50,18 +41,28 @@ class Worker:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._scheduler: Scheduler | None = None
+        self._residents = Residents(configuration, self._inbox.put)
         self._stopping = False
         self._closed = False
         """Nobody takes orders any more."""
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
-        self._first: Future[Loaded] = Future()
+        self._first: Future[Sequence[Resident]] = Future()
 
-    def start(self) -> Future[Loaded]:
-        """Begin to load and warm up. The result may be EngineUnavailable."""
+    def start(self) -> Future[Sequence[Resident]]:
+        """Begin to load and warm up. The result is the models there are, or EngineUnavailable."""
         self._thread.start()
         return self._first
+
+    @property
+    def where(self) -> str:
+        """Device and dtype, and why these."""
+        return self._residents.where
+
+    @property
+    def residents(self) -> Sequence[Resident]:
+        """All models; they change on the device's thread, and are only to be looked at."""
+        return self._residents.all
 
     def stop(self, timeout: float) -> None:
         """End every take and the thread; wait so many seconds for it."""
@@ -70,112 +71,211 @@ class Worker:
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def submit(self, take: Take) -> None:
-        """Let ``take`` be spoken; it hears of everything else by itself."""
-        self._order(take, lambda: self._submit(take))
+    def submit(self, job: Job) -> None:
+        """Let a take be spoken; it hears of everything else by itself."""
+        self._order(job, self._submit)
 
-    def push_text(self, take: Take, text: str, *, end: bool = False) -> None:
+    def push_text(self, job: Job, text: str, *, end: bool = False) -> None:
         """Give a live take more text, in pieces of any size; the first of it lets it begin."""
-        self._order(take, lambda: self._push_text(take, text, end=end))
+        self._order(job, lambda resident, job: self._push_text(resident, job, text, end=end))
 
-    def cancel(self, take: Take) -> None:
-        """End ``take`` before the next frame."""
-        take.cancel()
+    def cancel(self, job: Job) -> None:
+        """End a take before the next frame."""
+        job.take.cancel()
         self._inbox.put(None)
 
-    def _order(self, take: Take, order: Callable[[], object]) -> None:
+    def prepare(self, model: str, reference: Reference, languages: Sequence[str]) -> Future[None]:
+        """Make a cloned voice ready when nobody speaks, for these of the model's languages.
+
+        The result may be EngineUnavailable or CannotSpeak.
+        """
+        done: Future[None] = Future()
+
+        def do(error: EngineUnavailable | None) -> None:
+            try:
+                if error is not None:
+                    raise error  # noqa: TRY301 - one way to fail
+                resident = self._residents.named(model)
+                clone = resident.clone(reference)
+                assert resident.scheduler is not None
+                for language in languages:
+                    resident.scheduler.remember(
+                        Speech("a", language, clone=clone, streaming=clone.codes is not None)
+                    )
+            except Exception as fault:
+                done.set_exception(fault)
+            else:
+                done.set_result(None)
+
+        def order() -> None:
+            try:
+                self._residents.when_quiet(self._residents.named(model), do)
+            except EngineUnavailable as error:
+                do(error)
+
+        if not self._give(order):
+            do(_stopping())
+        return done
+
+    def unload(self, model: str) -> None:
+        """Free a model's memory, once it has nothing to say, until somebody needs it again."""
+
+        def order() -> None:
+            resident = self._residents.named(model)
+            if resident.scheduler is not None and not resident.speaking:
+                self._residents.unload(resident, "it has done its work")
+
+        self._give(order)
+
+    def _order(self, job: Job, do: Callable[[Resident, Job], object]) -> None:
+        """Let ``do`` be called on the thread when the job's model is there; or end the take."""
+
+        def order() -> None:
+            try:
+                if self._closed:
+                    raise _stopping()
+                resident = self._residents.named(job.model)
+            except EngineUnavailable as error:
+                job.take.end(error)
+                return
+            new = job.reference is not None and not resident.clones.known(job.reference)
+            self._residents.when_ready(
+                resident, lambda error: self._do(resident, job, do, error), undisturbed=new
+            )
+
+        if not self._give(order):
+            job.take.end(_stopping())
+
+    def _give(self, order: Callable[[], object]) -> bool:
+        """Put ``order`` where the thread takes it from; tell whether it will."""
         with self._closing:
             if not self._closed:
                 self._inbox.put(order)
-                return
-        take.end(_stopping())
+            return not self._closed
 
     # ------------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
         self._first.set_running_or_notify_cancel()  # whoever gives up waiting does not change it any more
         try:
-            loaded = self._load()
+            self._residents.find()
         except EngineUnavailable as error:
             self._first.set_exception(error)
             return
         except Exception as error:
-            _LOGGER.exception("Loading failed")
-            self._first.set_exception(EngineUnavailable(f"the model cannot be loaded: {error}"))
+            _LOGGER.exception("Looking for the model failed")
+            self._first.set_exception(EngineUnavailable(f"the model cannot be found: {error}"))
             return
-        self._first.set_result(loaded)
+        if self._configuration.eager:
+            self._begin(list(self._residents.all), [])
+        else:
+            self._first.set_result(self._residents.all)
+        progress = True
         while not self._stopping:
-            self._take_orders()
-            if self._scheduler is not None and not self._stopping:
-                self._step(self._scheduler)
+            self._take_orders(wait=not progress)
+            progress = False
+            for resident in self._residents.loaded:
+                if resident.scheduler is not None and not resident.scheduler.idle:
+                    self._step(resident, resident.scheduler)
+                    progress = True
+            progress = self._residents.tend() or progress
+        self._end()
+
+    def _begin(self, models: list[Resident], faults: list[EngineUnavailable]) -> None:
+        """Load the first model that can be; say so, or why none can."""
+        resident = models.pop(0)
+
+        def loaded(error: EngineUnavailable | None) -> None:
+            if error is None:
+                self._first.set_result(self._residents.all)
+                return
+            faults.append(error)
+            if models and not self._stopping:
+                _LOGGER.warning("One model less: %s", error)
+                self._residents.all = tuple(models)
+                self._begin(models, faults)
+            else:
+                self._first.set_exception(faults[0])
+                self._stopping = True
+
+        self._residents.when_ready(resident, loaded)
+
+    def _end(self) -> None:
         with self._closing:
             self._closed = True
         while not self._inbox.empty():  # whoever came last hears of it too
             if (order := self._inbox.get()) is not None:
                 order()
-        if self._scheduler is not None:
-            self._scheduler.fail(_stopping())
-        self._scheduler = None
+        for resident in self._residents.all:
+            resident.tell(resident.waiting, _stopping())
+            resident.tell(resident.chores, _stopping())
+            if resident.scheduler is not None:
+                resident.scheduler.fail(_stopping())
+            resident.scheduler = resident.checkpoint = None
+        if not self._first.done():
+            self._first.set_exception(_stopping())
 
-    def _take_orders(self) -> None:
-        """Do what others have asked for; wait for that while there is nothing else to do."""
-        idle = self._scheduler is None or self._scheduler.idle
-        limit = self._configuration.idle_unload if self._scheduler is not None else 0
+    def _take_orders(self, *, wait: bool) -> None:
+        """Do what others have asked for; wait for that if there is nothing else to do."""
+        limit = self._residents.due(self._configuration.idle_unload)
         try:
-            order = self._inbox.get(block=idle, timeout=limit or None) if idle else self._inbox.get_nowait()
+            order = self._inbox.get(timeout=limit) if wait else self._inbox.get_nowait()
             while True:
                 if order is not None:
                     order()
                 order = self._inbox.get_nowait()
         except queue.Empty:
-            if idle and limit and self._scheduler is not None and not self._busy():
-                self._unload()
+            if wait and limit is not None:
+                self._residents.unload_idle(self._configuration.idle_unload)
 
-    def _busy(self) -> bool:
-        assert self._scheduler is not None
-        return bool(self._scheduler.waiting or self._scheduler.running)
+    def _do(
+        self,
+        resident: Resident,
+        job: Job,
+        do: Callable[[Resident, Job], object],
+        error: EngineUnavailable | None,
+    ) -> None:
+        """Call ``do``; whatever goes wrong ends the take, and nothing else."""
+        if error is not None:
+            job.take.end(error)
+            return
+        resident.used = time.monotonic()
+        try:
+            do(resident, job)
+        except (EngineUnavailable, CannotSpeak) as fault:
+            job.take.end(fault)
+        except Exception as fault:
+            _LOGGER.exception("The model cannot be used")
+            job.take.end(EngineUnavailable(f"the model cannot be used: {fault}"))
 
-    def _push_text(self, take: Take, text: str, *, end: bool) -> None:
+    def _push_text(self, resident: Resident, job: Job, text: str, *, end: bool) -> None:
+        take, scheduler = job.take, resident.scheduler
+        assert scheduler is not None
         if take.stable is None:
-            if not self._ready(take):
-                return
-            assert self._scheduler is not None
-            take.stable = self._scheduler.builder.stable_text()
+            take.stable = scheduler.builder.stable_text()
         known = take.stable.push(text, end=end)
         if take.speech.text:
-            if self._scheduler is not None and (known or end):
-                self._scheduler.push_text(take, known, end=end)
+            if known or end:
+                scheduler.push_text(take, known, end=end)
         elif known or end:
             take.speech = replace(take.speech, text=known, streaming=True, more=not end)
             take.live = not end
-            self._submit(take)
+            self._submit(resident, job)
 
-    def _ready(self, take: Take) -> bool:
-        """Load the model if need be; return whether it is there, and end ``take`` if not."""
-        try:
-            if self._scheduler is None and self._stopping:
-                raise _stopping()  # noqa: TRY301 - one way to end a take
-            if self._scheduler is None:
-                self._load()
-        except EngineUnavailable as error:
-            take.end(error)
-        except Exception as error:
-            _LOGGER.exception("The model cannot be used")
-            take.end(EngineUnavailable(f"the model cannot be used: {error}"))
-        else:
-            return True
-        return False
+    def _submit(self, resident: Resident, job: Job) -> None:
+        take = job.take
+        if job.reference is not None and not take.cancelled:
+            clone = resident.clone(job.reference)
+            # By example, the text stands beside the reference and is all there before the first frame; this
+            # is the official package's layout for clones too. With an x-vector there is nothing for it to
+            # stand beside, and the voice would hurry towards the end (Qwen3-TTS#239).
+            streaming = take.speech.streaming or clone.codes is not None
+            take.speech = replace(take.speech, clone=clone, streaming=streaming)
+        assert resident.scheduler is not None
+        resident.scheduler.submit(take)
 
-    def _submit(self, take: Take) -> None:
-        if not self._ready(take):
-            return
-        assert self._scheduler is not None
-        try:
-            self._scheduler.submit(take)
-        except EngineUnavailable as error:
-            take.end(error)
-
-    def _step(self, scheduler: Scheduler) -> None:
+    def _step(self, resident: Resident, scheduler: Scheduler) -> None:
+        resident.used = time.monotonic()
         try:
             scheduler.step()
         except torch.OutOfMemoryError:
@@ -183,66 +283,3 @@ class Worker:
         except Exception as error:
             _LOGGER.exception("The device's thread failed")
             scheduler.fail(EngineUnavailable(f"the model failed: {error}"))
-
-    def _load(self) -> Loaded:
-        """Load the model and warm it up. Raises EngineUnavailable."""
-        said = self._configuration
-        began = time.monotonic()
-        device, why_device = checkpoint.choose_device(said.device)
-        dtype, why_dtype = checkpoint.choose_dtype(said.dtype, device)
-        where = f"on {device} ({why_device}), {str(dtype).removeprefix('torch.')} ({why_dtype})"
-        if said.quantize != "none" and (device.type != "cpu" or dtype != torch.float32):
-            raise EngineUnavailable(f"--quantize {said.quantize} works on a CPU and in float32 only")
-        source = checkpoint.Source(said.model, said.revision, said.download_dir, said.local_files_only)
-        directory = checkpoint.find(source)
-        _LOGGER.info("Loading %s %s", directory, where)
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # graphs are recorded on the current one
-        found = checkpoint.load(directory, device, dtype)
-        linear = int8 if said.quantize == "int8" else plain
-        builder = PromptBuilder(found.official)
-        graphs = Graphs(record=True) if device.type == "cuda" else None
-        slots, length = said.takes, said.length
-        decoder = Decoder(found.model, slots=slots, length=length, linear=linear, graphs=graphs)
-        codec = Codec(found.codec, slots=slots, length=2 * length, graphs=graphs)
-        limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
-        scheduler = Scheduler(builder, decoder, codec, found.sampling, limits)
-        _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
-        self._warm(scheduler, decoder, codec)
-        self._scheduler = scheduler
-        return Loaded(
-            found.name,
-            builder.kind,
-            tuple(builder.speakers),
-            tuple(builder.languages),
-            builder.hears_instructions,
-            where,
-        )
-
-    def _warm(self, scheduler: Scheduler, decoder: Decoder, codec: Codec) -> None:
-        """Do everything twice that is slow the first time: once to run it, once to record it."""
-        from tqdm import tqdm
-
-        began = time.monotonic()
-        builder = scheduler.builder
-        instruct = self._configuration.instruct if builder.hears_instructions else ""
-        voices = [Speech("a", speaker=speaker, instruct=instruct) for speaker in builder.speakers]
-        calls = [*decoder.warm_ups(), *codec.warm_ups()]
-        calls += [partial(scheduler.remember, voice) for voice in voices]
-        _LOGGER.info("Warming up")
-        for call in tqdm(calls, "Warming up", leave=False, disable=None):  # on a terminal only
-            for _ in range(2 if decoder.device.type == "cuda" else 1):
-                call()
-            if self._stopping:
-                raise _stopping()
-        if decoder.device.type == "cuda":
-            torch.cuda.synchronize(decoder.device)
-        _LOGGER.info("Warmed up in %.1f s", time.monotonic() - began)
-
-    def _unload(self) -> None:
-        """Free the device's memory until somebody speaks again."""
-        self._scheduler = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        _LOGGER.info("Idle for %g s: the model is unloaded", self._configuration.idle_unload)

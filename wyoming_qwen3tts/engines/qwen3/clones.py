@@ -1,0 +1,204 @@
+"""Cloned voices as the model knows them: made once from a recording, kept on disk, the last used in memory.
+
+What a Base checkpoint needs of a recording (``prompt.Clone``) takes seconds to compute on a CPU, so it is
+kept as a safetensors file, named by the digest of the recording and the fingerprint of the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
+from ..base import CannotSpeak
+from .checkpoint import Checkpoint
+from .prompt import Clone
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LOGGER = logging.getLogger(__name__)
+
+FORMAT = "1"
+"""Changes when what a file holds does, or how it is computed."""
+MEMORY = 256_000_000
+"""Bytes of clones kept in memory: some 25 by example, or all the x-vectors anybody has."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the calls of ``Clones.get``."""
+
+    hits: int = 0
+    """Found in memory."""
+    loaded: int = 0
+    """Found on disk."""
+    made: int = 0
+    """Made from the recording."""
+    evicted: int = 0
+    """Left memory for another one."""
+
+
+class Clones:
+    """The clones of one model. For the device's thread."""
+
+    def __init__(self, directory: Path | None, model: str, *, memory: int = MEMORY) -> None:
+        """``directory``: None keeps them in memory only. ``model``: ``checkpoint.fingerprint``."""
+        self._directory = directory
+        self._model = model
+        self._memory = memory
+        self._known: dict[str, Clone] = {}
+        """By digest, the least recently used first."""
+        self.counts = Counts()
+
+    def known(self, reference: Reference) -> bool:
+        """Whether it is in memory, so that ``get`` costs nothing."""
+        return reference.digest in self._known
+
+    def forget(self) -> None:
+        """Free the memory; what is on disk stays."""
+        self._known.clear()
+
+    def get(
+        self, reference: Reference, found: Checkpoint, listen: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> Clone:
+        """Return the clone of a recording. Raises VoiceLost if that is not known and cannot be read.
+
+        ``listen`` returns the codec's state after codes, [frames, 16].
+        """
+        clone = self._known.pop(reference.digest, None)
+        if clone is not None:
+            self.counts.hits += 1
+        else:
+            clone = self._load(reference, found)
+            if clone is not None:
+                self.counts.loaded += 1
+            else:
+                clone = make(found, samples_of(reference.path), reference)
+                if clone.codes is not None:
+                    clone = replace(clone, heard=listen(clone.codes))
+                self.counts.made += 1
+                self._save(clone)
+        self._known[reference.digest] = clone
+        while len(self._known) > 1 and sum(map(_bytes, self._known.values())) > self._memory:
+            del self._known[next(iter(self._known))]
+            self.counts.evicted += 1
+        return clone
+
+    # ------------------------------------------------------------------ on disk
+
+    def _path(self, digest: str) -> Path | None:
+        return self._directory / f"{digest}-{self._model}.safetensors" if self._directory else None
+
+    def _load(self, reference: Reference, found: Checkpoint) -> Clone | None:
+        """Return the clone from its file, None where there is none that is whole."""
+        path = self._path(reference.digest)
+        if path is None or not path.is_file():
+            return None
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                said = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            if said.get("format") != FORMAT or said.get("content") != _digest(tensors):
+                raise ValueError("its content is not what was written")  # noqa: TRY301 - one way to say it
+            device = found.device
+            heard = [tensors[name] for name in tensors if name.startswith("heard.")]
+            codes = tensors["codes"].to(device) if "codes" in tensors else None
+            return Clone(
+                embedding=tensors["embedding"].to(device),
+                digest=reference.digest,
+                codes=codes,
+                transcript=said["transcript"],
+                heard=tuple(part.to(device) for part in heard) if codes is not None else None,
+            )
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            _LOGGER.warning("%s cannot be used and is made anew: %s", path, error)
+            return None
+
+    def _save(self, clone: Clone) -> None:
+        """Write the clone's file, whole or not at all; a disk that is full is only a warning."""
+        path = self._path(clone.digest)
+        if path is None:
+            return
+        from safetensors.torch import save
+
+        tensors = {"embedding": clone.embedding}
+        if clone.codes is not None:
+            tensors["codes"] = clone.codes
+        tensors |= {f"heard.{index:03}": part for index, part in enumerate(clone.heard or ())}
+        tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
+        said = {"format": FORMAT, "content": _digest(tensors), "transcript": clone.transcript}
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                file.write(save(tensors, said))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            _LOGGER.warning("The clone cannot be kept, and is made anew at the next start: %s", error)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+class VoiceLost(CannotSpeak):
+    """A voice whose recording is gone: nobody else's will do instead."""
+
+    code = "voice-lost"
+
+
+def samples_of(path: Path) -> NDArray[np.float32]:
+    """Return the samples, in [-1, 1), of a prepared recording. Raises VoiceLost."""
+    import numpy as np
+
+    try:
+        with wave.open(str(path), "rb") as file:
+            shape = file.getframerate(), file.getsampwidth(), file.getnchannels()
+            pcm = file.readframes(file.getnframes())
+            whole = len(pcm) == file.getnframes() * SAMPLE_WIDTH
+    except (OSError, EOFError, wave.Error) as error:
+        raise VoiceLost(f"the recording that the voice was cloned from cannot be read: {error}") from error
+    if shape != (SAMPLE_RATE, SAMPLE_WIDTH, 1) or not whole:
+        raise VoiceLost(f"the recording that the voice was cloned from is damaged: {path}")
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+
+
+@torch.inference_mode()
+def make(found: Checkpoint, samples: NDArray[np.float32], reference: Reference) -> Clone:
+    """Return what the official package makes of a recording, 24 kHz: x-vector, and codes for a transcript."""
+    item: Any = found.official.create_voice_clone_prompt(
+        (samples, SAMPLE_RATE), reference.transcript or None, x_vector_only_mode=not reference.transcript
+    )[0]
+    return Clone(item.ref_spk_embedding, reference.digest, item.ref_code, reference.transcript)
+
+
+def _parts(clone: Clone) -> Sequence[Tensor]:
+    return [clone.embedding, *([clone.codes] if clone.codes is not None else []), *(clone.heard or ())]
+
+
+def _bytes(clone: Clone) -> int:
+    return sum(part.nbytes for part in _parts(clone))
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Return a checksum of names, shapes and content."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,366 @@
+"""Which models are in memory: loaded when somebody needs them, the least recently used leaves first.
+
+Reading a checkpoint takes seconds and happens on a thread of its own, on the host; what then touches the
+device happens on the device's thread, a piece at a time, so that other models go on speaking meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ...speech import Reference
+from ..base import EngineUnavailable
+from . import checkpoint, speakers
+from .checkpoint import About, Checkpoint, Source
+from .clones import Clones
+from .codec import Codec
+from .configuration import Configuration
+from .decoder import Decoder, plain
+from .graphs import Graphs
+from .prompt import Clone, PromptBuilder, Speech
+from .quantize import int8
+from .scheduler import Limits, Scheduler
+
+_LOGGER = logging.getLogger(__name__)
+
+GIGABYTE = 1_000_000_000
+
+Order = Callable[[EngineUnavailable | None], object]
+"""What is done once a model is there; it is told why, if it never will be."""
+
+
+class Resident:
+    """A model that can be in memory, and what there is of it."""
+
+    def __init__(self, name: str, source: Source, about: About, memory: int, clones: Clones) -> None:
+        """``memory``: the bytes it will take, about."""
+        self.name = name
+        """As the settings name it."""
+        self.source = source
+        self.about = about
+        self.memory = memory
+        self.clones = clones
+        self.scheduler: Scheduler | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.warming: deque[Callable[[], object]] = deque()
+        """What is left to be done before anybody hears it."""
+        self.waiting: deque[Order] = deque()
+        self.chores: deque[Order] = deque()
+        """What is done when nobody speaks."""
+        self.leaving = False
+        """Another model wants its place: nothing new is begun."""
+        self.used = time.monotonic()
+
+    @property
+    def ready(self) -> bool:
+        """Whether an utterance can begin."""
+        return self.scheduler is not None and not self.warming and not self.leaving
+
+    @property
+    def speaking(self) -> bool:
+        """Whether it has utterances to finish."""
+        return self.scheduler is not None and bool(self.scheduler.running or self.scheduler.waiting)
+
+    def clone(self, reference: Reference) -> Clone:
+        """Return a cloned voice. Raises CannotSpeak. The model must be there."""
+        assert self.checkpoint is not None
+        assert self.scheduler is not None
+        return self.clones.get(reference, self.checkpoint, self.scheduler.listen)
+
+    def tell(self, orders: deque[Order], error: EngineUnavailable | None) -> None:
+        """Do what has waited, in order."""
+        while orders:
+            orders.popleft()(error)
+
+
+class Residents:
+    """All models of a device. Everything but ``find`` is for the device's thread."""
+
+    def __init__(self, configuration: Configuration, post: Callable[[Callable[[], object]], object]) -> None:
+        """``post`` lets the device's thread call something."""
+        self._configuration = configuration
+        self._post = post
+        self._loading: Resident | None = None
+        self._wanted: deque[Resident] = deque()
+        self._bar: tqdm | None = None
+        self.all: tuple[Resident, ...] = ()
+        self.where = ""
+        """Device and dtype, and why these."""
+
+    def find(self) -> None:
+        """Find the device and every model, downloading what is not there. Raises EngineUnavailable.
+
+        A model that is no good is left out, unless none is any good.
+        """
+        said = self._configuration
+        self.device, why_device = checkpoint.choose_device(said.device)
+        self.dtype, why_dtype = checkpoint.choose_dtype(said.dtype, self.device)
+        self.where = (
+            f"on {self.device} ({why_device}), {str(self.dtype).removeprefix('torch.')} ({why_dtype})"
+        )
+        if said.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
+            raise EngineUnavailable(f"--quantize {said.quantize} works on a CPU and in float32 only")
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # graphs are recorded on the current one
+        found: list[Resident] = []
+        faults: list[EngineUnavailable] = []
+        for name in said.models:
+            try:
+                found.append(self._look(name))
+            except EngineUnavailable as error:
+                faults.append(error)
+        if not found:
+            raise faults[0]
+        for fault in faults:
+            _LOGGER.warning("One model less: %s", fault)
+        self.all = tuple(found)
+
+    def _look(self, name: str) -> Resident:
+        said = self._configuration
+        source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
+        directory = checkpoint.find(source)
+        about = checkpoint.about(directory)
+        memory = about.memory(self.dtype, said.takes, said.length)
+        clones = Clones(said.prompts, checkpoint.fingerprint(directory, self.dtype))
+        return Resident(name, source, about, memory, clones)
+
+    def named(self, name: str) -> Resident:
+        """Return the model that the settings call ``name``. Raises EngineUnavailable."""
+        for resident in self.all:
+            if resident.name == name:
+                return resident
+        raise EngineUnavailable(f"the model {name} is not there")
+
+    @property
+    def loaded(self) -> Sequence[Resident]:
+        """The models in memory."""
+        return [resident for resident in self.all if resident.scheduler is not None]
+
+    # ------------------------------------------------------------------ what others ask for
+
+    def when_ready(self, resident: Resident, order: Order, *, undisturbed: bool = False) -> None:
+        """Do ``order`` now if the model is there, else once it is.
+
+        ``undisturbed``: not while another one is read, which changes torch's default dtype for all threads.
+        """
+        if resident.ready and not resident.waiting and not (undisturbed and self._loading is not None):
+            order(None)
+            return
+        if len(resident.waiting) >= self._configuration.waiting:
+            order(EngineUnavailable(f"{len(resident.waiting)} utterances are waiting already", "busy"))
+            return
+        resident.waiting.append(order)
+        self._want(resident)
+
+    def when_quiet(self, resident: Resident, order: Order) -> None:
+        """Do ``order`` when the model is there and nobody speaks; load it if there is room for it."""
+        resident.chores.append(order)
+        if resident.scheduler is None and self._fits(resident):
+            self._want(resident)
+
+    def _want(self, resident: Resident) -> None:
+        if resident.scheduler is None and resident is not self._loading and resident not in self._wanted:
+            self._wanted.append(resident)
+
+    # ------------------------------------------------------------------ a piece of work at a time
+
+    def tend(self) -> bool:
+        """Do one piece of what there is to do; tell whether there was any."""
+        for resident in self.loaded:
+            if resident.warming:
+                self._warm(resident)
+                return True
+        if self._loading is not None:
+            return False
+        for resident in self.loaded:
+            if resident.waiting and resident.ready:
+                resident.tell(resident.waiting, None)
+                return True
+        if self._wanted:
+            return self._begin(self._wanted[0])
+        if not any(resident.speaking for resident in self.all):
+            for resident in self.loaded:
+                if resident.chores:
+                    resident.used = time.monotonic()
+                    resident.chores.popleft()(None)
+                    return True
+        return False
+
+    def _begin(self, resident: Resident) -> bool:
+        """Begin to read a model, if there is room or can be made; tell whether anything was done."""
+        budget = self._configuration.memory_budget * GIGABYTE
+        if budget and resident.memory > budget:
+            self._wanted.popleft()
+            needs, has = resident.memory / GIGABYTE, budget / GIGABYTE
+            self._failed(
+                resident,
+                EngineUnavailable(
+                    f"{resident.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
+                ),
+            )
+            return True
+        if not self._fits(resident) and self.loaded:
+            return self._make_room()
+        self._wanted.popleft()
+        for other in self.loaded:
+            other.leaving = False
+        self._loading = resident
+        _LOGGER.info("Loading %s %s", resident.name, self.where)
+        threading.Thread(target=self._read, args=(resident,), name="qwen3-loader", daemon=True).start()
+        return True
+
+    def _fits(self, resident: Resident) -> bool:
+        if budget := self._configuration.memory_budget * GIGABYTE:
+            return sum(other.memory for other in self.loaded) + resident.memory <= budget
+        free = free_memory(self.device)
+        return free is None or resident.memory <= free
+
+    def _make_room(self) -> bool:
+        """Let the least recently used model go, or finish; tell whether anything was done."""
+        oldest = min(self.loaded, key=lambda resident: resident.used)
+        if oldest.speaking:
+            oldest.leaving = True
+            return False
+        self.unload(oldest, "another model needs its memory")
+        return True
+
+    def _read(self, resident: Resident) -> None:
+        """Read a checkpoint into the host's memory. On a thread of its own."""
+        began = time.monotonic()
+        try:
+            directory = checkpoint.find(resident.source)
+            found = checkpoint.load(directory, torch.device("cpu"), self.dtype)
+        except EngineUnavailable as error:
+            self._post(partial(self._failed, resident, error))
+        except Exception as error:
+            _LOGGER.exception("Loading failed")
+            fault = EngineUnavailable(f"the model cannot be loaded: {error}")
+            self._post(partial(self._failed, resident, fault))
+        else:
+            self._post(partial(self._settle, resident, found, began))
+
+    def _failed(self, resident: Resident, error: EngineUnavailable) -> None:
+        if self._loading is resident:
+            self._loading = None
+        resident.tell(resident.waiting, error)
+        resident.tell(resident.chores, error)
+
+    def _settle(self, resident: Resident, found: Checkpoint, began: float) -> None:
+        """Bring a model to the device, and begin to warm it up."""
+        self._loading = None
+        try:
+            self._place(resident, found)
+        except torch.OutOfMemoryError:
+            self.unload(resident, None)
+            others = [other for other in self.loaded if not other.speaking]
+            if not others:
+                fault = EngineUnavailable(f"{resident.about.name} does not fit into the device's memory")
+                self._failed(resident, fault)
+                return
+            self.unload(min(others, key=lambda other: other.used), "the device is out of memory")
+            self._want(resident)
+        except Exception as error:
+            _LOGGER.exception("The model cannot be used")
+            self.unload(resident, None)
+            self._failed(resident, EngineUnavailable(f"the model cannot be used: {error}"))
+        else:
+            _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
+            self._warming_began = time.monotonic()
+            self._bar = tqdm(total=len(resident.warming), desc="Warming up", leave=False, disable=None)
+
+    def _place(self, resident: Resident, found: Checkpoint) -> None:
+        said, device = self._configuration, self.device
+        before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+        found.to(device)
+        builder = PromptBuilder(found.official)
+        graphs = Graphs(record=True) if device.type == "cuda" else None
+        linear = int8 if said.quantize == "int8" else plain
+        decoder = Decoder(found.model, slots=said.takes, length=said.length, linear=linear, graphs=graphs)
+        codec = Codec(found.codec, slots=said.takes, length=2 * said.length, graphs=graphs)
+        limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
+        resident.checkpoint = found
+        resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits)
+        resident.leaving = False
+        resident.used = time.monotonic()
+        if device.type == "cuda":
+            resident.memory = torch.cuda.memory_allocated(device) - before
+        instruct = said.instruct if resident.about.hears_instructions else ""
+        openings = [
+            Speech("a", speakers.mother_tongue(speaker), speaker, instruct=instruct)
+            for speaker in builder.speakers
+        ]
+        calls = [*decoder.warm_ups(), *codec.warm_ups()]
+        calls += [partial(resident.scheduler.remember, opening) for opening in openings]
+        # What is slow the first time is done twice on a GPU: once to run it, once to record it.
+        resident.warming.extend(call for call in calls for _ in range(2 if graphs is not None else 1))
+
+    def _warm(self, resident: Resident) -> None:
+        call = resident.warming.popleft()
+        try:
+            call()
+        except Exception as error:
+            _LOGGER.exception("Warming up failed")
+            self.unload(resident, None)
+            memory = isinstance(error, torch.OutOfMemoryError)
+            reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
+            self._failed(resident, EngineUnavailable(reason))
+            return
+        if self._bar is not None:
+            self._bar.update()
+        if resident.warming:
+            return
+        if self._bar is not None:
+            self._bar.close()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        _LOGGER.info("Warmed up in %.1f s", time.monotonic() - self._warming_began)
+        resident.tell(resident.waiting, None)
+
+    # ------------------------------------------------------------------ leaving
+
+    def unload(self, resident: Resident, reason: str | None) -> None:
+        """Free a model's memory until somebody needs it again. ``reason``: for the log."""
+        resident.scheduler = resident.checkpoint = None
+        resident.warming.clear()
+        resident.leaving = False
+        resident.clones.forget()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if reason is not None:
+            _LOGGER.info("%s is unloaded: %s", resident.about.name, reason)
+        if resident.waiting:
+            self._want(resident)
+
+    def unload_idle(self, seconds: float) -> None:
+        """Free the models that nobody has needed for so long."""
+        for resident in self.loaded:
+            if resident.ready and not resident.speaking and resident.used + seconds <= time.monotonic():
+                self.unload(resident, f"nobody has spoken for {seconds:g} s")
+
+    def due(self, seconds: float) -> float | None:
+        """Return in how many seconds ``unload_idle`` may have something to do, None for never."""
+        times = [resident.used for resident in self.loaded if not resident.speaking]
+        return max(0.001, min(times) + seconds - time.monotonic()) if times and seconds else None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on a device, None where nobody says."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    available = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    return available[0] * 1024 if available else None
