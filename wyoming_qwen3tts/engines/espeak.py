@@ -66,12 +66,13 @@ class EspeakEngine:
             note = _NOTES.get(code)
             voice = Voice(
                 name=f"espeak-{code}",
-                description=f"{label} (eSpeak NG: robotic, last resort{f'; {note}' if note else ''})",
+                description=f"{label} (eSpeak NG, robotic{f'; {note}' if note else ''})",
                 languages=(tag,),
                 engine=self.name,
                 attribution=_ATTRIBUTION,
                 version=found[0] if found else None,
                 loudness=LOUDNESS,
+                rank=2,
             )
             self._codes[voice.name] = code
             voices.append(voice)

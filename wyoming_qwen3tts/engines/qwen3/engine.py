@@ -211,10 +211,12 @@ class Qwen3Engine:
             )
         voice = replace(self._voice(DESIGNED, model, ""), style=Style(DESIGNED, instruct=description))
         assert self._worker is not None
-        async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
-            async for sound in sounds:
-                yield sound
-        self._worker.unload(model)
+        try:
+            async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
+                async for sound in sounds:
+                    yield sound
+        finally:
+            self._worker.unload(model)
 
     # ------------------------------------------------------------------ speech
 

@@ -1,0 +1,282 @@
+"""Cloned voices: what the model makes of a recording is what the official package makes of it, and is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.qwen3.official import Official
+from tests.qwen3.recordings import recording
+from tests.qwen3.test_service import engine, heard
+from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.qwen3 import clones
+from wyoming_qwen3tts.engines.qwen3.clones import Clones, VoiceLost, samples_of
+from wyoming_qwen3tts.engines.qwen3.codec import Codec
+from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
+from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
+from wyoming_qwen3tts.speech import Reference, TextFeed, Utterance, Voice
+
+TRANSCRIPT = "Good evening."
+
+
+@pytest.fixture(params=["", TRANSCRIPT], ids=["x-vector", "by example"])
+def reference(request: pytest.FixtureRequest, tmp_path: Path) -> Reference:
+    return recording(tmp_path, transcript=request.param)
+
+
+class Ear:
+    """What listens to a reference: the codec of a checkpoint."""
+
+    def __init__(self, official: Official) -> None:
+        self.codec = Codec(official.own.codec, slots=1, length=512)
+        self.calls = 0
+
+    def __call__(self, codes: Tensor) -> tuple[Tensor, ...]:
+        self.calls += 1
+        self.codec.reset(self.codec.spare)
+        self.codec.decode(codes[None], [self.codec.spare])
+        return self.codec.save(self.codec.spare)
+
+
+def same(one: Clone, other: Clone) -> bool:
+    def parts(clone: Clone) -> Sequence[Tensor]:
+        return [clone.embedding, *([] if clone.codes is None else [clone.codes]), *(clone.heard or ())]
+
+    return (one.digest, one.transcript) == (other.digest, other.transcript) and all(
+        torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(parts(one), parts(other), strict=True)
+    )
+
+
+def test_a_clone_is_what_the_official_package_makes_of_the_recording(
+    base: Official, reference: Reference
+) -> None:
+    clone = Clones(None, "model").get(reference, base.own, Ear(base))
+    (item,) = base.tts.create_voice_clone_prompt(
+        (samples_of(reference.path), 24_000),
+        reference.transcript or None,
+        x_vector_only_mode=not reference.transcript,
+    )
+    assert torch.equal(clone.embedding, item.ref_spk_embedding)
+    assert clone.transcript == (item.ref_text or "")
+    if reference.transcript:
+        assert clone.codes is not None
+        assert torch.equal(clone.codes, item.ref_code)
+        assert clone.codes.shape == (19, 16)  # 1.5 s at 12.5 frames a second, rounded up
+    else:
+        assert clone.codes is None
+        assert clone.heard is None
+
+
+def test_a_second_start_does_not_touch_the_encoder(
+    base: Official, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, ear = Clones(tmp_path / "prompts", "model"), Ear(base)
+    made = first.get(reference, base.own, ear)
+    assert first.get(reference, base.own, ear) is made
+    assert dataclasses.astuple(first.counts) == (1, 0, 1, 0)
+
+    def never(*_: object) -> Clone:
+        raise AssertionError("the encoder was asked")
+
+    monkeypatch.setattr(clones, "make", never)
+    reference.path.unlink()  # not even the recording is needed
+    second, deaf = Clones(tmp_path / "prompts", "model"), Ear(base)
+    assert same(second.get(reference, base.own, deaf), made)
+    assert dataclasses.astuple(second.counts) == (0, 1, 0, 0)
+    assert deaf.calls == 0
+    assert [path.suffix for path in (tmp_path / "prompts").iterdir()] == [".safetensors"]
+
+
+def test_another_model_makes_its_own(base: Official, reference: Reference, tmp_path: Path) -> None:
+    Clones(tmp_path, "one").get(reference, base.own, Ear(base))
+    other = Clones(tmp_path, "other")
+    other.get(reference, base.own, Ear(base))
+    assert other.counts.made == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "other"])
+def test_a_damaged_file_is_made_anew(
+    base: Official, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = recording(tmp_path, transcript=TRANSCRIPT)
+    made = Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
+    (path,) = (tmp_path / "prompts").iterdir()
+    data = bytearray(path.read_bytes())
+    if damage == "bit":
+        data[-100] ^= 1
+    damaged = {"cut": bytes(data[: len(data) // 2]), "bit": bytes(data), "empty": b"", "other": b"RIFF.WAVE"}
+    path.write_bytes(damaged[damage])
+    again = Clones(tmp_path / "prompts", "model")
+    assert same(again.get(reference, base.own, Ear(base)), made)
+    assert again.counts.made == 1
+    assert f"{path.name} cannot be used and is made anew" in caplog.text
+    third = Clones(tmp_path / "prompts", "model")
+    third.get(reference, base.own, Ear(base))
+    assert third.counts.loaded == 1
+
+
+def test_memory_holds_the_last_used(base: Official, tmp_path: Path) -> None:
+    references = [recording(tmp_path, transcript=TRANSCRIPT, seed=seed) for seed in range(3)]
+    ear = Ear(base)
+    one = Clones(None, "model").get(references[0], base.own, ear)
+    size = clones._bytes(one)
+    held = Clones(tmp_path / "prompts", "model", memory=2 * size)
+    for index in (0, 1, 0, 2, 0, 1):
+        held.get(references[index], base.own, ear)
+    # 2 pushed 1 out, which then came from disk and pushed 2 out.
+    assert dataclasses.astuple(held.counts) == (2, 1, 3, 2)
+    assert [held.known(reference) for reference in references] == [True, True, False]
+    assert sum(map(clones._bytes, held._known.values())) <= 2 * size
+
+
+def test_a_full_disk_costs_a_warning(
+    base: Official, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = recording(tmp_path, transcript=TRANSCRIPT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        held = Clones(tmp_path / "prompts", "model")
+        clone = held.get(reference, base.own, Ear(base))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert held.get(reference, base.own, Ear(base)) is clone
+    assert "The clone cannot be kept" in caplog.text
+    assert list((tmp_path / "prompts").iterdir()) == []
+
+
+@pytest.mark.parametrize("fate", ["gone", "cut", "stereo", "text"])
+def test_a_recording_that_cannot_be_read_is_one_sentence(base: Official, tmp_path: Path, fate: str) -> None:
+    reference = recording(tmp_path)
+    data = reference.path.read_bytes()
+    if fate == "gone":
+        reference.path.unlink()
+    else:
+        stereo = data[:22] + b"\2" + data[23:]
+        reference.path.write_bytes({"cut": data[:5000], "stereo": stereo, "text": b"Hello."}[fate])
+    with pytest.raises(VoiceLost, match="the recording that the voice was cloned from") as error:
+        Clones(None, "model").get(reference, base.own, Ear(base))
+    assert error.value.code == "voice-lost"
+    assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------ the engine
+
+
+def grandma(speaker: Qwen3Engine, reference: Reference, language: str | None = None) -> Voice:
+    return speaker.clone("Grandma", reference, language=language, description="", seed=7, model="")
+
+
+async def test_a_clone_says_what_the_official_package_says(
+    base: Official, reference: Reference, tmp_path: Path
+) -> None:
+    speaker = engine(base.directory, data_dir=tmp_path)
+    await speaker.start()
+    try:
+        voice = grandma(speaker, reference, "de")
+        assert voice.languages[0] == "de-DE"
+        assert not voice.hears_instructions
+        sound = await heard(speaker, Utterance("Guten Abend.", voice, "de-DE", voice.seed))
+        (item,) = base.tts.create_voice_clone_prompt(
+            (samples_of(reference.path), 24_000),
+            reference.transcript or None,
+            x_vector_only_mode=not reference.transcript,
+        )
+        clone = Clone(item.ref_spk_embedding, "x", item.ref_code, item.ref_text or "")
+        speech = Speech("Guten Abend.", "german", clone=clone, streaming=bool(reference.transcript))
+        _, expected = base.codes(speech, Sampling(), 7, 500)
+        got = np.frombuffer(sound, "<i2") / 32767
+        assert len(got) == len(expected)
+        assert np.abs(got - expected).max() < 1e-3
+        assert speaker.status()[str(base.directory)]["clones"]["made"] == 1
+    finally:
+        await speaker.close()
+
+
+async def test_what_is_prepared_is_at_hand(base: Official, tmp_path: Path) -> None:
+    references = [recording(tmp_path, transcript=TRANSCRIPT), recording(tmp_path, seed=1)]
+    for start in range(2):
+        speaker = engine(base.directory, data_dir=tmp_path / "data")
+        await speaker.start()
+        try:
+            voices = [grandma(speaker, reference) for reference in references]
+            await speaker.prepare(voices)
+            counts = speaker.status()[str(base.directory)]["clones"]
+            assert (counts["made"], counts["loaded"]) == ((2, 0) if start == 0 else (0, 2))
+            assert speaker._worker is not None
+            scheduler = speaker._worker.residents[0].scheduler
+            assert scheduler is not None
+            known = set(scheduler._openings)
+            for voice in voices:
+                stream = speaker.speak(Utterance("Hi.", voice, voice.languages[0]))
+                assert await anext(stream)
+                await stream.aclose()
+            assert set(scheduler._openings) == known
+        finally:
+            await speaker.close()
+
+
+async def test_a_lost_recording_leaves_the_other_voices_alone(
+    base: Official, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, kept = recording(tmp_path), recording(tmp_path, seed=1)
+    speaker = engine(base.directory, data_dir=tmp_path / "data")
+    await speaker.start()
+    try:
+        voices = [grandma(speaker, reference) for reference in (lost, kept)]
+        lost.path.unlink()
+        with pytest.raises(VoiceLost):
+            await heard(speaker, Utterance("Hi.", voices[0], "en-US"))
+        await speaker.prepare(voices)
+        assert "Grandma is not ready: the recording that the voice was cloned from" in caplog.text
+        assert await heard(speaker, Utterance("Hi.", voices[1], "en-US", 7))
+    finally:
+        await speaker.close()
+
+
+async def test_live_text_is_spoken_by_a_clone_too(
+    base: Official, reference: Reference, tmp_path: Path
+) -> None:
+    speaker = engine(base.directory, data_dir=tmp_path)
+    await speaker.start()
+    try:
+        feed = TextFeed.whole(" evening, everybody.")
+        stream = speaker.speak_live(Utterance("Good", grandma(speaker, reference), "en-US"), feed)
+        assert b"".join([piece async for piece in stream])
+    finally:
+        await speaker.close()
+
+
+async def test_a_model_that_cannot_clone_says_so(tiny: Path, tmp_path: Path) -> None:
+    speaker = engine(tiny)
+    await speaker.start()
+    try:
+        with pytest.raises(EngineUnavailable, match="cloned voices need a Base checkpoint, such as --model "):
+            grandma(speaker, recording(tmp_path))
+    finally:
+        await speaker.close()
+
+
+async def test_a_clone_says_which_languages_and_models_it_may_have(base: Official, tmp_path: Path) -> None:
+    speaker = engine(base.directory, data_dir=tmp_path)
+    await speaker.start()
+    try:
+        with pytest.raises(EngineUnavailable, match=r"Qwen3-TTS 1\.7B Base does not speak sv"):
+            grandma(speaker, recording(tmp_path), "sv")
+        with pytest.raises(EngineUnavailable, match="nobody/else is not one of the Base checkpoints: "):
+            speaker.clone(
+                "x", recording(tmp_path), language=None, description="", seed=0, model="nobody/else"
+            )
+    finally:
+        await speaker.close()
