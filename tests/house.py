@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.event import Event, async_read_event
+from wyoming.info import Describe, Info, TtsVoice
 from wyoming.tts import (
     Synthesize,
     SynthesizeChunk,
@@ -23,10 +26,12 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
+from wyoming_qwen3tts import service as service_module
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
+from wyoming_qwen3tts.voices.register import Library, Register
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -58,11 +63,14 @@ class ScriptedEngine:
 
     name = "scripted"
 
-    def __init__(self, script: Script = say_tone) -> None:
+    def __init__(self, script: Script = say_tone, voices: Sequence[Voice] | None = None) -> None:
         self.script = script
         self.said: list[str] = []
         """Texts in the order they were begun."""
+        self.told: list[Utterance] = []
+        """The same, with all that was said about them."""
         self.closed = False
+        self._voices = voices
 
     async def start(self) -> None:
         pass
@@ -71,6 +79,8 @@ class ScriptedEngine:
         self.closed = True
 
     def voices(self) -> Sequence[Voice]:
+        if self._voices is not None:
+            return self._voices
         maker = Attribution("tests", "")
         return [
             Voice("tone", "Tone", ("en-US",), self.name, maker),
@@ -79,20 +89,52 @@ class ScriptedEngine:
 
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         self.said.append(utterance.text)
+        self.told.append(utterance)
         return self.script(utterance)
 
 
+MAKER = Attribution("Tiny CustomVoice", "https://tests.example")
+
+
+def speaker(name: str, *languages: str, **more: Any) -> Voice:
+    """Return a voice as Qwen3-TTS has them: a mother tongue, an accent in other languages, an open ear."""
+    qualities: dict[str, Any] = {"accented": True, "hears_instructions": True, **more}
+    return Voice(name, f"{name}: somebody ({MAKER.name})", languages, "scripted", MAKER, **qualities)
+
+
+RYAN = speaker("Ryan", "en-US", "zh-CN", "de-DE", "fr-FR")
+VIVIAN = speaker("Vivian", "zh-CN", "en-US", "de-DE", "fr-FR")
+DYLAN = speaker("Dylan", "zh-CN", "en-US", "de-DE", "fr-FR", rank=1)
+DEAF = Voice("heart", "Heart (built-in)", ("en-US",), "scripted", Attribution("hibari", ""))
+ROBOT = Voice("espeak-de", "German (robotic)", ("de",), "scripted", Attribution("eSpeak NG", ""), rank=2)
+CAST = (VIVIAN, RYAN, DYLAN, DEAF, ROBOT)
+"""Two native speakers, one of a dialect, a voice that follows no instruction, and a last resort."""
+
+
 @asynccontextmanager
-async def service(engines: Sequence[Engine] | None = None, **settings: Any) -> AsyncIterator[str]:
+async def service(
+    engines: Sequence[Engine] | None = None,
+    *,
+    library: Library | None = None,
+    styles: Path | None = None,
+    **settings: Any,
+) -> AsyncIterator[str]:
     """Run a service on a free port of this machine; give its URI.
 
-    What ``engines`` say comes through as it is, unless the settings ask for more.
+    What ``engines`` say comes through as it is, unless the settings ask for more. ``library`` and ``styles`` (a
+    file) are in the place of what the settings name.
     """
     as_it_is = AS_IT_IS if engines else {}
     settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **as_it_is, **settings}
     running = Service(Settings(**settings), engines)
+    furnished = mock.patch.object(
+        service_module,
+        "register_for",
+        lambda of, engines: Register(engines, library, styles, of.voice, of.language),
+    )
     try:
-        await running.start()
+        with furnished if library or styles else nullcontext():
+            await running.start()
         yield str(running.addresses[0])
     finally:
         await running.stop()
@@ -187,9 +229,32 @@ def sound_of(events: Iterable[Event]) -> bytes:
     return b"".join(chunk.audio for chunk in chunks)
 
 
-async def home_assistant_plain(client: AsyncClient, text: str, voice: SynthesizeVoice | None = None) -> bytes:
-    """Home Assistant's read loop for a whole text: the first ``audio-stop`` ends it."""
-    await client.write_event(Synthesize(text=text, voice=voice).event())
+async def listed(client: AsyncClient) -> list[TtsVoice]:
+    """Return the voices that a client is offered."""
+    await client.write_event(Describe().event())
+    event = await client.read_event()
+    assert event is not None
+    (program,) = Info.from_event(event).tts
+    return program.voices
+
+
+def offered(voices: Sequence[TtsVoice], language: str) -> list[str]:
+    """Return the names that Home Assistant offers for a language, in its order."""
+    able = [voice for voice in voices if language in voice.languages]
+    return [voice.name for voice in sorted(able, key=lambda voice: voice.description or voice.name)]
+
+
+async def home_assistant_plain(
+    client: AsyncClient, text: str, voice: SynthesizeVoice | Mapping[str, str] | None = None
+) -> bytes:
+    """Home Assistant's read loop for a whole text: the first ``audio-stop`` ends it.
+
+    A voice that is no ``SynthesizeVoice`` is sent as it is: the library sends one name and no more.
+    """
+    request = Synthesize(text=text, voice=voice if isinstance(voice, SynthesizeVoice) else None).event()
+    if voice is not None and not isinstance(voice, SynthesizeVoice):
+        request.data["voice"] = dict(voice)
+    await client.write_event(request)
     sound: list[bytes] = []
     rate = None
     while (event := await client.read_event()) is not None:

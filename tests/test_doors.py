@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wyoming.event import async_write_event, read_event, write_event
@@ -135,7 +136,11 @@ async def test_the_wildcard_of_ipv6_serves_ipv4_too(engine: ScriptedEngine) -> N
 
 @pytest.mark.xdist_group("mdns")
 async def test_what_is_announced_is_served_on_ipv6_too_if_it_can_be(engine: ScriptedEngine) -> None:
-    everything = {"uri": ("tcp://0.0.0.0:0",), "zeroconf": "Test", "zeroconf_host": "192.0.2.7"}
+    everything: dict[str, Any] = {
+        "uri": ("tcp://0.0.0.0:0",),
+        "zeroconf": "Test",
+        "zeroconf_host": "192.0.2.7",
+    }
     async with service([engine], **everything) as uri:
         port = uri.rsplit(":", 1)[1]
         for host in ("127.0.0.1", "[::1]"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from numpy.typing import NDArray
 from wyoming.tts import SynthesizeVoice
 
 from tests.house import ScriptedEngine, connect, home_assistant_plain, home_assistant_streamed, service
+from wyoming_qwen3tts.audio.finish import LOUDEST, Finishing, Reply
 from wyoming_qwen3tts.audio.loudness import ENOUGH, LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import CutShort, Engine
 from wyoming_qwen3tts.settings import Settings
-from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
+from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Reference, Style, Utterance, Voice
+from wyoming_qwen3tts.voices.styles import variant
 
 Samples = NDArray[np.int16]
 
@@ -198,3 +202,82 @@ async def test_every_voice_reaches_a_client_at_the_same_level(home: str, name: s
     async with connect(home) as client:
         sound = await home_assistant_plain(client, text, SynthesizeVoice(name=name))
     assert measured(to_samples(sound)) == pytest.approx(Settings().loudness, abs=2)
+
+
+# -- styles -------------------------------------------------------------------------------------------------
+
+
+def styled(style: Style, loudness: float | None = None, name: str = "any") -> Voice:
+    return variant(voice(loudness, name), style)
+
+
+def learned(levels: Levels, of: Voice, level: float) -> float:
+    """Let a voice be heard long enough at ``level``; return its gain from then on."""
+    heard = Meter()
+    heard.push(noise(2 * ENOUGH, level))
+    levels.learn(of, heard)
+    return levels.gains().of(of)
+
+
+def test_what_is_told_has_a_level_of_its_own_and_pace_and_language_have_not() -> None:
+    levels = Levels(TARGET)
+    plain, whispering = voice(), styled(Style("whisper", instruct="Whisper."))
+    assert learned(levels, plain, -26) == pytest.approx(6, abs=0.1)
+    for style in (Style("slow", speed=0.8), Style("Deutsch", language="en"), Style("other", seed=5)):
+        assert levels.gains().of(styled(style)) == levels.gains().of(plain)
+        assert not levels.gains().wants_to_hear(styled(style))
+    assert levels.gains().wants_to_hear(whispering)
+    assert learned(levels, whispering, -30) == pytest.approx(10, abs=0.1)
+    assert levels.gains().of(plain) == pytest.approx(6, abs=0.1)
+    assert levels.gains().of(styled(Style("hush", instruct="Whisper.", speed=0.8))) == pytest.approx(
+        10, abs=0.1
+    )
+
+
+def test_until_it_is_known_what_is_told_has_the_gain_of_its_voice() -> None:
+    whispering = styled(Style("whisper", instruct="Whisper."), loudness=-26.0)
+    levels = Levels(TARGET)
+    assert levels.gains().of(whispering) == pytest.approx(6)
+    assert levels.gains().wants_to_hear(whispering)
+    assert learned(levels, whispering, -30) == pytest.approx(10, abs=0.1)
+    assert levels.gains().of(voice(-26.0)) == pytest.approx(6)
+
+
+def test_another_recording_of_the_same_name_is_another_voice() -> None:
+    levels = Levels(TARGET)
+    first, second = (replace(voice(), reference=Reference(Path("x.wav"), digest)) for digest in "ab")
+    learned(levels, first, -26)
+    assert levels.gains().of(second) == 0
+    assert levels.gains().wants_to_hear(second)
+
+
+@pytest.mark.parametrize("gain", [-20.0, -6.0, 3.0])
+async def test_a_style_s_gain_comes_on_top_of_the_level(gain: float) -> None:
+    text = "Go one. Then two. Then three."
+    speaker = replace(styled(Style("own", gain=gain), loudness=-30.0), engine=ScriptedEngine.name)
+    engine = ScriptedEngine(scripted(-30).script, [speaker])
+    async with service([engine], loudness=TARGET) as uri, connect(uri) as client:
+        sound = await home_assistant_plain(client, text)
+    assert levels_of(sound) == pytest.approx([TARGET + gain] * 12, abs=0.5)
+
+
+def test_a_style_s_gain_has_bounds_of_its_own() -> None:
+    """The learned part is bounded by LARGEST_GAIN; what a style adds comes on top, and bends at full scale."""
+    reply = Reply(Finishing(), Levels(TARGET).gains())
+    finish = reply.begin(styled(Style("shout", gain=99), loudness=-60.0))
+    sound = to_samples(finish.push(noise(1, -60).tobytes()) + finish.finish())
+    assert measured(sound) == pytest.approx(-60 + LARGEST_GAIN + LOUDEST, abs=0.3)
+    loud = reply.begin(styled(Style("shout", gain=12), loudness=TARGET))
+    sound = to_samples(loud.push(noise(1, TARGET).tobytes()) + loud.finish())
+    assert np.abs(sound.astype(int)).max() < 32767
+
+
+def test_no_more_of_a_soft_style_is_taken_for_silence() -> None:
+    finishing = Finishing(trim_silence=-50.0)
+    sound = np.concatenate((noise(0.5, -45), noise(0.5, -20), noise(0.5, -45)))
+
+    def length(style: Style) -> int:
+        finish = Reply(finishing, Levels(None).gains()).begin(styled(style))
+        return len(finish.push(sound.tobytes()) + finish.finish())
+
+    assert length(Style("soft", gain=-20)) == length(Style("plain", seed=1)) == 2 * len(sound)

@@ -33,6 +33,7 @@ from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Uttera
 from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
+from wyoming_qwen3tts.voices.register import Fixed
 
 Samples = NDArray[np.int16]
 
@@ -147,7 +148,7 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
 
     engine = ScriptedEngine(say)
     road = Synthesizer(
-        VoiceCatalog(engine.voices()),
+        Fixed(VoiceCatalog(engine.voices())),
         {engine.name: engine},
         Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
         finishing=Finishing(),

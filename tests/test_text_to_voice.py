@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wyoming.audio import AudioChunk, AudioStop
@@ -37,6 +38,7 @@ from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
 from wyoming_qwen3tts.text.flow import Part, spoken_while_written
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
+from wyoming_qwen3tts.voices.register import Fixed
 
 SSML = """<?xml version="1.0"?>
 <speak xml:lang="en-US">
@@ -73,7 +75,7 @@ def engine() -> Polyglot:
 
 
 async def say(
-    engine: Polyglot, text: str, voice: str | None = None, **settings: object
+    engine: Polyglot, text: str, voice: str | None = None, **settings: Any
 ) -> list[tuple[str, str, str]]:
     """Return who said what, in which language; streamed text must come to the same sound."""
     asked = SynthesizeVoice(name=voice) if voice else None
@@ -278,7 +280,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
             loaded.append(language)
 
     road = Synthesizer(
-        VoiceCatalog(engine.voices()),
+        Fixed(VoiceCatalog(engine.voices())),
         {engine.name: engine},
         Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
         finishing=Finishing(),

@@ -1,12 +1,37 @@
-"""Which voice answers, and which script it can read."""
+"""Which voices are offered, which one answers, and which script it can read."""
 
 from __future__ import annotations
 
-import pytest
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 
-from wyoming_qwen3tts.speech import Attribution, SpeechError, Voice
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wyoming.info import TtsVoice
+
+from tests.house import (
+    CAST,
+    DEAF,
+    ROBOT,
+    RYAN,
+    VIVIAN,
+    ScriptedEngine,
+    connect,
+    home_assistant_plain,
+    listed,
+    offered,
+    service,
+    speaker,
+)
+from wyoming_qwen3tts.server.info import Description, describe, shown
+from wyoming_qwen3tts.speech import LANGUAGES, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
+from wyoming_qwen3tts.voices import presets
 from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UnknownVoice, VoiceCatalog
+from wyoming_qwen3tts.voices.register import Fixed
+from wyoming_qwen3tts.voices.styles import Styles
 
 
 def voice(name: str, *languages: str) -> Voice:
@@ -109,3 +134,254 @@ def test_a_default_voice_that_is_not_there_is_an_error_that_lists_those_that_are
         VoiceCatalog(VOICES, "nobody")
     with pytest.raises(UnknownVoice, match="no engine has a voice"):
         VoiceCatalog(())
+
+
+# -- names --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["Uncle Fu", "uncle_fu", "UNCLE-FU", " uncle  fu. ", "UncleFu", "ＵＮＣＬＥ Fu"]
+)
+def test_case_spaces_and_punctuation_do_not_count(name: str) -> None:
+    uncle = voice("Uncle Fu", "zh-CN")
+    assert VoiceCatalog([*VOICES, uncle]).find(name) is uncle
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("奶奶", "爷爷"),
+        ("नानी", "नाना"),
+        ("Mémé", "Meme"),
+        ("👵", "👴"),
+        ("祖母", "おばあさん"),
+        ("Oma", "Oma 2"),
+    ],
+    ids=str,
+)
+def test_names_of_every_script_stay_distinct(names: Sequence[str]) -> None:
+    voices = [voice(name, "en") for name in names]
+    catalog = VoiceCatalog(voices)
+    assert [catalog.find(name) for name in names] == voices
+    assert catalog.problems == ()
+
+
+def test_letters_that_are_written_in_two_ways_are_the_same() -> None:
+    assert presets.key("Mémé") == presets.key("Me\u0301me\u0301")
+
+
+def test_of_two_voices_of_one_name_the_first_speaks_and_the_other_is_a_problem() -> None:
+    other = Voice("HEART", "", ("en",), "second", Attribution("", ""))
+    catalog = VoiceCatalog([HEART, other])
+    assert catalog.voices == (HEART,)
+    assert catalog.problems == ("HEART of second is left out: another voice has that name",)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "language"),
+    [
+        ("Vivian · English", "Vivian · English", "en-US"),
+        ("vivian-english", "Vivian · English", "en-US"),
+        ("Vivian · en", "Vivian · English", "en-US"),
+        ("Vivian (en-GB)", "Vivian · English", "en-US"),
+        ("Ryan · de", "Ryan · Deutsch", "de-DE"),
+        ("Ryan · German", "Ryan · Deutsch", "de-DE"),
+        ("ryan_deutsch", "Ryan · Deutsch", "de-DE"),
+        ("Ryan 中文", "Ryan · 中文", "zh-CN"),
+        ("Ryan · English", "Ryan · English", "en-US"),
+        ("nova · French", "Vivian · Français", "fr-FR"),
+        ("heart · English", "heart", "en-US"),
+    ],
+)
+def test_any_voice_can_be_asked_for_in_any_of_its_languages(name: str, found: str, language: str) -> None:
+    voice = VoiceCatalog(CAST).find(name)
+    assert (voice.name, voice.languages[0]) == (found, language)
+    assert VoiceCatalog(CAST).has(name)
+
+
+@pytest.mark.parametrize("name", ["Ryan · ja", "nobody · German", "Ryande", "de", "German"])
+def test_what_is_no_voice_and_a_language_of_it_is_not_found(name: str) -> None:
+    assert not VoiceCatalog(CAST).understands(name)
+
+
+@pytest.mark.parametrize("name", sorted(presets.OPENAI))
+def test_openai_s_names_are_those_of_speakers_that_are_like_them(name: str) -> None:
+    women = {"Serena", "Vivian", "Sohee", "Ono Anna"}
+    likest = presets.OPENAI[name]
+    assert len({each in women for each in likest}) == 1, "of one sex"
+    first, second = (speaker(each, "zh-CN") for each in likest[:2])
+    assert VoiceCatalog([DEAF, second, first]).find(name.upper()) is first
+    assert VoiceCatalog([DEAF, second]).find(name) is second
+    own = voice(name.title(), "en")
+    assert VoiceCatalog([DEAF, first, own]).find(name) is own
+
+
+def test_where_no_speaker_is_like_it_the_default_speaks_and_nobody_is_warned(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    catalog = VoiceCatalog([DEAF, ROBOT])
+    assert catalog.find("alloy") is DEAF
+    assert catalog.understands("alloy")
+    assert not catalog.has("alloy")
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (
+        logging.INFO,
+        "No voice like OpenAI's 'alloy' here; heart speaks",
+    )
+
+
+def test_aliases_are_not_listed() -> None:
+    assert not {each.name.lower() for each in VoiceCatalog(CAST).listed} & presets.OPENAI.keys()
+
+
+# -- what is offered ----------------------------------------------------------------------------------------
+
+
+def described(catalog: VoiceCatalog) -> list[TtsVoice]:
+    return describe(catalog, streaming=True).tts[0].voices
+
+
+def test_a_voice_with_an_accent_is_offered_where_it_is_at_home_and_where_nobody_is() -> None:
+    at_home = {each.name: each.languages for each in VoiceCatalog(CAST).listed}
+    assert at_home["Ryan"] == ("en-US", "de-DE", "fr-FR")
+    assert at_home["Vivian"] == at_home["Dylan"] == ("zh-CN", "de-DE", "fr-FR")
+    assert at_home["Ryan · 中文"] == ("zh-CN",)
+    assert at_home["Vivian · English"] == at_home["Dylan · English"] == ("en-US",)
+    assert at_home["heart"] == ("en-US",)
+    assert len(at_home) == len(CAST) + 3
+
+
+def test_called_by_its_name_it_speaks_all_its_languages() -> None:
+    assert VoiceCatalog(CAST).find("Ryan") is RYAN
+    assert VoiceCatalog(CAST).language(RYAN, "zh") == "zh-CN"
+
+
+def test_mother_tongues_of_other_models_do_not_count() -> None:
+    other = speaker("Hans", "de-DE", "en-US", model="another")
+    at_home = {each.name: each.languages for each in VoiceCatalog([RYAN, other]).listed}
+    assert at_home == {"Ryan": RYAN.languages, "Hans": ("de-DE", "en-US")}
+
+
+def test_a_household_s_own_language_style_stands_in_the_place_of_ours() -> None:
+    styles = Styles(((Style("Chinese", language="zh"), ("Ryan",)), (Style("中文", language="zh"), ("Ryan",))))
+    catalog = VoiceCatalog([RYAN, VIVIAN], styles=styles)
+    names = [each.name for each in catalog.listed]
+    assert names == ["Ryan", "Ryan · Chinese", "Ryan · 中文", "Vivian", "Vivian · English"]
+    assert catalog.find("Ryan · 中文").rank == 0
+
+
+def test_the_default_comes_first_then_who_is_offered_first() -> None:
+    names = [each.name for each in VoiceCatalog(CAST, "ryan").listed]
+    assert names == [
+        *("Ryan", "Vivian", "heart"),
+        *("Vivian · English", "Ryan · 中文", "Dylan", "Dylan · English"),
+        "espeak-de",
+    ]
+
+
+def test_descriptions_sort_the_way_home_assistant_shows_them() -> None:
+    voices = described(VoiceCatalog(CAST, "ryan"))
+    text = {each.name: each.description for each in voices}
+    assert text == {
+        "Ryan": "(default) Ryan, somebody (Tiny CustomVoice)",
+        "Vivian": "Vivian, somebody (Tiny CustomVoice)",
+        "heart": "Heart (built-in)",
+        "Vivian · English": "also Vivian: English, somebody (Tiny CustomVoice)",
+        "Ryan · 中文": "also Ryan: 中文, somebody (Tiny CustomVoice)",
+        "Dylan": "also Dylan, somebody (Tiny CustomVoice)",
+        "Dylan · English": "also Dylan: English, somebody (Tiny CustomVoice)",
+        "espeak-de": "last resort, German (robotic)",
+    }
+    assert offered(voices, "en-US") == ["Ryan", "heart", "Dylan · English", "Vivian · English"]
+    assert offered(voices, "zh-CN") == ["Vivian", "Dylan", "Ryan · 中文"]
+
+
+def test_a_default_that_nobody_chose_is_not_called_so() -> None:
+    assert described(VoiceCatalog(CAST))[0].description == "Vivian, somebody (Tiny CustomVoice)"
+
+
+def test_every_description_has_the_name_in_it() -> None:
+    voice = Voice("Oma", "recorded in 2019", ("de",), "scripted", Attribution("", ""))
+    assert shown(voice) == "Oma (recorded in 2019)"
+    assert shown(replace(voice, name="anna")) == "Anna (recorded in 2019)"
+    assert shown(replace(voice, name="奶奶")) == "Voice 奶奶 (recorded in 2019)"
+    assert shown(replace(voice, name="Oma", description="")) == "Oma"
+
+
+NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8) | st.sampled_from(
+    ["Ryan", "anna", "Zoe", "Ärmel", "奶奶", "also", "last resort", "(x", "9"]
+)
+VOICE = st.builds(
+    Voice,
+    name=NAMES,
+    description=st.text(max_size=12) | NAMES.map(lambda name: f"{name}: so and so"),
+    languages=st.lists(st.sampled_from(LANGUAGES), min_size=1, max_size=4, unique=True).map(tuple),
+    engine=st.just("any"),
+    attribution=st.just(Attribution("", "")),
+    accented=st.booleans(),
+    rank=st.integers(0, 2),
+)
+STYLED = Styles(
+    (
+        (Style("calm", speed=0.9), None),
+        (Style("Ärgerlich", gain=3), None),
+        (Style("Deutsch", language="de"), None),
+    )
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(VOICE, min_size=1, max_size=6), st.booleans())
+def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool) -> None:
+    catalog = VoiceCatalog(voices, voices[0].name if chosen else None, styles=STYLED)
+    offers = {each.name: (each, of) for each, of in zip(described(catalog), catalog.listed, strict=True)}
+    assert len(offers) == len(catalog.listed), "a name is one voice's"
+    spoken = {tag for each, _ in offers.values() for tag in each.languages}
+    assert spoken == {tag for voice in catalog.voices for tag in voice.languages}, "no language is lost"
+    for language in spoken:
+        able = [offers[name] for name in offered([each for each, _ in offers.values()], language)]
+        ranks = [-1 if chosen and of.name == catalog.default.name else of.rank for _, of in able]
+        assert ranks == sorted(ranks)
+        names = [of.name for _, of in able]
+        for _, of in able:
+            if of.base in names and of.name != catalog.default.name:
+                assert names.index(of.base) < names.index(of.name)
+
+
+def test_the_answer_to_describe_is_made_once() -> None:
+    voices = Fixed(VoiceCatalog(CAST))
+    description = Description(voices, streaming=True)
+    first = description()
+    assert description() is first
+    voices.catalog = VoiceCatalog(CAST[:2])
+    assert description() != first
+
+
+# -- through a client ---------------------------------------------------------------------------------------
+
+
+async def test_a_pipeline_in_any_language_begins_with_a_native_speaker() -> None:
+    async with service([ScriptedEngine(voices=CAST)]) as uri, connect(uri) as client:
+        voices = await listed(client)
+    assert [offered(voices, tag)[0] for tag in ("en-US", "zh-CN", "de-DE", "de")] == [
+        *("heart", "Vivian", "Ryan", "espeak-de"),
+    ]
+    assert all(each.installed and each.languages for each in voices)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "heard"),
+    [
+        ("Vivian · English", "灯开了。", ("Vivian · English", "en-US")),
+        ("Vivian", "The light is on now.", ("Vivian", "en-US")),
+        ("Dylan", "灯开了。", ("Dylan", "zh-CN")),
+        ("verse", "The light is on now.", ("Ryan", "en-US")),
+        ("Ryan · fr", "The light is on now.", ("Ryan · Français", "fr-FR")),
+    ],
+)
+async def test_what_is_offered_is_heard(name: str, text: str, heard: tuple[str, str]) -> None:
+    engine = ScriptedEngine(voices=CAST)
+    async with service([engine]) as uri, connect(uri) as client:
+        await home_assistant_plain(client, text, {"name": name})
+    assert [(told.voice.name, told.language) for told in engine.told] == [heard]

@@ -22,14 +22,15 @@ from .engines.espeak import NONE, EspeakEngine
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .server import wyoming
-from .server.info import describe
+from .server.info import Description
 from .server.listen import CannotListen, Listener
 from .settings import Address, Settings
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorMissing, LanguageFinder, load
 from .text.lexicon import Lexicon
-from .voices.catalog import UnknownVoice, VoiceCatalog
+from .voices.catalog import UnknownVoice
+from .voices.register import Register
 
 if TYPE_CHECKING:
     from .server.discovery import Announcement
@@ -56,6 +57,7 @@ class Service:
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
         self._server: wyoming.WyomingServer | None = None
+        self._register: Register | None = None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -99,13 +101,14 @@ class Service:
             frontend = await asyncio.to_thread(frontend_for, settings)
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
-        voices = await self._start_engines()
+        await self._start_engines()
+        self._register = register = register_for(settings, self._engines)
         try:
-            catalog = VoiceCatalog(voices, settings.voice, settings.language)
+            await register.start()
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
         road = synthesizer.Synthesizer(
-            catalog,
+            register,
             self._engines,
             synthesizer.Limits(
                 lead_seconds=settings.lead_seconds,
@@ -125,11 +128,11 @@ class Service:
             frontend=frontend,
             language=settings.language,
         )
+        catalog = register.catalog
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
-        info = describe(catalog.voices, streaming=settings.streaming).event()
         self._server = wyoming.WyomingServer(
             road,
-            lambda: info,
+            Description(register, streaming=settings.streaming),
             wyoming.Limits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,
@@ -141,6 +144,7 @@ class Service:
                 event_timeout=settings.event_timeout,
                 send_timeout=settings.send_timeout,
             ),
+            refresh=register.refresh,
         )
         reason = why(catalog.default, self._engines, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
@@ -158,12 +162,13 @@ class Service:
             if self._server.connections:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
             await self._server.stop(self._settings.stop_timeout)
+        if self._register is not None:
+            await self._register.close()
         for engine in self._candidates:
             await engine.close()
         _LOGGER.info("Stopped")
 
-    async def _start_engines(self) -> list[Voice]:
-        voices: list[Voice] = []
+    async def _start_engines(self) -> None:
         for engine in self._candidates:
             try:
                 await engine.start()
@@ -171,8 +176,6 @@ class Service:
                 _LOGGER.warning("No %s voices: %s", engine.name, error)
                 continue
             self._engines[engine.name] = engine
-            voices += engine.voices()
-        return voices
 
     async def _listen(self, server: wyoming.WyomingServer) -> None:
         for uri in self._settings.uri:
@@ -251,6 +254,11 @@ def engines_for(settings: Settings) -> list[Engine]:
     if settings.espeak_languages != NONE:
         engines.append(EspeakEngine(settings.espeak_languages))
     return engines
+
+
+def register_for(settings: Settings, engines: Mapping[str, Engine]) -> Register:
+    """Return what knows the voices of the engines that have started."""
+    return Register(engines, None, None, settings.voice, settings.language)
 
 
 def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:

@@ -28,7 +28,8 @@ from .text import flow
 from .text.flow import Part
 from .text.frontend import Frontend
 from .text.scripts import has_words
-from .voices.catalog import VoiceCatalog, speaks
+from .voices.catalog import speaks
+from .voices.register import Voices
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
+REFRESH = 5.0
+"""Seconds that a request waits, at most, for a look whether a voice that nobody knows has just been added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class _Who:
 
     voice: Voice
     language: str | None
-    """The language somebody asked for."""
+    """The language somebody asked for, or that a style binds its voice to."""
     expected: str
     """The language it most likely is."""
     known: bool
@@ -78,7 +81,7 @@ class Synthesizer:
 
     def __init__(
         self,
-        catalog: VoiceCatalog,
+        voices: Voices,
         engines: Mapping[str, Engine],
         limits: Limits,
         *,
@@ -92,7 +95,7 @@ class Synthesizer:
 
         ``speed``, ``language`` (BCP 47): where a request has no own.
         """
-        self.catalog = catalog
+        self._voices = voices
         self._engines = engines
         self._limits = limits
         self._finishing = finishing
@@ -140,7 +143,7 @@ class Synthesizer:
         try:
             reply = Reply(self._finishing, self._levels.gains())
             limits = self._limits
-            who = self._who(request.voice, request.language)
+            who = await self._who(request.voice, request.speaker, request.language)
             text = flow.parts(
                 request.text,
                 markup=request.markup,
@@ -153,7 +156,8 @@ class Synthesizer:
                 async for part in parts:
                     own = who
                     if part.voice or part.language:
-                        own = self._who(part.voice or request.voice, part.language or request.language)
+                        names = (part.voice, None) if part.voice else (request.voice, request.speaker)
+                        own = await self._who(*names, part.language or request.language)
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
                     speed = part.rate * (self._speed if request.speed is None else request.speed)
                     if await self._say_part(part, own, speed, pause, reply, lead):
@@ -186,8 +190,10 @@ class Synthesizer:
             part = await flow.whole(part)
             plain = self._frontend.plain(part.text, language)
         known = who.known or self._frontend.detects or language != who.expected
-        tag = self.catalog.language(voice, language if known else None)
-        utterance = Utterance("", voice, tag, speed=max(SLOWEST, min(FASTEST, speed)))
+        tag = self._voices.catalog.language(voice, language if known else None)
+        if voice.style is not None:
+            speed *= voice.style.speed
+        utterance = Utterance("", voice, tag, seed=voice.seed, speed=max(SLOWEST, min(FASTEST, speed)))
         if part.rest is None:
             if self._frontend.light(plain):
                 spoken = self._frontend.spoken(plain, language)
@@ -200,10 +206,23 @@ class Synthesizer:
             await self._say_live(utterance, part, language, reply, lead)
         return True
 
-    def _who(self, named: str | None, language: str | None) -> _Who:
-        """Return who may say what asks for this voice and language, if it asks for any."""
-        voice = self.catalog.find(named, language or self._language)
-        free = not self.catalog.has(named) and language is None
+    async def _who(self, named: str | None, speaker: str | None, language: str | None) -> _Who:
+        """Return who may say what asks for this voice, style and language, if it asks for any.
+
+        Raises SpeechError where a voice cannot have the style that was asked for.
+        """
+        if not self._voices.catalog.understands(named, speaker):
+            # Somebody may have added it a second ago, and nobody else is to say what it was meant to say.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH):
+                    await self._voices.refresh()
+        catalog = self._voices.catalog
+        voice = catalog.find(named, language or self._language, speaker)
+        if language is not None:
+            voice = catalog.unbound(voice, language)
+        elif voice.style is not None:
+            language = voice.style.language
+        free = not catalog.has(named, speaker) and language is None
         expected = (
             language or (self._language if speaks(voice, self._language) else None) or voice.languages[0]
         )
@@ -222,10 +241,10 @@ class Synthesizer:
         A voice that somebody asked for stays, if it can read the letters; otherwise the language decides.
         """
         if who.free and not speaks(who.voice, language):
-            found = self.catalog.find(None, language)
+            found = self._voices.catalog.find(None, language)
             if speaks(found, language):
                 return found
-        return self.catalog.reader(who.voice, text)
+        return self._voices.catalog.reader(who.voice, text)
 
     async def _say_live(
         self, utterance: Utterance, part: Part, language: str, reply: Reply, lead: _Lead

@@ -70,7 +70,8 @@ async def test_the_speakers_are_voices(served: str) -> None:
     assert {"Ryan", "Uncle Fu", "Ono Anna", "heart"} <= set(voices)
     assert voices["Ryan"].languages[0] == "en-US"
     assert voices["Ono Anna"].languages[0] == "ja-JP"
-    assert len(voices["Ryan"].languages) == 10
+    assert len(voices["Ryan"].languages) == 7, "its own, and those that nobody here was born to"
+    assert voices["Ryan · 한국어"].languages == ["ko-KR"]
     assert "Qwen3-TTS" in (voices["Ryan"].description or "")
 
 

@@ -1,9 +1,10 @@
-"""What is done to the sound of an utterance after its engine: level, silence, speed, edges, in this order.
+"""What is done to the sound of an utterance after its engine: level, silence, style, speed, edges.
 
-The level comes first, so that the threshold of silence means the same for every voice. Silence goes before
-the speed is changed, so that the padding is in the voice's own time, and protects as much of a slow f as of
-a quick one. The ends fade before it, for a step would be stretched into the middle, and after it, for its own
-ends are not always smooth.
+In this order. The level comes first, so that the threshold of silence means the same for every voice. What a
+style adds to it comes behind silence, so that in a soft style no more is taken for silence. Silence goes
+before the speed is changed, so that the padding is in the voice's own time, and protects as much of a slow f
+as of a quick one. The ends fade before it, for a step would be stretched into the middle, and after it, for
+its own ends are not always smooth.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from .pcm import Samples
 
 
+SOFTEST, LOUDEST = -20.0, 12.0
+"""dB that a style may add to the level of every voice: 20 under it is a murmur, 12 over it a shout.
+
+Peaks bend before full scale, so that more would not get louder.
+"""
 LIGHT = BYTES_PER_SECOND // 2
 """Bytes that are finished where they are, if their speed stays as it is: see ``Finish.light``."""
 
@@ -77,6 +83,8 @@ class Reply:
             stages.append(Gain(gain))
         if trim is not None:
             stages += [trim, Fade()]
+        if voice.style is not None and voice.style.gain:
+            stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
         if speed != 1.0:
             stages += [tempo.METHODS[how.tempo](speed), Fade()]
         heard = Meter() if self._gains.wants_to_hear(voice) else None

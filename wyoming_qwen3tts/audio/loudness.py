@@ -1,4 +1,4 @@
-"""Loudness: every voice at one level, by one gain a voice.
+"""Loudness: every voice at one level, by one gain a voice, or a manner of speaking that the model was told.
 
 The gain belongs to the voice and not to the utterance, so that a whispered sentence stays softer than a
 shouted one, equal utterances stay equal, and nothing swells inside a reply.
@@ -80,18 +80,29 @@ class Meter:
         return speech
 
 
+Manner = tuple[str, str, str]
+"""What has a level of its own: a speaker, its recording's digest, and what it was told, in words."""
+
+
+def manner(voice: Voice) -> Manner:
+    """Return what the level of ``voice`` depends on. Speed, language and seed do not change it."""
+    told = voice.style.instruct if voice.style is not None else ""
+    return voice.speaker, voice.reference.digest if voice.reference is not None else "", told
+
+
 class Levels:
-    """The gain of every voice: what its level lacks to the target, within LARGEST_GAIN.
+    """The gain of every manner of every voice: what its level lacks to the target, within LARGEST_GAIN.
 
     A voice without a known level is heard as it is until it has spoken for ``ENOUGH`` seconds; then its gain
-    is fixed for as long as the process lives. Not for several threads.
+    is fixed for as long as the process lives. What it is told changes its level: until that is known too, it
+    has the gain of the voice that was told nothing. Not for several threads.
     """
 
     def __init__(self, target: float | None) -> None:
         """``target``: dBFS; ``None`` leaves every voice as it is."""
         self._target = target
-        self._learning: dict[str, Meter] = {}
-        self._learned: Mapping[str, float] = {}
+        self._learning: dict[Manner, Meter] = {}
+        self._learned: Mapping[Manner, float] = {}
 
     def gains(self) -> Gains:
         """Return the gains as they are now: what a reply has begun with, it ends with."""
@@ -99,13 +110,14 @@ class Levels:
 
     def learn(self, voice: Voice, heard: Meter) -> None:
         """Take a finished utterance of a voice into account, unless its level is known."""
-        if voice.loudness is not None or voice.name in self._learned:
+        own = manner(voice)
+        if self.gains().level(voice) is not None:
             return
-        meter = self._learning.setdefault(voice.name, Meter())
+        meter = self._learning.setdefault(own, Meter())
         meter.add(heard)
         if meter.seconds >= ENOUGH:
-            self._learned = {**self._learned, voice.name: meter.level}
-            del self._learning[voice.name]
+            self._learned = {**self._learned, own: meter.level}
+            del self._learning[own]
             _LOGGER.info(
                 "%s speaks at %.1f dBFS: %+.1f dB from now on",
                 voice.name,
@@ -117,23 +129,31 @@ class Levels:
 class Gains:
     """Gains that do not change any more."""
 
-    def __init__(self, target: float | None, learned: Mapping[str, float]) -> None:
+    def __init__(self, target: float | None, learned: Mapping[Manner, float]) -> None:
         self._target = target
         self._learned = learned
 
     def of(self, voice: Voice) -> float:
         """Return the gain of ``voice`` in dB; 0 where its level is not known, or not to be changed."""
-        level = self._level(voice)
+        level = self.level(voice)
+        if level is None:
+            speaker, digest, _ = manner(voice)
+            level = voice.loudness if voice.loudness is not None else self._learned.get((speaker, digest, ""))
         if self._target is None or level is None:
             return 0.0
         return max(-LARGEST_GAIN, min(LARGEST_GAIN, self._target - level))
 
     def wants_to_hear(self, voice: Voice) -> bool:
         """Whether the level of ``voice`` is still to be learned."""
-        return self._target is not None and self._level(voice) is None
+        return self._target is not None and self.level(voice) is None
 
-    def _level(self, voice: Voice) -> float | None:
-        return voice.loudness if voice.loudness is not None else self._learned.get(voice.name)
+    def level(self, voice: Voice) -> float | None:
+        """Return the level of ``voice`` in dBFS, None where it is not known.
+
+        What a voice says of itself is without any instruction.
+        """
+        own = manner(voice)
+        return voice.loudness if voice.loudness is not None and not own[2] else self._learned.get(own)
 
 
 class Gain:

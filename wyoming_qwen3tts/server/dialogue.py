@@ -40,8 +40,11 @@ class Conversation:
 class Dialogue:
     """What one connection has said so far, and what it may say next."""
 
-    def __init__(self, info: Callable[[], Event], *, streaming: bool, max_text: int) -> None:
-        """``info`` gives the answer to ``describe``; ``max_text`` in characters, of all chunks together."""
+    def __init__(self, info: Callable[[], bytes], *, streaming: bool, max_text: int) -> None:
+        """``info`` gives the answer to ``describe``, as it goes over the wire.
+
+        ``max_text`` in characters, of all chunks together.
+        """
         self._info = info
         self._streaming = streaming
         self._max_text = max_text
@@ -52,8 +55,8 @@ class Dialogue:
         """True between ``synthesize-start`` and ``synthesize-stop``."""
         return self._open is not None
 
-    def receive(self, event: Event) -> Event | Conversation | None:
-        """Return what to answer at once, or a request to speak, or nothing.
+    def receive(self, event: Event) -> Event | bytes | Conversation | None:
+        """Return what to answer at once (bytes are encoded already), or a request to speak, or nothing.
 
         Raises ProtocolError. If it is fatal, call ``fail`` with it.
         """
@@ -147,6 +150,7 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
     return SpeechRequest(
         feed,
         voice=names["name"],
+        speaker=names["speaker"],
         language=names["language"],
         markup="ssml" if markup == "ssml" else None,
     )

@@ -1,19 +1,53 @@
-"""What the service tells about itself: voices as a Wyoming ``Info``."""
+"""What the service tells about itself: voices as a Wyoming ``Info``.
+
+Home Assistant shows nothing of a voice but its description, sorts the voices of a language by it, character
+by character, and a new pipeline takes the first. So descriptions begin in a way that sorts: the voice that
+somebody chose, then those at home in their language, then second choices, then last resorts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 
-from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
+from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
 from .. import __version__
 from ..speech import Voice
+from ..voices.catalog import VoiceCatalog
+from ..voices.presets import key
+from ..voices.register import Voices
+from .events import encode
 
 PROGRAM = "qwen3-tts"
 """Home Assistant names its entity after the program, so this never changes."""
+DEFAULT = "(default) "
+SECOND = "also "
+LAST = "last resort, "
+"""What descriptions begin with: a bracket sorts before digits, capitals after those, small letters last."""
+
+_SORTS = re.compile(r"[0-9A-Z]")
+_NAME = re.compile(r"[^(:,;]*[^(:,;\s]")
 
 
-def describe(voices: Sequence[Voice], *, streaming: bool) -> Info:
+class Description:
+    """The answer to ``describe``, encoded once for as long as the voices stay the same."""
+
+    def __init__(self, voices: Voices, *, streaming: bool) -> None:
+        self._voices = voices
+        self._streaming = streaming
+        self._catalog: VoiceCatalog | None = None
+        self._encoded = b""
+
+    def __call__(self) -> bytes:
+        """Return the event as it goes over the wire."""
+        catalog = self._voices.catalog
+        if catalog is not self._catalog:
+            self._encoded = encode(describe(catalog, streaming=self._streaming).event())
+            self._catalog = catalog
+        return self._encoded
+
+
+def describe(catalog: VoiceCatalog, *, streaming: bool) -> Info:
     """Return the answer to ``describe``.
 
     Home Assistant skips a voice without a language or not ``installed``, and takes the first of a language.
@@ -26,19 +60,56 @@ def describe(voices: Sequence[Voice], *, streaming: bool) -> Info:
                 attribution=Attribution(name="Qwen team, Alibaba", url="https://github.com/QwenLM/Qwen3-TTS"),
                 installed=True,
                 version=__version__,
-                voices=[_voice(voice) for voice in voices],
+                voices=[_voice(voice, catalog) for voice in catalog.listed],
                 supports_synthesize_streaming=streaming,
             )
         ]
     )
 
 
-def _voice(voice: Voice) -> TtsVoice:
+def _voice(voice: Voice, catalog: VoiceCatalog) -> TtsVoice:
+    styles = [each.style.name for each in catalog.styles(voice) if each.style is not None]
     return TtsVoice(
         name=voice.name,
-        description=voice.description,
+        description=shown(voice, chosen=catalog.chosen and voice.name == catalog.default.name),
         attribution=Attribution(name=voice.attribution.name, url=voice.attribution.url),
         installed=True,
         version=voice.version,
         languages=list(voice.languages),
+        speakers=[TtsVoiceSpeaker(name) for name in styles] or None,
     )
+
+
+def shown(voice: Voice, *, chosen: bool = False) -> str:
+    """Return what a person reads of ``voice``, so that it sorts where it belongs. ``chosen``: as the default.
+
+    A style stands behind a colon, which sorts after what begins the rest of its voice's own description: a
+    space or a comma.
+    """
+    name, rest = _parts(voice)
+    style = f": {voice.style.name}" if voice.style is not None else ""
+    text = f"{name}{style}{rest}"
+    if chosen:
+        return DEFAULT + text
+    if voice.rank:
+        return (SECOND if voice.rank == 1 else LAST) + text
+    text = text[:1].upper() + text[1:]
+    return text if _SORTS.match(text) else f"Voice {text}"
+
+
+def _parts(voice: Voice) -> tuple[str, str]:
+    """Return what the description of ``voice`` calls it, and the rest of it.
+
+    A last resort may go by its language, which says more than its name; others have their names added.
+    """
+    name, description = voice.speaker, voice.description
+    start = description[: len(name)]
+    if key(start) != key(name):
+        match = _NAME.match(description) if voice.rank > 1 else None
+        if match is None:
+            return name, f" ({description})" if description else ""
+        start = match[0]
+    rest = description[len(start) :].strip()
+    if rest[:1] in {":", ";", ","}:
+        return start, f", {rest[1:].strip()}"
+    return start, f" {rest}" if rest else ""

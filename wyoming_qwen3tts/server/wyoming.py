@@ -17,13 +17,14 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
+from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
 from ..audio.pcm import duration
@@ -41,6 +42,9 @@ WRITE_BUFFER = 64 * 1024
 SEND_BUFFER = 128 * 1024
 """Bytes the system may hold on top; left to itself it grows to minutes of sound nobody has read."""
 CHUNKS_PER_WRITE = 8
+REFRESH = 0.5
+"""Seconds that a ``describe`` waits for a look at which voices there are. Clients wait one at least; what the
+look finds later, the next ``describe`` says."""
 LINGER = 2.0
 """Seconds that a failed connection's input is read and thrown away, so that its ``error`` arrives: closing a
 socket with unread input makes the system drop what was sent."""
@@ -71,9 +75,20 @@ class PeerGone(Exception):  # noqa: N818 - what happened
 class WyomingServer:
     """All connections, whatever they came in by."""
 
-    def __init__(self, synthesizer: Synthesizer, info: Callable[[], Event], limits: Limits) -> None:
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        info: Callable[[], bytes],
+        limits: Limits,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``info`` gives the answer to ``describe``, encoded; ``refresh`` looks whether it has changed.
+
+        ``refresh`` does not raise, and goes on where nobody waits for it any more.
+        """
         self._synthesizer = synthesizer
         self._info = info
+        self._refresh = refresh
         self._limits = limits
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._stopping = False
@@ -85,7 +100,7 @@ class WyomingServer:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one peer until it leaves."""
-        connection = Connection(reader, writer, self._synthesizer, self._info, self._limits)
+        connection = Connection(reader, writer, self._synthesizer, self._info, self._limits, self._refresh)
         task = asyncio.current_task()
         assert task is not None
         refusal = self._make_room()
@@ -146,13 +161,15 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         synthesizer: Synthesizer,
-        info: Callable[[], Event],
+        info: Callable[[], bytes],
         limits: Limits,
+        refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._synthesizer = synthesizer
         self._limits = limits
+        self._refresh = refresh
         self._parser = EventParser(limits.max_event_bytes)
         self._dialogue = Dialogue(info, streaming=limits.streaming, max_text=limits.max_text)
         self._requests: asyncio.Queue[Conversation | SpeechError | None] = asyncio.Queue(limits.max_requests)
@@ -294,6 +311,10 @@ class Connection:
         return (self.idle_since or now) + self._limits.idle_timeout - now
 
     async def _receive(self, event: Event) -> None:
+        if self._refresh is not None and Describe.is_type(event.type):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH):
+                    await self._refresh()
         try:
             answer = self._dialogue.receive(event)
         except ProtocolError as error:
@@ -304,7 +325,7 @@ class Connection:
             _LOGGER.log(level, "%s: %s: %s", self.peer, error.code, error)
             self._warned = True
             answer = _error(error)
-        if isinstance(answer, Event):
+        if isinstance(answer, Event | bytes):
             await self._send(answer)
         elif answer is not None:
             if self._winding_down:
@@ -373,10 +394,10 @@ class Connection:
         await self._drain()
         await asyncio.sleep(0)  # drain does not yield while there is room: others want the loop too
 
-    def _write(self, event: Event) -> None:
-        self._writer.write(encode(event))
+    def _write(self, event: Event | bytes) -> None:
+        self._writer.write(encode(event) if isinstance(event, Event) else event)
 
-    async def _send(self, event: Event) -> None:
+    async def _send(self, event: Event | bytes) -> None:
         self._write(event)
         await self._drain()
 

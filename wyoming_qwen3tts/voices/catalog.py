@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from ..speech import SpeechError, Voice, base_language
+from ..speech import SpeechError, Style, Voice, base_language
 from ..text import scripts
+from . import presets
+from .presets import key
+from .styles import Styles, apply, in_language, own_tag, variant
 
 _LOGGER = logging.getLogger(__name__)
 
 UNDETERMINED = "und"
 """BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
+NOT_SUPPORTED = "style-not-supported"
+"""The code of the error for a style that its voice cannot have."""
+
+_STYLED = re.compile(r"(.*\S)\s*(?:\(.*|·.*)", re.S)
+"""The name of a style of a voice, or of a voice that has brackets in its own."""
 
 
 class UnknownVoice(SpeechError):  # noqa: N818 - what it is
@@ -20,61 +30,225 @@ class UnknownVoice(SpeechError):  # noqa: N818 - what it is
     code = "unknown-voice"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the names in a request come to."""
+
+    voice: Voice | None
+    """None: they name no voice."""
+    unknown: Sequence[str] = ()
+    """Names that mean nothing here."""
+
+
 class VoiceCatalog:
-    """The voices in the order of the engines that speak them; the first is the default."""
+    """The voices in the order of the engines that speak them, and their styles. It never changes."""
 
     def __init__(
-        self, voices: Sequence[Voice], default: str | None = None, language: str | None = None
+        self,
+        voices: Sequence[Voice],
+        default: str | None = None,
+        language: str | None = None,
+        *,
+        styles: Styles | None = None,
+        prefer: str | None = None,
     ) -> None:
-        """``default``: a voice's name; without it the first that speaks ``language``, else the first.
+        """``default``: a voice's name; without it ``prefer``, if a voice is called so, else the first.
 
-        Raises UnknownVoice where ``default`` names none of ``voices``.
+        The first, that is, to speak ``language``. Raises UnknownVoice where ``default`` names no voice.
         """
-        self._voices = tuple(voices)
-        self._by_name = {_key(voice.name): voice for voice in reversed(self._voices)}
-        if not self._voices:
+        if not voices:
             raise UnknownVoice("no engine has a voice")
+        self._plain = {key(voice.name): voice for voice in reversed(voices)}
+        self._voices = tuple(voice for voice in voices if self._plain[key(voice.name)] is voice)
+        twins = [voice for voice in voices if self._plain[key(voice.name)] is not voice]
+        applied = apply(styles or Styles(), self._voices)
+        self.problems: Sequence[str] = (
+            *(f"{t.name} of {t.engine} is left out: another voice has that name" for t in twins),
+            *applied.problems,
+        )
+        """What could not be made of voices and styles, a line each."""
+        self._styles = applied.variants
+        self._refused = applied.refused
+        self._foreign = {key(voice.name): tuple(self._accents(voice)) for voice in self._voices}
+        self._all = tuple(
+            each
+            for voice in self._voices
+            for each in (voice, *self.styles(voice), *self._foreign[key(voice.name)])
+        )
+        self._by_name = {key(voice.name): voice for voice in reversed(self._all)} | self._plain
+        self._exact = {voice.name: voice for voice in reversed(self._all)}
+        self.chosen = default is not None
+        """Whether somebody chose the default voice."""
         self.default = self._voices[0]
-        if default is None:
-            self.default = self.find(None, language)
-        elif found := self._by_name.get(_key(default)):
-            self.default = found
-        else:
-            names = ", ".join(voice.name for voice in self._voices)
-            raise UnknownVoice(f"voice {default!r} is not one of: {names}")
+        self.default = self._default(default, prefer, language)
+
+    def _default(self, default: str | None, prefer: str | None, language: str | None) -> Voice:
+        if default is not None:
+            try:
+                found = self._named(default)
+            except SpeechError as error:
+                raise UnknownVoice(f"voice {default!r}: {error}") from error
+            if found is None:
+                names = ", ".join(voice.name for voice in self._voices)
+                raise UnknownVoice(f"voice {default!r} is not one of: {names}")
+            return found
+        before = self._by_name.get(key(prefer)) if prefer is not None else None
+        return before or self.find(None, language)
+
+    # -- what there is --------------------------------------------------------------------------------------
 
     @property
     def voices(self) -> Sequence[Voice]:
-        """All voices, the default first, as clients take the first they are shown."""
-        return (self.default, *(voice for voice in self._voices if voice is not self.default))
+        """All voices, styles of voices among them, the default first."""
+        return (self.default, *(voice for voice in self._all if voice is not self.default))
 
-    def find(self, name: str | None, language: str | None = None) -> Voice:
+    def styles(self, voice: Voice) -> Sequence[Voice]:
+        """Return the styles that a household gave a voice, as voices."""
+        return self._styles.get(key(voice.name), ())
+
+    @property
+    def listed(self) -> Sequence[Voice]:
+        """All voices as they are offered: the default first, then by rank, each with its styles behind it.
+
+        A voice with an accent is offered only for its own language, and for those that are nobody's: in the
+        others it is a voice of its own. Called by name it still speaks them all.
+        """
+        others = [voice for voice in self._all if voice is not self.default]
+        ordered = (self.default, *sorted(others, key=lambda voice: voice.rank))
+        return [replace(voice, languages=tuple(self._at_home(voice))) for voice in ordered]
+
+    def _at_home(self, voice: Voice) -> Iterator[str]:
+        """Yield the languages that ``voice`` is listed for: its first, and those that nobody was born to."""
+        taken = set()
+        if voice.accented and not (voice.style and voice.style.language):
+            model = voice.engine, voice.model
+            kin = [each for each in self._voices if each.accented and (each.engine, each.model) == model]
+            taken = {base_language(each.languages[0]) for each in kin} - {base_language(voice.languages[0])}
+        yield from (tag for tag in voice.languages if base_language(tag) not in taken)
+
+    def _accents(self, voice: Voice) -> Iterator[Voice]:
+        """Yield ``voice`` for each language that it is not listed for, as a voice that is offered later."""
+        at_home = set(self._at_home(voice))
+        known = {key(each.name) for each in self.styles(voice)} | self._plain.keys()
+        for tag in voice.languages:
+            abroad = variant(voice, Style(presets.autonym(tag), language=tag))
+            if tag not in at_home and key(abroad.name) not in known:
+                yield replace(abroad, rank=max(1, voice.rank))
+
+    # -- who is asked for -----------------------------------------------------------------------------------
+
+    def find(self, name: str | None, language: str | None = None, speaker: str | None = None) -> Voice:
         """Return the voice called ``name``, else one that speaks ``language``, else the default.
 
-        Case, spaces, hyphens and underscores do not count in a name. A client's idea of a voice can be
-        older than ours, so an unknown one is a warning, not an error.
+        ``speaker``: a style of that voice, or a voice, where ``name`` is none. Case, spaces, hyphens and
+        other punctuation do not count in names. A client's idea of a voice can be older than ours, so an
+        unknown one is a warning, not an error. Raises SpeechError (``style-not-supported``) for a style that
+        the voice cannot have: it would be another sound than the one that was asked for.
         """
-        if name:
-            if found := self._by_name.get(_key(name)):
+        asked = self._asked(name, speaker, language)
+        voice = asked.voice or self._native(language)
+        for unknown in asked.unknown:
+            if unknown == name:
+                _LOGGER.warning("No voice %r here; %s speaks", unknown, voice.name)
+            else:
+                _LOGGER.warning("%s has no style %r", voice.name, unknown)
+        if asked.voice is None and name and not asked.unknown:
+            _LOGGER.info("No voice like OpenAI's %r here; %s speaks", name, voice.name)
+        return voice
+
+    def has(self, name: str | None, speaker: str | None = None) -> bool:
+        """Tell whether these names ask for a certain voice. Raises SpeechError as ``find``."""
+        return self._asked(name, speaker, None).voice is not None
+
+    def understands(self, name: str | None, speaker: str | None = None) -> bool:
+        """Tell whether these names can be followed to the letter."""
+        try:
+            return not self._asked(name, speaker, None).unknown
+        except SpeechError:
+            return False
+
+    def _asked(self, name: str | None, speaker: str | None, language: str | None) -> _Asked:
+        unknown = []
+        voice = self._named(name) if name else None
+        if name and voice is None and key(name) not in presets.OPENAI:
+            unknown.append(name)
+        if speaker and voice is None and (other := self._named(speaker)) is not None:
+            return _Asked(other, unknown)
+        if voice is None and unknown:
+            voice = self._without_style(unknown[0])
+        if speaker and key(speaker) not in {key(name or ""), key(voice.name if voice else "")}:
+            styled = self._styled(voice or self._native(language), speaker)
+            if styled is None:
+                unknown.append(speaker)
+            voice = styled or voice
+        return _Asked(voice, unknown)
+
+    def _named(self, name: str) -> Voice | None:
+        """Return the voice that ``name`` means, None if it means none. Raises SpeechError as ``find``."""
+        if found := self._simply(name):
+            return found
+        if reason := self._refused.get(key(name)):
+            raise SpeechError(reason, NOT_SUPPORTED)
+        for first, second in presets.two_names(name):
+            voice = self._simply(first)
+            if voice is not None and (found := self._styled(voice, second)):
                 return found
-            _LOGGER.warning("No voice %r here; %s speaks", name, self.default.name)
+        return None
+
+    def _simply(self, name: str) -> Voice | None:
+        """Return the voice of exactly that name, or of that name, or the likest one that OpenAI calls so."""
+        own = key(name)
+        names = map(key, presets.OPENAI.get(own, ()))
+        return (
+            self._exact.get(name)
+            or self._by_name.get(own)
+            or next((self._plain[each] for each in names if each in self._plain), None)
+        )
+
+    def _styled(self, voice: Voice, name: str) -> Voice | None:
+        """Return ``voice`` in the style called ``name``, or in the language; None if it has no such style."""
+        for own in (voice.name, voice.speaker):
+            whole = key(f"{own} {name}")
+            if (found := self._by_name.get(whole)) and found.style and found.speaker == voice.speaker:
+                return found
+            if reason := self._refused.get(whole):
+                raise SpeechError(reason, NOT_SUPPORTED)
+        language = presets.language(name)
+        if language is None:
+            return None
+        bound = in_language(voice, language)
+        return self._by_name.get(key(bound.name), bound) if bound is not None else None
+
+    def _without_style(self, name: str) -> Voice | None:
+        """Return the voice that ``name`` looks like a style of: the style may be gone, the voice is not."""
+        match = _STYLED.fullmatch(name[: presets.LONGEST])
+        return self._simply(match[1]) if match is not None else None
+
+    def _native(self, language: str | None) -> Voice:
         if language:
             for matches in (_same_tag, _same_base):
                 if found := self._first(language, matches):
                     return found
         return self.default
 
-    def has(self, name: str | None) -> bool:
-        """Tell whether a voice is called ``name``."""
-        return bool(name) and _key(name or "") in self._by_name
+    # -- who can --------------------------------------------------------------------------------------------
+
+    def unbound(self, voice: Voice, language: str) -> Voice:
+        """Return ``voice`` free to speak ``language``, if it is only its style that binds it to another."""
+        own = self._plain.get(key(voice.speaker))
+        if own is None or voice.style is None or speaks(voice, language) or not speaks(own, language):
+            return voice
+        return replace(voice, languages=own.languages, style=replace(voice.style, language=None))
 
     def reader(self, voice: Voice, text: str) -> Voice:
         """Return ``voice`` if it can read the script of ``text``, else the first voice that can.
 
-        Raises SpeechError (``no-voice-for-script``) where no voice can.
+        A style that binds a voice to a language takes no script from it. Raises SpeechError
+        (``no-voice-for-script``) where no voice can.
         """
         written = scripts.script(text)
-        if any(scripts.reads(language, written) for language in voice.languages):
+        own = self._plain.get(key(voice.speaker), voice)
+        if any(scripts.reads(language, written) for language in (*voice.languages, *own.languages)):
             return voice
         for language in scripts.LANGUAGES.get(written, ()):
             if found := self._first(language, _same_base):
@@ -86,23 +260,20 @@ class VoiceCatalog:
 
     def language(self, voice: Voice, wanted: str | None) -> str:
         """Return the language that ``voice`` speaks a text in: ``wanted``, or its only one, else ``und``."""
-        if wanted:
-            for matches in (_same_tag, _same_base):
-                for tag in voice.languages:
-                    if matches(tag, wanted):
-                        return tag
+        if wanted and (tag := own_tag(voice, wanted)):
+            return tag
         first = voice.languages[0]
         return first if all(_same_base(first, tag) for tag in voice.languages) else UNDETERMINED
 
     def _first(self, language: str, matches: Callable[[str, str], bool]) -> Voice | None:
-        """Return who speaks ``language``: of the first engine that can, the voice that was born to it."""
-        able = [voice for voice in self.voices if any(matches(tag, language) for tag in voice.languages)]
+        """Return who speaks ``language``: of the first engine that can, the voice that was born to it.
+
+        The default before others, and then by rank. No style that nobody asked for.
+        """
+        voices = (self.default, *(voice for voice in self._voices if voice is not self.default))
+        able = [voice for voice in voices if any(matches(tag, language) for tag in voice.languages)]
         native = [v for v in able if v.engine == able[0].engine and matches(v.languages[0], language)]
-        return next(iter(native or able), None)
-
-
-def _key(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
+        return min(native or able, key=lambda v: v.rank if v is not self.default else -1, default=None)
 
 
 def speaks(voice: Voice, language: str | None) -> bool:
@@ -111,7 +282,7 @@ def speaks(voice: Voice, language: str | None) -> bool:
 
 
 def _same_tag(one: str, other: str) -> bool:
-    return _key(one) == _key(other)
+    return key(one) == key(other)
 
 
 def _same_base(one: str, other: str) -> bool:

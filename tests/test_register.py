@@ -1,0 +1,469 @@
+"""Voices that come, change and go while the service speaks, and who notices when."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.house import (
+    CAST,
+    DEAF,
+    HANG,
+    RYAN,
+    VIVIAN,
+    ScriptedEngine,
+    connect,
+    home_assistant_plain,
+    listed,
+    offered,
+    service,
+)
+from tests.test_flow import eventually
+from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.speech import Reference, Voice
+from wyoming_qwen3tts.voices.catalog import UnknownVoice
+from wyoming_qwen3tts.voices.register import CLONES, Register
+
+SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    name: str
+    reference: Reference = SOMEWHERE
+    language: str | None = "de"
+    description: str = ""
+    seed: int = 3
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    name: str
+    message: str
+
+
+@dataclass
+class Shelf:
+    """A library in memory, which counts how often it is looked at and read."""
+
+    voices: Sequence[Recorded] = ()
+    problems: Sequence[Problem] = ()
+    looks: int = 0
+    reads: int = 0
+    error: Exception | None = None
+    gate: threading.Event = field(default_factory=threading.Event)
+    """What a look waits for."""
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def signature(self) -> tuple[object, ...]:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        self.looks += 1
+        seen = (*self.voices, *self.problems)
+        assert self.gate.wait(HANG)
+        if self.error is not None:
+            raise self.error
+        return seen
+
+    def read(self) -> Shelf:
+        self.reads += 1
+        return replace(self)
+
+
+class Cloner(ScriptedEngine):
+    """An engine that clones, and notes what it is to prepare."""
+
+    def __init__(self, voices: Sequence[Voice] = (RYAN, VIVIAN), refuses: str = "") -> None:
+        super().__init__(voices=voices)
+        self.refuses = refuses
+        self.prepared: list[str] = []
+
+    def clone(
+        self,
+        name: str,
+        reference: Reference,
+        *,
+        language: str | None,
+        description: str,
+        seed: int,
+        model: str,
+    ) -> Voice:
+        if self.refuses:
+            raise EngineUnavailable(self.refuses)
+        return Voice(
+            name,
+            description,
+            (language or "en",),
+            self.name,
+            RYAN.attribution,
+            seed=seed,
+            reference=reference,
+        )
+
+    async def prepare(self, voices: Sequence[Voice]) -> None:
+        self.prepared += [voice.name for voice in voices]
+
+
+def register(
+    shelf: Shelf | None = None,
+    *engines: ScriptedEngine,
+    styles: Path | None = None,
+    default: str | None = None,
+    language: str | None = None,
+) -> Register:
+    by_name = {engine.name: engine for engine in engines or (Cloner(),)}
+    return Register(by_name, shelf, styles, default, language)
+
+
+def names(of: Register) -> list[str]:
+    return [voice.name for voice in of.catalog.voices if voice.rank == 0]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged since the last time."""
+    found = [record.getMessage() for record in caplog.records if record.name.endswith("register")]
+    caplog.clear()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+# -- what there is ------------------------------------------------------------------------------------------
+
+
+async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
+    class Plain(ScriptedEngine):
+        name = "plain"
+
+    cloner = Cloner()
+    found = register(Shelf([Recorded("Oma", seed=9)]), Plain(voices=[DEAF]), cloner)
+    await found.start()
+    assert names(found) == ["heart", "Ryan", "Vivian", "Oma"]
+    oma = found.catalog.find("oma")
+    assert (oma.engine, oma.seed, oma.reference, oma.languages) == ("scripted", 9, SOMEWHERE, ("de",))
+    await eventually(lambda: cloner.prepared == ["Oma"])
+    await found.close()
+
+
+async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    found = register(Shelf([Recorded("Oma")]), ScriptedEngine(voices=CAST))
+    await found.start()
+    assert not found.catalog.has("Oma")
+    assert lines(caplog) == [
+        f"Voices: voice Oma: nobody can speak with it: that needs a Base checkpoint: --model {CLONES}"
+    ]
+    found = register(Shelf([Recorded("Oma")]), Cloner(refuses="the Base model is not loaded"))
+    await found.start()
+    assert lines(caplog) == ["Voices: voice Oma: nobody can speak with it: the Base model is not loaded"]
+
+
+async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCaptureFixture) -> None:
+    found = register(Shelf([Recorded("RYAN"), Recorded("Oma"), Recorded("oma")]))
+    await found.start()
+    assert names(found) == ["Ryan", "Vivian", "Oma"]
+    assert found.catalog.find("ryan") is RYAN
+    assert lines(caplog) == [
+        "Voices: voice RYAN: it is left out, its name is that of Ryan of the scripted engine",
+        "Voices: voice oma: it is left out, its name is that of the recorded voice Oma",
+    ]
+
+
+async def test_a_default_that_nobody_has_is_an_error_at_the_start_only() -> None:
+    with pytest.raises(UnknownVoice, match="'Oma' is not one of: Ryan, Vivian"):
+        await register(Shelf(), default="Oma").start()
+    await register(Shelf([Recorded("Oma")]), default="Oma").start()
+
+
+async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shelf = Shelf([Recorded("Oma")], error=OSError("disk on fire"))
+    found = register(shelf)
+    await found.start()
+    await found.refresh()
+    assert names(found) == ["Ryan", "Vivian"]
+    assert lines(caplog) == ["Voices: they stay as they are: disk on fire"]
+    shelf.error = None
+    await found.refresh()
+    assert names(found) == ["Ryan", "Vivian", "Oma"]
+    shelf.error = RuntimeError("a fault of ours")
+    await found.refresh()
+    assert names(found) == ["Ryan", "Vivian", "Oma"]
+    await found.close()
+
+
+# -- what changes -------------------------------------------------------------------------------------------
+
+
+async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
+    shelf = Shelf([Recorded("Oma")])
+    (tmp_path / "styles.toml").write_text("[slow]\nspeed = 0.9\n")
+    found = register(shelf, styles=tmp_path / "styles.toml")
+    await found.start()
+    before = found.catalog
+    for _ in range(3):
+        await found.refresh()
+    assert found.catalog is before
+    assert (shelf.looks, shelf.reads) == (4, 1)
+    await found.close()
+
+
+async def test_what_is_added_changed_and_removed_is_noticed_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cloner, shelf = Cloner(), Shelf([Recorded("Oma"), Recorded("Opa")])
+    found = register(shelf, cloner)
+    await found.start()
+    before = found.catalog
+    assert lines(caplog) == []
+    shelf.voices = [Recorded("Oma", seed=4), Recorded("Mama")]
+    await found.refresh()
+    assert names(found) == ["Ryan", "Vivian", "Oma", "Mama"]
+    assert before.has("Opa"), "a catalog never changes: it is replaced"
+    assert lines(caplog) == ["Voices: new: Mama", "Voices: changed: Oma", "Voices: gone: Opa"]
+    await eventually(lambda: cloner.prepared == ["Oma", "Opa", "Oma", "Mama"])
+    await found.close()
+
+
+async def test_styles_are_read_again_when_their_file_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "styles.toml"
+    found = register(styles=path)
+    await found.start()
+    path.write_text("[slow]\nspeed = 0.9\nvoices = ['Ryan']\n")
+    await found.refresh()
+    assert names(found) == ["Ryan", "Ryan (slow)", "Vivian"]
+    part = tmp_path / "part"
+    part.write_text("[slow]\nspeed = 0.8\nvoices = ['Ryan']\n")
+    os.utime(part, ns=(path.stat().st_mtime_ns,) * 2)
+    part.replace(path)  # as editors do; as old and as long as the one before
+    await found.refresh()
+    slow = found.catalog.find("Ryan (slow)").style
+    assert slow is not None
+    assert slow.speed == 0.8
+    path.unlink()
+    await found.refresh()
+    assert names(found) == ["Ryan", "Vivian"]
+    assert lines(caplog) == [
+        *("Voices: new: Ryan (slow)", "Voices: changed: Ryan (slow)", "Voices: gone: Ryan (slow)"),
+    ]
+    await found.close()
+
+
+async def test_a_problem_is_said_once_and_again_when_it_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, shelf = tmp_path / "styles.toml", Shelf(problems=[Problem("Oma", "no recording")])
+    path.write_text("[slow]\nspeed = 9\n")
+    found = register(shelf, styles=path)
+    await found.start()
+    style, oma = lines(caplog)
+    assert style.startswith(f"Voices: {path}: [slow] is left out: speed = 9")
+    assert oma == "Voices: voice Oma: no recording"
+    shelf.voices = [Recorded("Opa")]
+    await found.refresh()
+    assert lines(caplog) == ["Voices: new: Opa"]
+    shelf.problems = []
+    await found.refresh()
+    shelf.problems = [Problem("Oma", "no recording")]
+    await found.refresh()
+    assert lines(caplog) == ["Voices: voice Oma: no recording"]
+    await found.close()
+
+
+async def test_a_long_list_of_changes_is_one_short_line(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+    found = register(shelf)
+    await found.start()
+    shelf.voices = [Recorded(f"Oma {number}") for number in range(12)]
+    await found.refresh()
+    assert lines(caplog)[0].endswith("Oma 6, Oma 7 and 4 more")
+    await found.close()
+
+
+async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf([Recorded("Oma")])
+    found = register(shelf, default="oma")
+    await found.start()
+    shelf.voices = []
+    await found.refresh()
+    assert (found.catalog.default, found.catalog.chosen) == (RYAN, False)
+    warning, gone = lines(caplog)
+    assert "Ryan speaks in its place" in warning
+    assert gone == "Voices: gone: Oma"
+    shelf.voices = [Recorded("Oma")]
+    await found.refresh()
+    assert (found.catalog.default.name, found.catalog.chosen) == ("Oma", True)
+    await found.close()
+
+
+async def test_a_default_that_nobody_chose_stays_whoever_joins() -> None:
+    shelf = Shelf([Recorded("Oma")])
+    found = register(shelf, language="de")
+    await found.start()
+    assert found.catalog.default.name == "Oma"
+    shelf.voices = [Recorded("Anna"), Recorded("Oma")]
+    await found.refresh()
+    assert found.catalog.default.name == "Oma"
+    await found.close()
+
+
+async def test_where_the_last_voice_vanishes_it_stays(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf([Recorded("Oma")])
+    found = register(shelf, Cloner(voices=()))
+    await found.start()
+    shelf.voices = []
+    for _ in range(2):
+        await found.refresh()
+    assert names(found) == ["Oma"]
+    assert lines(caplog) == ["Voices: they stay as they are: no engine has a voice"]
+    await found.close()
+
+
+async def test_a_preparation_that_fails_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Clumsy(Cloner):
+        async def prepare(self, voices: Sequence[Voice]) -> None:
+            raise RuntimeError("out of memory")
+
+    found = register(Shelf([Recorded("Oma")]), Clumsy())
+    await found.start()
+    await eventually(lambda: "not made ready: Oma" in caplog.text)
+    await found.close()
+
+
+# -- who looks, and when ------------------------------------------------------------------------------------
+
+
+async def test_callers_share_a_look() -> None:
+    shelf = Shelf()
+    found = register(shelf)
+    await found.start()
+    await asyncio.gather(*(found.refresh() for _ in range(10)))
+    assert shelf.looks == 2
+    await found.close()
+
+
+async def test_a_look_that_began_before_is_not_enough() -> None:
+    shelf = Shelf()
+    found = register(shelf)
+    await found.start()
+    shelf.gate.clear()
+    first = asyncio.create_task(found.refresh())
+    await eventually(lambda: shelf.looks == 2)
+    shelf.voices = [Recorded("Oma")]  # too late for the first look
+    late = [asyncio.create_task(found.refresh()) for _ in range(5)]
+    await asyncio.sleep(0)
+    shelf.gate.set()
+    await first
+    assert not found.catalog.has("Oma")
+    await asyncio.gather(*late)
+    assert found.catalog.has("Oma")
+    assert shelf.looks == 3
+    await found.close()
+
+
+async def test_a_caller_that_gives_up_ends_nobody_s_look() -> None:
+    shelf = Shelf()
+    found = register(shelf)
+    await found.start()
+    shelf.voices = [Recorded("Oma")]
+    shelf.gate.clear()
+    caller = asyncio.create_task(found.refresh())
+    await eventually(lambda: shelf.looks == 2)
+    caller.cancel()
+    await asyncio.wait({caller})
+    shelf.gate.set()
+    await eventually(lambda: found.catalog.has("Oma"))
+    await found.close()
+
+
+async def test_somebody_may_watch() -> None:
+    shelf = Shelf()
+    found = register(shelf)
+    await found.start()
+    watching = asyncio.create_task(found.watch(0.001))
+    shelf.voices = [Recorded("Oma")]
+    await eventually(lambda: found.catalog.has("Oma"))
+    watching.cancel()
+    await asyncio.wait({watching})
+    await found.close()
+
+
+# -- through a client ---------------------------------------------------------------------------------------
+
+
+async def test_a_voice_speaks_as_soon_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
+    engine, shelf = Cloner(), Shelf()
+    async with service([engine], library=shelf) as uri, connect(uri) as client:
+        await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
+        shelf.voices = [Recorded("Oma", language="en")]
+        await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
+        shelf.voices = [Recorded("Oma", language="en"), Recorded("Opa", language="en")]
+        await home_assistant_plain(client, "Here I am.", {"speaker": "Opa"})
+    assert [(told.voice.name, told.seed) for told in engine.told] == [("Ryan", 0), ("Oma", 3), ("Opa", 3)]
+    assert caplog.text.count("No voice 'Oma' here; Ryan speaks") == 1
+
+
+async def test_a_style_is_heard_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    engine, path = Cloner(), tmp_path / "styles.toml"
+    async with service([engine], styles=path) as uri, connect(uri) as client:
+        path.write_text("[calm]\ninstruct = 'Calmly.'\n")
+        await home_assistant_plain(client, "Here I am.", {"name": "Ryan (calm)"})
+    assert engine.told[0].voice.name == "Ryan (calm)"
+
+
+async def test_a_known_voice_waits_for_no_look() -> None:
+    engine, shelf = Cloner(), Shelf()
+    async with service([engine], library=shelf) as uri, connect(uri) as client:
+        shelf.gate.clear()
+        await home_assistant_plain(client, "Here I am.", {"name": "Ryan"})
+        await home_assistant_plain(client, "Here I am.")
+        shelf.gate.set()
+    assert shelf.looks == 1
+
+
+async def test_the_list_of_voices_is_up_to_date() -> None:
+    shelf = Shelf()
+    async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
+        assert offered(await listed(client), "de") == []
+        shelf.voices = [Recorded("Oma", description="recorded in 2019")]
+        assert offered(await listed(client), "de") == ["Oma"]
+        shelf.voices = []
+        assert offered(await listed(client), "de") == []
+
+
+async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.REFRESH", 0.0)
+    shelf = Shelf()
+    async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
+        shelf.voices = [Recorded("Oma")]
+        shelf.gate.clear()
+        assert offered(await listed(client), "de") == []
+        shelf.gate.set()
+        async with asyncio.timeout(HANG):
+            while offered(await listed(client), "de") != ["Oma"]:
+                pass
+
+
+async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wyoming_qwen3tts.synthesizer.REFRESH", 0.0)
+    engine, shelf = Cloner(), Shelf()
+    async with service([engine], library=shelf) as uri, connect(uri) as client:
+        shelf.gate.clear()
+        await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
+        shelf.gate.set()
+    assert engine.told[0].voice is RYAN

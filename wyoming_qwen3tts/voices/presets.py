@@ -1,0 +1,81 @@
+"""Names that come with the house: what counts in one, OpenAI's voices, and what languages are called."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from ..speech import base_language
+
+OPENAI = {
+    "alloy": ("Serena", "Vivian", "Sohee"),
+    "ash": ("Ryan", "Aiden"),
+    "ballad": ("Aiden", "Ryan"),
+    "cedar": ("Ryan", "Uncle Fu"),
+    "coral": ("Sohee", "Serena", "Vivian"),
+    "echo": ("Aiden", "Ryan"),
+    "fable": ("Aiden", "Ryan"),
+    "marin": ("Serena", "Sohee", "Vivian"),
+    "nova": ("Vivian", "Ono Anna", "Serena"),
+    "onyx": ("Uncle Fu", "Ryan"),
+    "sage": ("Serena", "Sohee"),
+    "shimmer": ("Ono Anna", "Vivian", "Sohee"),
+    "verse": ("Ryan", "Aiden"),
+}
+"""OpenAI's voices, which clients ask for without looking, and the Qwen3-TTS speakers most like them.
+
+By sex and timbre, as the two model cards describe them, the likest first.
+"""
+
+LANGUAGES = {
+    "en": ("English", "English"),
+    "de": ("Deutsch", "German"),
+    "fr": ("Français", "French"),
+    "es": ("Español", "Spanish"),
+    "pt": ("Português", "Portuguese"),
+    "it": ("Italiano", "Italian"),
+    "ru": ("Русский", "Russian"),
+    "zh": ("中文", "Chinese"),
+    "ja": ("日本語", "Japanese"),
+    "ko": ("한국어", "Korean"),
+}
+"""BCP 47 → what its speakers call a language, and its English name."""
+
+LONGEST = 200
+"""Characters of a name that are looked at for the names in it; no name of ours comes near."""
+
+_TAG = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z0-9]{2,8})*")
+_BETWEEN = re.compile(r"[\W_]+")
+
+
+def key(name: str) -> str:
+    """Return what counts in a name: letters, their marks, digits and symbols of any script, in no case.
+
+    Of a name that has none of these, everything counts.
+    """
+    name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(character for character in name if unicodedata.category(character)[0] in "LMNS") or name
+
+
+def autonym(tag: str) -> str:
+    """Return what its speakers call a language (BCP 47); the tag itself for one that has no name here."""
+    return LANGUAGES.get(base_language(tag), (tag,))[0]
+
+
+def language(name: str) -> str | None:
+    """Return the language (BCP 47) called ``name``: a tag, its English name, or its own; None if none is."""
+    if _TAG.fullmatch(name) and base_language(name) in LANGUAGES:
+        return name.replace("_", "-")
+    return _LANGUAGES.get(key(name))
+
+
+def two_names(name: str) -> Iterator[tuple[str, str]]:
+    """Yield every way to read ``name`` as two names, such as ``Ryan`` and ``calm`` of ``ryan-calm``."""
+    for between in _BETWEEN.finditer(name[:LONGEST]):
+        first, second = name[: between.start()], name[between.end() :].rstrip(" )]-_·.")
+        if first and second:
+            yield first, second
+
+
+_LANGUAGES = {key(name): tag for tag, names in LANGUAGES.items() for name in names}

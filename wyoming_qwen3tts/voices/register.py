@@ -1,0 +1,319 @@
+"""All voices there are, and whether that has changed.
+
+A household adds a recording or edits its styles while the service speaks, and expects to hear it with the
+next sentence. So whoever needs to know looks: before a list of voices goes out, and before a name counts as
+unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..engines.base import CloningEngine, Engine, EngineUnavailable
+from ..speech import Reference, Voice
+from .catalog import UnknownVoice, VoiceCatalog
+from .presets import key
+from .styles import Styles, read
+
+_LOGGER = logging.getLogger(__name__)
+
+MANY = 8
+"""Names that one line of log lists."""
+CLONES = "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
+"""A checkpoint that speaks with the voice of a recording."""
+
+
+class Voices(Protocol):
+    """Whoever knows the voices: a Register, or ``Fixed``."""
+
+    @property
+    def catalog(self) -> VoiceCatalog:
+        """The voices as they were at the last look."""
+        raise NotImplementedError
+
+    async def refresh(self) -> None:
+        """Look again. Never raises; a caller that is cancelled ends nobody else's look."""
+        raise NotImplementedError
+
+
+class Recorded(Protocol):
+    """A voice of the library."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as in speech.Voice
+    @property
+    def reference(self) -> Reference: ...  # noqa: D102
+    @property
+    def language(self) -> str | None: ...  # noqa: D102
+    @property
+    def description(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def model(self) -> str: ...  # noqa: D102
+
+
+class Problem(Protocol):
+    """Why the library has left something out."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the voice's
+    @property
+    def message(self) -> str: ...  # noqa: D102 - one line
+
+
+class Contents(Protocol):
+    """What is in the library."""
+
+    @property
+    def voices(self) -> Sequence[Recorded]: ...  # noqa: D102
+    @property
+    def problems(self) -> Sequence[Problem]: ...  # noqa: D102
+
+
+class Library(Protocol):
+    """The recordings of a household. Both calls touch the disk, so they are made in a thread."""
+
+    def signature(self) -> Hashable:
+        """Return something that changes when ``read`` would return something else; cheap."""
+
+    def read(self) -> Contents:
+        """Return the voices, and why others are not among them."""
+        raise NotImplementedError
+
+
+class Fixed:
+    """Voices that never change."""
+
+    def __init__(self, catalog: VoiceCatalog) -> None:
+        self.catalog = catalog
+
+    async def refresh(self) -> None:
+        """There is nothing to look at."""
+
+
+class Register:
+    """The voices of engines, of recordings, and in the styles of a file, as they are now."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        library: Library | None,
+        styles_path: Path | None,
+        default: str | None,
+        language: str | None,
+    ) -> None:
+        """``engines``: started, by name, in the order they are preferred.
+
+        ``default``, ``language``: the default voice's name, or the language (BCP 47) that it is to speak.
+        """
+        self._engines = engines
+        self._library = library
+        self._styles_path = styles_path
+        self._default = default
+        self._language = language
+        self._catalog: VoiceCatalog | None = None
+        self._seen: object = None
+        """What the last look found, to be held against what the next one finds."""
+        self._reported: frozenset[str] = frozenset()
+        self._prepared: frozenset[Voice] = frozenset()
+        self._looking = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._chores: set[asyncio.Task[None]] = set()
+
+    @property
+    def catalog(self) -> VoiceCatalog:
+        """The voices as they were at the last look: replaced as a whole, never changed. After ``start``."""
+        assert self._catalog is not None, "the register has not started"
+        return self._catalog
+
+    async def start(self) -> None:
+        """Look for the first time. Raises UnknownVoice where there is none, or none of the default's name.
+
+        Recordings that cannot be read keep nobody else from speaking.
+        """
+        async with self._looking:
+            try:
+                await self._look(first=True)
+            except UnknownVoice:
+                raise
+            except Exception as error:
+                voices = [voice for engine in self._engines.values() for voice in engine.voices()]
+                self._catalog = VoiceCatalog(voices, self._default, self._language)
+                self._failed(error)
+
+    async def refresh(self) -> None:
+        """Look whether anything has changed. Never raises; goes on where its caller is cancelled.
+
+        Callers share a look, but none that began before they called: it may have missed what they know of.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._turn(), name="register")
+            self._keep(self._next)
+        await asyncio.shield(self._next)
+
+    async def watch(self, seconds: float) -> None:
+        """Look every so often, for ever."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.refresh()
+
+    async def close(self) -> None:
+        """End what goes on in the background; before the engines are closed."""
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        self._next = None
+
+    def _keep(self, chore: asyncio.Task[None]) -> None:
+        """Keep a task until it has ended: the event loop does not."""
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
+
+    async def _turn(self) -> None:
+        """Wait for the look that is going on, then look."""
+        async with self._looking:
+            self._next = None  # whoever comes from now on needs another look
+            try:
+                await self._look()
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Log, once, why a look found nothing."""
+        line = f"they stay as they are: {str(error) or type(error).__name__}"
+        if line not in self._reported:
+            expected = isinstance(error, OSError | UnknownVoice)
+            _LOGGER.warning("Voices: %s", line, exc_info=None if expected else error)
+        self._reported |= {line}
+
+    async def _look(self, *, first: bool = False) -> None:
+        """Read and build anew what has changed. Raises UnknownVoice as ``start``."""
+        plain = [voice for engine in self._engines.values() for voice in engine.voices()]
+        found = (*await asyncio.to_thread(self._signature), tuple(plain))
+        if self._catalog is not None and found == self._seen:
+            return
+        contents, styles = await asyncio.to_thread(self._read)
+        problems = list(styles.problems)
+        clones = self._clones(contents, plain, problems)
+        # Clones have the place of the engine that speaks them: behind its own voices, before other engines'.
+        voices = [v for name, e in self._engines.items() for v in (*e.voices(), *clones[name])]
+        catalog = self._build(voices, styles, problems, first=first)
+        problems += catalog.problems
+        before, self._catalog, self._seen = self._catalog, catalog, found
+        self._report(problems)
+        if before is not None:
+            _log_changes(before.voices, catalog.voices)
+        for name, own in clones.items():
+            self._prepare(self._engines[name], own)
+
+    def _signature(self) -> tuple[Hashable, Hashable]:
+        """Return what there is to be read. Runs in a thread."""
+        styles: Hashable = None
+        if self._styles_path is not None:
+            try:
+                stat = self._styles_path.stat()
+                styles = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            except OSError as error:
+                styles = error.errno
+        return self._library.signature() if self._library is not None else None, styles
+
+    def _read(self) -> tuple[Contents | None, Styles]:
+        """Read it. Runs in a thread."""
+        styles = read(self._styles_path) if self._styles_path is not None else Styles()
+        return self._library.read() if self._library is not None else None, styles
+
+    def _clones(
+        self, contents: Contents | None, plain: Sequence[Voice], problems: list[str]
+    ) -> Mapping[str, Sequence[Voice]]:
+        """Return the recordings as voices of each engine; add to ``problems`` why one is not among them."""
+        clones: dict[str, list[Voice]] = {name: [] for name in self._engines}
+        if contents is None:
+            return clones
+        problems += [f"voice {each.name}: {each.message}" for each in contents.problems]
+        taken = {key(voice.name): f"{voice.name} of the {voice.engine} engine" for voice in plain}
+        for recorded in contents.voices:
+            if (other := taken.get(key(recorded.name))) is not None:
+                problems.append(f"voice {recorded.name}: it is left out, its name is that of {other}")
+                continue
+            taken[key(recorded.name)] = f"the recorded voice {recorded.name}"
+            try:
+                voice = self._clone(recorded)
+                clones[voice.engine].append(voice)
+            except EngineUnavailable as error:
+                problems.append(f"voice {recorded.name}: nobody can speak with it: {error}")
+        return clones
+
+    def _clone(self, recorded: Recorded) -> Voice:
+        """Return a recording as a voice of the first engine that can. Raises EngineUnavailable."""
+        reason: EngineUnavailable | None = None
+        for engine in self._engines.values():
+            if not isinstance(engine, CloningEngine):
+                continue
+            try:
+                return engine.clone(
+                    recorded.name,
+                    recorded.reference,
+                    language=recorded.language,
+                    description=recorded.description,
+                    seed=recorded.seed,
+                    model=recorded.model,
+                )
+            except EngineUnavailable as error:
+                reason = reason or error
+        raise reason or EngineUnavailable(f"that needs a Base checkpoint: --model {CLONES}")
+
+    def _build(
+        self, voices: Sequence[Voice], styles: Styles, problems: list[str], *, first: bool
+    ) -> VoiceCatalog:
+        # A default that nobody chose stays who it is, whoever joins: pipelines were set up with it.
+        prefer = None if self._catalog is None else self._catalog.default.name
+        try:
+            return VoiceCatalog(voices, self._default, self._language, styles=styles, prefer=prefer)
+        except UnknownVoice as error:
+            if first or not voices:
+                raise
+            catalog = VoiceCatalog(voices, None, self._language, styles=styles)
+            problems.append(f"the default is gone ({error}); {catalog.default.name} speaks in its place")
+            return catalog
+
+    def _report(self, problems: Sequence[str]) -> None:
+        """Log what was not said yet; what has gone and comes again is said again."""
+        for problem in dict.fromkeys(problems):
+            if problem not in self._reported:
+                _LOGGER.warning("Voices: %s", problem)
+        self._reported = frozenset(problems)
+
+    def _prepare(self, engine: Engine, clones: Sequence[Voice]) -> None:
+        """Let an engine make ready, in the background, what is new of its clones."""
+        own = frozenset(clones)
+        new = [voice for voice in clones if voice not in self._prepared]
+        self._prepared = frozenset(v for v in self._prepared if v.engine != engine.name) | own
+        if new and isinstance(engine, CloningEngine):
+            self._keep(asyncio.create_task(_prepare(engine, new), name="prepare"))
+
+
+async def _prepare(engine: CloningEngine, voices: Sequence[Voice]) -> None:
+    try:
+        await engine.prepare(voices)
+    except Exception:
+        _LOGGER.warning("Voices: not made ready: %s", ", ".join(v.name for v in voices), exc_info=True)
+
+
+def _log_changes(before: Sequence[Voice], after: Sequence[Voice]) -> None:
+    """Log which voices came, changed and went."""
+    old = {voice.name: voice for voice in before}
+    new = {voice.name: voice for voice in after}
+    changes = {
+        "new": [name for name in new if name not in old],
+        "changed": [name for name in new if name in old and new[name] != old[name]],
+        "gone": [name for name in old if name not in new],
+    }
+    for what, names in changes.items():
+        if names:
+            more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+            _LOGGER.info("Voices: %s: %s%s", what, ", ".join(names[:MANY]), more)
