@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import threading
+import wave
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,8 +29,10 @@ from tests.house import (
 )
 from tests.test_flow import eventually
 from wyoming_qwen3tts.engines.base import EngineUnavailable
-from wyoming_qwen3tts.speech import Reference, Voice
+from wyoming_qwen3tts.engines.builtin import BuiltinEngine
+from wyoming_qwen3tts.speech import Reference, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UnknownVoice
+from wyoming_qwen3tts.voices.library import VoiceLibrary
 from wyoming_qwen3tts.voices.register import CLONES, Register
 
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
@@ -467,3 +471,30 @@ async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytes
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
         shelf.gate.set()
     assert engine.told[0].voice is RYAN
+
+
+async def test_recordings_of_a_household_are_voices(tmp_path: Path) -> None:
+    """With the real library: what ``voices add`` writes is heard with the next sentence."""
+    heart = BuiltinEngine()
+    await heart.start()
+    (speaker,) = heart.voices()
+    text = "The quick brown fox jumps over the lazy dog, and then it runs home through the rain."
+    async with aclosing(heart.speak(Utterance(text, speaker, "en-US"))) as pieces:
+        sound = b"".join([piece async for piece in pieces])
+    await heart.close()
+    with wave.open(str(tmp_path / "oma.wav"), "wb") as file:
+        file.setparams((1, 2, 24_000, 0, "NONE", ""))
+        file.writeframes(sound)
+    library = VoiceLibrary(tmp_path / "data")
+    engine = Cloner()
+    async with service([engine], library=library) as uri, connect(uri) as client:
+        added = await asyncio.to_thread(
+            library.add, "Oma", tmp_path / "oma.wav", transcript=text, language="en", seed=11
+        )
+        await home_assistant_plain(client, "Here I am.", {"name": "oma"})
+        assert "Oma" in [voice.name for voice in await listed(client)]
+        await asyncio.to_thread(library.remove, "Oma")
+        assert "Oma" not in [voice.name for voice in await listed(client)]
+    (told,) = engine.told
+    assert (told.voice.name, told.seed, told.voice.reference) == ("Oma", 11, added.reference)
+    assert added.reference.transcript == text

@@ -31,7 +31,7 @@ from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import presets
 from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UnknownVoice, VoiceCatalog
 from wyoming_qwen3tts.voices.register import Fixed
-from wyoming_qwen3tts.voices.styles import Styles
+from wyoming_qwen3tts.voices.styles import Styles, variant
 
 
 def voice(name: str, *languages: str) -> Voice:
@@ -231,6 +231,18 @@ def test_where_no_speaker_is_like_it_the_default_speaks_and_nobody_is_warned(
     )
 
 
+@settings(deadline=None)
+@given(
+    st.text(max_size=300) | st.just("a-" * 500), st.text(max_size=300), st.sampled_from([None, "de", "sw"])
+)
+def test_whatever_is_asked_for_somebody_answers(name: str, speaker: str, language: str | None) -> None:
+    catalog = VoiceCatalog(CAST)
+    voice = catalog.find(name, language, speaker)
+    assert voice.speaker in {each.name for each in CAST}
+    catalog.has(name, speaker)
+    catalog.understands(name, speaker)
+
+
 def test_aliases_are_not_listed() -> None:
     assert not {each.name.lower() for each in VoiceCatalog(CAST).listed} & presets.OPENAI.keys()
 
@@ -299,6 +311,14 @@ def test_descriptions_sort_the_way_home_assistant_shows_them() -> None:
 
 def test_a_default_that_nobody_chose_is_not_called_so() -> None:
     assert described(VoiceCatalog(CAST))[0].description == "Vivian, somebody (Tiny CustomVoice)"
+
+
+def test_a_last_resort_goes_by_its_language() -> None:
+    voice = replace(ROBOT, description="Chinese (Mandarin) (eSpeak NG, robotic)")
+    assert shown(voice) == "last resort, Chinese (Mandarin) (eSpeak NG, robotic)"
+    slow = variant(voice, Style("slow", speed=0.9))
+    assert shown(slow) == "last resort, Chinese (Mandarin): slow (eSpeak NG, robotic)"
+    assert shown(replace(voice, description="")) == "last resort, espeak-de"
 
 
 def test_every_description_has_the_name_in_it() -> None:

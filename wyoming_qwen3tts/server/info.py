@@ -26,7 +26,8 @@ LAST = "last resort, "
 """What descriptions begin with: a bracket sorts before digits, capitals after those, small letters last."""
 
 _SORTS = re.compile(r"[0-9A-Z]")
-_NAME = re.compile(r"[^(:,;]*[^(:,;\s]")
+_LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")
+"""What stands before the last bracket, which says what a last resort is worth."""
 
 
 class Description:
@@ -105,7 +106,7 @@ def _parts(voice: Voice) -> tuple[str, str]:
     name, description = voice.speaker, voice.description
     start = description[: len(name)]
     if key(start) != key(name):
-        match = _NAME.match(description) if voice.rank > 1 else None
+        match = _LANGUAGE.match(description) if voice.rank > 1 else None
         if match is None:
             return name, f" ({description})" if description else ""
         start = match[0]
