@@ -100,6 +100,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         "numpy",
         "onnxruntime",
         "hibari",
+        "safetensors",
+        "soundfile",
         "soxr",
         "libsonic",
         "pyrubberband",

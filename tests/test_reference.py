@@ -277,8 +277,12 @@ def test_noise_is_remarked_on(wav: Path, distance: int) -> None:
 
 
 @pytest.mark.parametrize("sound", [noise(6, -20), noise(6, -45), speech(3, 3) + noise(6.6, -33)])
-def test_noise_is_no_speech(wav: Path, sound: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
-    assert "is noise, or speech that is hardly louder" in refused(save(wav, sound))
+def test_what_is_hardly_louder_than_its_noise_is_used_whole(
+    wav: Path, sound: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> None:
+    prepared = prepare(save(wav, sound))
+    assert any("Its speech is hardly louder than its noise" in remark for remark in prepared.remarks)
+    assert prepared.seconds == pytest.approx(len(sound) / RATE, abs=0.1)
 
 
 @pytest.mark.parametrize(("full", "over"), [(1.0, "WAV"), (1.5, "WAV"), (1.0, "MP3"), (1.0, "FLAC")])

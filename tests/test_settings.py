@@ -221,7 +221,9 @@ def test_models_are_given_one_by_one_or_together(tmp_path: Path) -> None:
     assert load("--model", "/a b, c/d@e,/a b").model == expected
     assert load(MODEL="/a b,c/d@e").model == expected
     assert load("--options-file", str(path)).model == expected
-    with pytest.raises(SettingsError, match="--model: 'a,,b' is not allowed; allowed: directories, or models' names"):
+    with pytest.raises(
+        SettingsError, match="--model: 'a,,b' is not allowed; allowed: directories, or models' names"
+    ):
         load("--model", "a,,b")
 
 

@@ -30,6 +30,7 @@ from .text.frontend import Frontend
 from .text.language import DetectorMissing, LanguageFinder, load
 from .text.lexicon import Lexicon
 from .voices.catalog import UnknownVoice
+from .voices.library import VoiceLibrary
 from .voices.register import Register
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
-PROMPTS = "prompts"
-"""The folder of the data directory with what models made of recordings."""
+STYLES = "styles.toml"
+"""The file of the data directory with styles."""
+WATCH = 5.0
+"""Seconds between looks at the data directory; requests for something new look at once."""
 
 
 class CannotServe(Exception):  # noqa: N818 - what it says
@@ -58,6 +61,7 @@ class Service:
         self._announcements: list[Announcement] = []
         self._server: wyoming.WyomingServer | None = None
         self._register: Register | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -150,6 +154,7 @@ class Service:
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
+        self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
         await self._announce()
 
     async def stop(self) -> None:
@@ -162,6 +167,8 @@ class Service:
             if self._server.connections:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
             await self._server.stop(self._settings.stop_timeout)
+        if self._watch is not None:
+            self._watch.cancel()
         if self._register is not None:
             await self._register.close()
         for engine in self._candidates:
@@ -232,24 +239,7 @@ def engines_for(settings: Settings) -> list[Engine]:
     """Return the engines that may speak, in the order they are preferred."""
     engines: list[Engine] = []
     if settings.model:
-        configuration = Configuration(
-            models=settings.model,
-            revision=settings.revision,
-            download_dir=settings.download_dir,
-            local_files_only=settings.local_files_only,
-            device=settings.device,
-            dtype=settings.dtype,
-            quantize=settings.quantize,
-            takes=settings.takes,
-            waiting=settings.waiting,
-            length=settings.context,
-            frames_per_token=settings.frames_per_token,
-            idle_unload=settings.idle_unload,
-            memory_budget=settings.memory_budget,
-            instruct=settings.instruct or "",
-            prompts=settings.data / PROMPTS,
-        )
-        engines.append(Qwen3Engine(configuration))
+        engines.append(Qwen3Engine(Configuration.of(settings)))
     engines.append(BuiltinEngine(settings.builtin_threads))
     if settings.espeak_languages != NONE:
         engines.append(EspeakEngine(settings.espeak_languages))
@@ -257,8 +247,9 @@ def engines_for(settings: Settings) -> list[Engine]:
 
 
 def register_for(settings: Settings, engines: Mapping[str, Engine]) -> Register:
-    """Return what knows the voices of the engines that have started."""
-    return Register(engines, None, None, settings.voice, settings.language)
+    """Return what knows the voices of the engines that have started, and of the data directory."""
+    library = VoiceLibrary(settings.data)
+    return Register(engines, library, settings.data / STYLES, settings.voice, settings.language)
 
 
 def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:
@@ -300,7 +291,8 @@ def _affordable(connections: int) -> int:
 def how_to_hear(address: Address) -> str:
     """Return the command that lets a person on this machine hear the service."""
     from .client import reachable
-    from .commands import default_uri, find_player
+    from .commands import default_uri
+    from .commands.sound import find_player
 
     program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"
     if program is None:

@@ -72,7 +72,7 @@ class Reference:
     digest: str
     """SHA-256, hexadecimal, over all that the clone depends on: recording, preparation, transcript."""
     transcript: str = ""
-    """What is said in it. With it the model goes on from the recording (ICL); without it, it gets an x-vector."""
+    """What is said in it: with it a model goes on from the recording (ICL), without it gets an x-vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Voice:
     accented: bool = False
     """Whether it has a mother tongue, its first language, and an accent in its others."""
     rank: int = 0
-    """Among the voices of a language those of a lower rank are offered first: 1 a dialect, 2 a last resort."""
+    """Of the voices of a language those of a lower rank come first: 1 for a dialect, 2 for a last resort."""
 
     @property
     def speaker(self) -> str:

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from ..engines.qwen3.engine import DESIGNED
+from ..engines.qwen3.speakers import SPEAKERS
 from ..speech import base_language
 
 OPENAI = {
@@ -27,6 +29,9 @@ OPENAI = {
 
 By sex and timbre, as the two model cards describe them, the likest first.
 """
+
+RESERVED = (*(name.replace("_", " ").title() for name in SPEAKERS), DESIGNED, "heart")
+"""Names of voices that come with models and packages: nobody's own voice can have them."""
 
 LANGUAGES = {
     "en": ("English", "English"),

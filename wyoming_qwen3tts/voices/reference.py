@@ -191,7 +191,7 @@ def prepare(path: Path, transcript: str = "") -> Prepared:
     sound = _centred(_one_channel(frames, remarks), remarks)
     samples = _samples(sound)
     powers = power(samples)
-    threshold = _threshold(powers, _level(samples, name), name, remarks)
+    threshold = _threshold(powers, _level(samples, name), remarks)
     begin, end, cut = _part(powers, threshold, name, remarks)
     if cut and transcript:
         transcript = ""
@@ -477,21 +477,22 @@ def _level(samples: Samples, name: str) -> float:
     return meter.level
 
 
-def _threshold(powers: NDArray[np.float64], level: float, name: str, remarks: list[str]) -> float:
+def _threshold(powers: NDArray[np.float64], level: float, remarks: list[str]) -> float:
     """Return the power under which a frame is silent: SOFTEST under the speech, or 6 dB over the noise.
 
     ``level``: of the speech, dBFS. The noise is what a tenth of the frames stay under: even of quick speech
-    so much are pauses and closures. Frames of nothing at all are an editor's work and do not count. Raises
-    BadRecording where the speech is hardly louder than the noise.
+    so much are pauses and closures. Frames of nothing at all are an editor's work and do not count. Where
+    the speech is hardly louder than the noise, one cannot be told from the other, and all of it is speech.
     """
     import numpy as np
 
     noise = 10 * math.log10(np.quantile(powers[powers > 0], 0.1))
     distance = level - noise
     if distance < DROWNED:
-        raise BadRecording(
-            f"{name} is noise, or speech that is hardly louder ({distance:.0f} dB): {_AGAIN} in a quiet room"
+        remarks.append(
+            f"Its speech is hardly louder than its noise ({distance:.0f} dB): {_AGAIN} in a quiet room."
         )
+        return from_db(max(SILENCE, level - SOFTEST))
     if distance < NOISY:
         remarks.append(
             f"Its noise is only {distance:.0f} dB under the speech, and will be heard in the voice."

@@ -30,6 +30,8 @@ LONGEST_NAME = 40
 LONGEST_INSTRUCT = 500
 """Characters of an instruction; the model reads it before every sentence."""
 LARGEST_SEED = 2**32 - 1
+EVERYBODY = 1
+"""The highest rank of voice that a style for everybody is for: of last resorts there are a hundred."""
 CLEAREST = "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice"
 """A checkpoint whose speakers follow instructions."""
 
@@ -42,7 +44,7 @@ class Styles:
     """What a file says."""
 
     styles: tuple[tuple[Style, tuple[str, ...] | None], ...] = ()
-    """Each with the names of the voices that it is for; None is every voice that can."""
+    """Each with the names of the voices that it is for; None is every voice that can, last resorts aside."""
     problems: tuple[str, ...] = ()
     """What was left out and why, a line each."""
 
@@ -207,7 +209,7 @@ def apply(styles: Styles, voices: Sequence[Voice]) -> Applied:
     refused: dict[str, str] = {}
     problems: list[str] = []
     for style, names in styles.styles:
-        chosen = list(voices)
+        chosen = [voice for voice in voices if voice.rank <= EVERYBODY]
         if names is not None:
             missing = [name for name in names if key(name) not in by_name]
             problems += [f"style {style.name}: there is no voice {name!r}" for name in missing]

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...settings import Settings
+
+PROMPTS = "prompts"
+"""The folder of the data directory with what models made of recordings."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
@@ -37,3 +42,25 @@ class Configuration:
     """Where clones are kept once the model has heard their recordings; None keeps them in memory only."""
     eager: bool = True
     """Load the first model at start; if not, each when it is first needed."""
+
+    @classmethod
+    def of(cls, settings: Settings, *, eager: bool = True) -> Configuration:
+        """Return what ``settings`` say."""
+        return cls(
+            models=settings.model,
+            revision=settings.revision,
+            download_dir=settings.download_dir,
+            local_files_only=settings.local_files_only,
+            device=settings.device,
+            dtype=settings.dtype,
+            quantize=settings.quantize,
+            takes=settings.takes,
+            waiting=settings.waiting,
+            length=settings.context,
+            frames_per_token=settings.frames_per_token,
+            idle_unload=settings.idle_unload,
+            memory_budget=settings.memory_budget,
+            instruct=settings.instruct or "",
+            prompts=settings.data / PROMPTS,
+            eager=eager,
+        )

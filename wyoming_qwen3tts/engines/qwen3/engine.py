@@ -150,6 +150,15 @@ class Qwen3Engine:
             **more,
         )
 
+    def _able(self, kind: str) -> list[str]:
+        return [model for model, about in self._models.items() if about.kind == kind]
+
+    def cloner(self) -> str:
+        """Return the model that clones voices. Raises EngineUnavailable where there is none."""
+        if not (able := self._able("base")):
+            raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
+        return able[0]
+
     def clone(
         self,
         name: str,
@@ -161,21 +170,19 @@ class Qwen3Engine:
         model: str,
     ) -> Voice:
         """Return a voice that a Base checkpoint clones from ``reference``. Raises EngineUnavailable."""
-        able = [known for known, about in self._models.items() if about.kind == "base"]
+        able = self._able("base")
         if model and model not in able:
             raise EngineUnavailable(
                 f"{model} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
             )
-        if not able:
-            raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
-        model = model or able[0]
+        model = model or self.cloner()
         own = _language(language, self._models[model].languages) if language else "auto"
         if language and own == "auto":
             raise EngineUnavailable(f"{self._models[model].name} does not speak {language}")
         return self._voice(
             name,
             model,
-            f"{description or name} ({self._models[model].name})",
+            f"{name}{f': {description}' if description else ''} (cloned, {self._models[model].name})",
             own if language else "english",
             seed=seed,
             reference=reference,
@@ -183,19 +190,23 @@ class Qwen3Engine:
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
         """Let the model hear the recordings of cloned voices, when nobody speaks."""
-        worker = self._worker
-        if worker is None:
-            return
-        for voice in voices:
-            if voice.reference is None:
-                continue
-            language = _language(voice.languages[0], self._models[voice.model].languages)
+
+        async def one(voice: Voice) -> None:
             try:
-                await asyncio.wrap_future(worker.prepare(voice.model, voice.reference, [language]))
+                await self.make_ready(voice)
             except SpeechError as error:
                 _LOGGER.warning("%s is not ready: %s", voice.name, error)
             else:
                 _LOGGER.info("%s is ready", voice.name)
+
+        await asyncio.gather(*map(one, voices))
+
+    async def make_ready(self, voice: Voice) -> None:
+        """Let the model hear the recording of a cloned voice. Raises EngineUnavailable, CannotSpeak."""
+        if self._worker is None or voice.reference is None:
+            return
+        language = _language(voice.languages[0], self._models[voice.model].languages)
+        await asyncio.wrap_future(self._worker.prepare(voice.model, voice.reference, [language]))
 
     async def design(
         self, description: str, text: str, language: str, seed: int
@@ -204,11 +215,9 @@ class Qwen3Engine:
 
         ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
         """
-        model = next((known for known, about in self._models.items() if about.kind == "voice_design"), None)
-        if model is None:
-            raise EngineUnavailable(
-                "a voice is designed by a VoiceDesign checkpoint, such as --model " + DESIGN
-            )
+        if not (able := self._able("voice_design")):
+            raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
+        model = able[0]
         voice = replace(self._voice(DESIGNED, model, ""), style=Style(DESIGNED, instruct=description))
         assert self._worker is not None
         try:

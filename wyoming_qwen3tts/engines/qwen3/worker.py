@@ -92,6 +92,8 @@ class Worker:
         done: Future[None] = Future()
 
         def do(error: EngineUnavailable | None) -> None:
+            if not done.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
             try:
                 if error is not None:
                     raise error  # noqa: TRY301 - one way to fail
@@ -178,7 +180,7 @@ class Worker:
                 if resident.scheduler is not None and not resident.scheduler.idle:
                     self._step(resident, resident.scheduler)
                     progress = True
-            progress = self._residents.tend() or progress
+            progress = self._guarded(self._residents.tend) or progress
         self._end()
 
     def _begin(self, models: list[Resident], faults: list[EngineUnavailable]) -> None:
@@ -222,11 +224,19 @@ class Worker:
             order = self._inbox.get(timeout=limit) if wait else self._inbox.get_nowait()
             while True:
                 if order is not None:
-                    order()
+                    self._guarded(order)
                 order = self._inbox.get_nowait()
         except queue.Empty:
             if wait and limit is not None:
                 self._residents.unload_idle(self._configuration.idle_unload)
+
+    def _guarded(self, do: Callable[[], object]) -> bool:
+        """Call ``do`` and return what it does; the thread outlives whatever goes wrong."""
+        try:
+            return bool(do())
+        except Exception:
+            _LOGGER.exception("The device's thread failed")
+            return True
 
     def _do(
         self,

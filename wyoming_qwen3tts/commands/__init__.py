@@ -1,0 +1,129 @@
+"""For people: ``say``, ``voices`` and ``health``, against a running server; ``verify``, for a model."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import codecs
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from typing import Any
+
+from .. import client
+from ..client import ServerError, reachable
+from ..settings import VARIABLE_PREFIX, Settings, SettingsError
+from ..speech import SpeechError
+from . import sound, voices
+
+READ_SIZE = 4096
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments."""
+    uri = default_uri()
+    options = voices.parse(arguments, uri) if name == "voices" else _parser(name, uri).parse_args(arguments)
+    try:
+        return asyncio.run(COMMANDS[name](options))
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (ServerError, SpeechError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def default_uri() -> str:
+    """Return where the server of this machine listens, by the server's own variable or by default."""
+    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().uri)
+    return reachable(next(uri for uri in listening if not uri.startswith("stdio")))
+
+
+def _parser(name: str, uri: str) -> argparse.ArgumentParser:
+    descriptions = {
+        "say": "Speak a text with a running server: play it, or save it as a WAV file.",
+        "health": "Ask a running server whether it can speak; exit status 0 if so, 1 if not.",
+    }
+    built = argparse.ArgumentParser(prog=f"wyoming-qwen3tts {name}", description=descriptions[name])
+    built.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
+    if name == "say":
+        built.add_argument("text", nargs="?", help="what to say; standard input, as it comes, if absent")
+        built.add_argument("--voice", help="a voice's name, see: wyoming-qwen3tts voices")
+        built.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
+    else:
+        built.add_argument(
+            "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
+        )
+    return built
+
+
+async def say(options: argparse.Namespace) -> int:
+    """Speak a text to a file or a player."""
+    pieces = sound.whole(options.text) if options.text is not None else _from_stdin()
+    await sound.hear(options.uri, pieces, options.voice, options.output)
+    return 0
+
+
+def verify(settings: Settings) -> int:
+    """Compare the engine with the official package on the settings' model; print a table."""
+    from ..engines.base import EngineUnavailable
+
+    if len(settings.model) != 1:
+        print("error: verify needs one --model", file=sys.stderr)
+        return 2
+    try:
+        from ..engines.qwen3 import checkpoint
+        from ..engines.qwen3.verify import Verification
+    except ImportError as error:
+        print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
+        return 1
+    source = checkpoint.Source.parse(
+        settings.model[0], settings.revision, settings.download_dir, settings.local_files_only
+    )
+    try:
+        device, _ = checkpoint.choose_device(settings.device)
+        dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
+        found = checkpoint.load(checkpoint.find(source), device, dtype)
+    except EngineUnavailable as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{found.name} on {device}, {str(dtype).removeprefix('torch.')}, against the official package")
+    good = True
+    for finding in Verification(found).findings():
+        print(f"  {'ok ' if finding.good else 'BAD'}  {finding.what:30}  {finding.result}", flush=True)
+        good = good and finding.good
+    return 0 if good else 1
+
+
+async def health(options: argparse.Namespace) -> int:
+    """Check that the server answers and has a voice."""
+    began = time.monotonic()
+    info = await client.describe(options.uri, timeout=options.timeout)
+    installed = [
+        voice for program in info.tts if program.installed for voice in program.voices if voice.installed
+    ]
+    if not installed:
+        raise ServerError(f"{options.uri} answers, but has no voice")
+    elapsed = (time.monotonic() - began) * 1000
+    print(f"ok: {len(installed)} voices, {installed[0].name} first, answered in {elapsed:.0f} ms")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
+    "say": say,
+    "voices": voices.run,
+    "health": health,
+}
+
+
+async def _from_stdin() -> AsyncGenerator[str, None]:
+    """Yield text as it arrives, never half a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    while data := await asyncio.to_thread(os.read, 0, READ_SIZE):
+        if text := decoder.decode(data):
+            yield text
+    if text := decoder.decode(b"", final=True):
+        yield text

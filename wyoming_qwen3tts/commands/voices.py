@@ -1,0 +1,222 @@
+"""``voices``: those of a running server, and those of the data directory, which this is how to fill."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wyoming.info import TtsVoice
+
+from .. import client
+from ..client import ServerError
+from ..engines.base import EngineUnavailable
+from ..engines.qwen3.configuration import Configuration
+from ..engines.qwen3.engine import Qwen3Engine
+from ..settings import Settings, SettingsError
+from ..speech import SpeechError, base_language
+from ..voices.design import TEXTS, design
+from ..voices.library import Recorded, VoiceLibrary
+from ..voices.presets import RESERVED, key
+from . import sound
+
+LIST = "list"
+
+
+def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
+    """Return the options of this command line; ``settings`` holds what is left, as the server reads it.
+
+    Raises SettingsError; exits as argparse does.
+    """
+    parser = _parser(uri)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = [LIST, *arguments]
+    options, rest = parser.parse_known_args(arguments)
+    options.settings = Settings.load(rest)
+    return options
+
+
+def _parser(uri: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wyoming-qwen3tts voices",
+        description="List, make, try and remove voices.",
+        epilog="Every option of the server is taken too: --data-dir says where your own voices are, "
+        "--model which checkpoints design and clone.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser(LIST, help="list the voices of a running server (the default)")
+    adding = commands.add_parser("add", help="make a voice of a recording of 5 to 15 seconds")
+    adding.add_argument("name", metavar="NAME")
+    adding.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC, Ogg, MP3 and others")
+    adding.add_argument(
+        "--transcript",
+        default="",
+        metavar="TEXT",
+        help="what is said in it, word for word: a closer likeness",
+    )
+    designing = commands.add_parser("design", help="make a voice of a description")
+    designing.add_argument("name", metavar="NAME")
+    designing.add_argument("words", metavar="DESCRIPTION", help='for example "a warm, slow grandmother"')
+    designing.add_argument("--text", default="", help="what it says first, 7 to 12 seconds; in --language")
+    for made in (adding, designing):
+        made.add_argument("--language", metavar="CODE", help="its mother tongue, such as de or pt-BR")
+        made.add_argument("--seed", type=int, metavar="N", help="where its chance begins")
+    adding.add_argument("--description", default="", metavar="TEXT", help="what a list of voices says of it")
+    removing = commands.add_parser("remove", help="delete a voice, its recording and all that was made of it")
+    removing.add_argument("name", metavar="NAME")
+    testing = commands.add_parser("test", help="hear a voice of a running server")
+    testing.add_argument("name", metavar="NAME")
+    testing.add_argument("--text", default="", help="what it says")
+    testing.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
+    for asking in (listing, adding, designing, removing, testing):
+        asking.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
+        asking.add_argument(
+            "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
+        )
+    return parser
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Do what was asked; return the exit status."""
+    return await COMMANDS[options.command](options)
+
+
+async def _list(options: argparse.Namespace) -> int:
+    """List voices: name, languages, description; then what of the data directory is not among them."""
+    listed = await _served(options)
+    rows = [(voice.name, ", ".join(voice.languages), voice.description or "") for voice in listed]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for name, languages, description in rows:
+        print(f"{name:{widths[0]}}  {languages:{widths[1]}}  {description}")
+    contents = await asyncio.to_thread(_library(options).read)
+    names = {key(voice.name) for voice in listed}
+    for voice in contents.voices:
+        if key(voice.name) not in names:
+            _say(f"{voice.name}: not spoken by this server; its log says why")
+    for problem in contents.problems:
+        _say(f"{problem.name}: {problem.message}")
+    return 0
+
+
+async def _add(options: argparse.Namespace) -> int:
+    """Make a voice of a recording."""
+    with sound.progress() as show:
+        made = await asyncio.to_thread(
+            _library(options).add,
+            options.name,
+            options.file,
+            transcript=options.transcript,
+            language=options.language,
+            description=options.description,
+            seed=options.seed,
+            progress=lambda step: show(f"{options.name}: {step}"),
+        )
+    return await _tell(options, made)
+
+
+async def _design(options: argparse.Namespace) -> int:
+    """Make a voice of a description: design it with one checkpoint, clone it with another."""
+    settings: Settings = options.settings
+    if not settings.model:
+        raise SettingsError("voices design needs --model, with a VoiceDesign and a Base checkpoint")
+    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, takes=1), eager=False))
+    library = _library(options)
+    with sound.progress() as show:
+        try:
+            show(f"{options.name}: looking for the models")
+            await engine.start()
+            made = await design(
+                engine,
+                library,
+                options.name,
+                options.words,
+                language=options.language or settings.language or "en",
+                text=options.text,
+                seed=options.seed,
+                model=engine.cloner(),
+                progress=lambda step: show(f"{options.name}: {step}"),
+            )
+            show(f"{options.name}: cloning")
+            try:
+                await engine.make_ready(
+                    engine.clone(
+                        made.name,
+                        made.reference,
+                        language=made.language,
+                        description=made.description,
+                        seed=made.seed,
+                        model=made.model,
+                    )
+                )
+            except EngineUnavailable:
+                library.remove(made.name)
+                raise
+        finally:
+            await engine.close()
+    return await _tell(options, made)
+
+
+async def _remove(options: argparse.Namespace) -> int:
+    """Delete a voice of the data directory."""
+    await asyncio.to_thread(_library(options).remove, options.name)
+    _say(f"{options.name} is removed, and all that was made of it")
+    return 0
+
+
+async def _test(options: argparse.Namespace) -> int:
+    """Let a voice of a running server say something. Raises ServerError where it has no such voice."""
+    listed = await _served(options)
+    voice = next((voice for voice in listed if key(voice.name) == key(options.name)), None)
+    if voice is None:
+        raise ServerError(
+            f"{options.uri} has no voice {options.name!r}, but {', '.join(v.name for v in listed)}"
+        )
+    text = options.text or TEXTS.get(base_language(voice.languages[0]), TEXTS["en"])
+    await sound.hear(options.uri, sound.whole(text), voice.name, options.output)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
+    LIST: _list,
+    "add": _add,
+    "design": _design,
+    "remove": _remove,
+    "test": _test,
+}
+
+
+def _library(options: argparse.Namespace) -> VoiceLibrary:
+    return VoiceLibrary(options.settings.data, RESERVED)
+
+
+async def _served(options: argparse.Namespace) -> list[TtsVoice]:
+    """Return the voices of the running server. Raises ServerError."""
+    info = await client.describe(options.uri, timeout=options.timeout)
+    return [voice for program in info.tts for voice in program.voices]
+
+
+async def _tell(options: argparse.Namespace, made: Recorded) -> int:
+    """Say what was made, and whether the running server has it already."""
+    for remark in made.remarks:
+        _say(f"note: {remark}")
+    kind = "with its transcript" if made.reference.transcript else "without a transcript"
+    _say(f"{made.name} is in {options.settings.data}, {kind}")
+    listed: list[TtsVoice] | None = None
+    with suppress(ServerError, SpeechError):
+        listed = await _served(options)
+    if listed is None:
+        _say(f"no server answers at {options.uri}: one with a Base checkpoint here will speak it")
+    elif key(made.name) in {key(voice.name) for voice in listed}:
+        _say(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
+    else:
+        _say(f"the server at {options.uri} does not speak it: its log says why, if it has this --data-dir")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
