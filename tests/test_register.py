@@ -9,7 +9,7 @@ import threading
 import wave
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -30,35 +30,27 @@ from tests.house import (
 from tests.test_flow import eventually
 from wyoming_qwen3tts.engines.base import EngineUnavailable
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
-from wyoming_qwen3tts.speech import Reference, Utterance, Voice
-from wyoming_qwen3tts.voices.catalog import UnknownVoice
-from wyoming_qwen3tts.voices.library import VoiceLibrary
+from wyoming_qwen3tts.speech import Reference, SpeechError, Utterance, Voice
+from wyoming_qwen3tts.voices import library
+from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoice
+from wyoming_qwen3tts.voices.library import Contents, Problem, VoiceLibrary
 from wyoming_qwen3tts.voices.register import CLONES, Register
 
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
 
-@dataclass(frozen=True)
-class Recorded:
-    name: str
-    reference: Reference = SOMEWHERE
-    language: str | None = "de"
-    description: str = ""
-    seed: int = 3
-    model: str = ""
-
-
-@dataclass(frozen=True)
-class Problem:
-    name: str
-    message: str
+def recorded(
+    name: str, reference: Reference = SOMEWHERE, language: str = "de", description: str = "", seed: int = 3
+) -> library.Recorded:
+    """A voice of a library."""
+    return library.Recorded(name, reference, language, description, seed, "", "", ())
 
 
 @dataclass
 class Shelf:
     """A library in memory, which counts how often it is looked at and read."""
 
-    voices: Sequence[Recorded] = ()
+    voices: Sequence[library.Recorded] = ()
     problems: Sequence[Problem] = ()
     looks: int = 0
     reads: int = 0
@@ -79,9 +71,9 @@ class Shelf:
             raise self.error
         return seen
 
-    def read(self) -> Shelf:
+    def read(self) -> Contents:
         self.reads += 1
-        return replace(self)
+        return Contents(tuple(self.voices), tuple(self.problems))
 
 
 class Cloner(ScriptedEngine):
@@ -153,7 +145,7 @@ async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
         name = "plain"
 
     cloner = Cloner()
-    found = register(Shelf([Recorded("Oma", seed=9)]), Plain(voices=[DEAF]), cloner)
+    found = register(Shelf([recorded("Oma", seed=9)]), Plain(voices=[DEAF]), cloner)
     await found.start()
     assert names(found) == ["heart", "Ryan", "Vivian", "Oma"]
     oma = found.catalog.find("oma")
@@ -163,19 +155,21 @@ async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
 
 
 async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
-    found = register(Shelf([Recorded("Oma")]), ScriptedEngine(voices=CAST))
+    found = register(Shelf([recorded("Oma")]), ScriptedEngine(voices=CAST))
     await found.start()
-    assert not found.catalog.has("Oma")
+    with pytest.raises(SpeechError, match="voice Oma: nobody can speak with it: ") as error:
+        found.catalog.find("oma")
+    assert error.value.code == UNUSABLE
     assert lines(caplog) == [
         f"Voices: voice Oma: nobody can speak with it: that needs a Base checkpoint: --model {CLONES}"
     ]
-    found = register(Shelf([Recorded("Oma")]), Cloner(refuses="the Base model is not loaded"))
+    found = register(Shelf([recorded("Oma")]), Cloner(refuses="the Base model is not loaded"))
     await found.start()
     assert lines(caplog) == ["Voices: voice Oma: nobody can speak with it: the Base model is not loaded"]
 
 
 async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCaptureFixture) -> None:
-    found = register(Shelf([Recorded("RYAN"), Recorded("Oma"), Recorded("oma")]))
+    found = register(Shelf([recorded("RYAN"), recorded("Oma"), recorded("oma")]))
     await found.start()
     assert names(found) == ["Ryan", "Vivian", "Oma"]
     assert found.catalog.find("ryan") is RYAN
@@ -188,13 +182,13 @@ async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCapture
 async def test_a_default_that_nobody_has_is_an_error_at_the_start_only() -> None:
     with pytest.raises(UnknownVoice, match="'Oma' is not one of: Ryan, Vivian"):
         await register(Shelf(), default="Oma").start()
-    await register(Shelf([Recorded("Oma")]), default="Oma").start()
+    await register(Shelf([recorded("Oma")]), default="Oma").start()
 
 
 async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf = Shelf([Recorded("Oma")], error=OSError("disk on fire"))
+    shelf = Shelf([recorded("Oma")], error=OSError("disk on fire"))
     found = register(shelf)
     await found.start()
     await found.refresh()
@@ -213,7 +207,7 @@ async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
 
 
 async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
-    shelf = Shelf([Recorded("Oma")])
+    shelf = Shelf([recorded("Oma")])
     (tmp_path / "styles.toml").write_text("[slow]\nspeed = 0.9\n")
     found = register(shelf, styles=tmp_path / "styles.toml")
     await found.start()
@@ -228,12 +222,12 @@ async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
 async def test_what_is_added_changed_and_removed_is_noticed_and_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    cloner, shelf = Cloner(), Shelf([Recorded("Oma"), Recorded("Opa")])
+    cloner, shelf = Cloner(), Shelf([recorded("Oma"), recorded("Opa")])
     found = register(shelf, cloner)
     await found.start()
     before = found.catalog
     assert lines(caplog) == []
-    shelf.voices = [Recorded("Oma", seed=4), Recorded("Mama")]
+    shelf.voices = [recorded("Oma", seed=4), recorded("Mama")]
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian", "Oma", "Mama"]
     assert before.has("Opa"), "a catalog never changes: it is replaced"
@@ -278,7 +272,7 @@ async def test_a_problem_is_said_once_and_again_when_it_comes_back(
     style, oma = lines(caplog)
     assert style.startswith(f"Voices: {path}: [slow] is left out: speed = 9")
     assert oma == "Voices: voice Oma: no recording"
-    shelf.voices = [Recorded("Opa")]
+    shelf.voices = [recorded("Opa")]
     await found.refresh()
     assert lines(caplog) == ["Voices: new: Opa"]
     shelf.problems = []
@@ -293,14 +287,14 @@ async def test_a_long_list_of_changes_is_one_short_line(caplog: pytest.LogCaptur
     shelf = Shelf()
     found = register(shelf)
     await found.start()
-    shelf.voices = [Recorded(f"Oma {number}") for number in range(12)]
+    shelf.voices = [recorded(f"Oma {number}") for number in range(12)]
     await found.refresh()
     assert lines(caplog)[0].endswith("Oma 6, Oma 7 and 4 more")
     await found.close()
 
 
 async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    shelf = Shelf([Recorded("Oma")])
+    shelf = Shelf([recorded("Oma")])
     found = register(shelf, default="oma")
     await found.start()
     shelf.voices = []
@@ -309,25 +303,25 @@ async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytes
     warning, gone = lines(caplog)
     assert "Ryan speaks in its place" in warning
     assert gone == "Voices: gone: Oma"
-    shelf.voices = [Recorded("Oma")]
+    shelf.voices = [recorded("Oma")]
     await found.refresh()
     assert (found.catalog.default.name, found.catalog.chosen) == ("Oma", True)
     await found.close()
 
 
 async def test_a_default_that_nobody_chose_stays_whoever_joins() -> None:
-    shelf = Shelf([Recorded("Oma")])
+    shelf = Shelf([recorded("Oma")])
     found = register(shelf, language="de")
     await found.start()
     assert found.catalog.default.name == "Oma"
-    shelf.voices = [Recorded("Anna"), Recorded("Oma")]
+    shelf.voices = [recorded("Anna"), recorded("Oma")]
     await found.refresh()
     assert found.catalog.default.name == "Oma"
     await found.close()
 
 
 async def test_where_the_last_voice_vanishes_it_stays(caplog: pytest.LogCaptureFixture) -> None:
-    shelf = Shelf([Recorded("Oma")])
+    shelf = Shelf([recorded("Oma")])
     found = register(shelf, Cloner(voices=()))
     await found.start()
     shelf.voices = []
@@ -343,7 +337,7 @@ async def test_a_preparation_that_fails_is_a_line_in_the_log(caplog: pytest.LogC
         async def prepare(self, voices: Sequence[Voice]) -> None:
             raise RuntimeError("out of memory")
 
-    found = register(Shelf([Recorded("Oma")]), Clumsy())
+    found = register(Shelf([recorded("Oma")]), Clumsy())
     await found.start()
     await eventually(lambda: "not made ready: Oma" in caplog.text)
     await found.close()
@@ -368,7 +362,7 @@ async def test_a_look_that_began_before_is_not_enough() -> None:
     shelf.gate.clear()
     first = asyncio.create_task(found.refresh())
     await eventually(lambda: shelf.looks == 2)
-    shelf.voices = [Recorded("Oma")]  # too late for the first look
+    shelf.voices = [recorded("Oma")]  # too late for the first look
     late = [asyncio.create_task(found.refresh()) for _ in range(5)]
     await asyncio.sleep(0)
     shelf.gate.set()
@@ -384,7 +378,7 @@ async def test_a_caller_that_gives_up_ends_nobody_s_look() -> None:
     shelf = Shelf()
     found = register(shelf)
     await found.start()
-    shelf.voices = [Recorded("Oma")]
+    shelf.voices = [recorded("Oma")]
     shelf.gate.clear()
     caller = asyncio.create_task(found.refresh())
     await eventually(lambda: shelf.looks == 2)
@@ -400,7 +394,7 @@ async def test_somebody_may_watch() -> None:
     found = register(shelf)
     await found.start()
     watching = asyncio.create_task(found.watch(0.001))
-    shelf.voices = [Recorded("Oma")]
+    shelf.voices = [recorded("Oma")]
     await eventually(lambda: found.catalog.has("Oma"))
     watching.cancel()
     await asyncio.wait({watching})
@@ -414,9 +408,9 @@ async def test_a_voice_speaks_as_soon_as_it_is_there(caplog: pytest.LogCaptureFi
     engine, shelf = Cloner(), Shelf()
     async with service([engine], library=shelf) as uri, connect(uri) as client:
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
-        shelf.voices = [Recorded("Oma", language="en")]
+        shelf.voices = [recorded("Oma", language="en")]
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
-        shelf.voices = [Recorded("Oma", language="en"), Recorded("Opa", language="en")]
+        shelf.voices = [recorded("Oma", language="en"), recorded("Opa", language="en")]
         await home_assistant_plain(client, "Here I am.", {"speaker": "Opa"})
     assert [(told.voice.name, told.seed) for told in engine.told] == [("Ryan", 0), ("Oma", 3), ("Opa", 3)]
     assert caplog.text.count("No voice 'Oma' here; Ryan speaks") == 1
@@ -444,7 +438,7 @@ async def test_the_list_of_voices_is_up_to_date() -> None:
     shelf = Shelf()
     async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
         assert offered(await listed(client), "de") == []
-        shelf.voices = [Recorded("Oma", description="recorded in 2019")]
+        shelf.voices = [recorded("Oma", description="recorded in 2019")]
         assert offered(await listed(client), "de") == ["Oma"]
         shelf.voices = []
         assert offered(await listed(client), "de") == []
@@ -454,7 +448,7 @@ async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pyt
     monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.REFRESH", 0.0)
     shelf = Shelf()
     async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
-        shelf.voices = [Recorded("Oma")]
+        shelf.voices = [recorded("Oma")]
         shelf.gate.clear()
         assert offered(await listed(client), "de") == []
         shelf.gate.set()

@@ -59,7 +59,7 @@ def test_it_finds_what_is_not(tiny: Path, dtype: str, capsys: pytest.CaptureFixt
 
 def test_it_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify"]) == 2
-    assert "verify needs --model" in capsys.readouterr().err
+    assert "verify needs one --model" in capsys.readouterr().err
     assert main(["verify", "--model", "/nowhere"]) == 1
     assert "error: there is no directory /nowhere" in capsys.readouterr().err
     assert main(["verify", "--mode", "x"]) == 2

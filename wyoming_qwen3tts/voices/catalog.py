@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..speech import SpeechError, Style, Voice, base_language
@@ -19,6 +19,8 @@ UNDETERMINED = "und"
 """BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
 NOT_SUPPORTED = "style-not-supported"
 """The code of the error for a style that its voice cannot have."""
+UNUSABLE = "voice-unusable"
+"""The code of the error for a voice that is there, but cannot be spoken with."""
 
 _STYLED = re.compile(r"(.*\S)\s*(?:\(.*|·.*)", re.S)
 """The name of a style of a voice, or of a voice that has brackets in its own."""
@@ -51,10 +53,12 @@ class VoiceCatalog:
         *,
         styles: Styles | None = None,
         prefer: str | None = None,
+        unusable: Mapping[str, str] | None = None,
     ) -> None:
         """``default``: a voice's name; without it ``prefer``, if a voice is called so, else the first.
 
-        The first, that is, to speak ``language``. Raises UnknownVoice where ``default`` names no voice.
+        The first, that is, to speak ``language``. ``unusable``: names of further voices, and why nobody can
+        speak with them. Raises UnknownVoice where ``default`` names no voice.
         """
         if not voices:
             raise UnknownVoice("no engine has a voice")
@@ -68,7 +72,9 @@ class VoiceCatalog:
         )
         """What could not be made of voices and styles, a line each."""
         self._styles = applied.variants
-        self._refused = applied.refused
+        self._refused = {own: (reason, NOT_SUPPORTED) for own, reason in applied.refused.items()}
+        for name, reason in (unusable or {}).items():
+            self._refused.setdefault(key(name), (reason, UNUSABLE))
         self._foreign = {key(voice.name): tuple(self._accents(voice)) for voice in self._voices}
         self._all = tuple(
             each
@@ -142,8 +148,8 @@ class VoiceCatalog:
 
         ``speaker``: a style of that voice, or a voice, where ``name`` is none. Case, spaces, hyphens and
         other punctuation do not count in names. A client's idea of a voice can be older than ours, so an
-        unknown one is a warning, not an error. Raises SpeechError (``style-not-supported``) for a style that
-        the voice cannot have: it would be another sound than the one that was asked for.
+        unknown one is a warning, not an error. Raises SpeechError for a style that the voice cannot have, and
+        for a voice that is there but unusable: it would be somebody else's sound.
         """
         asked = self._asked(name, speaker, language)
         voice = asked.voice or self._native(language)
@@ -187,8 +193,8 @@ class VoiceCatalog:
         """Return the voice that ``name`` means, None if it means none. Raises SpeechError as ``find``."""
         if found := self._simply(name):
             return found
-        if reason := self._refused.get(key(name)):
-            raise SpeechError(reason, NOT_SUPPORTED)
+        if refusal := self._refused.get(key(name)):
+            raise SpeechError(*refusal)
         for first, second in presets.two_names(name):
             voice = self._simply(first)
             if voice is not None and (found := self._styled(voice, second)):
@@ -211,8 +217,8 @@ class VoiceCatalog:
             whole = key(f"{own} {name}")
             if (found := self._by_name.get(whole)) and found.style and found.speaker == voice.speaker:
                 return found
-            if reason := self._refused.get(whole):
-                raise SpeechError(reason, NOT_SUPPORTED)
+            if refusal := self._refused.get(whole):
+                raise SpeechError(*refusal)
         language = presets.language(name)
         if language is None:
             return None

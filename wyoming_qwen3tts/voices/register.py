@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engines.base import CloningEngine, Engine, EngineUnavailable
-from ..speech import Reference, Voice
+from ..speech import Voice
 from .catalog import UnknownVoice, VoiceCatalog
+from .library import Contents, Recorded
 from .presets import key
 from .styles import Styles, read
 
@@ -38,41 +39,6 @@ class Voices(Protocol):
     async def refresh(self) -> None:
         """Look again. Never raises; a caller that is cancelled ends nobody else's look."""
         raise NotImplementedError
-
-
-class Recorded(Protocol):
-    """A voice of the library."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - as in speech.Voice
-    @property
-    def reference(self) -> Reference: ...  # noqa: D102
-    @property
-    def language(self) -> str | None: ...  # noqa: D102
-    @property
-    def description(self) -> str: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
-    @property
-    def model(self) -> str: ...  # noqa: D102
-
-
-class Problem(Protocol):
-    """Why the library has left something out."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - the voice's
-    @property
-    def message(self) -> str: ...  # noqa: D102 - one line
-
-
-class Contents(Protocol):
-    """What is in the library."""
-
-    @property
-    def voices(self) -> Sequence[Recorded]: ...  # noqa: D102
-    @property
-    def problems(self) -> Sequence[Problem]: ...  # noqa: D102
 
 
 class Library(Protocol):
@@ -199,10 +165,11 @@ class Register:
             return
         contents, styles = await asyncio.to_thread(self._read)
         problems = list(styles.problems)
-        clones = self._clones(contents, plain, problems)
+        clones, unusable = self._clones(contents, plain)
+        problems += [f"voice {name}: {reason}" for name, reason in unusable.items()]
         # Clones have the place of the engine that speaks them: behind its own voices, before other engines'.
         voices = [v for name, e in self._engines.items() for v in (*e.voices(), *clones[name])]
-        catalog = self._build(voices, styles, problems, first=first)
+        catalog = self._build(voices, styles, unusable, problems, first=first)
         problems += catalog.problems
         before, self._catalog, self._seen = self._catalog, catalog, found
         self._report(problems)
@@ -228,25 +195,25 @@ class Register:
         return self._library.read() if self._library is not None else None, styles
 
     def _clones(
-        self, contents: Contents | None, plain: Sequence[Voice], problems: list[str]
-    ) -> Mapping[str, Sequence[Voice]]:
-        """Return the recordings as voices of each engine; add to ``problems`` why one is not among them."""
+        self, contents: Contents | None, plain: Sequence[Voice]
+    ) -> tuple[Mapping[str, Sequence[Voice]], Mapping[str, str]]:
+        """Return the recordings as voices of each engine, and of the others, by name, why they are none."""
         clones: dict[str, list[Voice]] = {name: [] for name in self._engines}
         if contents is None:
-            return clones
-        problems += [f"voice {each.name}: {each.message}" for each in contents.problems]
+            return clones, {}
+        unusable = {each.name: each.message for each in contents.problems}
         taken = {key(voice.name): f"{voice.name} of the {voice.engine} engine" for voice in plain}
         for recorded in contents.voices:
             if (other := taken.get(key(recorded.name))) is not None:
-                problems.append(f"voice {recorded.name}: it is left out, its name is that of {other}")
+                unusable[recorded.name] = f"it is left out, its name is that of {other}"
                 continue
             taken[key(recorded.name)] = f"the recorded voice {recorded.name}"
             try:
                 voice = self._clone(recorded)
                 clones[voice.engine].append(voice)
             except EngineUnavailable as error:
-                problems.append(f"voice {recorded.name}: nobody can speak with it: {error}")
-        return clones
+                unusable[recorded.name] = f"nobody can speak with it: {error}"
+        return clones, unusable
 
     def _clone(self, recorded: Recorded) -> Voice:
         """Return a recording as a voice of the first engine that can. Raises EngineUnavailable."""
@@ -268,16 +235,25 @@ class Register:
         raise reason or EngineUnavailable(f"that needs a Base checkpoint: --model {CLONES}")
 
     def _build(
-        self, voices: Sequence[Voice], styles: Styles, problems: list[str], *, first: bool
+        self,
+        voices: Sequence[Voice],
+        styles: Styles,
+        unusable: Mapping[str, str],
+        problems: list[str],
+        *,
+        first: bool,
     ) -> VoiceCatalog:
         # A default that nobody chose stays who it is, whoever joins: pipelines were set up with it.
         prefer = None if self._catalog is None else self._catalog.default.name
+        reasons = {name: f"voice {name}: {reason}" for name, reason in unusable.items()}
         try:
-            return VoiceCatalog(voices, self._default, self._language, styles=styles, prefer=prefer)
+            return VoiceCatalog(
+                voices, self._default, self._language, styles=styles, prefer=prefer, unusable=reasons
+            )
         except UnknownVoice as error:
             if first or not voices:
                 raise
-            catalog = VoiceCatalog(voices, None, self._language, styles=styles)
+            catalog = VoiceCatalog(voices, None, self._language, styles=styles, unusable=reasons)
             problems.append(f"the default is gone ({error}); {catalog.default.name} speaks in its place")
             return catalog
 
