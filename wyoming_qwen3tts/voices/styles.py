@@ -238,7 +238,7 @@ def apply(styles: Styles, voices: Sequence[Voice]) -> Applied:
 def cannot(voice: Voice, style: Style) -> str:
     """Return why ``voice`` cannot speak in ``style``, the middle of a sentence; empty if it can."""
     if style.instruct and not voice.hears_instructions:
-        maker = voice.model or voice.attribution.name or voice.engine
+        maker = voice.attribution.name or voice.engine
         return f"{voice.name} does not follow instructions ({maker} ignores them)"
     if style.language and own_tag(voice, style.language) is None:
         return f"{voice.name} does not speak {style.language}"
