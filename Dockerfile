@@ -10,9 +10,12 @@ FROM python:3.13-slim-bookworm AS cpu
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends espeak-ng tini \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --no-create-home --uid 10200 speech
+ && useradd --system --no-create-home --uid 10200 speech \
+ && install --directory --owner=speech /data
 COPY --from=build /opt/speech /opt/speech
 ENV PATH=/opt/speech/bin:$PATH
+ENV WYOMING_QWEN3TTS_DATA_DIR=/data
+VOLUME /data
 USER speech
 EXPOSE 10200
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["wyoming-qwen3tts", "health"]

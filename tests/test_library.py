@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recordings import save, speech
-from wyoming_qwen3tts.speech import SpeechError
+from wyoming_qwen3tts.speech import Recorded, SpeechError
 from wyoming_qwen3tts.voices import reference
 from wyoming_qwen3tts.voices.library import (
     STALE,
@@ -28,7 +28,6 @@ from wyoming_qwen3tts.voices.library import (
     Details,
     LibraryError,
     NoSuchVoice,
-    Recorded,
     VoiceLibrary,
     check_details,
     check_name,

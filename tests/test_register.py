@@ -30,8 +30,7 @@ from tests.house import (
 from tests.test_flow import eventually
 from wyoming_qwen3tts.engines.base import EngineUnavailable
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
-from wyoming_qwen3tts.speech import Reference, SpeechError, Utterance, Voice
-from wyoming_qwen3tts.voices import library
+from wyoming_qwen3tts.speech import Recorded, Reference, SpeechError, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoice
 from wyoming_qwen3tts.voices.library import Contents, Problem, VoiceLibrary
 from wyoming_qwen3tts.voices.register import CLONES, Register
@@ -39,18 +38,16 @@ from wyoming_qwen3tts.voices.register import CLONES, Register
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
 
-def recorded(
-    name: str, reference: Reference = SOMEWHERE, language: str = "de", description: str = "", seed: int = 3
-) -> library.Recorded:
-    """A voice of a library."""
-    return library.Recorded(name, reference, language, description, seed, "", "", ())
+def shelved(name: str, *, language: str = "de", description: str = "", seed: int = 3) -> Recorded:
+    """A voice on a shelf, whose recording nobody looks at."""
+    return Recorded(name, SOMEWHERE, language, description, seed)
 
 
 @dataclass
 class Shelf:
     """A library in memory, which counts how often it is looked at and read."""
 
-    voices: Sequence[library.Recorded] = ()
+    voices: Sequence[Recorded] = ()
     problems: Sequence[Problem] = ()
     looks: int = 0
     reads: int = 0
@@ -84,26 +81,17 @@ class Cloner(ScriptedEngine):
         self.refuses = refuses
         self.prepared: list[str] = []
 
-    def clone(
-        self,
-        name: str,
-        reference: Reference,
-        *,
-        language: str | None,
-        description: str,
-        seed: int,
-        model: str,
-    ) -> Voice:
+    def clone(self, recorded: Recorded) -> Voice:
         if self.refuses:
             raise EngineUnavailable(self.refuses)
         return Voice(
-            name,
-            description,
-            (language or "en",),
+            recorded.name,
+            recorded.description,
+            (recorded.language or "en",),
             self.name,
             RYAN.attribution,
-            seed=seed,
-            reference=reference,
+            seed=recorded.seed,
+            reference=recorded.reference,
         )
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
@@ -145,7 +133,7 @@ async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
         name = "plain"
 
     cloner = Cloner()
-    found = register(Shelf([recorded("Oma", seed=9)]), Plain(voices=[DEAF]), cloner)
+    found = register(Shelf([shelved("Oma", seed=9)]), Plain(voices=[DEAF]), cloner)
     await found.start()
     assert names(found) == ["heart", "Ryan", "Vivian", "Oma"]
     oma = found.catalog.find("oma")
@@ -155,7 +143,7 @@ async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
 
 
 async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
-    found = register(Shelf([recorded("Oma")]), ScriptedEngine(voices=CAST))
+    found = register(Shelf([shelved("Oma")]), ScriptedEngine(voices=CAST))
     await found.start()
     with pytest.raises(SpeechError, match="voice Oma: nobody can speak with it: ") as error:
         found.catalog.find("oma")
@@ -163,13 +151,13 @@ async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytes
     assert lines(caplog) == [
         f"Voices: voice Oma: nobody can speak with it: that needs a Base checkpoint: --model {CLONES}"
     ]
-    found = register(Shelf([recorded("Oma")]), Cloner(refuses="the Base model is not loaded"))
+    found = register(Shelf([shelved("Oma")]), Cloner(refuses="the Base model is not loaded"))
     await found.start()
     assert lines(caplog) == ["Voices: voice Oma: nobody can speak with it: the Base model is not loaded"]
 
 
 async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCaptureFixture) -> None:
-    found = register(Shelf([recorded("RYAN"), recorded("Oma"), recorded("oma")]))
+    found = register(Shelf([shelved("RYAN"), shelved("Oma"), shelved("oma")]))
     await found.start()
     assert names(found) == ["Ryan", "Vivian", "Oma"]
     assert found.catalog.find("ryan") is RYAN
@@ -182,13 +170,13 @@ async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCapture
 async def test_a_default_that_nobody_has_is_an_error_at_the_start_only() -> None:
     with pytest.raises(UnknownVoice, match="'Oma' is not one of: Ryan, Vivian"):
         await register(Shelf(), default="Oma").start()
-    await register(Shelf([recorded("Oma")]), default="Oma").start()
+    await register(Shelf([shelved("Oma")]), default="Oma").start()
 
 
 async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shelf = Shelf([recorded("Oma")], error=OSError("disk on fire"))
+    shelf = Shelf([shelved("Oma")], error=OSError("disk on fire"))
     found = register(shelf)
     await found.start()
     await found.refresh()
@@ -207,7 +195,7 @@ async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
 
 
 async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
-    shelf = Shelf([recorded("Oma")])
+    shelf = Shelf([shelved("Oma")])
     (tmp_path / "styles.toml").write_text("[slow]\nspeed = 0.9\n")
     found = register(shelf, styles=tmp_path / "styles.toml")
     await found.start()
@@ -222,12 +210,12 @@ async def test_where_nothing_changed_nothing_is_read(tmp_path: Path) -> None:
 async def test_what_is_added_changed_and_removed_is_noticed_and_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    cloner, shelf = Cloner(), Shelf([recorded("Oma"), recorded("Opa")])
+    cloner, shelf = Cloner(), Shelf([shelved("Oma"), shelved("Opa")])
     found = register(shelf, cloner)
     await found.start()
     before = found.catalog
     assert lines(caplog) == []
-    shelf.voices = [recorded("Oma", seed=4), recorded("Mama")]
+    shelf.voices = [shelved("Oma", seed=4), shelved("Mama")]
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian", "Oma", "Mama"]
     assert before.has("Opa"), "a catalog never changes: it is replaced"
@@ -272,7 +260,7 @@ async def test_a_problem_is_said_once_and_again_when_it_comes_back(
     style, oma = lines(caplog)
     assert style.startswith(f"Voices: {path}: [slow] is left out: speed = 9")
     assert oma == "Voices: voice Oma: no recording"
-    shelf.voices = [recorded("Opa")]
+    shelf.voices = [shelved("Opa")]
     await found.refresh()
     assert lines(caplog) == ["Voices: new: Opa"]
     shelf.problems = []
@@ -287,14 +275,14 @@ async def test_a_long_list_of_changes_is_one_short_line(caplog: pytest.LogCaptur
     shelf = Shelf()
     found = register(shelf)
     await found.start()
-    shelf.voices = [recorded(f"Oma {number}") for number in range(12)]
+    shelf.voices = [shelved(f"Oma {number}") for number in range(12)]
     await found.refresh()
     assert lines(caplog)[0].endswith("Oma 6, Oma 7 and 4 more")
     await found.close()
 
 
 async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    shelf = Shelf([recorded("Oma")])
+    shelf = Shelf([shelved("Oma")])
     found = register(shelf, default="oma")
     await found.start()
     shelf.voices = []
@@ -303,25 +291,25 @@ async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytes
     warning, gone = lines(caplog)
     assert "Ryan speaks in its place" in warning
     assert gone == "Voices: gone: Oma"
-    shelf.voices = [recorded("Oma")]
+    shelf.voices = [shelved("Oma")]
     await found.refresh()
     assert (found.catalog.default.name, found.catalog.chosen) == ("Oma", True)
     await found.close()
 
 
 async def test_a_default_that_nobody_chose_stays_whoever_joins() -> None:
-    shelf = Shelf([recorded("Oma")])
+    shelf = Shelf([shelved("Oma")])
     found = register(shelf, language="de")
     await found.start()
     assert found.catalog.default.name == "Oma"
-    shelf.voices = [recorded("Anna"), recorded("Oma")]
+    shelf.voices = [shelved("Anna"), shelved("Oma")]
     await found.refresh()
     assert found.catalog.default.name == "Oma"
     await found.close()
 
 
 async def test_where_the_last_voice_vanishes_it_stays(caplog: pytest.LogCaptureFixture) -> None:
-    shelf = Shelf([recorded("Oma")])
+    shelf = Shelf([shelved("Oma")])
     found = register(shelf, Cloner(voices=()))
     await found.start()
     shelf.voices = []
@@ -337,7 +325,7 @@ async def test_a_preparation_that_fails_is_a_line_in_the_log(caplog: pytest.LogC
         async def prepare(self, voices: Sequence[Voice]) -> None:
             raise RuntimeError("out of memory")
 
-    found = register(Shelf([recorded("Oma")]), Clumsy())
+    found = register(Shelf([shelved("Oma")]), Clumsy())
     await found.start()
     await eventually(lambda: "not made ready: Oma" in caplog.text)
     await found.close()
@@ -362,7 +350,7 @@ async def test_a_look_that_began_before_is_not_enough() -> None:
     shelf.gate.clear()
     first = asyncio.create_task(found.refresh())
     await eventually(lambda: shelf.looks == 2)
-    shelf.voices = [recorded("Oma")]  # too late for the first look
+    shelf.voices = [shelved("Oma")]  # too late for the first look
     late = [asyncio.create_task(found.refresh()) for _ in range(5)]
     await asyncio.sleep(0)
     shelf.gate.set()
@@ -378,7 +366,7 @@ async def test_a_caller_that_gives_up_ends_nobody_s_look() -> None:
     shelf = Shelf()
     found = register(shelf)
     await found.start()
-    shelf.voices = [recorded("Oma")]
+    shelf.voices = [shelved("Oma")]
     shelf.gate.clear()
     caller = asyncio.create_task(found.refresh())
     await eventually(lambda: shelf.looks == 2)
@@ -394,7 +382,7 @@ async def test_somebody_may_watch() -> None:
     found = register(shelf)
     await found.start()
     watching = asyncio.create_task(found.watch(0.001))
-    shelf.voices = [recorded("Oma")]
+    shelf.voices = [shelved("Oma")]
     await eventually(lambda: found.catalog.has("Oma"))
     watching.cancel()
     await asyncio.wait({watching})
@@ -408,9 +396,9 @@ async def test_a_voice_speaks_as_soon_as_it_is_there(caplog: pytest.LogCaptureFi
     engine, shelf = Cloner(), Shelf()
     async with service([engine], library=shelf) as uri, connect(uri) as client:
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
-        shelf.voices = [recorded("Oma", language="en")]
+        shelf.voices = [shelved("Oma", language="en")]
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
-        shelf.voices = [recorded("Oma", language="en"), recorded("Opa", language="en")]
+        shelf.voices = [shelved("Oma", language="en"), shelved("Opa", language="en")]
         await home_assistant_plain(client, "Here I am.", {"speaker": "Opa"})
     assert [(told.voice.name, told.seed) for told in engine.told] == [("Ryan", 0), ("Oma", 3), ("Opa", 3)]
     assert caplog.text.count("No voice 'Oma' here; Ryan speaks") == 1
@@ -438,7 +426,7 @@ async def test_the_list_of_voices_is_up_to_date() -> None:
     shelf = Shelf()
     async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
         assert offered(await listed(client), "de") == []
-        shelf.voices = [recorded("Oma", description="recorded in 2019")]
+        shelf.voices = [shelved("Oma", description="recorded in 2019")]
         assert offered(await listed(client), "de") == ["Oma"]
         shelf.voices = []
         assert offered(await listed(client), "de") == []
@@ -448,7 +436,7 @@ async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pyt
     monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.REFRESH", 0.0)
     shelf = Shelf()
     async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
-        shelf.voices = [recorded("Oma")]
+        shelf.voices = [shelved("Oma")]
         shelf.gate.clear()
         assert offered(await listed(client), "de") == []
         shelf.gate.set()

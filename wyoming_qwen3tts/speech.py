@@ -76,6 +76,24 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A household's own voice, before any engine has made it one of its own."""
+
+    name: str
+    reference: Reference
+    language: str | None = None
+    """BCP 47, its mother tongue; ``None`` where nobody said."""
+    description: str = ""
+    seed: int = 0
+    model: str = ""
+    """Which of the engine's models is to speak it; empty for the first that can."""
+    designed: str = ""
+    """The sentence it was designed from; empty for a voice that somebody has."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about its recording, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
 class Voice:
     """A voice that somebody can ask for by name."""
 

@@ -23,7 +23,7 @@ from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
-from wyoming_qwen3tts.speech import Reference, TextFeed, Utterance, Voice
+from wyoming_qwen3tts.speech import Recorded, Reference, TextFeed, Utterance, Voice
 
 TRANSCRIPT = "Good evening."
 
@@ -175,7 +175,7 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(base: Official, tmp_pat
 
 
 def grandma(speaker: Qwen3Engine, reference: Reference, language: str | None = None) -> Voice:
-    return speaker.clone("Grandma", reference, language=language, description="", seed=7, model="")
+    return speaker.clone(Recorded("Grandma", reference, language, seed=7))
 
 
 async def test_a_clone_says_what_the_official_package_says(
@@ -275,8 +275,6 @@ async def test_a_clone_says_which_languages_and_models_it_may_have(base: Officia
         with pytest.raises(EngineUnavailable, match=r"Qwen3-TTS 1\.7B Base does not speak sv"):
             grandma(speaker, recording(tmp_path), "sv")
         with pytest.raises(EngineUnavailable, match="nobody/else is not one of the Base checkpoints: "):
-            speaker.clone(
-                "x", recording(tmp_path), language=None, description="", seed=0, model="nobody/else"
-            )
+            speaker.clone(Recorded("x", recording(tmp_path), model="nobody/else"))
     finally:
         await speaker.close()

@@ -24,7 +24,7 @@ from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.residents import GIGABYTE
 from wyoming_qwen3tts.service import engines_for
 from wyoming_qwen3tts.settings import Settings
-from wyoming_qwen3tts.speech import Utterance, Voice
+from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
 
 SEED = 8
 """With it the tiny VoiceDesign checkpoint finds an end."""
@@ -60,7 +60,7 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
     """A voice of the CustomVoice model, and a clone."""
     ryan = next(voice for voice in engine.voices() if voice.name == "Ryan")
     reference = recording(tmp_path, transcript="Good evening.")
-    clone = engine.clone("Grandma", reference, language=None, description="", seed=3, model="")
+    clone = engine.clone(Recorded("Grandma", reference, seed=3))
     return ryan, clone
 
 

@@ -19,9 +19,9 @@ from ..engines.base import EngineUnavailable
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
 from ..settings import Settings, SettingsError
-from ..speech import SpeechError, base_language
+from ..speech import Recorded, SpeechError, base_language
 from ..voices.design import TEXTS, design
-from ..voices.library import Recorded, VoiceLibrary
+from ..voices.library import VoiceLibrary
 from ..voices.presets import RESERVED, key
 from . import sound
 
@@ -143,16 +143,7 @@ async def _design(options: argparse.Namespace) -> int:
             )
             show(f"{options.name}: cloning")
             try:
-                await engine.make_ready(
-                    engine.clone(
-                        made.name,
-                        made.reference,
-                        language=made.language,
-                        description=made.description,
-                        seed=made.seed,
-                        model=made.model,
-                    )
-                )
+                await engine.make_ready(engine.clone(made))
             except EngineUnavailable:
                 library.remove(made.name)
                 raise

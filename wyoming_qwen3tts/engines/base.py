@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, runtime_checkable
 
-from ..speech import Reference, SpeechError, TextFeed, Utterance, Voice
+from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
 
 
 class EngineUnavailable(SpeechError):  # noqa: N818 - a state of the engine, named in the architecture
@@ -65,20 +65,10 @@ class LiveEngine(Protocol):
 class CloningEngine(Protocol):
     """An engine that can speak with the voice of a recording."""
 
-    def clone(
-        self,
-        name: str,
-        reference: Reference,
-        *,
-        language: str | None,
-        description: str,
-        seed: int,
-        model: str,
-    ) -> Voice:
-        """Return a voice called ``name``; does no work yet.
+    def clone(self, recorded: Recorded) -> Voice:
+        """Return ``recorded`` as a voice of this engine; does no work yet.
 
-        ``language``: BCP 47, its mother tongue if known. ``model``: which of the engine's models is to speak
-        it, empty for the first that can. Raises EngineUnavailable, one sentence, where none can.
+        Raises EngineUnavailable, one sentence, where none of its models can speak it.
         """
         raise NotImplementedError
 

@@ -13,8 +13,16 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engines.base import CannotSpeak, CutShort
-from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, base_language
-from .library import Recorded, VoiceLibrary, seed_of
+from ..speech import (
+    BYTES_PER_SECOND,
+    CHANNELS,
+    SAMPLE_RATE,
+    SAMPLE_WIDTH,
+    Recorded,
+    SpeechError,
+    base_language,
+)
+from .library import VoiceLibrary, seed_of
 from .reference import BadRecording
 
 ATTEMPTS = 20

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ..settings import language as language_option
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Reference, SpeechError
+from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, SpeechError
 from . import reference
 from .presets import key
 from .reference import BadRecording, Prepared, shown
@@ -95,22 +95,6 @@ class Details:
     """Which of the engine's models speaks it; empty for the engine's choice."""
     designed: str = ""
     """The sentence it was designed from; empty for a voice that somebody has."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A voice of the library, ready to be cloned."""
-
-    name: str
-    reference: Reference
-    language: str | None
-    """BCP 47; ``None`` where nobody said."""
-    description: str
-    seed: int
-    model: str
-    designed: str
-    remarks: tuple[str, ...]
-    """Sentences about its recording, for a person."""
 
 
 @dataclass(frozen=True, slots=True)

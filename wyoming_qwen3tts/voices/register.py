@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engines.base import CloningEngine, Engine, EngineUnavailable
-from ..speech import Voice
+from ..speech import Recorded, Voice
 from .catalog import UnknownVoice, VoiceCatalog
-from .library import Contents, Recorded
+from .library import Contents
 from .presets import key
 from .styles import Styles, read
 
@@ -222,14 +222,7 @@ class Register:
             if not isinstance(engine, CloningEngine):
                 continue
             try:
-                return engine.clone(
-                    recorded.name,
-                    recorded.reference,
-                    language=recorded.language,
-                    description=recorded.description,
-                    seed=recorded.seed,
-                    model=recorded.model,
-                )
+                return engine.clone(recorded)
             except EngineUnavailable as error:
                 reason = reason or error
         raise reason or EngineUnavailable(f"that needs a Base checkpoint: --model {CLONES}")

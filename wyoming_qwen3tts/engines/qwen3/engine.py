@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...speech import (
     Attribution,
-    Reference,
+    Recorded,
     SpeechError,
     Style,
     TextFeed,
@@ -159,23 +159,15 @@ class Qwen3Engine:
             raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
         return able[0]
 
-    def clone(
-        self,
-        name: str,
-        reference: Reference,
-        *,
-        language: str | None,
-        description: str,
-        seed: int,
-        model: str,
-    ) -> Voice:
-        """Return a voice that a Base checkpoint clones from ``reference``. Raises EngineUnavailable."""
+    def clone(self, recorded: Recorded) -> Voice:
+        """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailable."""
+        name, language, description = recorded.name, recorded.language, recorded.description
         able = self._able("base")
-        if model and model not in able:
+        if recorded.model and recorded.model not in able:
             raise EngineUnavailable(
-                f"{model} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
+                f"{recorded.model} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
             )
-        model = model or self.cloner()
+        model = recorded.model or self.cloner()
         own = _language(language, self._models[model].languages) if language else "auto"
         if language and own == "auto":
             raise EngineUnavailable(f"{self._models[model].name} does not speak {language}")
@@ -184,8 +176,8 @@ class Qwen3Engine:
             model,
             f"{name}{f': {description}' if description else ''} (cloned, {self._models[model].name})",
             own if language else "english",
-            seed=seed,
-            reference=reference,
+            seed=recorded.seed,
+            reference=recorded.reference,
         )
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
