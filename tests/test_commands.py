@@ -141,3 +141,78 @@ def test_commands_look_where_the_server_listens(
 ) -> None:
     monkeypatch.setenv("WYOMING_QWEN3TTS_URI", listening)
     assert commands.default_uri() == uri
+
+
+async def test_voices_of_the_data_directory_are_listed_where_no_server_speaks_them(
+    scripted: str, tmp_path: Path
+) -> None:
+    from tests.recordings import save, speech
+
+    (tmp_path / "voices" / "Anna").mkdir(parents=True)
+    save(tmp_path / "voices" / "Anna" / "anna.wav", speech(6))
+    (tmp_path / "voices" / "Otto").mkdir()
+    own = ("--data-dir", str(tmp_path))
+    status, output, errors = await run("voices", "list", "--uri", scripted, *own)
+    assert status == 0
+    assert "tone" in output
+    lines = errors.splitlines()
+    assert lines == [
+        f"Anna: in {tmp_path}, and not spoken by a server at {scripted}",
+        "Otto: there is no recording in it",
+    ]
+    status, output, errors = await run("voices", "--uri", "tcp://127.0.0.1:1", *own)
+    assert (status, output) == (1, "")
+    assert errors.splitlines()[0].startswith("Anna: in ")
+    assert errors.splitlines()[-1].startswith("error: cannot connect to tcp://127.0.0.1:1")
+
+
+async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> None:
+    from tests.recordings import save, speech
+
+    recording = save(tmp_path / "memo.wav", speech(6))
+    where = ("--data-dir", str(tmp_path / "data"), "--uri", "tcp://127.0.0.1:1")
+    status, _, errors = await run("voices", "add", "Anna", str(recording), *where)
+    assert status == 0
+    assert errors.splitlines() == [
+        f"Anna is in {tmp_path / 'data'}, without a transcript",
+        "no server answers at tcp://127.0.0.1:1: one with a Base checkpoint here will speak it",
+    ]
+    status, _, errors = await run("voices", "add", "anna", str(recording), *where)
+    assert (status, errors) == (1, "error: there is a voice 'Anna' already: choose another name\n")
+    status, _, errors = await run("voices", "remove", "anna", *where)
+    assert (status, errors) == (0, "anna is removed, and all that was made of it\n")
+    status, _, errors = await run("voices", "remove", "anna", *where)
+    assert status == 1
+    assert errors.startswith("error: there is no voice 'anna' in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("add", "Anna"), 2, "the following arguments are required: FILE"),
+        (("sing",), 2, "invalid choice: 'sing'"),
+        (("add", "Anna", "a.wav", "--seed", "x"), 2, "argument --seed: invalid int value: 'x'"),
+        (("design", "Anna", "x", "--takes", "9"), 2, "unrecognized arguments: --takes 9"),
+        (("design", "Anna", "x", "--device", "9"), 2, "error: --device: '9' is not allowed"),
+        (("add", "Anna", "/nowhere/a.wav"), 1, "error: a.wav"),
+        (("test", "nobody", "--uri", "tcp://127.0.0.1:1"), 1, "error: cannot connect to tcp://127.0.0.1:1"),
+    ],
+)
+async def test_a_wrong_command_is_one_sentence(
+    arguments: tuple[str, ...], status: int, message: str, tmp_path: Path
+) -> None:
+    ended, output, errors = await run("voices", *arguments, "--data-dir", str(tmp_path))
+    assert (ended, output) == (status, "")
+    assert message in errors.splitlines()[-1]
+
+
+async def test_a_voice_is_tried_by_a_name_however_it_is_written(scripted: str, tmp_path: Path) -> None:
+    path = tmp_path / "tried.wav"
+    status, _, errors = await run(
+        "voices", "test", "KLANG_zwei", "--text", "Hallo.", "--uri", scripted, "--output", str(path)
+    )
+    assert status == 0, errors
+    assert pcm(path) == tone("Hallo.")
+    status, _, errors = await run("voices", "test", "nobody", "--uri", scripted)
+    assert status == 1
+    assert errors == f"error: {scripted} has no voice 'nobody', but tone, Klang Zwei\n"

@@ -13,7 +13,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -435,13 +435,20 @@ class Settings:
 
         Raises SettingsError; ``--help`` and ``--version`` print and raise SystemExit.
         """
+        return cls.of(vars(parser().parse_args(arguments)), variables)
+
+    @classmethod
+    def of(cls, flags: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings of these flags (as ``add_options`` reads them), these variables and their file.
+
+        Other flags are left alone. Raises SettingsError.
+        """
         variables = os.environ if variables is None else variables
-        flags = {
-            key: value for key, value in vars(parser().parse_args(arguments)).items() if value is not None
-        }
+        flags = {key: flags[key] for key in _ALL_KEYS if flags.get(key) is not None}
         found = dict(_variables(variables))
         notes = tuple(f"no option has the variable {_variable(key)}" for key in found if key not in _ALL_KEYS)
-        path = flags.pop(OPTIONS_FILE, found.pop(OPTIONS_FILE, None))
+        in_variable = found.pop(OPTIONS_FILE, None)
+        path = flags.pop(OPTIONS_FILE, in_variable)
         values: dict[str, Any] = {}
         if path:
             for key, value in _file(Path(path)).items():
@@ -475,7 +482,16 @@ def parser() -> argparse.ArgumentParser:
         f"Every option is also a variable ({_variable('voice')}, …) and a key of the options file.",
         allow_abbrev=False,
     )
+    add_options(built)
+    built.add_argument("--version", action="version", version=__version__)
+    return built
+
+
+def add_options(built: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Let a parser take every option, or ``only`` these, and the options file."""
     for key, declared in OPTIONS.items():
+        if only is not None and key not in only:
+            continue
         kind: Kind = declared.metadata["kind"]
         flag = f"--{key.replace('_', '-')}"
         described = f"{declared.metadata['help']} (default: {shown_default(declared)})".replace("%", "%%")
@@ -494,8 +510,6 @@ def parser() -> argparse.ArgumentParser:
         else:
             built.add_argument(flag, metavar=kind.metavar, help=described)
     built.add_argument(f"--{OPTIONS_FILE.replace('_', '-')}", metavar="FILE", help="a JSON file with options")
-    built.add_argument("--version", action="version", version=__version__)
-    return built
 
 
 class _Joined(argparse.Action):

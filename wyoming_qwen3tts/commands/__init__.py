@@ -23,8 +23,11 @@ READ_SIZE = 4096
 def run(name: str, arguments: Sequence[str]) -> int:
     """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments."""
     uri = default_uri()
-    options = voices.parse(arguments, uri) if name == "voices" else _parser(name, uri).parse_args(arguments)
     try:
+        if name == "voices":
+            options = voices.parse(arguments, uri)
+        else:
+            options = _parser(name, uri).parse_args(arguments)
         return asyncio.run(COMMANDS[name](options))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)

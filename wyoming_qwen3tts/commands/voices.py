@@ -18,7 +18,7 @@ from ..client import ServerError
 from ..engines.base import EngineUnavailable
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
-from ..settings import Settings, SettingsError
+from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
 from ..speech import Recorded, SpeechError, base_language
 from ..voices.design import TEXTS, design
 from ..voices.library import VoiceLibrary
@@ -26,18 +26,25 @@ from ..voices.presets import RESERVED, key
 from . import sound
 
 LIST = "list"
+PLACE = ("data_dir",)
+MODELS = (
+    *("model", "revision", "download_dir", "local_files_only", "device", "dtype", "quantize"),
+    *("context", "frames_per_token", "memory_budget"),
+)
+"""The server's options that commands take too, and those that designing takes."""
 
 
 def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` holds what is left, as the server reads it.
+    """Return the options of this command line; ``settings`` holds the server's own ones.
 
     Raises SettingsError; exits as argparse does.
     """
     parser = _parser(uri)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
         arguments = [LIST, *arguments]
-    options, rest = parser.parse_known_args(arguments)
-    options.settings = Settings.load(rest)
+    options = parser.parse_args(arguments)
+    taken = (*PLACE, *MODELS, OPTIONS_FILE)
+    options.settings = Settings.of({key: value for key, value in vars(options).items() if key in taken})
     return options
 
 
@@ -45,8 +52,7 @@ def _parser(uri: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wyoming-qwen3tts voices",
         description="List, make, try and remove voices.",
-        epilog="Every option of the server is taken too: --data-dir says where your own voices are, "
-        "--model which checkpoints design and clone.",
+        epilog="The server's variables and options file are read too.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser(LIST, help="list the voices of a running server (the default)")
@@ -78,6 +84,7 @@ def _parser(uri: str) -> argparse.ArgumentParser:
         asking.add_argument(
             "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
         )
+        add_options(asking, (*PLACE, *MODELS) if asking is designing else PLACE)
     return parser
 
 
@@ -88,7 +95,12 @@ async def run(options: argparse.Namespace) -> int:
 
 async def _list(options: argparse.Namespace) -> int:
     """List voices: name, languages, description; then what of the data directory is not among them."""
-    listed = await _served(options)
+    silent: ServerError | None = None
+    listed: list[TtsVoice] = []
+    try:
+        listed = await _served(options)
+    except ServerError as error:
+        silent = error
     rows = [(voice.name, ", ".join(voice.languages), voice.description or "") for voice in listed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, languages, description in rows:
@@ -97,9 +109,11 @@ async def _list(options: argparse.Namespace) -> int:
     names = {key(voice.name) for voice in listed}
     for voice in contents.voices:
         if key(voice.name) not in names:
-            _say(f"{voice.name}: not spoken by this server; its log says why")
+            _say(f"{voice.name}: in {options.settings.data}, and not spoken by a server at {options.uri}")
     for problem in contents.problems:
         _say(f"{problem.name}: {problem.message}")
+    if silent is not None:
+        raise silent
     return 0
 
 
