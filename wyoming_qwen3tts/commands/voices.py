@@ -144,6 +144,7 @@ async def _design(options: argparse.Namespace) -> int:
         try:
             show(f"{options.name}: looking for the models")
             await engine.start()
+            engine.cloner()  # or all the work would be for nothing
             made = await design(
                 engine,
                 library,
@@ -152,7 +153,6 @@ async def _design(options: argparse.Namespace) -> int:
                 language=options.language or settings.language or "en",
                 text=options.text,
                 seed=options.seed,
-                model=engine.cloner(),
                 progress=lambda step: show(f"{options.name}: {step}"),
             )
             show(f"{options.name}: cloning")

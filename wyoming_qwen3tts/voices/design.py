@@ -70,10 +70,9 @@ async def design(
     language: str = "en",
     text: str = "",
     seed: int | None = None,
-    model: str = "",
     progress: Callable[[str], object] = lambda step: None,
 ) -> Recorded:
-    """Make a voice of ``description`` and return it; ``model`` is to clone it.
+    """Make a voice of ``description`` and return it.
 
     ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises BadName before any work, what
     the engine raises, and BadRecording where no attempt gave a recording that is any good.
@@ -97,7 +96,6 @@ async def design(
                     language=language,
                     description=description,
                     seed=first + attempt,
-                    model=model,
                     designed=description,
                     progress=progress,
                 )

@@ -50,6 +50,8 @@ class Qwen3Engine:
         self._models: Mapping[str, About] = {}
         """By the names that the settings have for them."""
         self._voices: tuple[Voice, ...] = ()
+        self._speakers: dict[tuple[str, str], str] = {}
+        """Model and voice → the checkpoint's own name of that speaker."""
 
     async def start(self) -> None:
         """Find the models, load the first one and warm it up. Raises EngineUnavailable."""
@@ -120,6 +122,7 @@ class Qwen3Engine:
                     _LOGGER.warning("There are two voices %s: that of %s is left out", shown, model)
                     continue
                 taken.add(shown)
+                self._speakers[model, shown] = name
                 dialect = f", {known.dialect}" if known and known.dialect else ""
                 sound = f": {known.sound}{dialect}" if known else ""
                 yield self._voice(
@@ -264,9 +267,7 @@ class Qwen3Engine:
         if worker is None or about is None:
             raise EngineUnavailable("the model is not loaded")
         sounds = _Sounds()
-        speaker = voice.speaker.lower().replace(" ", "_") if about.kind == "custom_voice" else None
-        if speaker not in about.speakers and speaker is not None:
-            speaker = speaker.removesuffix(f"_{about.size.lower()}")
+        speaker = self._speakers.get((voice.model, voice.speaker))
         own = voice.style.instruct if voice.style is not None else ""
         instruct = (own or self._configuration.instruct) if about.hears_instructions else ""
         language = _language(utterance.language, about.languages)
