@@ -14,6 +14,7 @@ import logging
 import math
 import struct
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterable, Iterator
@@ -44,6 +45,8 @@ _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
 """Waits before a download that broke off goes on; what came since the last one is kept."""
 _INSTALL = "script/setup --qwen installs it"
+_LOADING = threading.Lock()
+"""transformers changes torch while it loads, and does not find its way back from two loads at once."""
 _SAMPLES = 64
 _SAMPLE_BYTES = 16 * 1024
 """How much of a file of weights its fingerprint looks at."""
@@ -380,6 +383,11 @@ def _json(path: Path) -> dict[str, Any]:
 
 def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     """Load a checkpoint with the official package. Raises EngineUnavailable."""
+    with _LOADING:
+        return _load(directory, device, dtype)
+
+
+def _load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     check(directory)
     qwen_tts = official_package()
     for chatty in ("qwen_tts", "transformers"):

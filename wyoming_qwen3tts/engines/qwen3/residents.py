@@ -6,6 +6,7 @@ device happens on the device's thread, a piece at a time, so that other models g
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import threading
@@ -54,7 +55,8 @@ class Resident:
         self.checkpoint: Checkpoint | None = None
         self.warming: deque[Callable[[], object]] = deque()
         """What is left to be done before anybody hears it."""
-        self.waiting: deque[Order] = deque()
+        self.waiting: deque[tuple[object, Order]] = deque()
+        """Each with what ``forget`` finds it by."""
         self.chores: deque[Order] = deque()
         """What is done when nobody speaks."""
         self.leaving = False
@@ -77,10 +79,16 @@ class Resident:
         assert self.scheduler is not None
         return self.clones.get(reference, self.checkpoint, self.scheduler.listen)
 
-    def tell(self, orders: deque[Order], error: EngineUnavailable | None) -> None:
+    def tell(self, error: EngineUnavailable | None) -> None:
         """Do what has waited, in order."""
-        while orders:
-            orders.popleft()(error)
+        while self.waiting:
+            self.waiting.popleft()[1](error)
+
+    def give_up(self, error: EngineUnavailable) -> None:
+        """Tell everybody that it will not be there."""
+        self.tell(error)
+        while self.chores:
+            self.chores.popleft()(error)
 
 
 class Residents:
@@ -148,7 +156,9 @@ class Residents:
 
     # ------------------------------------------------------------------ what others ask for
 
-    def when_ready(self, resident: Resident, order: Order, *, undisturbed: bool = False) -> None:
+    def when_ready(
+        self, resident: Resident, order: Order, *, of: object = None, undisturbed: bool = False
+    ) -> None:
         """Do ``order`` now if the model is there, else once it is.
 
         ``undisturbed``: not while another one is read, which changes torch's default dtype for all threads.
@@ -159,14 +169,31 @@ class Residents:
         if len(resident.waiting) >= self._configuration.waiting:
             order(EngineUnavailable(f"{len(resident.waiting)} utterances are waiting already", "busy"))
             return
-        resident.waiting.append(order)
+        resident.waiting.append((of, order))
         self._want(resident)
+
+    def forget(self, resident: Resident, of: object) -> None:
+        """Forget what waits for a model."""
+        resident.waiting = deque(each for each in resident.waiting if each[0] is not of)
 
     def when_quiet(self, resident: Resident, order: Order) -> None:
         """Do ``order`` when the model is there and nobody speaks; load it if there is room for it."""
+        if (error := self._too_large(resident)) is not None:
+            order(error)
+            return
         resident.chores.append(order)
-        if resident.scheduler is None and self._fits(resident):
+        if resident.scheduler is None and (self._fits(resident) or not self.loaded):
             self._want(resident)
+
+    def dismiss(self, resident: Resident, reason: str) -> None:
+        """Unload a model that is there, or comes, when nobody speaks or needs it."""
+
+        def leave(error: EngineUnavailable | None) -> None:
+            if error is None and not resident.waiting and not resident.chores:
+                self.unload(resident, reason)
+
+        if resident.scheduler is not None or resident is self._loading:
+            resident.chores.append(leave)
 
     def _want(self, resident: Resident) -> None:
         if resident.scheduler is None and resident is not self._loading and resident not in self._wanted:
@@ -184,7 +211,7 @@ class Residents:
             return False
         for resident in self.loaded:
             if resident.waiting and resident.ready:
-                resident.tell(resident.waiting, None)
+                resident.tell(None)
                 return True
         if self._wanted:
             return self._begin(self._wanted[0])
@@ -198,26 +225,35 @@ class Residents:
 
     def _begin(self, resident: Resident) -> bool:
         """Begin to read a model, if there is room or can be made; tell whether anything was done."""
-        budget = self._configuration.memory_budget * GIGABYTE
-        if budget and resident.memory > budget:
-            self._wanted.popleft()
-            needs, has = resident.memory / GIGABYTE, budget / GIGABYTE
-            self._failed(
-                resident,
-                EngineUnavailable(
-                    f"{resident.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
-                ),
-            )
-            return True
-        if not self._fits(resident) and self.loaded:
+        error = self._too_large(resident)
+        fits = self._fits(resident) or not self.loaded
+        # Chores drive nobody out; whoever has waited may have left.
+        needed = bool(resident.waiting) or (bool(resident.chores) and fits)
+        if needed and error is None and not fits:
             return self._make_room()
         self._wanted.popleft()
         for other in self.loaded:
             other.leaving = False
-        self._loading = resident
-        _LOGGER.info("Loading %s %s", resident.name, self.where)
-        threading.Thread(target=self._read, args=(resident,), name="qwen3-loader", daemon=True).start()
+        if error is not None:
+            self._failed(resident, error)
+        elif needed:
+            self._loading = resident
+            _LOGGER.info("Loading %s %s", resident.name, self.where)
+            loader = threading.Thread(target=self._read, args=(resident,), name="qwen3-loader", daemon=True)
+            try:
+                loader.start()
+            except RuntimeError as fault:  # there are too many threads
+                self._failed(resident, EngineUnavailable(f"the model cannot be loaded: {fault}"))
         return True
+
+    def _too_large(self, resident: Resident) -> EngineUnavailable | None:
+        budget = self._configuration.memory_budget * GIGABYTE
+        if not budget or resident.memory <= budget:
+            return None
+        needs, has = resident.memory / GIGABYTE, budget / GIGABYTE
+        return EngineUnavailable(
+            f"{resident.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
+        )
 
     def _fits(self, resident: Resident) -> bool:
         if budget := self._configuration.memory_budget * GIGABYTE:
@@ -227,7 +263,8 @@ class Residents:
 
     def _make_room(self) -> bool:
         """Let the least recently used model go, or finish; tell whether anything was done."""
-        oldest = min(self.loaded, key=lambda resident: resident.used)
+        # One that speaks only where all do, and of these always the same one.
+        oldest = min(self.loaded, key=lambda each: (each.speaking, not each.leaving, each.used))
         if oldest.speaking:
             oldest.leaving = True
             return False
@@ -252,8 +289,7 @@ class Residents:
     def _failed(self, resident: Resident, error: EngineUnavailable) -> None:
         if self._loading is resident:
             self._loading = None
-        resident.tell(resident.waiting, error)
-        resident.tell(resident.chores, error)
+        resident.give_up(error)
 
     def _settle(self, resident: Resident, found: Checkpoint, began: float) -> None:
         """Bring a model to the device, and begin to warm it up."""
@@ -261,18 +297,20 @@ class Residents:
         try:
             self._place(resident, found)
         except torch.OutOfMemoryError:
-            self.unload(resident, None)
-            others = [other for other in self.loaded if not other.speaking]
+            del found
+            others = [other for other in self.loaded if other is not resident and not other.speaking]
             if not others:
                 fault = EngineUnavailable(f"{resident.about.name} does not fit into the device's memory")
                 self._failed(resident, fault)
+                self.unload(resident, None)
                 return
+            self.unload(resident, None)
             self.unload(min(others, key=lambda other: other.used), "the device is out of memory")
             self._want(resident)
         except Exception as error:
             _LOGGER.exception("The model cannot be used")
-            self.unload(resident, None)
             self._failed(resident, EngineUnavailable(f"the model cannot be used: {error}"))
+            self.unload(resident, None)
         else:
             _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
             self._warming_began = time.monotonic()
@@ -310,10 +348,11 @@ class Residents:
             call()
         except Exception as error:
             _LOGGER.exception("Warming up failed")
-            self.unload(resident, None)
             memory = isinstance(error, torch.OutOfMemoryError)
             reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
+            del call
             self._failed(resident, EngineUnavailable(reason))
+            self.unload(resident, None)
             return
         if self._bar is not None:
             self._bar.update()
@@ -324,7 +363,7 @@ class Residents:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         _LOGGER.info("Warmed up in %.1f s", time.monotonic() - self._warming_began)
-        resident.tell(resident.waiting, None)
+        resident.tell(None)
 
     # ------------------------------------------------------------------ leaving
 
@@ -336,7 +375,8 @@ class Residents:
         resident.clones.forget()
         gc.collect()
         if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # of a device that has failed; whoever uses it says so
+                torch.cuda.empty_cache()
         if reason is not None:
             _LOGGER.info("%s is unloaded: %s", resident.about.name, reason)
         if resident.waiting:
@@ -345,19 +385,22 @@ class Residents:
     def unload_idle(self, seconds: float) -> None:
         """Free the models that nobody has needed for so long."""
         for resident in self.loaded:
-            if resident.ready and not resident.speaking and resident.used + seconds <= time.monotonic():
+            if resident.chores or not resident.ready or resident.speaking:
+                continue
+            if resident.used + seconds <= time.monotonic():
                 self.unload(resident, f"nobody has spoken for {seconds:g} s")
 
     def due(self, seconds: float) -> float | None:
         """Return in how many seconds ``unload_idle`` may have something to do, None for never."""
-        times = [resident.used for resident in self.loaded if not resident.speaking]
+        times = [each.used for each in self.loaded if each.ready and not each.speaking and not each.chores]
         return max(0.001, min(times) + seconds - time.monotonic()) if times and seconds else None
 
 
 def free_memory(device: torch.device) -> int | None:
     """Return the bytes that are free on a device, None where nobody says."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -82,6 +82,8 @@ class Take:
         self._hand_over = hand_over
         self._ended = ended
         self.cancelled = False
+        self.ended = False
+        """``ended`` has been told: nothing more comes of it."""
         self.attempt = 0
         self.handed_over = 0
         """Bytes of PCM."""
@@ -147,8 +149,10 @@ class Take:
             self._hand_over(pcm)
 
     def end(self, error: Exception | None = None) -> None:
-        """Say that nothing more comes."""
-        self._ended(error)
+        """Say, once, that nothing more comes."""
+        if not self.ended:
+            self.ended = True
+            self._ended(error)
 
     def again(self, seed: int | None = None) -> None:
         """Begin anew; with another seed it is another attempt."""
@@ -210,6 +214,10 @@ class Scheduler:
         """Whether a step would do nothing."""
         return not self.waiting and not any(take.ready or take.cancelled for take in self.running)
 
+    def has(self, take: Take) -> bool:
+        """Whether a take is running, or waits for a slot."""
+        return take in self.running or take in self.waiting
+
     def submit(self, take: Take) -> None:
         """Let ``take`` wait for its turn. Raises EngineUnavailable when too many wait already."""
         if len(self.waiting) >= self._limits.waiting:
@@ -227,7 +235,7 @@ class Scheduler:
         if take in self.waiting:
             take.late.append((text, end))
             return
-        if take.slot < 0:
+        if take not in self.running:
             return  # it has ended meanwhile
         tokens = self.builder.tokens(text)
         rows = self.builder.text_rows(tokens, end=end)
@@ -308,7 +316,7 @@ class Scheduler:
         """Prefill a take's prompt and give it the next slot. Raises ValueError, CannotSpeak."""
         decoder, codec = self._decoder, self._codec
         prompt = self.builder.build(take.speech)
-        if prompt.length + MIN_FRAMES >= decoder.length:
+        if max(prompt.length + MIN_FRAMES, prompt.text.shape[0]) >= decoder.length:
             raise CannotSpeak(f"the text is too long: {prompt.tokens} tokens in one utterance")
         opening = self._opening(prompt)
         sampling = take.sampling or self._sampling

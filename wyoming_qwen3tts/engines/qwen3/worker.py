@@ -6,9 +6,10 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -29,6 +30,8 @@ class Job:
     take: Take
     model: str
     reference: Reference | None = None
+    orders: deque[Callable[[Resident, Job], object]] = field(default_factory=deque)
+    """What is to be done with it, in order, once its model is there. For the device's thread."""
 
 
 def _stopping() -> EngineUnavailable:
@@ -82,7 +85,7 @@ class Worker:
     def cancel(self, job: Job) -> None:
         """End a take before the next frame."""
         job.take.cancel()
-        self._inbox.put(None)
+        self._give(lambda: self._drop(job))
 
     def prepare(self, model: str, reference: Reference, languages: Sequence[str]) -> Future[None]:
         """Make a cloned voice ready when nobody speaks, for these of the model's languages.
@@ -123,9 +126,7 @@ class Worker:
         """Free a model's memory, once it has nothing to say, until somebody needs it again."""
 
         def order() -> None:
-            resident = self._residents.named(model)
-            if resident.scheduler is not None and not resident.speaking:
-                self._residents.unload(resident, "it has done its work")
+            self._residents.dismiss(self._residents.named(model), "it has done its work")
 
         self._give(order)
 
@@ -133,6 +134,8 @@ class Worker:
         """Let ``do`` be called on the thread when the job's model is there; or end the take."""
 
         def order() -> None:
+            if job.take.ended:
+                return
             try:
                 if self._closed:
                     raise _stopping()
@@ -140,9 +143,15 @@ class Worker:
             except EngineUnavailable as error:
                 job.take.end(error)
                 return
+            if resident.scheduler is not None and resident.scheduler.has(job.take):
+                self._do(resident, job, do)  # its model stays until it has ended: nothing to wait for
+                return
+            job.orders.append(do)
+            if len(job.orders) > 1:
+                return  # it waits already
             new = job.reference is not None and not resident.clones.known(job.reference)
             self._residents.when_ready(
-                resident, lambda error: self._do(resident, job, do, error), undisturbed=new
+                resident, lambda error: self._do_all(resident, job, error), of=job, undisturbed=new
             )
 
         if not self._give(order):
@@ -173,15 +182,17 @@ class Worker:
         else:
             self._first.set_result(self._residents.all)
         progress = True
-        while not self._stopping:
-            self._take_orders(wait=not progress)
-            progress = False
-            for resident in self._residents.loaded:
-                if resident.scheduler is not None and not resident.scheduler.idle:
-                    self._step(resident, resident.scheduler)
-                    progress = True
-            progress = self._guarded(self._residents.tend) or progress
-        self._end()
+        try:
+            while not self._stopping:
+                self._take_orders(wait=not progress)
+                progress = False
+                for resident in self._residents.loaded:
+                    if resident.scheduler is not None and not resident.scheduler.idle:
+                        self._step(resident, resident.scheduler)
+                        progress = True
+                progress = self._guarded(self._residents.tend) or progress
+        finally:
+            self._end()
 
     def _begin(self, models: list[Resident], faults: list[EngineUnavailable]) -> None:
         """Load the first model that can be; say so, or why none can."""
@@ -207,13 +218,14 @@ class Worker:
             self._closed = True
         while not self._inbox.empty():  # whoever came last hears of it too
             if (order := self._inbox.get()) is not None:
-                order()
+                self._guarded(order)
         for resident in self._residents.all:
-            resident.tell(resident.waiting, _stopping())
-            resident.tell(resident.chores, _stopping())
+            resident.give_up(_stopping())
             if resident.scheduler is not None:
                 resident.scheduler.fail(_stopping())
             resident.scheduler = resident.checkpoint = None
+            resident.warming.clear()
+            resident.clones.forget()
         if not self._first.done():
             self._first.set_exception(_stopping())
 
@@ -228,7 +240,7 @@ class Worker:
                 order = self._inbox.get_nowait()
         except queue.Empty:
             if wait and limit is not None:
-                self._residents.unload_idle(self._configuration.idle_unload)
+                self._guarded(lambda: self._residents.unload_idle(self._configuration.idle_unload))
 
     def _guarded(self, do: Callable[[], object]) -> bool:
         """Call ``do`` and return what it does; the thread outlives whatever goes wrong."""
@@ -238,17 +250,25 @@ class Worker:
             _LOGGER.exception("The device's thread failed")
             return True
 
-    def _do(
-        self,
-        resident: Resident,
-        job: Job,
-        do: Callable[[Resident, Job], object],
-        error: EngineUnavailable | None,
-    ) -> None:
-        """Call ``do``; whatever goes wrong ends the take, and nothing else."""
+    def _do_all(self, resident: Resident, job: Job, error: EngineUnavailable | None) -> None:
+        """Do what has waited for the job's model."""
+        orders = list(job.orders)
+        job.orders.clear()
         if error is not None:
             job.take.end(error)
-            return
+        for do in orders:
+            if not job.take.ended:
+                self._do(resident, job, do)
+
+    def _drop(self, job: Job) -> None:
+        """End a take that was cancelled while its model was not there; the scheduler ends the others."""
+        if job.orders:
+            job.orders.clear()
+            self._residents.forget(self._residents.named(job.model), job)
+            job.take.end()
+
+    def _do(self, resident: Resident, job: Job, do: Callable[[Resident, Job], object]) -> None:
+        """Call ``do``; whatever goes wrong ends the take, and nothing else."""
         resident.used = time.monotonic()
         try:
             do(resident, job)
