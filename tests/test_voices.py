@@ -29,7 +29,7 @@ from wyoming_qwen3tts.server.info import Description, describe, shown
 from wyoming_qwen3tts.speech import LANGUAGES, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import presets
-from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UnknownVoice, VoiceCatalog
+from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UNUSABLE, UnknownVoice, VoiceCatalog
 from wyoming_qwen3tts.voices.register import Fixed
 from wyoming_qwen3tts.voices.styles import Styles, variant
 
@@ -202,6 +202,39 @@ def test_any_voice_can_be_asked_for_in_any_of_its_languages(name: str, found: st
 @pytest.mark.parametrize("name", ["Ryan · ja", "nobody · German", "Ryande", "de", "German"])
 def test_what_is_no_voice_and_a_language_of_it_is_not_found(name: str) -> None:
     assert not VoiceCatalog(CAST).understands(name)
+
+
+SLOW = Styles(((Style("slow", speed=0.9), None), (Style("calm", instruct="Calmly."), None)))
+
+
+@pytest.mark.parametrize(
+    ("name", "speaker"),
+    [
+        *((name, None) for name in ("elf", "ELF", "elf (slow)", "elf-slow", "elf calm", "Elf (gone)", "elf ()")),
+        *((name, None) for name in ("elf · Deutsch", "elf_de", "elf (slow) · Deutsch", "elf-slow-de", "elf · x")),
+        *((name, None) for name in ("nova", "NOVA", "nova (slow)", "nova · French", "Uncle Elf (slow)")),
+        *((None, name) for name in ("elf", "elf (slow)", "elf (gone)", "elf · Deutsch", "nova")),
+        *(("elf", "slow"), ("elf", "Deutsch"), ("elf", "gone"), ("nova", "slow"), ("nobody", "elf (slow)")),
+        ("alloy", "elf"),
+    ],
+)
+def test_nobody_speaks_in_the_place_of_a_voice_that_cannot(name: str | None, speaker: str | None) -> None:
+    unusable = dict.fromkeys(("Elf", "Nova", "Uncle Elf"), "the recording is silent")
+    voices = [each for each in CAST if each is not VIVIAN]
+    catalog = VoiceCatalog([*voices, voice("Ono Anna", "ja-JP")], styles=SLOW, unusable=unusable)
+    for language in (None, "de", "ja"):
+        with pytest.raises(SpeechError, match="the recording is silent") as error:
+            catalog.find(name, language, speaker)
+        assert error.value.code == UNUSABLE
+    assert not catalog.understands(name, speaker)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("Ryan (slow)", "Ryan (slow)"), ("Elfie", "Vivian"), ("elf and dwarf", "Vivian"), ("Ryan (a) (b)", "Ryan")],
+)
+def test_a_voice_that_cannot_speak_keeps_nobody_else_from_it(name: str, found: str) -> None:
+    assert VoiceCatalog(CAST, styles=SLOW, unusable={"Elf": "it is silent"}).find(name).name == found
 
 
 @pytest.mark.parametrize("name", sorted(presets.OPENAI))

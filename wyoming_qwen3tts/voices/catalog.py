@@ -22,8 +22,8 @@ NOT_SUPPORTED = "style-not-supported"
 UNUSABLE = "voice-unusable"
 """The code of the error for a voice that is there, but cannot be spoken with."""
 
-_STYLED = re.compile(r"(.*\S)\s*(?:\(.*|·.*)", re.S)
-"""The name of a style of a voice, or of a voice that has brackets in its own."""
+_BRACKET = re.compile(r"\s*[(·]")
+"""What stands between the name of a voice and that of a style or a language."""
 
 
 class UnknownVoice(SpeechError):  # noqa: N818 - what it is
@@ -65,7 +65,10 @@ class VoiceCatalog:
         self._plain = {key(voice.name): voice for voice in reversed(voices)}
         self._voices = tuple(voice for voice in voices if self._plain[key(voice.name)] is voice)
         twins = [voice for voice in voices if self._plain[key(voice.name)] is not voice]
-        applied = apply(styles or Styles(), self._voices)
+        styles = styles or Styles()
+        self._manners = {key(style.name) for style, _ in styles.styles}
+        """What counts in the names of styles, whoever has them."""
+        applied = apply(styles, self._voices)
         self.problems: Sequence[str] = (
             *(f"{t.name} of {t.engine} is left out: another voice has that name" for t in twins),
             *applied.problems,
@@ -193,23 +196,35 @@ class VoiceCatalog:
         """Return the voice that ``name`` means, None if it means none. Raises SpeechError as ``find``."""
         if found := self._simply(name):
             return found
-        if refusal := self._refused.get(key(name)):
-            raise SpeechError(*refusal)
         for first, second in presets.two_names(name):
+            if key(first) in self._refused and not self._is_style(name[len(first) :], second):
+                continue
             voice = self._simply(first)
             if voice is not None and (found := self._styled(voice, second)):
                 return found
         return None
 
+    def _is_style(self, rest: str, name: str) -> bool:
+        """Tell whether ``rest``, of which ``name`` is the words, can only follow the name of a voice."""
+        if _BRACKET.match(rest) or self._is_manner(name):
+            return True
+        return any(self._is_manner(one) and self._is_manner(two) for one, two in presets.two_names(name))
+
+    def _is_manner(self, name: str) -> bool:
+        return key(name) in self._manners or presets.language(name) is not None
+
     def _simply(self, name: str) -> Voice | None:
-        """Return the voice of exactly that name, or of that name, or the likest one that OpenAI calls so."""
+        """Return the voice of exactly that name, or of that name, or the likest one that OpenAI calls so.
+
+        Raises SpeechError for a name that is somebody's who cannot speak: nobody else has a right to it.
+        """
         own = key(name)
+        if found := self._exact.get(name) or self._by_name.get(own):
+            return found
+        if refusal := self._refused.get(own):
+            raise SpeechError(*refusal)
         names = map(key, presets.OPENAI.get(own, ()))
-        return (
-            self._exact.get(name)
-            or self._by_name.get(own)
-            or next((self._plain[each] for each in names if each in self._plain), None)
-        )
+        return next((self._plain[each] for each in names if each in self._plain), None)
 
     def _styled(self, voice: Voice, name: str) -> Voice | None:
         """Return ``voice`` in the style called ``name``, or in the language; None if it has no such style."""
@@ -227,8 +242,9 @@ class VoiceCatalog:
 
     def _without_style(self, name: str) -> Voice | None:
         """Return the voice that ``name`` looks like a style of: the style may be gone, the voice is not."""
-        match = _STYLED.fullmatch(name[: presets.LONGEST])
-        return self._simply(match[1]) if match is not None else None
+        name = name[: presets.LONGEST]
+        cuts = [bracket.start() for bracket in _BRACKET.finditer(name)]
+        return next((found for cut in reversed(cuts) if (found := self._simply(name[:cut]))), None)
 
     def _native(self, language: str | None) -> Voice:
         if language:
