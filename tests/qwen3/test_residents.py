@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,17 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
 from wyoming_qwen3tts.engines.base import EngineUnavailable
-from wyoming_qwen3tts.engines.qwen3 import checkpoint
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, residents
 from wyoming_qwen3tts.engines.qwen3.checkpoint import Source
-from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
-from wyoming_qwen3tts.engines.qwen3.residents import GIGABYTE
+from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
+from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
+from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
+from wyoming_qwen3tts.engines.qwen3.residents import GIGABYTE, Resident, Residents
+from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
+from wyoming_qwen3tts.engines.qwen3.worker import Worker
 from wyoming_qwen3tts.service import engines_for
 from wyoming_qwen3tts.settings import Settings
-from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
+from wyoming_qwen3tts.speech import Recorded, TextFeed, Utterance, Voice
 
 SEED = 8
 """With it the tiny VoiceDesign checkpoint finds an end."""
@@ -50,6 +56,55 @@ async def speaking(*directories: Path, **settings: Any) -> AsyncIterator[Qwen3En
             yield engine
         finally:
             await engine.close()
+
+
+class Loads:
+    """Takes the place of ``checkpoint.load``, and keeps the threads that read waiting while told to."""
+
+    def __init__(self) -> None:
+        self.of: list[str] = []
+        """The names of the directories that were read."""
+        self.held = ""
+        """The name of a directory that is not read before ``go_on``."""
+        self.go_on = threading.Event()
+        self._load: Callable[..., Any] = checkpoint.load
+
+    def __call__(self, directory: Path, *arguments: Any) -> Any:
+        self.of.append(directory.name)
+        if directory.name == self.held:
+            assert self.go_on.wait(60)
+        return self._load(directory, *arguments)
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loads]:
+    counted = Loads()
+    monkeypatch.setattr(checkpoint, "load", counted)
+    yield counted
+    counted.go_on.set()
+
+
+def worker_of(engine: Qwen3Engine) -> Worker:
+    assert engine._worker is not None
+    return engine._worker
+
+
+async def all_of(stream: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in stream])
+
+
+async def at_rest(engine: Qwen3Engine) -> None:
+    """Wait until the device's thread has done what it was asked for, and reads nothing."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    worker_of(engine)._inbox.put(lambda: loop.call_soon_threadsafe(done.set))
+    await done.wait()
+    there = worker_of(engine)._residents
+    await until(lambda: there._loading is None and not there._wanted)
+    await until(lambda: not any(resident.warming for resident in there.loaded))
+
+
+def fails_on_device(*_: object) -> None:
+    raise RuntimeError("CUDA error: device-side assert triggered")
 
 
 def loaded(engine: Qwen3Engine) -> set[str]:
@@ -121,25 +176,16 @@ async def test_a_model_that_speaks_finishes_before_it_leaves_and_then_has_its_tu
 
 
 async def test_others_speak_while_a_model_is_read(
-    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: dict[str, Path], tmp_path: Path, loads: Loads
 ) -> None:
-    read, go_on = threading.Event(), threading.Event()
-    load: Callable[..., Any] = checkpoint.load
-
-    def slow(directory: Path, *arguments: Any) -> Any:
-        if directory.name == "base":
-            read.set()
-            assert go_on.wait(60)
-        return load(directory, *arguments)
-
-    monkeypatch.setattr(checkpoint, "load", slow)
+    loads.held = "base"
     async with speaking(models["custom_voice"], models["base"]) as engine:
         ryan, clone = both(engine, tmp_path)
         waiting = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
-        await until(read.is_set)
+        await until(lambda: "base" in loads.of)
         assert await heard(engine, Utterance(LONG, ryan, "en-US", 5))
         assert not waiting.done()
-        go_on.set()
+        loads.go_on.set()
         assert await waiting
 
 
@@ -154,6 +200,23 @@ async def test_whoever_leaves_before_the_model_is_there_is_forgotten(
         await asyncio.wait({waiting})
         assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
         assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
+
+
+async def test_whoever_leaves_makes_room_for_others_that_wait(
+    models: dict[str, Path], tmp_path: Path, loads: Loads
+) -> None:
+    loads.held = "base"
+    async with speaking(models["custom_voice"], models["base"], waiting=3) as engine:
+        _, clone = both(engine, tmp_path)
+        for _ in range(5):
+            gone = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
+            await asyncio.sleep(0.01)
+            gone.cancel()
+            await asyncio.wait({gone})
+        last = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
+        await until(lambda: len(worker_of(engine).residents[1].waiting) == 1)
+        loads.go_on.set()
+        assert await last
 
 
 async def test_a_model_larger_than_the_budget_is_one_sentence(models: dict[str, Path]) -> None:
@@ -180,6 +243,45 @@ async def test_a_clone_of_a_model_larger_than_what_is_there_does_not_harm_the_ot
         assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
         monkeypatch.setattr(checkpoint, "load", load)
         assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
+
+
+async def test_a_chore_drives_no_model_out(models: dict[str, Path], tmp_path: Path) -> None:
+    other = checkpoints.make(tmp_path / "other", "base", seed=9)
+    short = budget(models["custom_voice"], models["base"], spare=0.5)
+    async with speaking(models["custom_voice"], models["base"], other, memory_budget=short) as engine:
+        voices = [
+            engine.clone(Recorded(model.name, recording(tmp_path), model=str(model)))
+            for model in (models["base"], other)
+        ]
+        # Each would fit; together they do not, and nobody has asked to hear the second.
+        first, second = [asyncio.create_task(engine.make_ready(voice)) for voice in voices]
+        await first
+        await at_rest(engine)
+        assert loaded(engine) == {"custom_voice", "base"}
+        second.cancel()
+        await asyncio.wait({second})
+
+
+async def test_a_chore_for_a_model_that_never_fits_ends(models: dict[str, Path], tmp_path: Path) -> None:
+    short = (budget(models["custom_voice"]) + budget(models["base"])) / 2
+    assert budget(models["custom_voice"]) < short
+    async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
+        _, clone = both(engine, tmp_path)
+        with pytest.raises(EngineUnavailable, match=r"Base takes about .* and --memory-budget is"):
+            await engine.make_ready(clone)
+
+
+async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "free_memory", lambda device: 1)
+    asked = Settings(model=(str(models["base"]),), device="cpu", data_dir=tmp_path)
+    engine = Qwen3Engine(Configuration.of(asked, eager=False))
+    await engine.start()
+    try:
+        await engine.make_ready(engine.clone(Recorded("Grandma", recording(tmp_path))))
+    finally:
+        await engine.close()
 
 
 async def test_a_model_that_is_no_good_is_left_out(
@@ -234,6 +336,201 @@ async def test_idle_models_leave_one_by_one(models: dict[str, Path], tmp_path: P
         await until(lambda: not loaded(engine))
         assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
         assert "base" not in loaded(engine)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_design_that_is_given_up_leaves_no_model(
+    models: dict[str, Path], loads: Loads, begun: bool
+) -> None:
+    loads.held = "" if begun else "voice_design"
+    async with speaking(models["base"], models["voice_design"]) as engine:
+        stream = engine.design("A pirate.", LONG, "en", 5)
+        first = asyncio.ensure_future(anext(stream))
+        await until(lambda: "voice_design" in loads.of)
+        if begun:
+            await first
+        first.cancel()
+        await asyncio.wait({first})
+        await stream.aclose()
+        loads.go_on.set()
+        await at_rest(engine)
+        await until(lambda: "voice_design" not in loaded(engine))
+
+
+# ------------------------------------------------------------------ text that is still written
+
+
+async def test_text_comes_though_the_model_is_to_leave(models: dict[str, Path], tmp_path: Path) -> None:
+    short = budget(models["custom_voice"], models["base"], spare=-0.5)
+    async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
+        ryan, clone = both(engine, tmp_path)
+        feed = TextFeed()
+        stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
+        await anext(stream)
+        other = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
+        await until(lambda: worker_of(engine).residents[0].leaving)
+        feed.push("jumps over the lazy dog ")
+        feed.push("and runs.")
+        feed.end()
+        assert await all_of(stream)
+        assert await other
+
+
+async def test_text_comes_though_a_new_clone_waits_for_another_model(
+    models: dict[str, Path], tmp_path: Path, loads: Loads
+) -> None:
+    loads.held = "custom_voice"
+    async with speaking(models["base"], models["custom_voice"]) as engine:
+        ryan, clone = both(engine, tmp_path)
+        new = engine.clone(Recorded("Grandpa", recording(tmp_path, seed=5), seed=3))
+        feed = TextFeed()
+        stream = engine.speak_live(Utterance("The quick brown fox ", clone, "en-US", 5), feed)
+        await anext(stream)
+        others = [asyncio.create_task(heard(engine, Utterance("Hi.", ryan, "en-US", 3)))]
+        await until(lambda: "custom_voice" in loads.of)
+        # A recording is not heard while a model is read: torch's default dtype changes meanwhile.
+        others.append(asyncio.create_task(heard(engine, Utterance("Hi.", new, "en-US", 3))))
+        await until(lambda: bool(worker_of(engine).residents[0].waiting))
+        feed.push("jumps over the lazy dog.")
+        feed.end()
+        assert await all_of(stream)
+        loads.go_on.set()
+        assert all(await asyncio.gather(*others))
+
+
+async def test_pieces_of_a_text_are_not_utterances_that_wait(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
+) -> None:
+    loads.held = "base"
+    ends: list[BaseException | None] = []
+    end = _Sounds.end
+
+    def noted(self: _Sounds, error: BaseException | None) -> None:
+        ends.append(error)
+        end(self, error)
+
+    monkeypatch.setattr(_Sounds, "end", noted)
+    async with speaking(models["custom_voice"], models["base"], waiting=4) as engine:
+        _, clone = both(engine, tmp_path)
+        feed = TextFeed()
+        said = asyncio.create_task(all_of(engine.speak_live(Utterance("", clone, "en-US", 5), feed)))
+        for word in LONG.split(" "):
+            feed.push(word + " ")
+            await asyncio.sleep(0)
+        feed.end()
+        await until(lambda: "base" in loads.of)
+        loads.go_on.set()
+        assert await said
+        await at_rest(engine)
+        assert ends == [None]
+
+
+async def test_who_waits_for_text_does_not_keep_an_idle_model(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    third = models["voice_design"]
+    short = budget(models["custom_voice"], third, spare=0.3)
+    async with speaking(models["custom_voice"], models["base"], third, memory_budget=short) as engine:
+        ryan, clone = both(engine, tmp_path)
+        feed = TextFeed()
+        stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
+        async with aclosing(stream):
+            await anext(stream)
+            scheduler = worker_of(engine).residents[0].scheduler
+            assert scheduler is not None
+            await until(lambda: scheduler.idle)
+            assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
+            assert loaded(engine) == {"custom_voice", "base"}
+            assert await all_of(engine.design("A warm grandmother.", "Hello there.", "en", SEED))
+
+
+# ------------------------------------------------------------------ what fails
+
+
+@pytest.mark.parametrize("where", ["placing", "warming up"])
+async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, loads: Loads, where: str
+) -> None:
+    made: list[weakref.ref[Scheduler]] = []
+    init, place, remember = Scheduler.__init__, Residents._place, Scheduler.remember
+
+    def noted(self: Scheduler, *arguments: Any, **more: Any) -> None:
+        init(self, *arguments, **more)
+        made.append(weakref.ref(self))
+
+    def short_of_room(self: Residents, resident: Resident, found: Any) -> None:
+        place(self, resident, found)
+        if "custom_voice" in resident.name:
+            raise torch.OutOfMemoryError("no room")
+
+    def short_of_more(self: Scheduler, speech: Any) -> None:
+        if self.builder.kind == "custom_voice":
+            raise torch.OutOfMemoryError("no room")
+        remember(self, speech)
+
+    monkeypatch.setattr(Scheduler, "__init__", noted)
+    if where == "placing":
+        monkeypatch.setattr(Residents, "_place", short_of_room)
+    else:
+        monkeypatch.setattr(Scheduler, "remember", short_of_more)
+    async with speaking(models["custom_voice"], models["voice_design"]) as engine:
+        await at_rest(engine)
+        assert [about.kind for about in engine._models.values()] == ["voice_design"]
+        assert loads.of == ["custom_voice", "voice_design"]
+        if where == "placing":  # else the log, which pytest keeps, holds the traceback and so the model
+            gc.collect()
+            assert [one.builder.kind for ref in made if (one := ref()) is not None] == ["voice_design"]
+
+
+async def test_a_model_that_cannot_be_warmed_up_is_read_once(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
+) -> None:
+    def short(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    async with speaking(models["custom_voice"], models["base"]) as engine:
+        _, clone = both(engine, tmp_path)
+        monkeypatch.setattr(Decoder, "advance", short)
+        with pytest.raises(EngineUnavailable, match="the device is out of memory"):
+            await heard(engine, Utterance("Hi.", clone, "en-US", 3))
+        await at_rest(engine)
+        assert loads.of == ["custom_voice", "base"]
+
+
+async def test_a_device_that_fails_while_memory_is_freed_ends_nothing(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with speaking(models["custom_voice"], models["base"]) as engine:
+        ryan, clone = both(engine, tmp_path)
+        with monkeypatch.context() as broken:
+            broken.setattr(Decoder, "advance", fails_on_device)
+            broken.setattr(torch.cuda, "is_available", lambda: True)
+            broken.setattr(torch.cuda, "empty_cache", fails_on_device)
+            with pytest.raises(EngineUnavailable, match="device-side assert"):
+                await heard(engine, Utterance("Hi.", clone, "en-US", 3))
+            await at_rest(engine)
+        assert loaded(engine) == {"custom_voice"}
+        assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
+
+
+async def test_a_thread_that_cannot_begin_is_an_error(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def full(self: threading.Thread) -> None:
+        if self.name == "qwen3-loader":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    async with speaking(models["custom_voice"], models["base"]) as engine:
+        _, clone = both(engine, tmp_path)
+        monkeypatch.setattr(threading.Thread, "start", full)
+        with pytest.raises(EngineUnavailable, match="the model cannot be loaded: can't start new thread"):
+            await heard(engine, Utterance("Hi.", clone, "en-US", 3))
+
+
+# ------------------------------------------------------------------ checkpoints
 
 
 def test_a_model_may_name_its_revision(tmp_path: Path) -> None:

@@ -335,6 +335,23 @@ def test_text_that_comes_while_it_is_spoken_gives_the_sound_of_the_whole(custom_
     assert type(live.error) is type(whole.error)
 
 
+def test_late_text_of_a_take_that_has_failed_is_nobody_elses(custom_voice: Official) -> None:
+    where = scheduler(custom_voice.own)
+    failed = Heard(Speech("The quick brown", "english", "ryan", streaming=True, more=True), 3, live=True)
+    where.submit(failed.take)
+    where.step()
+    where.fail(EngineUnavailable("the model failed"))
+    next_one = Heard(speech(2), 5)
+    where.submit(next_one.take)
+    where.step()
+    rows = next_one.take.text_rows
+    where.push_text(failed.take, " fox jumps over the lazy dog", end=True)
+    assert where._decoder.text_end[next_one.take.slot] == rows
+    run(where)
+    assert same(next_one.sound, _sound(custom_voice, speech(2), 5))
+    assert isinstance(failed.error, EngineUnavailable)
+
+
 # ------------------------------------------------------------------ guards
 
 
