@@ -136,7 +136,7 @@ def test_a_fade_takes_nothing_away_but_level(length: int) -> None:
 def finished(
     utterances: Iterable[Samples], finishing: Finishing = TRIMMED, speed: float = 1.0, cut: int = 4000
 ) -> bytes:
-    reply = Reply(finishing, Levels(None).gains())
+    reply = Reply(finishing, Levels(None))
     said = []
     for utterance in utterances:
         finish = reply.begin(VOICE, speed)
@@ -192,7 +192,7 @@ def test_an_utterance_of_silence_has_no_pause_either() -> None:
 
 
 def test_a_pause_of_ones_own() -> None:
-    reply = Reply(TRIMMED, Levels(None).gains())
+    reply = Reply(TRIMMED, Levels(None))
 
     def said(finish: Finish) -> int:
         return len(finish.push(tone(0.2).tobytes()) + finish.finish())

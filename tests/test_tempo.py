@@ -26,12 +26,13 @@ from tests.house import (
     tone,
 )
 from wyoming_qwen3tts.audio.finish import Finishing
-from wyoming_qwen3tts.audio.loudness import Meter
+from wyoming_qwen3tts.audio.loudness import Levels, Meter
 from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoFailed, TempoMissing, load
 from wyoming_qwen3tts.service import CannotServe
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
 from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
 from wyoming_qwen3tts.text.frontend import Frontend
+from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
 from wyoming_qwen3tts.voices.register import Fixed
 
@@ -152,7 +153,7 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
         {engine.name: engine},
         Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
         finishing=Finishing(),
-        loudness=None,
+        calibration=Calibration(Levels(None), {}, 9),
         speed=configured,
         frontend=Frontend(),
     )

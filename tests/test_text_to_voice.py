@@ -26,6 +26,7 @@ from tests.house import (
 )
 from tests.test_flow import eventually
 from wyoming_qwen3tts.audio.finish import Finishing
+from wyoming_qwen3tts.audio.loudness import Levels
 from wyoming_qwen3tts.speech import (
     BYTES_PER_SECOND,
     Attribution,
@@ -37,6 +38,7 @@ from wyoming_qwen3tts.speech import (
 from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
 from wyoming_qwen3tts.text.flow import Part, spoken_while_written
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
+from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
 from wyoming_qwen3tts.voices.register import Fixed
 
@@ -284,7 +286,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
         {engine.name: engine},
         Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
         finishing=Finishing(),
-        loudness=None,
+        calibration=Calibration(Levels(None), {}, 9),
         speed=1.0,
         frontend=Slow(),
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from . import __version__, synthesizer
 from .audio import tempo
 from .audio.finish import Finishing
+from .audio.loudness import Levels
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
@@ -29,6 +30,7 @@ from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorMissing, LanguageFinder, load
 from .text.lexicon import Lexicon
+from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoice
 from .voices.library import VoiceLibrary
 from .voices.register import Register
@@ -40,9 +42,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 STYLES = "styles.toml"
-"""The file of the data directory with styles."""
-WATCH = 5.0
-"""Seconds between looks at the data directory; requests for something new look at once."""
+LEVELS = "levels.json"
+"""The files of the data directory with styles, and with what was measured of voices."""
+WATCH = 1.0
+"""Seconds between looks at the data directory, of a millisecond; what nobody knows is looked for at once."""
 
 
 class CannotServe(Exception):  # noqa: N818 - what it says
@@ -62,6 +65,8 @@ class Service:
         self._server: wyoming.WyomingServer | None = None
         self._register: Register | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._calibration: Calibration | None = None
+        self._measuring: asyncio.Task[None] | None = None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -111,6 +116,9 @@ class Service:
             await register.start()
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
+        self._calibration = calibration = Calibration(
+            Levels(settings.loudness, settings.data / LEVELS), self._engines, settings.engine_timeout
+        )
         road = synthesizer.Synthesizer(
             register,
             self._engines,
@@ -127,13 +135,14 @@ class Service:
                 trim_padding=settings.trim_padding,
                 sentence_silence=settings.sentence_silence,
             ),
-            loudness=settings.loudness,
+            calibration=calibration,
             speed=settings.speed,
             frontend=frontend,
             language=settings.language,
         )
         catalog = register.catalog
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
+        await calibration.ready(catalog.default)
         self._server = wyoming.WyomingServer(
             road,
             Description(register, streaming=settings.streaming),
@@ -155,6 +164,9 @@ class Service:
         await self._listen(self._server)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
         self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
+        default = catalog.default
+        kin = [v for v in catalog.voices if (v.engine, v.model) == (default.engine, default.model)]
+        self._measuring = asyncio.create_task(calibration.measure(kin), name="measuring")
         await self._announce()
 
     async def stop(self) -> None:
@@ -167,8 +179,11 @@ class Service:
             if self._server.connections:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
             await self._server.stop(self._settings.stop_timeout)
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._measuring):
+            if task is not None:
+                task.cancel()
+        if self._calibration is not None:
+            await self._calibration.close()
         if self._register is not None:
             await self._register.close()
         for engine in self._candidates:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
 from .audio.finish import Finishing, Reply
-from .audio.loudness import Levels
 from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable, LiveEngine
 from .speech import (
     BYTES_PER_SECOND,
@@ -28,6 +27,7 @@ from .text import flow
 from .text.flow import Part
 from .text.frontend import Frontend
 from .text.scripts import has_words
+from .voices.calibration import Calibration
 from .voices.catalog import speaks
 from .voices.register import Voices
 
@@ -86,20 +86,17 @@ class Synthesizer:
         limits: Limits,
         *,
         finishing: Finishing,
-        loudness: float | None,
+        calibration: Calibration,
         speed: float,
         frontend: Frontend,
         language: str | None = None,
     ) -> None:
-        """``loudness``: dBFS that voices are brought to, or None.
-
-        ``speed``, ``language`` (BCP 47): where a request has no own.
-        """
+        """``speed``, ``language`` (BCP 47): where a request has no own."""
         self._voices = voices
         self._engines = engines
         self._limits = limits
         self._finishing = finishing
-        self._levels = Levels(loudness)
+        self._calibration = calibration
         self._speed = speed
         self._frontend = frontend
         self._language = language
@@ -141,7 +138,7 @@ class Synthesizer:
     async def _make(self, request: SpeechRequest, lead: _Lead) -> None:
         """Fill ``lead`` with the sound of ``request``; runs as a task beside whoever empties it."""
         try:
-            reply = Reply(self._finishing, self._levels.gains())
+            reply = Reply(self._finishing, self._calibration.levels)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language)
             text = flow.parts(
@@ -184,6 +181,7 @@ class Synthesizer:
         voice = self._reader(who, plain, language)
         if not speaks(voice, language):
             language = voice.languages[0]
+        await self._calibration.ready(voice)
         if not self._frontend.ready(language):
             await asyncio.to_thread(self._frontend.load, language)
         if part.rest is not None and not isinstance(self._engines[voice.engine], LiveEngine):
@@ -281,7 +279,6 @@ class Synthesizer:
         engine = self._engines[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
-        whole = True
         finish = reply.begin(utterance.voice, utterance.speed, pause)
         if rest is not None and isinstance(engine, LiveEngine):
             speaking = engine.speak_live(utterance, rest)
@@ -297,7 +294,6 @@ class Synthesizer:
                         piece = await anext(stream, None)
                 except CutShort as cut:
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
-                    whole = False
                     break
                 except TimeoutError as error:
                     if not patience.expired():
@@ -315,8 +311,6 @@ class Synthesizer:
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
-        if whole and finish.heard is not None:
-            self._levels.learn(utterance.voice, finish.heard)
 
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed) -> None:

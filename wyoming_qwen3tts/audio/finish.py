@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..speech import BYTES_PER_SECOND, Voice
 from . import tempo
 from .edges import Fade, Trim
-from .loudness import Gain, Gains, Meter
+from .loudness import Gain, Levels, identity
 from .pcm import silence, to_samples
 
 if TYPE_CHECKING:
@@ -64,9 +64,11 @@ class Finishing:
 class Reply:
     """Finishes the utterances of one reply, one after the other, and keeps the pauses between them."""
 
-    def __init__(self, finishing: Finishing, gains: Gains) -> None:
+    def __init__(self, finishing: Finishing, levels: Levels) -> None:
         self._finishing = finishing
-        self._gains = gains
+        self._levels = levels
+        self._gains: dict[str, float] = {}
+        """By a voice's identity: what a voice has begun a reply with, it ends it with."""
         self.trail: float | None = None
         """Seconds of silence that ended the last utterance with any sound; ``None`` before the first."""
 
@@ -79,7 +81,7 @@ class Reply:
         how = self._finishing
         trim = None if how.trim_silence is None else Trim(how.trim_silence, how.trim_padding)
         stages: list[Stage] = []
-        if gain := self._gains.of(voice):
+        if gain := self._gains.setdefault(identity(voice), self._levels.gain(voice)):
             stages.append(Gain(gain))
         if trim is not None:
             stages += [trim, Fade()]
@@ -87,9 +89,8 @@ class Reply:
             stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
         if speed != 1.0:
             stages += [tempo.METHODS[how.tempo](speed), Fade()]
-        heard = Meter() if self._gains.wants_to_hear(voice) else None
         pause = how.sentence_silence if pause is None else pause
-        return Finish(self, stages, trim=trim, speed=speed, pause=pause, heard=heard)
+        return Finish(self, stages, trim=trim, speed=speed, pause=pause)
 
 
 class Finish:
@@ -107,10 +108,7 @@ class Finish:
         trim: Trim | None,
         speed: float,
         pause: float,
-        heard: Meter | None,
     ) -> None:
-        self.heard = heard
-        """What the engine gave, measured, where the voice's level is still to be learned."""
         self._reply = reply
         self._stages = stages
         self._trim = trim
@@ -129,8 +127,6 @@ class Finish:
     def push(self, pcm: bytes) -> bytes:
         """Return what is ready after ``pcm`` (whole samples); may be empty."""
         samples = to_samples(pcm)
-        if self.heard is not None:
-            self.heard.push(samples)
         if not self._stages:
             return self._joined(pcm)
         for stage in self._stages:

@@ -1,4 +1,4 @@
-"""Loudness: every voice at one level, by one gain a voice, or a manner of speaking that the model was told.
+"""Loudness: every voice at one level, by one gain a voice.
 
 The gain belongs to the voice and not to the utterance, so that a whispered sentence stays softer than a
 shouted one, equal utterances stay equal, and nothing swells inside a reply.
@@ -11,9 +11,13 @@ held against speech.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
 import math
-from collections.abc import Mapping
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..speech import SAMPLE_RATE, Voice
@@ -32,7 +36,7 @@ SILENCE = -70.0
 PAUSE = -10.0
 """dB under the mean at which a frame counts as a pause."""
 ENOUGH = 3.0
-"""Seconds of speech after which a voice's level is taken as known: after two sentences or so."""
+"""Seconds of speech after which a level is taken as known: two sentences or so."""
 LARGEST_GAIN = 12.0
 """dB, either way: beyond it a voice's own noise would be raised with it."""
 
@@ -56,12 +60,6 @@ class Meter:
         powers = power(samples)
         self._powers = np.concatenate((self._powers, powers[powers > from_db(SILENCE)]))
 
-    def add(self, other: Meter) -> None:
-        """Take into account what another meter was given."""
-        import numpy as np
-
-        self._powers = np.concatenate((self._powers, other._powers))
-
     @property
     def seconds(self) -> float:
         """Seconds of speech so far, pauses not counted."""
@@ -80,80 +78,72 @@ class Meter:
         return speech
 
 
-Manner = tuple[str, str, str]
-"""What has a level of its own: a speaker, its recording's digest, and what it was told, in words."""
-
-
-def manner(voice: Voice) -> Manner:
-    """Return what the level of ``voice`` depends on. Speed, language and seed do not change it."""
-    told = voice.style.instruct if voice.style is not None else ""
-    return voice.speaker, voice.reference.digest if voice.reference is not None else "", told
-
-
 class Levels:
-    """The gain of every manner of every voice: what its level lacks to the target, within LARGEST_GAIN.
+    """The level of every voice, and the gain that brings it to the target, within LARGEST_GAIN.
 
-    A voice without a known level is heard as it is until it has spoken for ``ENOUGH`` seconds; then its gain
-    is fixed for as long as the process lives. What it is told changes its level: until that is known too, it
-    has the gain of the voice that was told nothing. Not for several threads.
+    A level that nobody has measured is measured once (``voices.calibration``) and then kept, so that a
+    voice's gain never changes: not in a reply, and not from one start to the next.
     """
 
-    def __init__(self, target: float | None) -> None:
-        """``target``: dBFS; ``None`` leaves every voice as it is."""
-        self._target = target
-        self._learning: dict[Manner, Meter] = {}
-        self._learned: Mapping[Manner, float] = {}
-
-    def gains(self) -> Gains:
-        """Return the gains as they are now: what a reply has begun with, it ends with."""
-        return Gains(self._target, self._learned)
-
-    def learn(self, voice: Voice, heard: Meter) -> None:
-        """Take a finished utterance of a voice into account, unless its level is known."""
-        own = manner(voice)
-        if self.gains().level(voice) is not None:
-            return
-        meter = self._learning.setdefault(own, Meter())
-        meter.add(heard)
-        if meter.seconds >= ENOUGH:
-            self._learned = {**self._learned, own: meter.level}
-            del self._learning[own]
-            _LOGGER.info(
-                "%s speaks at %.1f dBFS: %+.1f dB from now on",
-                voice.name,
-                meter.level,
-                self.gains().of(voice),
-            )
-
-
-class Gains:
-    """Gains that do not change any more."""
-
-    def __init__(self, target: float | None, learned: Mapping[Manner, float]) -> None:
-        self._target = target
-        self._learned = learned
-
-    def of(self, voice: Voice) -> float:
-        """Return the gain of ``voice`` in dB; 0 where its level is not known, or not to be changed."""
-        level = self.level(voice)
-        if level is None:
-            speaker, digest, _ = manner(voice)
-            level = voice.loudness if voice.loudness is not None else self._learned.get((speaker, digest, ""))
-        if self._target is None or level is None:
-            return 0.0
-        return max(-LARGEST_GAIN, min(LARGEST_GAIN, self._target - level))
-
-    def wants_to_hear(self, voice: Voice) -> bool:
-        """Whether the level of ``voice`` is still to be learned."""
-        return self._target is not None and self.level(voice) is None
+    def __init__(self, target: float | None, path: Path | None = None) -> None:
+        """``target``: dBFS; ``None`` leaves every voice as it is. ``path``: a JSON file that keeps levels."""
+        self.target = target
+        self._path = path
+        self._measured = _read(path)
 
     def level(self, voice: Voice) -> float | None:
-        """Return the level of ``voice`` in dBFS, None where it is not known.
+        """Return the level of ``voice`` in dBFS, None where nobody knows it."""
+        return voice.loudness if voice.loudness is not None else self._measured.get(identity(voice))
 
-        What a voice says of itself is without any instruction.
-        """
-        own = manner(voice)
-        return voice.loudness if voice.loudness is not None and not own[2] else self._learned.get(own)
+    def gain(self, voice: Voice) -> float:
+        """Return the gain of ``voice`` in dB; 0 where its level is not known, or not to be changed."""
+        level = self.level(voice)
+        if self.target is None or level is None:
+            return 0.0
+        return max(-LARGEST_GAIN, min(LARGEST_GAIN, self.target - level))
+
+    def keep(self, voice: Voice, level: float) -> None:
+        """Remember the level of ``voice``, in dBFS. Blocks, where there is a file: for a thread."""
+        measured = {identity(voice): round(level, 2)}
+        self._measured = {**self._measured, **measured}
+        if self._path is None:
+            return
+        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Another process may have measured other voices meanwhile.
+            part.write_text(json.dumps({**_read(self._path), **measured}, indent=1, sort_keys=True))
+            part.replace(self._path)
+        except OSError as error:
+            _LOGGER.warning(
+                "Voices' levels cannot be kept, and are measured anew at the next start: %s", error
+            )
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def identity(voice: Voice) -> str:
+    """Return a text of 32 hexadecimal digits for what the level of ``voice`` depends on.
+
+    Neither style nor language: a whisper stays soft. It tells nobody's name.
+    """
+    digest = voice.reference.digest if voice.reference is not None else ""
+    parts = (voice.engine, voice.version or "", voice.attribution.name, voice.model, voice.speaker, digest)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _read(path: Path | None) -> dict[str, float]:
+    """Return the levels that a file keeps; none where it is not whole."""
+    if path is None:
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(key): float(level) for key, level in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        _LOGGER.warning("%s cannot be read, and voices' levels are measured anew: %s", path, error)
+        return {}
 
 
 class Gain:
