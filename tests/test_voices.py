@@ -25,6 +25,7 @@ from tests.house import (
     service,
     speaker,
 )
+from wyoming_qwen3tts.engines.qwen3 import speakers
 from wyoming_qwen3tts.server.info import Description, describe, shown
 from wyoming_qwen3tts.speech import LANGUAGES, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
@@ -210,8 +211,14 @@ SLOW = Styles(((Style("slow", speed=0.9), None), (Style("calm", instruct="Calmly
 @pytest.mark.parametrize(
     ("name", "speaker"),
     [
-        *((name, None) for name in ("elf", "ELF", "elf (slow)", "elf-slow", "elf calm", "Elf (gone)", "elf ()")),
-        *((name, None) for name in ("elf · Deutsch", "elf_de", "elf (slow) · Deutsch", "elf-slow-de", "elf · x")),
+        *(
+            (name, None)
+            for name in ("elf", "ELF", "elf (slow)", "elf-slow", "elf calm", "Elf (gone)", "elf ()")
+        ),
+        *(
+            (name, None)
+            for name in ("elf · Deutsch", "elf_de", "elf (slow) · Deutsch", "elf-slow-de", "elf · x")
+        ),
         *((name, None) for name in ("nova", "NOVA", "nova (slow)", "nova · French", "Uncle Elf (slow)")),
         *((None, name) for name in ("elf", "elf (slow)", "elf (gone)", "elf · Deutsch", "nova")),
         *(("elf", "slow"), ("elf", "Deutsch"), ("elf", "gone"), ("nova", "slow"), ("nobody", "elf (slow)")),
@@ -231,7 +238,12 @@ def test_nobody_speaks_in_the_place_of_a_voice_that_cannot(name: str | None, spe
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("Ryan (slow)", "Ryan (slow)"), ("Elfie", "Vivian"), ("elf and dwarf", "Vivian"), ("Ryan (a) (b)", "Ryan")],
+    [
+        ("Ryan (slow)", "Ryan (slow)"),
+        ("Elfie", "Vivian"),
+        ("elf and dwarf", "Vivian"),
+        ("Ryan (a) (b)", "Ryan"),
+    ],
 )
 def test_a_voice_that_cannot_speak_keeps_nobody_else_from_it(name: str, found: str) -> None:
     assert VoiceCatalog(CAST, styles=SLOW, unusable={"Elf": "it is silent"}).find(name).name == found
@@ -302,10 +314,42 @@ def test_called_by_its_name_it_speaks_all_its_languages() -> None:
     assert VoiceCatalog(CAST).language(RYAN, "zh") == "zh-CN"
 
 
-def test_mother_tongues_of_other_models_do_not_count() -> None:
-    other = speaker("Hans", "de-DE", "en-US", model="another")
+def test_a_voice_of_any_model_or_engine_makes_a_language_somebody_s() -> None:
+    other = replace(speaker("Hans", "de-DE", "en-US", "fr-FR", model="another"), engine="elsewhere")
     at_home = {each.name: each.languages for each in VoiceCatalog([RYAN, other]).listed}
-    assert at_home == {"Ryan": RYAN.languages, "Hans": ("de-DE", "en-US")}
+    assert at_home == {
+        "Ryan": ("en-US", "zh-CN", "fr-FR"),
+        "Hans": ("de-DE", "fr-FR"),
+        "Ryan · Deutsch": ("de-DE",),
+        "Hans · English": ("en-US",),
+    }
+
+
+def test_a_clone_comes_before_native_speakers_in_its_own_language_only() -> None:
+    may = speaker("Aunt May", *RYAN.languages, model="base", hears_instructions=False)
+    catalog = VoiceCatalog([VIVIAN, RYAN, may, speaker("Aunt Zoe", *RYAN.languages, accented=False)])
+    assert offered(described(catalog), "zh-CN") == ["Aunt Zoe", "Vivian", "Aunt May · 中文", "Ryan · 中文"]
+    assert offered(described(catalog), "en-US") == ["Aunt May", "Aunt Zoe", "Ryan", "Vivian · English"]
+    assert catalog.find("Aunt May") is may
+    assert "also Aunt May: 中文, somebody (Tiny CustomVoice)" in [
+        each.description for each in described(catalog)
+    ]
+
+
+@pytest.mark.parametrize("language", speakers.TAGS.values())
+def test_home_assistant_and_the_server_begin_with_the_same_speaker(language: str) -> None:
+    tags = speakers.TAGS
+    everybody = [
+        speaker(
+            name.replace("_", " ").title(),
+            *dict.fromkeys((tags[each.language], *tags.values())),
+            rank=1 if each.dialect else 0,
+        )
+        for name, each in speakers.SPEAKERS.items()
+    ]
+    catalog = VoiceCatalog(everybody, language=language)
+    assert offered(described(catalog), language)[0] == catalog.default.name
+    assert VoiceCatalog(everybody).default.name == "Aiden"
 
 
 def test_a_household_s_own_language_style_stands_in_the_place_of_ours() -> None:

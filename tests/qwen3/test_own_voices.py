@@ -139,6 +139,23 @@ async def test_a_recording_that_somebody_drops_there_is_a_voice(
         assert np.abs(got - expected).max() < 1e-3
 
 
+async def test_a_clone_is_offered_first_in_its_own_language_only(
+    models: dict[str, Path], recording: Path, tmp_path: Path
+) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.add("Aunt May", recording, language="en")
+    library.add("Aunt Zoe", recording)
+    async with serving(tmp_path, models["custom_voice"], models["base"]) as uri:
+        names = await listed(uri)
+    found = list(names.values())
+    assert house.offered(found, "en-US")[:5] == ["Aiden", "Aunt May", "Aunt Zoe", "heart", "Ryan"]
+    chinese = house.offered(found, "zh-CN")
+    assert chinese[:4] == ["Aunt Zoe", "Serena", "Uncle Fu", "Vivian"]
+    assert "Aunt May · 中文" in chinese
+    assert (names["Aunt May · 中文"].description or "").startswith("also Aunt May: 中文 (cloned, ")
+    assert len(names["Aunt Zoe"].languages) == 10
+
+
 async def test_a_second_start_loads_the_clone_without_the_encoder(
     models: dict[str, Path], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,9 +130,8 @@ class VoiceCatalog:
         """Yield the languages that ``voice`` is listed for: its first, and those that nobody was born to."""
         taken = set()
         if voice.accented and not (voice.style and voice.style.language):
-            model = voice.engine, voice.model
-            kin = [each for each in self._voices if each.accented and (each.engine, each.model) == model]
-            taken = {base_language(each.languages[0]) for each in kin} - {base_language(voice.languages[0])}
+            born = {base_language(each.languages[0]) for each in self._voices if each.accented}
+            taken = born - {base_language(voice.languages[0])}
         yield from (tag for tag in voice.languages if base_language(tag) not in taken)
 
     def _accents(self, voice: Voice) -> Iterator[Voice]:

@@ -179,6 +179,7 @@ class Qwen3Engine:
             model,
             f"{name}{f': {description}' if description else ''} (cloned, {self._models[model].name})",
             own if language else "english",
+            accented=bool(language),
             seed=recorded.seed,
             reference=recorded.reference,
         )

@@ -33,17 +33,21 @@ class Speaker:
 
 
 SPEAKERS = {
-    "ryan": Speaker("english", "energetic man, strong rhythm"),
     "aiden": Speaker("english", "sunny American man, clear"),
+    "ryan": Speaker("english", "energetic man, strong rhythm"),
     "serena": Speaker("chinese", "gentle young woman, warm"),
-    "vivian": Speaker("chinese", "bright young woman, a little edgy"),
     "uncle_fu": Speaker("chinese", "seasoned man, low and mellow"),
+    "vivian": Speaker("chinese", "bright young woman, a little edgy"),
     "dylan": Speaker("chinese", "young man from Beijing, clear", "Beijing dialect"),
     "eric": Speaker("chinese", "lively man from Chengdu, slightly husky", "Sichuan dialect"),
     "ono_anna": Speaker("japanese", "playful woman, light and nimble"),
     "sohee": Speaker("korean", "warm woman, full of feeling"),
 }
-"""From the model card of Qwen3-TTS-12Hz CustomVoice, in the order they are offered."""
+"""From the model card of Qwen3-TTS-12Hz CustomVoice, in the order they are offered.
+
+Of each language that is the order in which Home Assistant lists them, by the alphabet: a pipeline then begins
+with the same voice whether Home Assistant chooses or the server does.
+"""
 
 
 def mother_tongue(speaker: str) -> str:
