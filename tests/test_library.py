@@ -390,6 +390,49 @@ def test_what_cannot_be_read_is_tried_again(
     assert len(tree(data / "references")) == 4, "what cannot be read may come back"
 
 
+def test_a_prepared_recording_that_cannot_be_looked_at_is_made_again(
+    data: Path, library: VoiceLibrary, recording: Path, another: Path, prepared: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    drop(data, "Anna", recording)
+    drop(data, "Bert", another)
+    anna, bert = library.read().voices
+    before = library.signature()
+    status = Path.stat
+
+    def forbidden(path: Path, *how: Any, **more: Any) -> os.stat_result:
+        if path == anna.reference.path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return status(path, *how, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", forbidden)
+        assert library.signature() != before
+        assert library.read().voices == (anna, bert)
+    access = os.access
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: path != anna.reference.path and access(path, mode))
+        assert library.signature() != before, "it is there, and not for us"
+        assert library.read().voices == (anna, bert)
+    assert prepared == [recording.name, another.name, recording.name, recording.name]
+    assert library.signature() == before
+
+
+def test_where_the_voices_cannot_be_read_none_is_removed_and_that_is_said(
+    data: Path, library: VoiceLibrary, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add("Anna", recording)
+
+    def forbidden(path: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", forbidden)
+        for attempt in (library.remove, library.check_free):
+            with pytest.raises(LibraryError, match=f"^{data / 'voices'} cannot be read: Permission denied$"):
+                attempt("Anna")
+    library.remove("Anna")
+
+
 def test_where_nothing_can_be_written_that_is_said(
     data: Path, library: VoiceLibrary, recording: Path
 ) -> None:
@@ -663,17 +706,36 @@ def test_what_a_killed_process_left_goes_after_a_day(
 ) -> None:
     library.add("Anna", recording)
     before = tree(data)
+    digest = next((data / "references").glob("*.wav")).stem
     left = [data / "voices" / ".new-1", data / "voices" / ".gone-2", data / "references" / ".x.part"]
+    left += [data / "prompts" / f".{digest}-model.safetensors.17.part", data / "prompts" / ".y.part"]
     for path in left[:2]:
         path.mkdir()
-    left[2].touch()
+    (data / "prompts").mkdir()
+    for path in left[2:]:
+        path.touch()
     library.read()
     assert all(path.exists() for path in left), "it may be at work"
     for path in left:
         then = path.stat().st_mtime - STALE - 1
         os.utime(path, (then, then))
     library.read()
-    assert tree(data) == before
+    assert tree(data) == before | {"prompts"}
+
+
+def test_what_is_half_made_of_a_voice_goes_with_it(
+    data: Path, library: VoiceLibrary, recording: Path
+) -> None:
+    for remove in (library.remove, lambda name: shutil.rmtree(data / "voices" / name)):
+        anna = library.add("Anna", recording)
+        (data / "prompts").mkdir(exist_ok=True)
+        part = data / "prompts" / f".{anna.reference.digest}-model.safetensors.17.part"
+        part.touch()
+        library.read()
+        assert part.exists()
+        remove("Anna")
+        library.read()
+        assert not part.exists()
 
 
 @given(

@@ -33,7 +33,7 @@ from typing import Any
 from ..settings import language as language_option
 from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, SpeechError
 from . import reference
-from .presets import key
+from .presets import brief, key
 from .reference import BadRecording, Prepared, shown
 
 LONGEST_NAME = 50
@@ -53,8 +53,8 @@ _ALLOWED = (
     "one of them a letter or digit, and no space or hyphen at either end"
 )
 _CHANGING = "it is being changed, and is read again when that is done"
-_OURS = re.compile(r"([0-9a-f]{64})(?:\.wav|\.json|-.*\.safetensors)")
-"""A file that belongs to a digest."""
+_OURS = re.compile(r"([0-9a-f]{64})(?:\.wav|\.json|-.*\.safetensors)|\.([0-9a-f]{64})-.*\.part")
+"""A file that belongs to a digest, or will when it is whole."""
 
 RETRY = 60.0
 """Seconds after which what failed is tried again."""
@@ -78,7 +78,7 @@ class NoSuchVoice(SpeechError):  # noqa: N818 - what it is
 
 
 class LibraryError(SpeechError):
-    """The data directory cannot be written to; the message says where and why."""
+    """The data directory cannot be read or written to; the message says where and why."""
 
     code = "data-directory"
 
@@ -323,7 +323,7 @@ class VoiceLibrary:
             raise SpeechError("there is no recording in it")
         if len(recordings) > 1:
             raise SpeechError(
-                f"there are several recordings in it: {shown(', '.join(recordings))}; leave one"
+                f"there are several recordings in it: {brief(', '.join(recordings))}; leave one"
             )
         details = _details(home)
         digest, used, remarks = self._prepared(home / recordings[0], _text(home / TRANSCRIPT))
@@ -371,7 +371,7 @@ class VoiceLibrary:
         """Return the remarks on a recording that was prepared with ``asked`` for a transcript, or None."""
         try:
             notes = json.loads((self._references / f"{digest}.json").read_bytes())
-            if (self._references / f"{digest}.wav").is_file() and notes["asked"] == asked:
+            if _can_read(self._references / f"{digest}.wav") and notes["asked"] == asked:
                 return tuple(str(remark) for remark in notes["remarks"])
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             pass  # it is prepared again
@@ -393,12 +393,7 @@ class VoiceLibrary:
         Raises BadName, ``duplicate-name`` where a voice has it, or anything else in the directory.
         """
         name = check_name(name)
-        try:
-            there = [each for each, *_ in _listing(self._voices) if key(each) == key(name)]
-        except FileNotFoundError:
-            there = []
-        except OSError as error:
-            raise LibraryError(f"{self._voices} cannot be read: {error.strerror}") from error
+        there = [each for each, *_ in self._entries() if key(each) == key(name)]
         who = self._reserved.get(key(name)) or next(iter(there), None)
         if who is not None:
             raise BadName(f"there is a voice {shown(who)!r} already: choose another name", "duplicate-name")
@@ -447,14 +442,22 @@ class VoiceLibrary:
         return digest
 
     def _homes(self) -> dict[str, str]:
-        """Return every directory that could be a voice, and its name."""
+        """Return every directory that could be a voice, and its name. Raises LibraryError."""
         homes = {}
-        with suppress(OSError):
-            for home, mode, *_ in _listing(self._voices):
-                with suppress(BadName):
-                    if stat.S_ISDIR(mode):
-                        homes[home] = check_name(home)
+        for home, mode, *_ in self._entries():
+            with suppress(BadName):
+                if stat.S_ISDIR(mode):
+                    homes[home] = check_name(home)
         return homes
+
+    def _entries(self) -> tuple[File, ...]:
+        """Return what is among the voices, nothing where there is no directory. Raises LibraryError."""
+        try:
+            return _listing(self._voices)
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise LibraryError(f"{self._voices} cannot be read: {error.strerror}") from error
 
     def _digests(self, home: str) -> set[str]:
         """Return the digest of everything that may have been made of what is in a directory."""
@@ -481,7 +484,7 @@ class VoiceLibrary:
             with suppress(OSError):
                 for path in directory.iterdir():
                     match = _OURS.fullmatch(path.name)
-                    if match is not None and (digests is None or match[1] in digests):
+                    if match is not None and (digests is None or (match[1] or match[2]) in digests):
                         found.add(path)
         return found
 
@@ -490,7 +493,7 @@ class VoiceLibrary:
         for path in self._made_of() - self._made_of(used):
             with suppress(OSError):
                 path.unlink()
-        for directory in (self._voices, self._references):
+        for directory in (self._voices, self._references, self._prompts):
             with suppress(OSError):
                 for path in directory.iterdir():
                     ours = path.name.startswith((_NEW, _GONE)) or path.name.endswith(_PART)
@@ -527,7 +530,15 @@ def _name(entry: File, taken: dict[str, str]) -> str:
 
 
 def _is_there(outcome: Recorded | Problem) -> bool:
-    return isinstance(outcome, Problem) or outcome.reference.path.is_file()
+    return isinstance(outcome, Problem) or _can_read(outcome.reference.path)
+
+
+def _can_read(path: Path) -> bool:
+    """Tell whether there is a file that can be read. Never raises."""
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except OSError:
+        return False
 
 
 def _recordings(files: tuple[File, ...]) -> list[str]:
