@@ -85,6 +85,10 @@ def test_where_there_is_no_file_there_are_no_styles(tmp_path: Path) -> None:
         ("speed = 1.1\nvoices = 'Ryan'", "voices = 'Ryan': allowed is a list of names, such as [\"Ryan\"]"),
         ("speed = 1.1\nvoices = []", "voices = []: allowed is a list of names"),
         ("pitch = 3", "pitch = 3: a style has instruct, speed, gain, language, seed, voices"),
+        ("seed = 0x" + "f" * 5000, "seed = something too long to be shown: allowed is a whole number"),
+        ("pitch = 0x" + "f" * 5000, "pitch = something too long to be shown: a style has"),
+        ('"a\\n\\u001b" = 3', "a\ufffd\ufffd = 3: a style has"),
+        ('"' + "p" * 5000 + '" = 3', "p" * 79 + "… = 3: a style has"),
         ("voices = ['Ryan']", "it says nothing of instruct, speed, gain, language, seed"),
     ],
 )
@@ -116,14 +120,27 @@ def test_a_style_s_name_fits_behind_a_voice_s(tmp_path: Path, name: str, problem
     path.write_text(f'[good]\nspeed = 1.1\n["{name}"]\nspeed = 1.1\n', "utf-8")
     found = read(path)
     assert [style.name for style, _ in found.styles] == ["good"]
-    assert problem in found.problems[0]
+    (line,) = found.problems
+    assert problem in line
+    assert line.isprintable()
+    assert len(line) < len(str(path)) + 250
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\\u001b[2J\\n"])
+def test_whatever_a_file_names_is_shown_on_one_short_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "styles.toml"
+    path.write_text(f'"{name}" = 1\n["{name}."]\n"{name}" = 2\n[slow]\nspeed = 0.9\nvoices = ["{name}"]\n')
+    found = read(path)
+    lines = [*found.problems, *apply(found, CAST).problems]
+    assert len(lines) == 3
+    assert all(line.isprintable() and len(line) < len(str(path)) + 250 for line in lines)
 
 
 def test_a_value_in_the_place_of_a_style_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "styles.toml"
     path.write_text("speed = 0.9\n[good]\nspeed = 1.1\n")
     assert [style.name for style, _ in read(path).styles] == ["good"]
-    assert "0.9 is not a table; a style begins with a line [speed]" in read(path).problems[0]
+    assert read(path).problems == (f"{path}: speed = 0.9: put it under a line [NAME]",)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +149,7 @@ def test_a_value_in_the_place_of_a_style_is_one_line(tmp_path: Path) -> None:
         (b"[calm]\nspeed = \n", r"is not TOML: .*line 2"),
         (b"[calm]\nspeed = 1.1\n# gr\xfc\xdfe\n", r", line 3: it is not UTF-8"),
         (b"a = " + b"[" * 5000, "is not TOML"),
+        (b"[calm]\nseed = " + b"9" * 5000, "is not TOML"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, written: bytes, problem: str) -> None:

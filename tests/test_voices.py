@@ -30,7 +30,14 @@ from wyoming_qwen3tts.server.info import Description, describe, shown
 from wyoming_qwen3tts.speech import LANGUAGES, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import presets
-from wyoming_qwen3tts.voices.catalog import UNDETERMINED, UNUSABLE, UnknownVoice, VoiceCatalog
+from wyoming_qwen3tts.voices.catalog import (
+    AGAIN,
+    REMEMBERED,
+    UNDETERMINED,
+    UNUSABLE,
+    UnknownVoice,
+    VoiceCatalog,
+)
 from wyoming_qwen3tts.voices.register import Fixed
 from wyoming_qwen3tts.voices.styles import Styles, variant
 
@@ -274,6 +281,29 @@ def test_where_no_speaker_is_like_it_the_default_speaks_and_nobody_is_warned(
         logging.INFO,
         "No voice like OpenAI's 'alloy' here; heart speaks",
     )
+
+
+def test_an_unknown_name_is_one_short_line_and_not_said_with_every_sentence(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    catalog = VoiceCatalog([DEAF, ROBOT])
+    for name, speaker in (("x\n\x1b" * 1000, None), ("heart", "y\n" * 1000), ("alloy", None)):
+        for _ in range(5):
+            catalog.find(name, None, speaker)
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.isprintable()
+        assert len(line) < 150
+        caplog.clear()
+    now += AGAIN
+    catalog.find("alloy")
+    assert len(caplog.records) == 1
+    for number in range(3 * REMEMBERED):
+        catalog.find(f"nobody {number}")
+    assert len(caplog.records) == 1 + 3 * REMEMBERED
+    assert len(catalog._logged) == REMEMBERED
 
 
 @settings(deadline=None)

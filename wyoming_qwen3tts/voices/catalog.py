@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,11 @@ NOT_SUPPORTED = "style-not-supported"
 """The code of the error for a style that its voice cannot have."""
 UNUSABLE = "voice-unusable"
 """The code of the error for a voice that is there, but cannot be spoken with."""
+
+AGAIN = 60.0
+"""Seconds after which what a client wrongly asks for again is logged again."""
+REMEMBERED = 100
+"""Lines that are known to have been logged."""
 
 _BRACKET = re.compile(r"\s*[(·]")
 """What stands between the name of a voice and that of a style or a language."""
@@ -43,7 +49,7 @@ class _Asked:
 
 
 class VoiceCatalog:
-    """The voices in the order of the engines that speak them, and their styles. It never changes."""
+    """The voices in the order of the engines that speak them, and their styles. They never change."""
 
     def __init__(
         self,
@@ -89,6 +95,8 @@ class VoiceCatalog:
         self.chosen = default is not None
         """Whether somebody chose the default voice."""
         self.default = self._voices[0]
+        self._logged: dict[str, float] = {}
+        """Lines about what was asked for, and when they were logged, the latest last."""
         self.default = self._default(default, prefer, language)
 
     def _default(self, default: str | None, prefer: str | None, language: str | None) -> Voice:
@@ -156,13 +164,26 @@ class VoiceCatalog:
         asked = self._asked(name, speaker, language)
         voice = asked.voice or self._native(language)
         for unknown in asked.unknown:
+            what = presets.brief(unknown)
             if unknown == name:
-                _LOGGER.warning("No voice %r here; %s speaks", unknown, voice.name)
+                self._log(logging.WARNING, f"No voice {what!r} here; {voice.name} speaks")
             else:
-                _LOGGER.warning("%s has no style %r", voice.name, unknown)
+                self._log(logging.WARNING, f"{voice.name} has no style {what!r}")
         if asked.voice is None and name and not asked.unknown:
-            _LOGGER.info("No voice like OpenAI's %r here; %s speaks", name, voice.name)
+            what = presets.brief(name)
+            self._log(logging.INFO, f"No voice like OpenAI's {what!r} here; {voice.name} speaks")
         return voice
+
+    def _log(self, level: int, line: str) -> None:
+        """Log a line, but not what was just said: a client asks for one name with every sentence."""
+        now = time.monotonic()
+        if now - self._logged.get(line, -AGAIN) < AGAIN:
+            return
+        self._logged.pop(line, None)
+        self._logged[line] = now
+        while len(self._logged) > REMEMBERED:
+            del self._logged[next(iter(self._logged))]
+        _LOGGER.log(level, "%s", line)
 
     def has(self, name: str | None, speaker: str | None = None) -> bool:
         """Tell whether these names ask for a certain voice. Raises SpeechError as ``find``."""

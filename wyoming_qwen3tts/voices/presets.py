@@ -50,6 +50,9 @@ LANGUAGES = {
 LONGEST = 120
 """Characters of a name that are looked at for the names in it: a voice (50), a style (40), a language."""
 
+SHOWN = 80
+"""Characters of a name that a message shows, whoever made it up."""
+
 _TAG = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z0-9]{2,8})*")
 _BETWEEN = re.compile(r"[\W_]+")
 
@@ -61,6 +64,12 @@ def key(name: str) -> str:
     """
     name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(character for character in name if unicodedata.category(character)[0] in "LMNS") or name
+
+
+def brief(name: str) -> str:
+    """Return ``name`` as a message shows it: on one line, no longer than SHOWN, nothing in it invisible."""
+    start = "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:SHOWN])
+    return start if len(name) <= SHOWN else f"{start[:-1]}…"
 
 
 def autonym(tag: str) -> str:

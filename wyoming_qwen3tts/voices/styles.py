@@ -23,7 +23,7 @@ from typing import Any
 
 from ..audio.finish import LOUDEST, SOFTEST
 from ..speech import FASTEST, SLOWEST, Style, Voice, base_language
-from .presets import autonym, key
+from .presets import autonym, brief, key
 
 LONGEST_NAME = 40
 """Characters of a style's name: with a voice's name before it, it still fits a line of a phone."""
@@ -76,16 +76,19 @@ def read(path: Path) -> Styles:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return Styles(problems=(f"{path}, line {line}: it is not UTF-8; there are no styles",))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return Styles(problems=(f"{path} is not TOML: {error}; there are no styles",))
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+        return Styles(problems=(f"{path} is not TOML: {brief(str(error))}; there are no styles",))
     styles: dict[str, tuple[Style, tuple[str, ...] | None]] = {}
     problems = []
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            problems.append(f"{path}: {brief(name)} = {_value(table)}: put it under a line [NAME]")
+            continue
         try:
             style, names = _style(name, table, {own: style.name for own, (style, _) in styles.items()})
             styles[key(name)] = style, names
         except _Wrong as wrong:
-            problems.append(f"{path}: [{name}] is left out: {wrong}")
+            problems.append(f"{path}: [{brief(name)}] is left out: {wrong}")
     return Styles(tuple(styles.values()), tuple(problems))
 
 
@@ -93,16 +96,24 @@ class _Wrong(Exception):  # noqa: N818 - what it says
     """Why a style is none."""
 
 
-def _style(name: str, table: Any, taken: Mapping[str, str]) -> tuple[Style, tuple[str, ...] | None]:
+def _value(value: Any) -> str:
+    """Return a value of TOML as a message shows it: the begin of what Python calls it."""
+    try:
+        return f"{value!r:.40}"
+    except (ValueError, RecursionError):  # an integer of thousands of digits, in hexadecimal
+        return "something too long to be shown"
+
+
+def _style(
+    name: str, table: dict[str, Any], taken: Mapping[str, str]
+) -> tuple[Style, tuple[str, ...] | None]:
     """Return a table as a style, and for whom. ``taken``: names by their keys. Raises _Wrong."""
     _check_name(name)
     if key(name) in taken:
         raise _Wrong(f"the name is that of [{taken[key(name)]}]; only one of them can be")
-    if not isinstance(table, dict):
-        raise _Wrong(f"{table!r:.40} is not a table; a style begins with a line [{name}]")
-    for unknown in table.keys() - _VALUES.keys() - {"voices"}:
+    for unknown in sorted(table.keys() - _VALUES.keys() - {"voices"}):
         known = ", ".join((*_VALUES, "voices"))
-        raise _Wrong(f"{unknown} = {table[unknown]!r:.40}: a style has {known}")
+        raise _Wrong(f"{brief(unknown)} = {_value(table[unknown])}: a style has {known}")
     values = {each: check(each, table[each]) for each, check in _VALUES.items() if each in table}
     if not values:
         raise _Wrong(f"it says nothing of {', '.join(_VALUES)}")
@@ -123,7 +134,7 @@ def _number(lowest: float, highest: float) -> Callable[[str, Any], float]:
     def check(name: str, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not lowest <= value <= highest:
-            raise _Wrong(f"{name} = {value!r:.40}: allowed is a number from {lowest:g} to {highest:g}")
+            raise _Wrong(f"{name} = {_value(value)}: allowed is a number from {lowest:g} to {highest:g}")
         return float(value)
 
     return check
@@ -133,20 +144,20 @@ def _instruct(name: str, value: Any) -> str:
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text or len(text) > LONGEST_INSTRUCT or "\0" in text:
         raise _Wrong(
-            f"{name} = {value!r:.40}: allowed are words in quotes, up to {LONGEST_INSTRUCT} characters"
+            f"{name} = {_value(value)}: allowed are words in quotes, up to {LONGEST_INSTRUCT} characters"
         )
     return text
 
 
 def _seed(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_SEED:
-        raise _Wrong(f"{name} = {value!r:.40}: allowed is a whole number from 0 to {LARGEST_SEED}")
+        raise _Wrong(f"{name} = {_value(value)}: allowed is a whole number from 0 to {LARGEST_SEED}")
     return value
 
 
 def _language(name: str, value: Any) -> str:
     if not isinstance(value, str) or not _TAG.fullmatch(value):
-        raise _Wrong(f'{name} = {value!r:.40}: allowed is a language tag, such as "de" or "pt-BR"')
+        raise _Wrong(f'{name} = {_value(value)}: allowed is a language tag, such as "de" or "pt-BR"')
     return value
 
 
@@ -154,7 +165,7 @@ def _voices(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise _Wrong(f'voices = {value!r:.40}: allowed is a list of names, such as ["Ryan"]')
+        raise _Wrong(f'voices = {_value(value)}: allowed is a list of names, such as ["Ryan"]')
     return tuple(value)
 
 
@@ -212,7 +223,7 @@ def apply(styles: Styles, voices: Sequence[Voice]) -> Applied:
         chosen = [voice for voice in voices if voice.rank <= EVERYBODY]
         if names is not None:
             missing = [name for name in names if key(name) not in by_name]
-            problems += [f"style {style.name}: there is no voice {name!r}" for name in missing]
+            problems += [f"style {style.name}: there is no voice {brief(name)!r}" for name in missing]
             chosen = list({key(name): by_name[key(name)] for name in names if name not in missing}.values())
         made = 0
         for voice in chosen:
