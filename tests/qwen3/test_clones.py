@@ -5,15 +5,21 @@ from __future__ import annotations
 import dataclasses
 import resource
 import signal
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.qwen3.official import Official
+from tests.qwen3 import checkpoints
+from tests.qwen3.official import Official, scheduler
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import engine, heard
 from wyoming_qwen3tts.engines.base import EngineUnavailable
@@ -40,7 +46,10 @@ class Ear:
         self.codec = Codec(official.own.codec, slots=1, length=512)
         self.calls = 0
 
-    def __call__(self, codes: Tensor) -> tuple[Tensor, ...]:
+    def heard_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
+        return [(tuple(part.shape), part.dtype) for part in self.codec.save(self.codec.spare)]
+
+    def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
         self.calls += 1
         self.codec.reset(self.codec.spare)
         self.codec.decode(codes[None], [self.codec.spare])
@@ -124,6 +133,125 @@ def test_a_damaged_file_is_made_anew(
     assert third.counts.loaded == 1
 
 
+def _wrong(tensors: dict[str, Tensor], how: str) -> dict[str, Tensor]:
+    """Return what another program, or another version of this one, might have written."""
+    embedding, codes = tensors["embedding"], tensors["codes"]
+    without_codes = {name: part for name, part in tensors.items() if name != "codes"}
+    ways = {
+        "narrow embedding": tensors | {"embedding": embedding[:-1]},
+        "scalar embedding": tensors | {"embedding": torch.tensor(1.0)},
+        "integer embedding": tensors | {"embedding": embedding.long()},
+        "no embedding": {name: part for name, part in tensors.items() if name != "embedding"},
+        "no codes": without_codes,
+        "x-vector": {"embedding": embedding},
+        "no frames": tensors | {"codes": codes[:0]},
+        "fewer codebooks": tensors | {"codes": codes[:, :-1]},
+        "short integers": tensors | {"codes": codes.int()},
+        "code too large": tensors | {"codes": codes + checkpoints.BOOK},
+        "code below 0": tensors | {"codes": codes - checkpoints.BOOK},
+        "heard too little": {name: part for name, part in tensors.items() if name != "heard.001"},
+        "heard too much": tensors | {"heard.999": embedding.clone()},
+        "heard in another shape": tensors | {"heard.002": tensors["heard.002"][:-1]},
+        "heard in half": tensors | {"heard.002": tensors["heard.002"].half()},
+        "heard more frames": tensors | {"heard.001": tensors["heard.001"] + 100_000},
+    }
+    return {name: part.contiguous() for name, part in ways[how].items()}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "narrow embedding",
+        "scalar embedding",
+        "integer embedding",
+        "no embedding",
+        "no codes",
+        "x-vector",
+        "no frames",
+        "fewer codebooks",
+        "short integers",
+        "code too large",
+        "code below 0",
+        "heard too little",
+        "heard too much",
+        "heard in another shape",
+        "heard in half",
+        "heard more frames",
+    ],
+)
+def test_a_file_that_is_not_this_models_is_made_anew(base: Official, tmp_path: Path, how: str) -> None:
+    reference = recording(tmp_path, transcript=TRANSCRIPT)
+    made = Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
+    (path,) = (tmp_path / "prompts").iterdir()
+    with safe_open(path, framework="pt") as file:
+        said = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    tensors = _wrong(tensors, how)
+    save_file(tensors, path, said | {"content": clones._digest(tensors)})
+    again = Clones(tmp_path / "prompts", "model")
+    assert same(again.get(reference, base.own, Ear(base)), made)
+    assert again.counts.made == 1
+
+
+def test_a_file_with_another_transcript_is_made_anew(base: Official, tmp_path: Path) -> None:
+    reference = recording(tmp_path, transcript=TRANSCRIPT)
+    Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
+    again = Clones(tmp_path / "prompts", "model")
+    other = dataclasses.replace(reference, transcript="Good night.")
+    assert again.get(other, base.own, Ear(base)).transcript == "Good night."
+    assert again.counts.made == 1
+
+
+def test_a_directory_that_nobody_may_read_costs_a_warning(
+    base: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = recording(tmp_path)
+    stat = Path.stat
+
+    def denied(self: Path, **more: bool) -> Any:
+        if self.parent.name == "prompts":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **more)
+
+    def unreadable(path: Path, **_: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", denied)
+    monkeypatch.setattr(safetensors, "safe_open", unreadable)
+    held = Clones(tmp_path / "prompts", "model")
+    clone = held.get(reference, base.own, Ear(base))
+    assert held.get(reference, base.own, Ear(base)) is clone
+    assert "Permission denied" in caplog.text
+
+
+def test_a_voice_that_was_removed_and_added_again_has_its_file_again(base: Official, tmp_path: Path) -> None:
+    reference = recording(tmp_path, transcript=TRANSCRIPT)
+    held = Clones(tmp_path / "prompts", "model")
+    made = held.get(reference, base.own, Ear(base))
+    (path,) = (tmp_path / "prompts").iterdir()
+    path.unlink()
+    assert held.get(reference, base.own, Ear(base)) is made
+    assert held.counts.made == 1
+    second = Clones(tmp_path / "prompts", "model")
+    assert same(second.get(reference, base.own, Ear(base)), made)
+    assert second.counts.loaded == 1
+
+
+def test_half_a_file_is_named_as_the_library_sweeps_it(
+    base: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    replaces = Path.replace
+
+    def noted(self: Path, target: Path) -> Path:
+        written.append(self.name)
+        return replaces(self, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    Clones(tmp_path / "prompts", "model").get(recording(tmp_path), base.own, Ear(base))
+    assert [name[0] + name[-5:] for name in written] == ["..part"]
+
+
 def test_memory_holds_the_last_used(base: Official, tmp_path: Path) -> None:
     references = [recording(tmp_path, transcript=TRANSCRIPT, seed=seed) for seed in range(3)]
     ear = Ear(base)
@@ -171,6 +299,20 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(base: Official, tmp_pat
     assert "\n" not in str(error.value)
 
 
+def test_nothing_else_keeps_what_memory_has_let_go(base: Official, tmp_path: Path) -> None:
+    held = Clones(None, "model", memory=1)
+    where = scheduler(base.own)
+    made: list[weakref.ref[Tensor]] = []
+    for seed in range(3):
+        clone = held.get(recording(tmp_path, transcript=TRANSCRIPT, seed=seed), base.own, where)
+        where.remember(Speech("a", "english", clone=clone, streaming=True))
+        assert clone.heard is not None
+        made.append(weakref.ref(clone.heard[0]))
+        del clone
+    assert [ref() is not None for ref in made] == [False, False, True]
+    assert len(where._openings) == 3
+
+
 # ------------------------------------------------------------------ the engine
 
 
@@ -215,14 +357,14 @@ async def test_what_is_prepared_is_at_hand(base: Official, tmp_path: Path) -> No
             counts = speaker.status()[str(base.directory)]["clones"]
             assert (counts["made"], counts["loaded"]) == ((2, 0) if start == 0 else (0, 2))
             assert speaker._worker is not None
-            scheduler = speaker._worker.residents[0].scheduler
-            assert scheduler is not None
-            known = set(scheduler._openings)
+            there = speaker._worker.residents[0].scheduler
+            assert there is not None
+            known = set(there._openings)
             for voice in voices:
                 stream = speaker.speak(Utterance("Hi.", voice, voice.languages[0]))
                 assert await anext(stream)
                 await stream.aclose()
-            assert set(scheduler._openings) == known
+            assert set(there._openings) == known
         finally:
             await speaker.close()
 

@@ -162,7 +162,7 @@ def test_openings_are_forgotten_when_there_are_too_many(custom_voice: Official) 
     where._most_rows = 30
     for speaker in ("ryan", "aiden", "serena", "vivian", "ryan"):
         run(where, Heard(speech(0, speaker=speaker)))
-    assert sum(opening.rows for opening in where._openings.values()) <= 30
+    assert sum(opening.shape[2] for opening in where._openings.values()) <= 30
     assert len(where._openings) >= 2
 
 

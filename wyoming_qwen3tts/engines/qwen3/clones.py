@@ -11,10 +11,10 @@ import hashlib
 import logging
 import os
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from torch import Tensor
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
 from ..base import CannotSpeak
 from .checkpoint import Checkpoint
+from .decoder import CODEBOOKS
 from .prompt import Clone
 
 if TYPE_CHECKING:
@@ -50,6 +51,16 @@ class Counts:
     """Left memory for another one."""
 
 
+class Ear(Protocol):
+    """The codec of a model that is there."""
+
+    def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """Return the codec's state after codes, [frames, 16]."""
+
+    def heard_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
+        """Return shapes and dtypes of what ``listen`` returns."""
+
+
 class Clones:
     """The clones of one model. For the device's thread."""
 
@@ -60,6 +71,8 @@ class Clones:
         self._memory = memory
         self._known: dict[str, Clone] = {}
         """By digest, the least recently used first."""
+        self._unkept: set[str] = set()
+        """Digests of clones in memory that no file could be written for."""
         self.counts = Counts()
 
     def known(self, reference: Reference) -> bool:
@@ -69,25 +82,23 @@ class Clones:
     def forget(self) -> None:
         """Free the memory; what is on disk stays."""
         self._known.clear()
+        self._unkept.clear()
 
-    def get(
-        self, reference: Reference, found: Checkpoint, listen: Callable[[Tensor], tuple[Tensor, ...]]
-    ) -> Clone:
-        """Return the clone of a recording. Raises VoiceLost if that is not known and cannot be read.
-
-        ``listen`` returns the codec's state after codes, [frames, 16].
-        """
+    def get(self, reference: Reference, found: Checkpoint, ear: Ear) -> Clone:
+        """Return the clone of a recording. Raises VoiceLost if that is not known and cannot be read."""
         clone = self._known.pop(reference.digest, None)
         if clone is not None:
             self.counts.hits += 1
+            if self._gone(reference.digest):
+                self._save(clone)
         else:
-            clone = self._load(reference, found)
+            clone = self._load(reference, found, ear)
             if clone is not None:
                 self.counts.loaded += 1
             else:
                 clone = make(found, samples_of(reference.path), reference)
                 if clone.codes is not None:
-                    clone = replace(clone, heard=listen(clone.codes))
+                    clone = replace(clone, heard=ear.listen(clone.codes))
                 self.counts.made += 1
                 self._save(clone)
         self._known[reference.digest] = clone
@@ -101,32 +112,42 @@ class Clones:
     def _path(self, digest: str) -> Path | None:
         return self._directory / f"{digest}-{self._model}.safetensors" if self._directory else None
 
-    def _load(self, reference: Reference, found: Checkpoint) -> Clone | None:
-        """Return the clone from its file, None where there is none that is whole."""
-        path = self._path(reference.digest)
-        if path is None or not path.is_file():
-            return None
-        from safetensors import SafetensorError, safe_open
-
+    def _gone(self, digest: str) -> bool:
+        """Whether the file of a clone in memory is gone, as when its voice was removed and added again."""
+        path = self._path(digest)
+        if path is None or digest in self._unkept:
+            return False
         try:
-            with safe_open(path, framework="pt", device="cpu") as file:
-                said = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            if said.get("format") != FORMAT or said.get("content") != _digest(tensors):
-                raise ValueError("its content is not what was written")  # noqa: TRY301 - one way to say it
-            device = found.device
-            heard = [tensors[name] for name in tensors if name.startswith("heard.")]
-            codes = tensors["codes"].to(device) if "codes" in tensors else None
-            return Clone(
-                embedding=tensors["embedding"].to(device),
-                digest=reference.digest,
-                codes=codes,
-                transcript=said["transcript"],
-                heard=tuple(part.to(device) for part in heard) if codes is not None else None,
-            )
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            path.stat()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            pass  # nobody knows
+        return False
+
+    def _load(self, reference: Reference, found: Checkpoint, ear: Ear) -> Clone | None:
+        """Return the clone from its file, None where there is none that is whole and of this model."""
+        path = self._path(reference.digest)
+        if path is None:
+            return None
+        try:
+            tensors = _read(path, reference)
+            _check(tensors, reference, found, ear)
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever the file holds, its clone can be made anew
             _LOGGER.warning("%s cannot be used and is made anew: %s", path, error)
             return None
+        tensors = {name: tensor.to(found.device) for name, tensor in tensors.items()}
+        codes = tensors.get("codes")
+        heard = tuple(tensors[name] for name in sorted(tensors.keys() - {"embedding", "codes"}))
+        return Clone(
+            embedding=tensors["embedding"],
+            digest=reference.digest,
+            codes=codes,
+            transcript=reference.transcript,
+            heard=heard if codes is not None else None,
+        )
 
     def _save(self, clone: Clone) -> None:
         """Write the clone's file, whole or not at all; a disk that is full is only a warning."""
@@ -138,10 +159,10 @@ class Clones:
         tensors = {"embedding": clone.embedding}
         if clone.codes is not None:
             tensors["codes"] = clone.codes
-        tensors |= {f"heard.{index:03}": part for index, part in enumerate(clone.heard or ())}
+        tensors |= dict(zip(_heard_names(len(clone.heard or ())), clone.heard or (), strict=True))
         tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
         said = {"format": FORMAT, "content": _digest(tensors), "transcript": clone.transcript}
-        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")  # the library sweeps what ends so
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with part.open("wb") as file:
@@ -150,9 +171,56 @@ class Clones:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
+            self._unkept.add(clone.digest)
             _LOGGER.warning("The clone cannot be kept, and is made anew at the next start: %s", error)
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _read(path: Path, reference: Reference) -> dict[str, Tensor]:
+    """Return what a clone's file holds. Raises what a file brings that was not written by ``Clones``."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt", device="cpu") as file:
+        said = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    if said.get("format") != FORMAT or said.get("content") != _digest(tensors):
+        raise ValueError("its content is not what was written")
+    if said.get("transcript") != reference.transcript:
+        raise ValueError("its transcript is another one")
+    return tensors
+
+
+def _check(tensors: dict[str, Tensor], reference: Reference, found: Checkpoint, ear: Ear) -> None:
+    """Raise ValueError unless these are a clone's, of this model.
+
+    What is not would fail in the middle of a take; a code out of range ends CUDA for the whole process.
+    """
+    embedding, codes = tensors.get("embedding"), tensors.get("codes")
+    width = found.model.config.talker_config.hidden_size
+    if embedding is None or embedding.shape != (width,) or not embedding.is_floating_point():
+        raise ValueError(f"its embedding is not {width} numbers")
+    if (codes is not None) != bool(reference.transcript):
+        raise ValueError("it has a transcript or codes, and not both")
+    frames = 0
+    shapes: Sequence[tuple[tuple[int, ...], torch.dtype]] = []
+    if codes is not None:
+        book = found.codec.config.codebook_size
+        if codes.dtype != torch.long or codes.ndim != 2 or not codes.shape[0] or codes.shape[1] != CODEBOOKS:
+            raise ValueError(f"its codes are {codes.dtype}, {tuple(codes.shape)}")
+        if int(codes.min()) < 0 or int(codes.max()) >= book:
+            raise ValueError(f"its codes are not below {book}")
+        frames, shapes = codes.shape[0], ear.heard_shapes()
+    heard = {name: part for name, part in tensors.items() if name not in {"embedding", "codes"}}
+    expected = dict(zip(_heard_names(len(shapes)), shapes, strict=True))
+    if {name: (tuple(part.shape), part.dtype) for name, part in heard.items()} != expected:
+        raise ValueError("what the codec heard has another shape")
+    if any(not part.is_floating_point() and bool((part != frames).any()) for part in heard.values()):
+        raise ValueError(f"the codec did not hear {frames} frames")
+
+
+def _heard_names(count: int) -> Sequence[str]:
+    return [f"heard.{index:03}" for index in range(count)]
 
 
 class VoiceLost(CannotSpeak):

@@ -77,7 +77,7 @@ class Resident:
         """Return a cloned voice. Raises CannotSpeak. The model must be there."""
         assert self.checkpoint is not None
         assert self.scheduler is not None
-        return self.clones.get(reference, self.checkpoint, self.scheduler.listen)
+        return self.clones.get(reference, self.checkpoint, self.scheduler)
 
     def tell(self, error: EngineUnavailable | None) -> None:
         """Do what has waited, in order."""

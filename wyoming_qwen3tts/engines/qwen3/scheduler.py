@@ -201,8 +201,9 @@ class Scheduler:
         self.running: list[Take] = []
         """The take in slot 0, in slot 1, …"""
         self._active: list[int] = []
-        self._openings: dict[tuple[object, ...], Opening] = {}
-        """The least recently used first."""
+        self._openings: dict[tuple[object, ...], Tensor] = {}
+        """[layers, 1, T, 2 * key heads, D]: the talker's keys and values after the rows of a prompt that do
+        not depend on its text; the least recently used first."""
         self._most_rows = OPENING_ROWS
         self._pending = torch.zeros(
             decoder.slots + 1, RAMP[-1], CODEBOOKS, dtype=torch.long, device=decoder.device
@@ -320,13 +321,13 @@ class Scheduler:
             raise CannotSpeak(f"the text is too long: {prompt.tokens} tokens in one utterance")
         opening = self._opening(prompt)
         sampling = take.sampling or self._sampling
-        decoder.prepare(prompt, sampling, opening.kv)
+        decoder.prepare(prompt, sampling, opening)
         slot = len(self.running)
         decoder.move(decoder.staging, slot, prompt.length)
-        if opening.heard is None:
+        if (clone := prompt.clone) is None or clone.codes is None:
             codec.reset(slot)
         else:
-            codec.restore(slot, opening.heard)
+            codec.restore(slot, clone.heard or self.listen(clone.codes))
         take.prompt, take.slot = prompt, slot
         take.noise = Noise(take.seed, decoder.device, decoder.sizes, sampling)
         take.text_rows = prompt.text.shape[0]
@@ -348,21 +349,15 @@ class Scheduler:
         room = self._decoder.length - take.prompt.length - 2
         return min(frame_cap(take.tokens, self._limits.frames_per_token), room)
 
-    def _opening(self, prompt: Prompt) -> Opening:
+    def _opening(self, prompt: Prompt) -> Tensor:
         """Return what is known of a prompt's opening, computed if it is new."""
-        opening = self._openings.pop(prompt.key, None)
+        known = self._openings
+        opening = known.pop(prompt.key, None)
         if opening is None:
-            kv = self._decoder.prefix(prompt.prefix)
-            clone = prompt.clone
-            heard = None
-            if clone is not None and clone.codes is not None:
-                heard = clone.heard or self.listen(clone.codes)
-            opening = Opening(kv, heard)
-        self._openings[prompt.key] = opening
-        while (
-            len(self._openings) > 1 and sum(known.rows for known in self._openings.values()) > self._most_rows
-        ):
-            del self._openings[next(iter(self._openings))]
+            opening = self._decoder.prefix(prompt.prefix)
+        known[prompt.key] = opening
+        while len(known) > 1 and sum(kv.shape[2] for kv in known.values()) > self._most_rows:
+            del known[next(iter(known))]
         return opening
 
     @torch.inference_mode()
@@ -372,6 +367,10 @@ class Scheduler:
         self._codec.reset(spare)
         self._codec.decode(codes.to(self._decoder.device)[None], [spare])
         return self._codec.save(spare)
+
+    def heard_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
+        """Return shapes and dtypes of what ``listen`` returns."""
+        return [(tuple(part.shape), part.dtype) for part in self._codec.save(self._codec.spare)]
 
     def _choose(self) -> list[Take]:
         """Return the takes of the next step, in the order of their slots.
@@ -538,21 +537,6 @@ class Scheduler:
         _LOGGER.warning("The device is out of memory: from now on %d utterances at a time", self.most)
         if self._decoder.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Opening:
-    """What the models know after the rows of a prompt that do not depend on its text."""
-
-    kv: Tensor
-    """[layers, 1, T, 2 * key heads, D]: the talker's keys and values."""
-    heard: tuple[Tensor, ...] | None
-    """The codec's state after a clone's reference."""
-
-    @property
-    def rows(self) -> int:
-        """Positions it takes."""
-        return int(self.kv.shape[2])
 
 
 def _to_host(tensors: Sequence[Tensor], meanwhile: Callable[[], object]) -> tuple[Tensor, list[Tensor]]:
