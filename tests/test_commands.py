@@ -179,6 +179,11 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
     ]
     status, _, errors = await run("voices", "add", "anna", str(recording), *where)
     assert (status, errors) == (1, "error: there is a voice 'Anna' already: choose another name\n")
+    status, _, errors = await run("voices", "add", "Nova", str(recording), *where)
+    assert status == 0
+    assert errors.startswith(
+        "note: clients made for OpenAI ask for Nova too, and hear this voice from now on\n"
+    )
     status, _, errors = await run("voices", "remove", "anna", *where)
     assert (status, errors) == (0, "anna is removed, and all that was made of it\n")
     status, _, errors = await run("voices", "remove", "anna", *where)
@@ -194,6 +199,16 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
         (("add", "Anna", "a.wav", "--seed", "x"), 2, "argument --seed: invalid int value: 'x'"),
         (("design", "Anna", "x", "--takes", "9"), 2, "unrecognized arguments: --takes 9"),
         (("design", "Anna", "x", "--device", "9"), 2, "error: --device: '9' is not allowed"),
+        (("design", "Anna", " \n", "--model", "x"), 1, 'error: the description says nothing: try "a warm'),
+        (("design", "A/b", "x", "--model", "x"), 1, "error: a voice cannot be called 'A/b'"),
+        (("design", "Ryan", "x", "--model", "x"), 1, "error: there is a voice 'Ryan' already"),
+        (("design", "Anna", "x" * 1001, "--model", "x"), 1, "error: description is longer than 1000"),
+        (("design", "Anna", "x", "--model", "x", "--language", "sw"), 1, "no text to read in sw"),
+        (
+            ("design", "Anna", "x", "--model", "x", "--data-dir", "/proc"),
+            1,
+            "error: /proc cannot be written to",
+        ),
         (("add", "Anna", "/nowhere/a.wav"), 1, "error: a.wav"),
         (("test", "nobody", "--uri", "tcp://127.0.0.1:1"), 1, "error: cannot connect to tcp://127.0.0.1:1"),
     ],
@@ -201,7 +216,7 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
 async def test_a_wrong_command_is_one_sentence(
     arguments: tuple[str, ...], status: int, message: str, tmp_path: Path
 ) -> None:
-    ended, output, errors = await run("voices", *arguments, "--data-dir", str(tmp_path))
+    ended, output, errors = await run("voices", *arguments, env={"WYOMING_QWEN3TTS_DATA_DIR": str(tmp_path)})
     assert (ended, output) == (status, "")
     assert message in errors.splitlines()[-1]
 
@@ -213,6 +228,11 @@ async def test_a_voice_is_tried_by_a_name_however_it_is_written(scripted: str, t
     )
     assert status == 0, errors
     assert pcm(path) == tone("Hallo.")
+    status, _, errors = await run(
+        "voices", "test", "Nova", "--text", "Hello.", "--uri", scripted, "--output", str(path)
+    )
+    assert status == 0, errors
+    assert pcm(path) == tone("Hello."), "whom an alias of OpenAI's means is up to the server"
     status, _, errors = await run("voices", "test", "nobody", "--uri", scripted)
     assert status == 1
     assert errors == f"error: {scripted} has no voice 'nobody', but tone, Klang Zwei\n"

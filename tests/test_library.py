@@ -353,6 +353,18 @@ def test_what_is_no_voice(data: Path, library: VoiceLibrary, recording: Path, an
     }
 
 
+def test_what_people_keep_beside_a_recording_is_none(
+    data: Path, library: VoiceLibrary, recording: Path
+) -> None:
+    home = drop(data, "Anna", recording, transcript=SAID)
+    for name in ("notes.txt", "README.md", "tags.JSON", "consent.pdf", "Memo 7.srt"):
+        (home / name).write_text("about it")
+    (anna,) = library.read().voices
+    assert anna.reference.transcript == SAID
+    (home / "transcript.txt").rename(home / "Transcript.TXT")
+    assert problems(library) == {"Anna": "Transcript.TXT is not read: call it transcript.txt"}
+
+
 def test_of_two_with_one_name_the_first_speaks(
     data: Path, library: VoiceLibrary, recording: Path, another: Path
 ) -> None:
@@ -568,6 +580,40 @@ def test_a_voice_is_there_whole_or_not_at_all(
     assert caught.value.code == "data-directory"
     assert str(caught.value) == f"{data} cannot be written to, and nothing was kept: No space left on device"
     assert tree(data) == before
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_of_two_that_are_added_at_once_the_second_is_refused_by_its_name(
+    data: Path, library: VoiceLibrary, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:  # fmt: skip
+    mkdtemp = tempfile.mkdtemp
+    before: list[set[str]] = []
+
+    def overtaken(*how: Any, **more: Any) -> str:
+        if not before:
+            before.append(set())
+            VoiceLibrary(data).add("Same", recording)
+            before[0] = tree(data)
+        return mkdtemp(*how, **more)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", overtaken)
+    with pytest.raises(BadName, match=r"^there is a voice 'Same' already: choose another name$") as caught:
+        library.add("Same", recording if same else another)
+    assert caught.value.code == "duplicate-name"
+    assert tree(data) == before[0], "the other's is whole, and nothing is left of this one"
+
+
+def test_whether_a_voice_could_be_written(data: Path, library: VoiceLibrary, recording: Path) -> None:
+    library.check_writable()
+    assert not data.exists()
+    library.add("Anna", recording)
+    before = tree(data)
+    library.check_writable()
+    assert tree(data) == before
+    shutil.rmtree(data)
+    data.touch()
+    with pytest.raises(LibraryError, match=f"^{data} cannot be written to: "):
+        library.check_writable()
 
 
 @pytest.fixture

@@ -290,9 +290,9 @@ def test_an_unknown_name_is_one_short_line_and_not_said_with_every_sentence(
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     catalog = VoiceCatalog([DEAF, ROBOT])
-    for name, speaker in (("x\n\x1b" * 1000, None), ("heart", "y\n" * 1000), ("alloy", None)):
+    for name, style in (("x\n\x1b" * 1000, None), ("heart", "y\n" * 1000), ("alloy", None)):
         for _ in range(5):
-            catalog.find(name, None, speaker)
+            catalog.find(name, None, style)
         (line,) = [record.getMessage() for record in caplog.records]
         assert line.isprintable()
         assert len(line) < 150

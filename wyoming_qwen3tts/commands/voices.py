@@ -20,9 +20,9 @@ from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
 from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
 from ..speech import Recorded, SpeechError, base_language
-from ..voices.design import TEXTS, design
+from ..voices.design import TEXTS, check, design
 from ..voices.library import VoiceLibrary
-from ..voices.presets import RESERVED, key
+from ..voices.presets import OPENAI, RESERVED, key
 from . import sound
 
 LIST = "list"
@@ -138,8 +138,10 @@ async def _design(options: argparse.Namespace) -> int:
     settings: Settings = options.settings
     if not settings.model:
         raise SettingsError("voices design needs --model, with a VoiceDesign and a Base checkpoint")
-    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, takes=1), eager=False))
     library = _library(options)
+    language = options.language or settings.language or "en"
+    check(library, options.name, options.words, language=language, text=options.text, seed=options.seed)
+    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, takes=1), eager=False))
     with sound.progress() as show:
         try:
             show(f"{options.name}: looking for the models")
@@ -150,7 +152,7 @@ async def _design(options: argparse.Namespace) -> int:
                 library,
                 options.name,
                 options.words,
-                language=options.language or settings.language or "en",
+                language=language,
                 text=options.text,
                 seed=options.seed,
                 progress=lambda step: show(f"{options.name}: {step}"),
@@ -174,15 +176,20 @@ async def _remove(options: argparse.Namespace) -> int:
 
 
 async def _test(options: argparse.Namespace) -> int:
-    """Let a voice of a running server say something. Raises ServerError where it has no such voice."""
+    """Let a voice of a running server say something. Raises ServerError where it has no such voice.
+
+    OpenAI's names are not listed, and whom they mean is up to the server.
+    """
     listed = await _served(options)
     voice = next((voice for voice in listed if key(voice.name) == key(options.name)), None)
-    if voice is None:
+    if voice is None and key(options.name) not in OPENAI:
         raise ServerError(
             f"{options.uri} has no voice {options.name!r}, but {', '.join(v.name for v in listed)}"
         )
-    text = options.text or TEXTS.get(base_language(voice.languages[0]), TEXTS["en"])
-    await sound.hear(options.uri, sound.whole(text), voice.name, options.output)
+    language = base_language(voice.languages[0]) if voice is not None else "en"
+    text = options.text or TEXTS.get(language, TEXTS["en"])
+    name = voice.name if voice is not None else options.name
+    await sound.hear(options.uri, sound.whole(text), name, options.output)
     return 0
 
 
@@ -209,6 +216,8 @@ async def _tell(options: argparse.Namespace, made: Recorded) -> int:
     """Say what was made, and whether the running server has it already."""
     for remark in made.remarks:
         _say(f"note: {remark}")
+    if key(made.name) in OPENAI:
+        _say(f"note: clients made for OpenAI ask for {made.name} too, and hear this voice from now on")
     kind = "with its transcript" if made.reference.transcript else "without a transcript"
     _say(f"{made.name} is in {options.settings.data}, {kind}")
     listed: list[TtsVoice] | None = None

@@ -22,7 +22,7 @@ from ..speech import (
     SpeechError,
     base_language,
 )
-from .library import VoiceLibrary, seed_of
+from .library import SEEDS, VoiceLibrary, check_details, seed_of
 from .reference import BadRecording
 
 ATTEMPTS = 20
@@ -61,6 +61,27 @@ class DesigningEngine(Protocol):
         raise NotImplementedError
 
 
+def check(
+    library: VoiceLibrary,
+    name: str,
+    description: str,
+    *,
+    language: str = "en",
+    text: str = "",
+    seed: int | None = None,
+) -> str:
+    """Return the text that ``design`` lets the voice read; raise what it would raise after a lot of work."""
+    library.check_free(name)
+    given = {"description": description, "language": language, "seed": 0 if seed is None else seed}
+    if not check_details(given).description:
+        raise SpeechError('the description says nothing: try "a warm, slow grandmother"', "bad-voice")
+    text = text or TEXTS.get(base_language(language), "")
+    if not text:
+        raise SpeechError(f"there is no text to read in {language}: give one with --text", "no-text")
+    library.check_writable()
+    return text
+
+
 async def design(
     engine: DesigningEngine,
     library: VoiceLibrary,
@@ -74,28 +95,26 @@ async def design(
 ) -> Recorded:
     """Make a voice of ``description`` and return it.
 
-    ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises BadName before any work, what
-    the engine raises, and BadRecording where no attempt gave a recording that is any good.
+    ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises what ``check`` raises before
+    any work, what the engine raises, and BadRecording where no attempt gave a recording that is any good.
     """
-    library.check_free(name)
-    text = text or TEXTS.get(base_language(language), "")
-    if not text:
-        raise SpeechError(f"there is no text to read in {language}: give one with --text", "no-text")
+    text = check(library, name, description, language=language, text=text, seed=seed)
     first = seed_of(name) if seed is None else seed
     fault: Exception | None = None
     for attempt in range(ATTEMPTS):
+        chance = (first + attempt) % SEEDS
         progress("designing" if not attempt else f"designing, attempt {attempt + 1}, because {fault}")
         try:
             with tempfile.TemporaryDirectory(prefix="design-") as place:
                 path = Path(place) / f"{name}.wav"
-                await _record(engine.design(description, text, language, first + attempt), path, progress)
+                await _record(engine.design(description, text, language, chance), path, progress)
                 return library.add(
                     name,
                     path,
                     transcript=text,
                     language=language,
                     description=description,
-                    seed=first + attempt,
+                    seed=chance,
                     designed=description,
                     progress=progress,
                 )

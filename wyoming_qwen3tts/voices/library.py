@@ -10,6 +10,7 @@ granted: what is wrong with one voice is a sentence about it, and the others spe
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -46,6 +47,13 @@ SEEDS = 2**32
 TRANSCRIPT, DETAILS = "transcript.txt", "voice.toml"
 _JUNK = {"thumbs.db", "desktop.ini"}
 """What Windows leaves in a directory, in lower case; others hide theirs behind a dot."""
+_TEXTS = {
+    *(".txt", ".md", ".rst", ".rtf", ".log", ".html", ".pdf", ".doc", ".docx", ".odt"),
+    *(".json", ".toml", ".yaml", ".yml", ".xml", ".csv", ".tsv", ".ini", ".cfg", ".srt", ".vtt", ".textgrid"),
+}
+"""How names of files end, in lower case, that people keep beside a recording and that are none."""
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+"""What renaming a directory fails with where something has that name."""
 _NEW, _GONE, _PART = ".new-", ".gone-", ".part"
 """How names of directories begin that are no voice yet, or none any more, and how those of half files end."""
 _ALLOWED = (
@@ -318,6 +326,8 @@ class VoiceLibrary:
         for each, mode, *_ in files:
             if stat.S_ISLNK(mode):
                 raise SpeechError(f"{shown(each)} is a link: put the file itself there")
+            if each.lower() in {TRANSCRIPT, DETAILS} and not (home / each.lower()).exists():
+                raise SpeechError(f"{each} is not read: call it {each.lower()}")
         recordings = _recordings(files)
         if not recordings:
             raise SpeechError("there is no recording in it")
@@ -396,15 +406,30 @@ class VoiceLibrary:
         there = [each for each, *_ in self._entries() if key(each) == key(name)]
         who = self._reserved.get(key(name)) or next(iter(there), None)
         if who is not None:
-            raise BadName(f"there is a voice {shown(who)!r} already: choose another name", "duplicate-name")
+            raise _taken(who)
         return name
+
+    def check_writable(self) -> None:
+        """Raise LibraryError where no voice could be written."""
+        made: list[Path] = []
+        try:
+            for directory in (self._voices, self._references):
+                made += _make(directory)
+                Path(tempfile.mkdtemp(prefix=_NEW, dir=directory)).rmdir()
+        except OSError as error:
+            raise LibraryError(f"{self._directory} cannot be written to: {error.strerror}") from error
+        finally:
+            with suppress(OSError):
+                for path in reversed(made):
+                    path.rmdir()
 
     def _write(
         self, name: str, recording: Path, heard: str, asked: str, prepared: Prepared, details: Details
     ) -> str:
         """Write a voice and what was made of its recording; return the digest.
 
-        What is written is a voice only when all of it is there. Raises LibraryError and BadRecording.
+        What is written is a voice only when all of it is there. Raises LibraryError and
+        BadRecording, and BadName where another process was quicker.
         """
         home = self._voices / name
         if not home.resolve().is_relative_to(self._voices.resolve()):
@@ -424,13 +449,13 @@ class VoiceLibrary:
             if text := _toml(details):
                 _replace(new / DETAILS, text.encode())
             self._keep(digest, asked, prepared)
-            new = new.rename(home)
+            new = _settle(new, home)
             _flush(self._voices)
         except BaseException as error:
             if new is not None:
                 shutil.rmtree(new, ignore_errors=True)
             with suppress(OSError):
-                for path in self._made_of({digest}) - before:
+                for path in self._made_of({digest} - self._digests(name)) - before:
                     path.unlink()
                 for path in reversed(made):
                     path.rmdir()
@@ -542,7 +567,23 @@ def _can_read(path: Path) -> bool:
 
 
 def _recordings(files: tuple[File, ...]) -> list[str]:
-    return [name for name, mode, *_ in files if name not in {TRANSCRIPT, DETAILS} and not stat.S_ISDIR(mode)]
+    return [
+        name for name, mode, *_ in files if Path(name).suffix.lower() not in _TEXTS and not stat.S_ISDIR(mode)
+    ]
+
+
+def _taken(name: str) -> BadName:
+    return BadName(f"there is a voice {shown(name)!r} already: choose another name", "duplicate-name")
+
+
+def _settle(new: Path, home: Path) -> Path:
+    """Give a new voice its name. Raises BadName where another process was quicker, and OSError."""
+    try:
+        return new.rename(home)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise _taken(home.name) from error
+        raise
 
 
 def _named(name: str, homes: Mapping[str, str]) -> str | None:

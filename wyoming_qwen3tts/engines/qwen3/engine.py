@@ -168,16 +168,17 @@ class Qwen3Engine:
         able = self._able("base")
         if recorded.model and recorded.model not in able:
             raise EngineUnavailable(
-                f"{recorded.model} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
+                f"{recorded.model:.80} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
             )
         model = recorded.model or self.cloner()
         own = _language(language, self._models[model].languages) if language else "auto"
         if language and own == "auto":
             raise EngineUnavailable(f"{self._models[model].name} does not speak {language}")
+        made = f"{'designed' if recorded.designed else 'cloned'}, {self._models[model].name}"
         return self._voice(
             name,
             model,
-            f"{name}{f': {description}' if description else ''} (cloned, {self._models[model].name})",
+            f"{name}{f': {description}' if description else ''} ({made})",
             own if language else "english",
             accented=bool(language),
             seed=recorded.seed,
