@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import os
 import sys
+import threading
+from typing import NoReturn
 
 from .settings import Settings, SettingsError
 
@@ -11,6 +16,8 @@ COMMANDS = ("say", "voices", "health")
 """Commands for a running server."""
 VERIFY = "verify"
 """The command that takes the server's own options."""
+ENGINE_THREADS = "qwen3-"
+"""How the names of an engine's daemon threads begin."""
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +50,22 @@ def main(arguments: list[str]) -> int:
 
 def run() -> None:
     """Run as a command."""
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process, at once if an engine's thread still works.
+
+    A model cannot be stopped while it is read. The thread that does it is inside C++ then, and the process
+    would be aborted (status 134) if the interpreter were taken down under it.
+    """
+    if any(thread.name.startswith(ENGINE_THREADS) for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
