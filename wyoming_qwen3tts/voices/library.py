@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ import time
 import tomllib
 import unicodedata
 import wave
+import weakref
 from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -36,6 +38,8 @@ from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, S
 from . import reference
 from .presets import brief, key
 from .reference import BadRecording, Prepared, shown
+
+_LOGGER = logging.getLogger(__name__)
 
 LONGEST_NAME = 50
 """Characters: 200 bytes at most, of the 255 that file systems give a name."""
@@ -54,6 +58,8 @@ _TEXTS = {
 """How names of files end, in lower case, that people keep beside a recording and that are none."""
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 """What renaming a directory fails with where something has that name."""
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
+"""What writing fails with where another directory would do."""
 _NEW, _GONE, _PART = ".new-", ".gone-", ".part"
 """How names of directories begin that are no voice yet, or none any more, and how those of half files end."""
 _ALLOWED = (
@@ -188,6 +194,8 @@ class VoiceLibrary:
         """Directory → its files when it was last read, and what came of it."""
         self._failed = False
         """Whether something failed at the last ``read`` that has nothing to do with what was read."""
+        self._private: Path | None = None
+        """In the place of ``references`` where that cannot be written to; it goes with this process."""
 
     def signature(self) -> Hashable:
         """Return something that changes whenever ``read`` could give something else; opens no file.
@@ -344,9 +352,13 @@ class VoiceLibrary:
     def _recorded(
         self, name: str, details: Details, digest: str, transcript: str, remarks: tuple[str, ...]
     ) -> Recorded:
+        path = next(
+            (place / f"{digest}.wav" for place in self._places() if _can_read(place / f"{digest}.json")),
+            self._references / f"{digest}.wav",
+        )
         return Recorded(
             name,
-            Reference(self._references / f"{digest}.wav", digest, transcript),
+            Reference(path, digest, transcript),
             details.language,
             details.description,
             seed_of(name) if details.seed is None else details.seed,
@@ -370,32 +382,55 @@ class VoiceLibrary:
         if reference.fingerprint(recording) != heard:
             raise SpeechError(_CHANGING)
         digest = reference.digest(heard, prepared.transcript)
+        self._store(digest, asked, prepared)
+        return digest, prepared.transcript, prepared.remarks
+
+    def _places(self) -> list[Path]:
+        """Return the directories that prepared recordings are in."""
+        return [place for place in (self._private, self._references) if place is not None]
+
+    def _store(self, digest: str, asked: str, prepared: Prepared) -> None:
+        """Write a prepared recording, if need be where it is lost with this process. Raises LibraryError."""
         try:
             _make(self._references)
-            self._keep(digest, asked, prepared)
+            self._keep(self._references, digest, asked, prepared)
         except OSError as error:
-            raise LibraryError(f"{self._references} cannot be written to: {error.strerror}") from error
-        return digest, prepared.transcript, prepared.remarks
+            reason = f"{self._references} cannot be written to: {error.strerror}"
+            if error.errno not in _READ_ONLY:
+                raise LibraryError(reason) from error
+            try:
+                self._keep(self._aside(reason), digest, asked, prepared)
+            except OSError:
+                raise LibraryError(reason) from error
+
+    def _aside(self, reason: str) -> Path:
+        """Return a directory for this process alone, which goes when it ends. Raises OSError."""
+        if self._private is None or not self._private.is_dir():
+            self._private = Path(tempfile.mkdtemp(prefix="wyoming-qwen3tts-"))
+            weakref.finalize(self, shutil.rmtree, self._private, ignore_errors=True)
+            _LOGGER.warning("%s; what is made of recordings is made anew at every start", reason)
+        return self._private
 
     def _kept(self, digest: str, asked: str) -> tuple[str, ...] | None:
         """Return the remarks on a recording that was prepared with ``asked`` for a transcript, or None."""
-        try:
-            notes = json.loads((self._references / f"{digest}.json").read_bytes())
-            if _can_read(self._references / f"{digest}.wav") and notes["asked"] == asked:
-                return tuple(str(remark) for remark in notes["remarks"])
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
-            pass  # it is prepared again
+        for place in self._places():
+            with suppress(
+                OSError, ValueError, LookupError, TypeError, RecursionError
+            ):  # it is prepared again
+                notes = json.loads((place / f"{digest}.json").read_bytes())
+                if _can_read(place / f"{digest}.wav") and notes["asked"] == asked:
+                    return tuple(str(remark) for remark in notes["remarks"])
         return None
 
-    def _keep(self, digest: str, asked: str, prepared: Prepared) -> None:
+    def _keep(self, place: Path, digest: str, asked: str, prepared: Prepared) -> None:
         """Write a prepared recording, and last what ``_kept`` looks for. Raises OSError."""
         sound = BytesIO()
         with wave.open(sound, "wb") as file:
             file.setparams((CHANNELS, SAMPLE_WIDTH, SAMPLE_RATE, 0, "NONE", ""))
             file.writeframes(prepared.samples.astype("<i2").tobytes())
         notes = {"asked": asked, "remarks": prepared.remarks}
-        _replace(self._references / f"{digest}.wav", sound.getvalue())
-        _replace(self._references / f"{digest}.json", json.dumps(notes).encode())
+        _replace(place / f"{digest}.wav", sound.getvalue())
+        _replace(place / f"{digest}.json", json.dumps(notes).encode())
 
     def check_free(self, name: str) -> str:
         """Return ``name`` as a new voice would have it.
@@ -448,7 +483,7 @@ class VoiceLibrary:
                 _replace(new / TRANSCRIPT, f"{asked}\n".encode())
             if text := _toml(details):
                 _replace(new / DETAILS, text.encode())
-            self._keep(digest, asked, prepared)
+            self._keep(self._references, digest, asked, prepared)
             new = _settle(new, home)
             _flush(self._voices)
         except BaseException as error:
@@ -505,7 +540,7 @@ class VoiceLibrary:
     def _made_of(self, digests: Collection[str] | None = None) -> set[Path]:
         """Return the files that were made of recordings with these digests; without any, of all."""
         found = set()
-        for directory in (self._references, self._prompts):
+        for directory in (*self._places(), self._prompts):
             with suppress(OSError):
                 for path in directory.iterdir():
                     match = _OURS.fullmatch(path.name)
