@@ -196,6 +196,20 @@ async def test_a_voice_whose_recording_vanishes_is_an_error_and_the_others_go_on
         assert "May" not in await listed(uri)
 
 
+async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
+    models: dict[str, Path], recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    VoiceLibrary(tmp_path).add("May", recording)
+    async with serving(tmp_path, models["custom_voice"], models["base"], voice="May") as uri:
+        may = (await listed(uri))["May"]
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Voice: ")]
+    base = may.attribution.name
+    assert f"Voice: May (cloned, {base}), because " in line
+    assert line.endswith(f", and {base} when needed")
+    assert " is loaded on cpu (" in line
+
+
 async def test_without_a_base_checkpoint_the_log_says_what_a_clone_needs(
     models: dict[str, Path], recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,11 +82,12 @@ class Qwen3Engine:
 
     @property
     def about(self) -> str:
-        """What is loaded and where, as the end of a sentence."""
+        """Which models there are, the first of them loaded, and where: as the end of a sentence."""
         if self._worker is None or not self._models:
             return "nothing is loaded"
-        first = next(iter(self._models.values()))
-        return f"{first.name} is loaded {self._worker.where}"
+        first, *others = (about.name for about in self._models.values())
+        later = f", and {' and '.join(others)} when needed" if others else ""
+        return f"{first} is loaded {self._worker.where}{later}"
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return of each model whether it is loaded, its bytes, and what became of its clones."""
