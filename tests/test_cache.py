@@ -1,0 +1,400 @@
+"""What was said before: kept whole, found fast, shared while it is made, and never partial."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.house import HANG
+from wyoming_qwen3tts.cache import cache as cache_module
+from wyoming_qwen3tts.cache.cache import Cache
+from wyoming_qwen3tts.cache.disk import Disk
+from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
+from wyoming_qwen3tts.cache.flight import Abandoned, Flight
+from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
+from wyoming_qwen3tts.engines.base import CutShort
+
+
+def sound(seed: int = 0, seconds: float = 0.1) -> bytes:
+    samples = np.random.default_rng(seed).integers(-9000, 9000, round(seconds * 24_000))
+    return samples.astype("<i2").tobytes()
+
+
+def key(name: object) -> bytes:
+    return hashlib.sha256(str(name).encode()).digest()
+
+
+def entry(seed: int = 0, **more: bool) -> Entry:
+    return Entry(sound(seed), 0.5, f"Sentence {seed}.", "Ryan", **more)
+
+
+# -- memory -------------------------------------------------------------------------------------------------
+
+
+def test_memory_finds_what_it_keeps() -> None:
+    memory = Memory(1_000_000)
+    assert memory.find(key("a")) is None
+    memory.keep(key("a"), entry())
+    assert memory.find(key("a")) == entry()
+    assert (memory.counts.hits, memory.counts.misses, memory.counts.saved) == (1, 1, 0.5)
+    assert memory.clear() == 1
+    assert (len(memory), memory.bytes) == (0, 0)
+
+
+def test_memory_is_bounded_and_the_least_recently_used_leaves() -> None:
+    size = len(entry().pcm) + len("Sentence 0.") + len("Ryan") + OVERHEAD
+    memory = Memory(3 * size)
+    for seed in range(3):
+        memory.keep(key(seed), entry(seed))
+    assert memory.find(key(0))
+    memory.keep(key(3), entry(3))
+    assert [memory.find(key(seed)) is not None for seed in range(4)] == [True, False, True, True]
+    assert memory.bytes == 3 * size
+    assert memory.counts.evicted == 1
+    memory.keep(key(4), Entry(sound(4, 9), 1.0))
+    assert memory.find(key(4)) is None, "larger than all the room: nobody leaves for it"
+    assert len(memory) == 3
+    memory.keep(key(0), entry(0))
+    assert memory.bytes == 3 * size
+
+
+# -- disk ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def disk(tmp_path: Path) -> AsyncIterator[Disk]:
+    tier = Disk(tmp_path / "data" / "cache.sqlite", 1_000_000)
+    yield tier
+    await tier.close()
+
+
+async def test_what_is_on_disk_outlives_the_process_sample_for_sample(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    first = Disk(path, 1_000_000)
+    assert await first.get(key("a")) is None
+    await first.put(key("a"), entry(pinned=True))
+    await first.close()
+    second = Disk(path, 1_000_000)
+    assert await second.get(key("a")) == entry(pinned=True)
+    assert (second.counts.hits, second.counts.saved) == (1, 0.5)
+    await second.close()
+
+
+async def test_two_processes_share_a_file(tmp_path: Path) -> None:
+    one, other = Disk(tmp_path / "cache.sqlite", 1_000_000), Disk(tmp_path / "cache.sqlite", 1_000_000)
+    await asyncio.gather(*((one, other)[seed % 2].put(key(seed), entry(seed)) for seed in range(20)))
+    for seed in range(20):
+        assert await one.get(key(seed)) == await other.get(key(seed)) == entry(seed)
+    await one.close()
+    await other.close()
+
+
+async def test_the_least_recently_used_leaves_the_disk_and_what_is_pinned_stays(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    tier = Disk(path, 60_000)  # noise, which FLAC makes no smaller: twelve entries or so
+    await tier.put(key("pinned"), entry(99, pinned=True))
+    for seed in range(30):
+        await tier.put(key(seed), entry(seed))
+        assert await tier.get(key(0)), "what is used stays"
+    assert tier.counts.evicted > 10
+    assert await tier.get(key("pinned"))
+    assert await tier.get(key(29))
+    assert await tier.get(key(1)) is None
+    await tier.close()
+    (total,) = sqlite3.connect(path).execute("SELECT SUM(size) FROM entries").fetchone()
+    assert total <= 60_000
+    assert sqlite3.connect(path).execute(
+        "SELECT (SELECT COUNT(*) FROM sounds) - COUNT(*) FROM entries"
+    ).fetchone() == (0,)
+
+
+async def test_an_entry_that_is_too_old_is_made_again(tmp_path: Path) -> None:
+    tier = Disk(tmp_path / "cache.sqlite", 1_000_000, longest=1e-9)
+    await tier.put(key("a"), entry())
+    await tier.put(key("b"), entry(1, pinned=True))
+    assert await tier.get(key("a")) is None
+    assert await tier.get(key("b"))
+    assert tier.counts.damaged == 0
+    await tier.close()
+
+
+@pytest.mark.parametrize(
+    "what", ["data = substr(data, 1, 100)", "data = zeroblob(length(data))", "sum = x'00'"]
+)
+async def test_a_damaged_entry_is_dropped(
+    disk: Disk, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await disk.put(key("a"), entry())
+    await disk.put(key("b"), entry(1))
+    with sqlite3.connect(tmp_path / "data" / "cache.sqlite") as database:
+        database.execute(f"UPDATE sounds SET {what} WHERE key = ?", (key("a"),))
+    assert await disk.get(key("a")) is None
+    assert "an entry is damaged, and made again: 'Sentence 0.'" in caplog.text
+    assert disk.counts.damaged == 1
+    assert await disk.get(key("b")) == entry(1)
+    await disk.put(key("a"), entry())
+    assert await disk.get(key("a")) == entry()
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + bytes(2000)])
+async def test_a_file_that_is_no_cache_is_set_aside(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "cache.sqlite"
+    path.write_bytes(content)
+    tier = Disk(path, 1_000_000)
+    await tier.put(key("a"), entry())
+    assert await tier.get(key("a")) == entry()
+    await tier.close()
+    assert (tmp_path / "cache.sqlite.damaged").read_bytes() == content
+    assert caplog.text.count("cannot be used") == 1
+
+
+async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    tier = Disk(tmp_path / "data" / "cache.sqlite", 1_000_000)
+    with pytest.raises(TierFailed, match=r"cache\.sqlite"):
+        await tier.get(key("a"))
+    (tmp_path / "data").unlink()
+    await tier.put(key("a"), entry())
+    assert await tier.get(key("a")) == entry()
+    assert tier.counts.failures == 1
+    await tier.close()
+
+
+# -- flight -------------------------------------------------------------------------------------------------
+
+
+class Maker:
+    """Makes three pieces, each when it is told to."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.go = asyncio.Semaphore(0)
+        self.closed = False
+        self.error: Exception | None = None
+
+    async def __call__(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for number in range(3):
+                await self.go.acquire()
+                self.made += 1
+                yield bytes([number]) * 2
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.closed = True
+
+
+async def everything(flight: Flight) -> bytes:
+    return b"".join([piece async for piece in flight.listen()])
+
+
+WHOLE = b"\0\0\1\1\2\2"
+
+
+async def test_all_who_listen_hear_it_from_the_beginning_as_it_grows() -> None:
+    make, landed = Maker(), list[Flight]()
+    flight = Flight(make, landed.append)
+    async with aclosing(flight.listen()) as first:
+        make.go.release()
+        assert await anext(first) == b"\0\0"
+        late = asyncio.create_task(everything(flight))
+        await asyncio.sleep(0)
+        make.go.release()
+        assert await anext(first) == b"\1\1"
+        assert flight.sound is None
+        make.go.release()
+        assert await late == WHOLE
+    assert make.made == 3
+    assert landed == [flight]
+    assert flight.sound == WHOLE
+    assert await everything(flight) == WHOLE
+
+
+async def test_the_first_one_s_leaving_is_not_the_others_end() -> None:
+    make = Maker()
+    flight = Flight(make, lambda _: None)
+    first = flight.listen()
+    make.go.release()
+    await anext(first)
+    second = asyncio.create_task(everything(flight))
+    await asyncio.sleep(0)
+    await first.aclose()
+    make.go.release()
+    make.go.release()
+    assert await second == WHOLE
+
+
+async def test_it_ends_when_the_last_has_left() -> None:
+    make, landed = Maker(), list[Flight]()
+    flight = Flight(make, landed.append)
+    listening = [flight.listen() for _ in range(2)]
+    make.go.release()
+    for each in listening:
+        await anext(each)
+    for each in listening:
+        await each.aclose()
+    await asyncio.wait({flight._task})
+    assert make.closed
+    assert make.made == 1
+    assert landed == [flight]
+    assert flight.sound is None
+    with pytest.raises(Abandoned):
+        await everything(flight)
+
+
+async def test_what_ends_it_reaches_everybody_after_what_was_made() -> None:
+    make = Maker()
+    make.error = ValueError("broken")
+    flight = Flight(make, lambda _: None)
+    for _ in range(3):
+        make.go.release()
+
+    async def hear() -> bytes:
+        heard = b""
+        try:
+            async for piece in flight.listen():
+                heard += piece
+        except ValueError:
+            return heard
+        raise AssertionError("it ended well")
+
+    assert await hear() == await hear() == WHOLE
+    assert flight.sound is None
+
+
+# -- all together -------------------------------------------------------------------------------------------
+
+
+class Shaky:
+    """A tier that fails when it is told to."""
+
+    name = "shaky"
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, Entry] = {}
+        self.counts = Counts()
+        self.broken = False
+        self.stuck = False
+        self.asked = 0
+
+    async def get(self, key: bytes) -> Entry | None:
+        self.asked += 1
+        if self.stuck:
+            await asyncio.sleep(3600)
+        if self.broken:
+            raise TierFailed("gone for lunch")
+        return self.kept.get(key)
+
+    async def put(self, key: bytes, entry: Entry) -> None:
+        if self.broken:
+            raise TierFailed("gone for lunch")
+        self.kept[key] = entry
+
+    async def close(self) -> None:
+        pass
+
+
+class Voice:
+    """Makes a sound, and counts how often."""
+
+    def __init__(self, sound: bytes = WHOLE, error: Exception | None = None) -> None:
+        self.times = 0
+        self._sound = sound
+        self._error = error
+
+    async def __call__(self) -> AsyncGenerator[bytes, None]:
+        self.times += 1
+        await asyncio.sleep(0)
+        for at in range(0, len(self._sound), 2):
+            yield self._sound[at : at + 2]
+        if self._error is not None:
+            raise self._error
+
+
+async def said(cache: Cache, name: str, make: Voice, *, keep: bool = True) -> bytes:
+    return b"".join([piece async for piece in cache.speak(key(name), make, text=name, keep=keep)])
+
+
+async def test_what_was_said_is_not_made_again(disk: Disk) -> None:
+    make = Voice(sound(seconds=1))
+    cache = Cache(Memory(1_000_000), [disk])
+    assert await said(cache, "a", make) == await said(cache, "a", make) == sound(seconds=1)
+    assert make.times == 1
+    await asyncio.wait(cache._writing)
+    later = Cache(Memory(1_000_000), [disk])  # after a restart
+    assert await said(later, "a", make) == sound(seconds=1)
+    assert await said(later, "a", make) == sound(seconds=1)
+    assert make.times == 1
+    assert (disk.counts.hits, later.memory.counts.hits) == (1, 1)
+
+
+async def test_ten_who_ask_at_once_cost_one_synthesis() -> None:
+    make, cache = Voice(), Cache(Memory(1_000_000))
+    assert await asyncio.gather(*(said(cache, "a", make) for _ in range(10))) == [WHOLE] * 10
+    assert make.times == 1
+
+
+async def test_what_did_not_end_well_is_not_kept() -> None:
+    make, shaky = Voice(error=CutShort("lost itself")), Shaky()
+    cache = Cache(Memory(1_000_000), [shaky])
+    for _ in range(2):
+        with pytest.raises(CutShort):
+            await said(cache, "a", make)
+    assert make.times == 2
+    assert not shaky.kept
+    assert len(cache.memory) == 0
+
+
+async def test_what_is_left_half_way_is_not_kept_and_the_next_one_hears_all() -> None:
+    slow, again, cache = Maker(), Voice(), Cache(Memory(1_000_000))
+    slow.go.release()
+    leaving = cache.speak(key("a"), slow)
+    await anext(leaving)
+    await leaving.aclose()
+    assert await said(cache, "a", again) == WHOLE
+    assert (slow.made, again.times) == (1, 1)
+    assert slow.closed
+
+
+async def test_what_is_not_to_be_kept_is_still_shared() -> None:
+    make, cache = Voice(), Cache(Memory(1_000_000))
+    assert await asyncio.gather(*(said(cache, "a", make, keep=False) for _ in range(3))) == [WHOLE] * 3
+    assert make.times == 1
+    assert await said(cache, "a", make, keep=False) == WHOLE
+    assert make.times == 2
+
+
+async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shaky = Shaky()
+    cache = Cache(Memory(0), [shaky])
+    shaky.broken = True
+    for name in "abcde":
+        assert await said(cache, name, Voice()) == WHOLE
+    assert shaky.asked == 1
+    assert caplog.text.count("The cache goes on without its shaky: gone for lunch") == 1
+    shaky.broken = False
+    monkeypatch.setattr(cache._tiers[0], "_again", 0.0)
+    await said(cache, "f", Voice())
+    await asyncio.wait(cache._writing)
+    assert key("f") in shaky.kept
+
+
+async def test_speech_does_not_wait_for_a_tier_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "PATIENCE", 0.01)
+    shaky = Shaky()
+    shaky.stuck = True
+    cache = Cache(Memory(0), [shaky])
+    async with asyncio.timeout(HANG):
+        assert await said(cache, "a", Voice()) == await said(cache, "b", Voice()) == WHOLE
+    assert shaky.asked == 1

@@ -1,0 +1,1 @@
+"""What was said before: finished utterances, by key. It knows bytes and keys, and nothing of voices."""

@@ -1,0 +1,67 @@
+"""The tier in memory: the least recently used leaves first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .entry import Counts, Entry
+
+OVERHEAD = 300
+"""Bytes that an entry takes beside its sound, about: measured with ``sys.getsizeof`` over its parts."""
+
+
+class Memory:
+    """Entries of the process, bounded in bytes. A larger one than all the room is not kept."""
+
+    name = "memory"
+
+    def __init__(self, limit: int) -> None:
+        """``limit``: bytes."""
+        self._limit = limit
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self.bytes = 0
+        self.counts = Counts()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, key: bytes) -> Entry | None:
+        """Return an entry, None where there is none."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self.counts.misses += 1
+            return None
+        self._entries.move_to_end(key)
+        self.counts.hits += 1
+        self.counts.saved += entry.cost
+        return entry
+
+    def keep(self, key: bytes, entry: Entry) -> None:
+        """Keep an entry; others leave if there is no room."""
+        self.drop(key)
+        size = _size(entry)
+        if size > self._limit:
+            return
+        self._entries[key] = entry
+        self.bytes += size
+        self.counts.stored += 1
+        while self.bytes > self._limit:
+            _, oldest = self._entries.popitem(last=False)
+            self.bytes -= _size(oldest)
+            self.counts.evicted += 1
+
+    def drop(self, key: bytes) -> None:
+        """Forget an entry."""
+        if (entry := self._entries.pop(key, None)) is not None:
+            self.bytes -= _size(entry)
+
+    def clear(self) -> int:
+        """Forget all; return how many there were."""
+        count = len(self._entries)
+        self._entries.clear()
+        self.bytes = 0
+        return count
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.pcm) + len(entry.text) + len(entry.voice) + OVERHEAD
