@@ -44,6 +44,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: checkpoints.make(place / kind, kind) for kind in ("custom_voice", "base", "voice_design")}
 
 
+@pytest.fixture(autouse=True)
+def nobody_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(residents, "HOLD", 0.0)
+
+
 @asynccontextmanager
 async def speaking(*directories: Path, **settings: Any) -> AsyncIterator[Qwen3Engine]:
     """A started engine with these models."""
@@ -458,8 +463,8 @@ async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
         init(self, *arguments, **more)
         made.append(weakref.ref(self))
 
-    def short_of_room(self: Residents, resident: Resident, found: Any) -> None:
-        place(self, resident, found)
+    def short_of_room(self: Residents, resident: Resident, *more: Any) -> None:
+        place(self, resident, *more)
         if "custom_voice" in resident.name:
             raise torch.OutOfMemoryError("no room")
 

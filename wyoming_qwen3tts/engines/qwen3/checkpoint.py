@@ -45,8 +45,11 @@ _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
 """Waits before a download that broke off goes on; what came since the last one is kept."""
 _INSTALL = "script/setup --qwen installs it"
-_LOADING = threading.Lock()
-"""transformers changes torch while it loads, and does not find its way back from two loads at once."""
+LOADING = threading.Lock()
+"""transformers changes torch while it loads, and does not find its way back from two loads at once.
+
+Who makes tensors on another thread meanwhile gets them in the dtype that is loaded, unless it says which.
+"""
 _SAMPLES = 64
 _SAMPLE_BYTES = 16 * 1024
 """How much of a file of weights its fingerprint looks at."""
@@ -383,7 +386,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     """Load a checkpoint with the official package. Raises EngineUnavailable."""
-    with _LOADING:
+    with LOADING:
         return _load(directory, device, dtype)
 
 

@@ -7,12 +7,16 @@ device happens on the device's thread, a piece at a time, so that other models g
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import gc
 import logging
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,18 +40,37 @@ _LOGGER = logging.getLogger(__name__)
 
 GIGABYTE = 1_000_000_000
 
+HOLD = 10.0
+"""Seconds that a model which has become ready keeps its place while it is used: two long replies on two models
+would otherwise load a model for every sentence."""
+PAUSE = 0.5
+"""Seconds without use after which nobody is taken to go on: a reply's next sentence follows sooner."""
+
 Order = Callable[[EngineUnavailable | None], object]
 """What is done once a model is there; it is told why, if it never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What speaks with a checkpoint."""
+
+    builder: PromptBuilder
+    decoder: Decoder
+    codec: Codec
+    graphs: Graphs | None
 
 
 class Resident:
     """A model that can be in memory, and what there is of it."""
 
-    def __init__(self, name: str, source: Source, about: About, memory: int, clones: Clones) -> None:
-        """``memory``: the bytes it will take, about."""
+    def __init__(
+        self, name: str, source: Source, directory: Path, about: About, memory: int, clones: Clones
+    ) -> None:
+        """``directory``: where ``source`` was found. ``memory``: the bytes it will take, about."""
         self.name = name
         """As the settings name it."""
         self.source = source
+        self.directory = directory
         self.about = about
         self.memory = memory
         self.clones = clones
@@ -62,6 +85,7 @@ class Resident:
         self.leaving = False
         """Another model wants its place: nothing new is begun."""
         self.used = time.monotonic()
+        self.ready_since = 0.0
 
     @property
     def ready(self) -> bool:
@@ -72,6 +96,12 @@ class Resident:
     def speaking(self) -> bool:
         """Whether it has utterances to finish."""
         return self.scheduler is not None and bool(self.scheduler.running or self.scheduler.waiting)
+
+    @property
+    def held_until(self) -> float:
+        """The time at which it may be told to leave, unless it is used again before."""
+        hold = self.ready_since + HOLD
+        return hold if self.speaking else min(hold, self.used + PAUSE)
 
     def clone(self, reference: Reference) -> Clone:
         """Return a cloned voice. Raises CannotSpeak. The model must be there."""
@@ -100,6 +130,8 @@ class Residents:
         self._post = post
         self._loading: Resident | None = None
         self._wanted: deque[Resident] = deque()
+        self._room: float | None = None
+        """The time at which somebody may leave for the one that waits for room, if nobody may yet."""
         self._bar: tqdm | None = None
         self.all: tuple[Resident, ...] = ()
         self.where = ""
@@ -140,7 +172,7 @@ class Residents:
         about = checkpoint.about(directory)
         memory = about.memory(self.dtype, said.takes, said.length)
         clones = Clones(said.prompts, checkpoint.fingerprint(directory, self.dtype))
-        return Resident(name, source, about, memory, clones)
+        return Resident(name, source, directory, about, memory, clones)
 
     def named(self, name: str) -> Resident:
         """Return the model that the settings call ``name``. Raises EngineUnavailable."""
@@ -203,6 +235,7 @@ class Residents:
 
     def tend(self) -> bool:
         """Do one piece of what there is to do; tell whether there was any."""
+        self._room = None
         for resident in self.loaded:
             if resident.warming:
                 self._warm(resident)
@@ -263,8 +296,13 @@ class Residents:
 
     def _make_room(self) -> bool:
         """Let the least recently used model go, or finish; tell whether anything was done."""
-        # One that speaks only where all do, and of these always the same one.
-        oldest = min(self.loaded, key=lambda each: (each.speaking, not each.leaving, each.used))
+        now = time.monotonic()
+        free = [each for each in self.loaded if each.leaving or each.held_until <= now]
+        if not free:
+            self._room = min(each.held_until for each in self.loaded)
+            return False
+        # One that is used only where all are, and of these always the same one.
+        oldest = min(free, key=lambda each: (each.speaking, not each.leaving, each.used))
         if oldest.speaking:
             oldest.leaving = True
             return False
@@ -275,8 +313,9 @@ class Residents:
         """Read a checkpoint into the host's memory. On a thread of its own."""
         began = time.monotonic()
         try:
-            directory = checkpoint.find(resident.source)
-            found = checkpoint.load(directory, torch.device("cpu"), self.dtype)
+            found = checkpoint.load(self._directory(resident), torch.device("cpu"), self.dtype)
+            # On a CPU that is done here too, for it takes seconds in which the others would be silent.
+            parts = self._build(found) if self.device.type == "cpu" else None
         except EngineUnavailable as error:
             self._post(partial(self._failed, resident, error))
         except Exception as error:
@@ -284,20 +323,49 @@ class Residents:
             fault = EngineUnavailable(f"the model cannot be loaded: {error}")
             self._post(partial(self._failed, resident, fault))
         else:
-            self._post(partial(self._settle, resident, found, began))
+            self._post(partial(self._settle, resident, found, parts, began))
+
+    def _directory(self, resident: Resident) -> Path:
+        """Return where a checkpoint is; only if it has gone is it looked for again. Raises EngineUnavailable.
+
+        What a branch on the hub has moved to meanwhile is another model, whose clones are others.
+        """
+        try:
+            checkpoint.check(resident.directory)
+        except EngineUnavailable:
+            directory = checkpoint.find(resident.source)
+            checkpoint.check(directory)
+            clones = Clones(self._configuration.prompts, checkpoint.fingerprint(directory, self.dtype))
+            self._post(partial(self._moved, resident, directory, clones))
+            return directory
+        return resident.directory
+
+    def _moved(self, resident: Resident, directory: Path, clones: Clones) -> None:
+        resident.directory, resident.clones = directory, clones
+
+    def _build(self, found: Checkpoint) -> Parts:
+        """Return what speaks with a checkpoint, on its device. On any thread."""
+        said, device = self._configuration, self.device
+        linear = int8 if said.quantize == "int8" else plain
+        with checkpoint.LOADING:  # torch's default dtype stays what it is
+            builder = PromptBuilder(found.official)
+            graphs = Graphs(record=True) if device.type == "cuda" else None
+            decoder = Decoder(found.model, slots=said.takes, length=said.length, linear=linear, graphs=graphs)
+            codec = Codec(found.codec, slots=said.takes, length=2 * said.length, graphs=graphs)
+        return Parts(builder, decoder, codec, graphs)
 
     def _failed(self, resident: Resident, error: EngineUnavailable) -> None:
         if self._loading is resident:
             self._loading = None
         resident.give_up(error)
 
-    def _settle(self, resident: Resident, found: Checkpoint, began: float) -> None:
+    def _settle(self, resident: Resident, found: Checkpoint, parts: Parts | None, began: float) -> None:
         """Bring a model to the device, and begin to warm it up."""
         self._loading = None
         try:
-            self._place(resident, found)
+            self._place(resident, found, parts)
         except torch.OutOfMemoryError:
-            del found
+            del found, parts
             others = [other for other in self.loaded if other is not resident and not other.speaking]
             if not others:
                 fault = EngineUnavailable(f"{resident.about.name} does not fit into the device's memory")
@@ -316,15 +384,12 @@ class Residents:
             self._warming_began = time.monotonic()
             self._bar = tqdm(total=len(resident.warming), desc="Warming up", leave=False, disable=None)
 
-    def _place(self, resident: Resident, found: Checkpoint) -> None:
+    def _place(self, resident: Resident, found: Checkpoint, parts: Parts | None) -> None:
         said, device = self._configuration, self.device
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         found.to(device)
-        builder = PromptBuilder(found.official)
-        graphs = Graphs(record=True) if device.type == "cuda" else None
-        linear = int8 if said.quantize == "int8" else plain
-        decoder = Decoder(found.model, slots=said.takes, length=said.length, linear=linear, graphs=graphs)
-        codec = Codec(found.codec, slots=said.takes, length=2 * said.length, graphs=graphs)
+        parts = parts or self._build(found)
+        builder, decoder, codec = parts.builder, parts.decoder, parts.codec
         limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
         resident.checkpoint = found
         resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits)
@@ -337,10 +402,11 @@ class Residents:
             Speech("a", speakers.mother_tongue(speaker), speaker, instruct=instruct)
             for speaker in builder.speakers
         ]
+        trim()
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
         calls += [partial(resident.scheduler.remember, opening) for opening in openings]
         # What is slow the first time is done twice on a GPU: once to run it, once to record it.
-        resident.warming.extend(call for call in calls for _ in range(2 if graphs is not None else 1))
+        resident.warming.extend(call for call in calls for _ in range(2 if parts.graphs else 1))
 
     def _warm(self, resident: Resident) -> None:
         call = resident.warming.popleft()
@@ -362,7 +428,8 @@ class Residents:
             self._bar.close()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        _LOGGER.info("Warmed up in %.1f s", time.monotonic() - self._warming_began)
+        resident.used = resident.ready_since = time.monotonic()
+        _LOGGER.info("Warmed up in %.1f s", resident.used - self._warming_began)
         resident.tell(None)
 
     # ------------------------------------------------------------------ leaving
@@ -374,6 +441,7 @@ class Residents:
         resident.leaving = False
         resident.clones.forget()
         gc.collect()
+        trim()
         if torch.cuda.is_available():
             with contextlib.suppress(RuntimeError):  # of a device that has failed; whoever uses it says so
                 torch.cuda.empty_cache()
@@ -383,7 +451,9 @@ class Residents:
             self._want(resident)
 
     def unload_idle(self, seconds: float) -> None:
-        """Free the models that nobody has needed for so long."""
+        """Free the models that nobody has needed for so long; 0: none."""
+        if not seconds:
+            return
         for resident in self.loaded:
             if resident.chores or not resident.ready or resident.speaking:
                 continue
@@ -391,9 +461,32 @@ class Residents:
                 self.unload(resident, f"nobody has spoken for {seconds:g} s")
 
     def due(self, seconds: float) -> float | None:
-        """Return in how many seconds ``unload_idle`` may have something to do, None for never."""
-        times = [each.used for each in self.loaded if each.ready and not each.speaking and not each.chores]
-        return max(0.001, min(times) + seconds - time.monotonic()) if times and seconds else None
+        """Return in how many seconds ``unload_idle`` or ``tend`` may have something to do, None for never."""
+        idle = [each for each in self.loaded if each.ready and not each.speaking and not each.chores]
+        times = [each.used + seconds for each in idle] if seconds else []
+        if self._room is not None:
+            times.append(self._room)
+        return max(0.001, min(times) - time.monotonic()) if times else None
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Return glibc's ``malloc_trim``, None where the C library has none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return None
+    found.argtypes, found.restype = (ctypes.c_size_t,), ctypes.c_int
+    call: Callable[[int], int] = found
+    return call
+
+
+def trim() -> None:
+    """Give back to the system what was freed: glibc keeps some 1.5 GB after reading 0.6B in float32."""
+    if (call := _malloc_trim()) is not None:
+        call(0)
 
 
 def free_memory(device: torch.device) -> int | None:
