@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
@@ -192,6 +193,97 @@ async def test_others_speak_while_a_model_is_read(
         assert not waiting.done()
         loads.go_on.set()
         assert await waiting
+
+
+async def test_a_model_keeps_its_place_while_a_reply_goes_on(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
+) -> None:
+    monkeypatch.setattr(residents, "HOLD", 600.0)
+    short = budget(models["custom_voice"], models["base"], spare=-0.5)
+    async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
+        voices = both(engine, tmp_path)
+        ended: list[str] = []
+
+        async def reply(voice: Voice) -> None:
+            for sentence in ("Good evening.", "Hi.", "Hi there."):
+                assert await heard(engine, Utterance(sentence, voice, "en-US", 3))
+            ended.append(voice.name)
+
+        await asyncio.gather(*map(reply, voices))
+        # The thread wakes by itself when the first has paused.
+        assert ended == ["Ryan", "Grandma"]
+        assert loads.of == ["custom_voice", "base"]
+
+
+async def test_a_model_that_is_always_used_leaves_all_the_same(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "HOLD", 0.2)
+    monkeypatch.setattr(residents, "PAUSE", 600.0)
+    short = budget(models["custom_voice"], models["base"], spare=-0.5)
+    async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
+        ryan, clone = both(engine, tmp_path)
+        other = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
+        async with asyncio.timeout(house.HANG):
+            while not other.done():
+                assert await heard(engine, Utterance("Hi.", ryan, "en-US", 3))
+        assert await other
+
+
+async def test_a_model_is_put_together_where_it_is_read(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    build = Residents._build
+
+    def noted(self: Residents, found: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return build(self, found)
+
+    monkeypatch.setattr(Residents, "_build", noted)
+    async with speaking(models["custom_voice"]):
+        assert threads == ["qwen3-loader"]
+
+
+async def test_a_model_is_looked_for_again_only_if_it_has_gone(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
+) -> None:
+    asked: list[Source] = []
+    mine = Path(shutil.copytree(models["base"], tmp_path / "mine"))
+    async with speaking(models["custom_voice"], mine) as engine:
+        _, clone = both(engine, tmp_path)
+        said = Utterance("Hi.", clone, "en-US", 3)
+
+        def find(source: Source) -> Path:
+            asked.append(source)
+            return moved
+
+        monkeypatch.setattr(checkpoint, "find", find)
+        sound = await heard(engine, said)
+        assert not asked
+        worker_of(engine).unload(str(mine))
+        await until(lambda: "mine" not in loaded(engine))
+        moved = mine.rename(tmp_path / "moved")
+        assert await heard(engine, said) == sound
+        assert len(asked) == 1
+        assert loads.of == ["custom_voice", "mine", "moved"]
+
+
+async def test_freed_memory_goes_back_to_the_system(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(residents, "_malloc_trim", lambda: calls.append)
+    async with speaking(models["custom_voice"], idle_unload=0.1) as engine:
+        assert calls == [0]
+        await until(lambda: not loaded(engine))
+        await at_rest(engine)
+        assert calls == [0, 0]
+
+
+def test_memory_is_left_to_a_c_library_that_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert residents._malloc_trim.__wrapped__() is None
 
 
 async def test_whoever_leaves_before_the_model_is_there_is_forgotten(

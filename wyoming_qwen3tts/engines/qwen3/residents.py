@@ -41,8 +41,10 @@ _LOGGER = logging.getLogger(__name__)
 GIGABYTE = 1_000_000_000
 
 HOLD = 10.0
-"""Seconds that a model which has become ready keeps its place while it is used: two long replies on two models
-would otherwise load a model for every sentence."""
+"""Seconds that a model which has become ready keeps its place while it is used.
+
+Two long replies on two models would otherwise load a model for every sentence.
+"""
 PAUSE = 0.5
 """Seconds without use after which nobody is taken to go on: a reply's next sentence follows sooner."""
 
@@ -406,7 +408,7 @@ class Residents:
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
         calls += [partial(resident.scheduler.remember, opening) for opening in openings]
         # What is slow the first time is done twice on a GPU: once to run it, once to record it.
-        resident.warming.extend(call for call in calls for _ in range(2 if parts.graphs else 1))
+        resident.warming.extend(call for call in calls for _ in range(2 if parts.graphs is not None else 1))
 
     def _warm(self, resident: Resident) -> None:
         call = resident.warming.popleft()
