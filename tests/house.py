@@ -41,6 +41,9 @@ FORMAT = (24_000, 2, 1)
 AS_IT_IS: dict[str, Any] = {"loudness": None, "trim_silence": None, "sentence_silence": 0.0}
 """Settings with which the sound of an engine reaches the client untouched."""
 
+NOT_KEPT: dict[str, Any] = {"cache_memory": 0.0, "cache_disk": 0.0}
+"""Settings with which everything is made anew: a test is not to hear another one's sound."""
+
 Script = Callable[[Utterance], AsyncGenerator[bytes, None]]
 
 
@@ -125,7 +128,7 @@ async def service(
     file) are in the place of what the settings name.
     """
     as_it_is = AS_IT_IS if engines else {}
-    settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **as_it_is, **settings}
+    settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **NOT_KEPT, **as_it_is, **settings}
     running = Service(Settings(**settings), engines)
     furnished = mock.patch.object(
         service_module,

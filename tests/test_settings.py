@@ -65,6 +65,8 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "normalize": "off",
             "emoji": "name",
             "first_clause": "false",
+            "cache_memory": "65",
+            "cache_live": "true",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
@@ -77,6 +79,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "debug": ["--debug"],
             "local_files_only": ["--local-files-only"],
             "live_text": ["--live-text"],
+            "cache_live": ["--cache-live"],
         }.get(key, [flag, value])
     path = tmp_path / "options.json"
     path.write_text(

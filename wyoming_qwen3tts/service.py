@@ -17,6 +17,9 @@ from . import __version__, synthesizer
 from .audio import tempo
 from .audio.finish import Finishing
 from .audio.loudness import Levels
+from .cache.cache import Cache
+from .cache.disk import Disk
+from .cache.memory import Memory
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
@@ -43,7 +46,10 @@ _LOGGER = logging.getLogger(__name__)
 
 STYLES = "styles.toml"
 LEVELS = "levels.json"
-"""The files of the data directory with styles, and with what was measured of voices."""
+CACHE = "cache.sqlite"
+"""The files of the data directory with styles, what was measured of voices, and what was said before."""
+MEGABYTE = 1_000_000
+DAY = 86_400.0
 WATCH = 1.0
 """Seconds between looks at the data directory, of a millisecond; what nobody knows is looked for at once."""
 
@@ -67,6 +73,7 @@ class Service:
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
         self._measuring: asyncio.Task[None] | None = None
+        self._cache: Cache | None = None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -116,6 +123,7 @@ class Service:
             await register.start()
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
+        self._cache = cache_for(settings)
         self._calibration = calibration = Calibration(
             Levels(settings.loudness, settings.data / LEVELS), self._engines, settings.engine_timeout
         )
@@ -139,6 +147,8 @@ class Service:
             speed=settings.speed,
             frontend=frontend,
             language=settings.language,
+            cache=self._cache,
+            cache_live=settings.cache_live,
         )
         catalog = register.catalog
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
@@ -186,6 +196,8 @@ class Service:
             await self._calibration.close()
         if self._register is not None:
             await self._register.close()
+        if self._cache is not None:
+            await self._cache.close()
         for engine in self._candidates:
             await engine.close()
         _LOGGER.info("Stopped")
@@ -259,6 +271,17 @@ def engines_for(settings: Settings) -> list[Engine]:
     if settings.espeak_languages != NONE:
         engines.append(EspeakEngine(settings.espeak_languages))
     return engines
+
+
+def cache_for(settings: Settings) -> Cache | None:
+    """Return what keeps what was said; None where nothing is to be kept."""
+    if not settings.cache_memory and not settings.cache_disk:
+        return None
+    tiers = []
+    if settings.cache_disk:
+        path = settings.data / CACHE
+        tiers.append(Disk(path, int(settings.cache_disk * MEGABYTE), settings.cache_days * DAY))
+    return Cache(Memory(int(settings.cache_memory * MEGABYTE)), tiers)
 
 
 def register_for(settings: Settings, engines: Mapping[str, Engine]) -> Register:

@@ -345,6 +345,18 @@ class Settings:
         None, file(), "a file with how to say words of your own; read again when it changes"
     )
     emoji: str = option("drop", one_of("drop", "name"), "leave emoji out, or say what they show")
+    cache_memory: float = option(
+        64.0, amount(0, 100_000), "megabytes of memory for what was said before; 0 keeps nothing in memory"
+    )
+    cache_disk: float = option(
+        1000.0, amount(0, 100_000), "megabytes of disk for what was said before; 0 keeps nothing on disk"
+    )
+    cache_days: float = option(
+        0.0, amount(0, 100_000), "days after which what is on disk is made again; 0 is never"
+    )
+    cache_live: bool = option(
+        False, switch(), "keep sentences of a text that is still being written, too; they rarely return"
+    )
     first_clause: bool = option(
         True, switch(), "begin a reply with the first clause of a long sentence, before the rest is known"
     )

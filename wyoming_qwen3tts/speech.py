@@ -7,6 +7,8 @@ Sound between rooms is always 24 kHz, mono, signed 16 bit little endian PCM in `
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +21,8 @@ LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "ru", "zh", "ja", "ko")
 """The ten languages of Qwen3-TTS, BCP 47."""
 SLOWEST, FASTEST = 0.5, 2.0
 """Bounds of a speed: beyond them speech is hard to follow, and every method makes it rough."""
+KEYS = 1
+"""Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
 
@@ -144,6 +148,18 @@ class Utterance:
     seed: int = 0
     speed: float = 1.0
     """Times the voice's own pace, ``SLOWEST`` to ``FASTEST``. Not the engine's work: it comes later."""
+
+    def key(self, engine: str) -> bytes:
+        """Return a digest, 32 bytes, of all that the engine's sound of this utterance depends on.
+
+        ``engine``: what the engine adds to that. Left out is what comes after it: speed, gain, level. A
+        recording is known by its digest, whatever its voice is called.
+        """
+        voice = self.voice
+        who = voice.speaker if voice.reference is None else f"recording {voice.reference.digest}"
+        told = voice.style.instruct if voice.style is not None else ""
+        parts = (KEYS, engine, voice.engine, voice.model, who, told, self.language, self.seed, self.text)
+        return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
 class TextFeed:

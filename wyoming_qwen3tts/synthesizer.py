@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
 from .audio.finish import Finishing, Reply
-from .engines.base import CannotSpeak, CutShort, Engine, EngineUnavailable, LiveEngine
+from .cache.cache import Cache
+from .engines.base import (
+    CannotSpeak,
+    CutShort,
+    Engine,
+    EngineUnavailable,
+    LiveEngine,
+    RepeatableEngine,
+)
 from .speech import (
     BYTES_PER_SECOND,
     FASTEST,
@@ -90,8 +98,13 @@ class Synthesizer:
         speed: float,
         frontend: Frontend,
         language: str | None = None,
+        cache: Cache | None = None,
+        cache_live: bool = False,
     ) -> None:
-        """``speed``, ``language`` (BCP 47): where a request has no own."""
+        """``speed``, ``language`` (BCP 47): where a request has no own.
+
+        ``cache_live``: keep the sentences of texts that are still being written.
+        """
         self._voices = voices
         self._engines = engines
         self._limits = limits
@@ -100,6 +113,8 @@ class Synthesizer:
         self._speed = speed
         self._frontend = frontend
         self._language = language
+        self._cache = cache
+        self._cache_live = cache_live
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -157,7 +172,7 @@ class Synthesizer:
                         own = await self._who(*names, part.language or request.language)
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
                     speed = part.rate * (self._speed if request.speed is None else request.speed)
-                    if await self._say_part(part, own, speed, pause, reply, lead):
+                    if await self._say_part(request, part, own, speed, pause, reply, lead):
                         pause = None
             if reply.trail is None:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
@@ -168,7 +183,14 @@ class Synthesizer:
             lead.close(error)
 
     async def _say_part(
-        self, part: Part, who: _Who, speed: float, pause: float | None, reply: Reply, lead: _Lead
+        self,
+        request: SpeechRequest,
+        part: Part,
+        who: _Who,
+        speed: float,
+        pause: float | None,
+        reply: Reply,
+        lead: _Lead,
     ) -> bool:
         """Put the sound of one part of a text into ``lead``; tell whether there was anything to say."""
         plain = self._frontend.plain(part.text, who.expected)
@@ -199,7 +221,9 @@ class Synthesizer:
                 spoken = await asyncio.to_thread(self._frontend.spoken, plain, language)
             if not has_words(spoken):
                 return False
-            await self._say(replace(utterance, text=spoken), reply, lead, pause=pause)
+            # What a language model writes rarely returns; what was there at once is a phrase, or may be.
+            keep = self._cache_live or request.text.ended
+            await self._say(replace(utterance, text=spoken), reply, lead, pause=pause, keep=keep)
         else:
             await self._say_live(utterance, part, language, reply, lead)
         return True
@@ -270,21 +294,19 @@ class Synthesizer:
         lead: _Lead,
         rest: TextFeed | None = None,
         pause: float | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came.
 
         ``rest``: what its text goes on with, if it is still being written (for a LiveEngine only). ``pause``:
-        seconds of silence before it; None is what the settings say.
+        seconds of silence before it; None is what the settings say. ``keep``: it may be said again.
         """
         engine = self._engines[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
         finish = reply.begin(utterance.voice, utterance.speed, pause)
-        if rest is not None and isinstance(engine, LiveEngine):
-            speaking = engine.speak_live(utterance, rest)
-        else:
-            speaking = engine.speak(utterance)
-        async with aclosing(speaking) as stream:
+        async with aclosing(self._sounds(utterance, engine, rest, keep=keep)) as stream:
             while True:
                 try:
                     # While text is still to come the voice may be waiting for it, and its client has limits.
@@ -302,8 +324,6 @@ class Synthesizer:
                     raise EngineUnavailable(f"the {engine.name} voice gave no sound for {wait}") from error
                 if piece is None:
                     break
-                if not piece or len(piece) % SAMPLE_WIDTH:
-                    raise EngineUnavailable(f"the {engine.name} voice gave {len(piece)} bytes, not samples")
                 pieces += 1
                 await lead.put(
                     finish.push(piece) if finish.light(piece) else await asyncio.to_thread(finish.push, piece)
@@ -311,6 +331,31 @@ class Synthesizer:
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
+
+    def _sounds(
+        self, utterance: Utterance, engine: Engine, rest: TextFeed | None, *, keep: bool
+    ) -> AsyncGenerator[bytes, None]:
+        """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine."""
+        if rest is not None and isinstance(engine, LiveEngine):
+            return _samples(engine.speak_live(utterance, rest), engine)
+        if self._cache is None or not isinstance(engine, RepeatableEngine):
+            return _samples(engine.speak(utterance), engine)
+        return self._cache.speak(
+            utterance.key(engine.identity(utterance.voice)),
+            lambda: _samples(engine.speak(utterance), engine),
+            text=utterance.text,
+            voice=utterance.voice.speaker,
+            keep=keep,
+        )
+
+
+async def _samples(sounds: AsyncGenerator[bytes, None], engine: Engine) -> AsyncGenerator[bytes, None]:
+    """Yield ``sounds``. Raises EngineUnavailable where they are not whole samples."""
+    async with aclosing(sounds):
+        async for piece in sounds:
+            if not piece or len(piece) % SAMPLE_WIDTH:
+                raise EngineUnavailable(f"the {engine.name} voice gave {len(piece)} bytes, not samples")
+            yield piece
 
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed) -> None:

@@ -62,6 +62,15 @@ class LiveEngine(Protocol):
 
 
 @runtime_checkable
+class RepeatableEngine(Protocol):
+    """An engine that says an utterance the same way every time, so that what it said can be kept."""
+
+    def identity(self, voice: Voice) -> str:
+        """Return what the sound depends on beside the utterance: versions, weights, how they are run."""
+        raise NotImplementedError
+
+
+@runtime_checkable
 class CloningEngine(Protocol):
     """An engine that can speak with the voice of a recording."""
 

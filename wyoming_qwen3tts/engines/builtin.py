@@ -93,6 +93,10 @@ class BuiltinEngine:
         """Return the one voice whose weights are in the package."""
         return self._voices
 
+    def identity(self, voice: Voice) -> str:
+        """Return the package's version: its weights come with it."""
+        return f"hibari-tts {voice.version}"
+
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the first half second as soon as it exists, then the rest."""
         loop = asyncio.get_running_loop()

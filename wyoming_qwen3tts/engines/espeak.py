@@ -88,6 +88,10 @@ class EspeakEngine:
         """Return a voice a language."""
         return self._voices
 
+    def identity(self, voice: Voice) -> str:
+        """Return the command's version and pace."""
+        return f"espeak-ng {voice.version} {WORDS_PER_MINUTE}"
+
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the utterance in one piece."""
         code = self._codes[utterance.voice.speaker]

@@ -1,0 +1,218 @@
+"""The cache on the road: what a client hears again, and what it never does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+
+from tests.house import (
+    HANG,
+    ScriptedEngine,
+    SpeechFailed,
+    connect,
+    home_assistant_plain,
+    home_assistant_streamed,
+    service,
+    sound_of,
+    tone,
+)
+from wyoming_qwen3tts.engines.base import CutShort
+from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
+
+
+class Repeatable(ScriptedEngine):
+    """An engine that says the same the same way, and says which version of it this is."""
+
+    version = "1"
+
+    def identity(self, voice: Voice) -> str:
+        return self.version
+
+
+KEPT: dict[str, Any] = {"cache_memory": 64.0, "cache_disk": 10.0}
+
+
+async def test_a_phrase_is_made_once_and_heard_for_ever(tmp_path: Path) -> None:
+    for start in range(3):
+        engine = Repeatable()
+        async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+            for _ in range(3):
+                assert await home_assistant_plain(client, "Front door open.") == tone("Front door open.")
+        assert engine.said == (["Front door open."] if start == 0 else [])
+
+
+async def test_only_the_new_sentence_of_a_reply_is_made(tmp_path: Path) -> None:
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        await home_assistant_plain(client, "The front door is open. The back door is shut.")
+        text = "The front door is open. It is getting rather cold. The back door is shut."
+        sound = await home_assistant_plain(client, text)
+    sentences = ["The front door is open.", "It is getting rather cold.", "The back door is shut."]
+    assert engine.said == [sentences[0], sentences[2], sentences[1]]
+    assert sound == b"".join(map(tone, sentences))
+
+
+async def test_ten_clients_at_once_cost_one_synthesis(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def slowly(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)[:480]
+        await go.wait()
+        yield tone(utterance.text)[480:]
+
+    engine = Repeatable(slowly)
+
+    hearing = 0
+
+    async def one(uri: str) -> bytes:
+        nonlocal hearing
+        async with connect(uri) as client:
+            await client.write_event(Synthesize("Dinner is ready.").event())
+            events = []
+            while (event := await client.read_event()) is not None and event.type != "audio-stop":
+                hearing += event.type == "audio-start"
+                events.append(event)
+            return sound_of(events)
+
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+        listening = [asyncio.create_task(one(uri)) for _ in range(10)]
+        async with asyncio.timeout(HANG):
+            while hearing < 10:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        listening[0].cancel()
+        await asyncio.wait({listening[0]})
+        go.set()
+        assert await asyncio.gather(*listening[1:]) == [tone("Dinner is ready.")] * 9
+    assert engine.said == ["Dinner is ready."]
+
+
+async def test_what_was_cut_short_or_failed_is_made_again(tmp_path: Path) -> None:
+    async def lost(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)
+        if "odd" in utterance.text:
+            yield b"x"
+        if "lost" in utterance.text:
+            raise CutShort("lost itself")
+
+    engine = Repeatable(lost)
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+        for _ in range(2):
+            async with connect(uri) as client:
+                assert await home_assistant_plain(client, "He is lost.") == tone("He is lost.")
+            async with connect(uri) as client:
+                with pytest.raises(SpeechFailed, match="gave 1 bytes, not samples"):
+                    await home_assistant_plain(client, "This is odd.")
+    assert engine.said == ["He is lost.", "This is odd."] * 2
+
+
+async def test_a_text_that_is_still_being_written_is_kept_only_when_asked(tmp_path: Path) -> None:
+    for live, times in ((False, 2), (True, 1)):
+        engine = Repeatable()
+        data = tmp_path / str(live)
+        async with service([engine], data_dir=data, cache_live=live, **KEPT) as uri:
+            for _ in range(2):
+                async with connect(uri) as client:
+                    await client.write_event(SynthesizeStart().event())
+                    await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
+                    async with asyncio.timeout(HANG):
+                        while (event := await client.read_event()) is not None:
+                            if event.type == "audio-chunk":
+                                break
+                    await client.write_event(SynthesizeChunk("so on.").event())
+                    await client.write_event(SynthesizeStop().event())
+                    async with asyncio.timeout(HANG):
+                        while (event := await client.read_event()) is not None:
+                            if event.type == "synthesize-stopped":
+                                break
+        assert engine.said.count("The soup is hot.") == times
+
+
+async def test_home_assistant_s_stream_of_a_whole_text_is_a_phrase(tmp_path: Path) -> None:
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        for _ in range(2):
+            assert await home_assistant_streamed(client, ["Front door open."]) == tone("Front door open.")
+    assert engine.said == ["Front door open."]
+
+
+async def test_speed_comes_after_the_cache(tmp_path: Path) -> None:
+    engine = Repeatable()
+    lengths = []
+    for speed in (1.0, 1.5):
+        async with service([engine], data_dir=tmp_path, speed=speed, **KEPT) as uri, connect(uri) as client:
+            lengths.append(len(await home_assistant_plain(client, "Front door open, said the voice again.")))
+    assert len(engine.said) == 1
+    assert lengths[1] < lengths[0]
+
+
+async def test_another_version_makes_its_own(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        engine = Repeatable()
+        engine.version = version
+        async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+            await home_assistant_plain(client, "Front door open.")
+        assert engine.said == ["Front door open."]
+
+
+async def test_an_engine_that_does_not_say_which_it_is_is_never_kept(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        for _ in range(2):
+            await home_assistant_plain(client, "Front door open.")
+    assert len(engine.said) == 2
+
+
+async def test_the_built_in_voice_s_sound_is_the_same_from_the_cache(tmp_path: Path) -> None:
+    sounds = []
+    for settings in ({"cache_memory": 0.0, "cache_disk": 0.0}, KEPT, KEPT, {**KEPT, "cache_disk": 0.0}):
+        async with (
+            service(None, espeak_languages="none", data_dir=tmp_path, **settings) as uri,
+            connect(uri) as client,
+        ):
+            await client.write_event(Synthesize("The washing machine has finished. Shall I?").event())
+            events = []
+            while (event := await client.read_event()) is not None:
+                events.append(event)
+                if event.type == "audio-stop":
+                    break
+            sounds.append(sound_of(events))
+    assert len(set(sounds)) == 1
+
+
+def test_a_key_is_of_all_that_changes_the_sound_and_of_nothing_else() -> None:
+    maker = Attribution("", "")
+    voice = Voice("Ryan", "a man", ("en-US",), "qwen3", maker, model="m")
+    said = Utterance("Hi.", voice, "en-US", 0)
+    same = [
+        said,
+        replace(said, speed=1.5),
+        replace(said, voice=replace(voice, description="another")),
+        replace(said, voice=replace(voice, name="Ryan (slow)", base="Ryan", style=Style("slow", speed=0.8))),
+        replace(said, voice=replace(voice, loudness=-20.0, rank=1, languages=("en-US", "de-DE"))),
+    ]
+    assert len({utterance.key("engine") for utterance in same}) == 1
+    reference = Reference(Path("a.wav"), "digest")
+    others = [
+        replace(said, text="Hi!"),
+        replace(said, language="de-DE"),
+        replace(said, seed=1),
+        replace(said, voice=replace(voice, name="Aiden")),
+        replace(said, voice=replace(voice, model="n")),
+        replace(said, voice=replace(voice, engine="other")),
+        replace(said, voice=replace(voice, base="Ryan", style=Style("calm", instruct="Calmly."))),
+        replace(said, voice=replace(voice, reference=reference)),
+        replace(said, voice=replace(voice, reference=replace(reference, digest="another"))),
+    ]
+    keys = {utterance.key("engine") for utterance in [said, *others]} | {said.key("another")}
+    assert len(keys) == len(others) + 2
+    cloned = replace(said, voice=replace(voice, reference=reference))
+    renamed = replace(
+        said, voice=replace(voice, name="Aunt May", reference=replace(reference, path=Path("b")))
+    )
+    assert cloned.key("engine") == renamed.key("engine")
