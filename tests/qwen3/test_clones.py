@@ -22,7 +22,7 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official, scheduler
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import engine, heard
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
 from wyoming_qwen3tts.engines.qwen3 import clones
 from wyoming_qwen3tts.engines.qwen3.clones import Clones, VoiceLost, samples_of
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
@@ -311,6 +311,15 @@ def test_nothing_else_keeps_what_memory_has_let_go(base: Official, tmp_path: Pat
         del clone
     assert [ref() is not None for ref in made] == [False, False, True]
     assert len(where._openings) == 3
+
+
+def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_path: Path) -> None:
+    where = scheduler(base.own)
+    seconds = where._decoder.length / 12.5
+    reference = recording(tmp_path, transcript=TRANSCRIPT, seconds=seconds)
+    with pytest.raises(CannotSpeak, match=rf"the recording is too long for --context: {seconds:.0f} s"):
+        Clones(tmp_path / "prompts", "model").get(reference, base.own, where)
+    assert not (tmp_path / "prompts").exists()
 
 
 # ------------------------------------------------------------------ the engine

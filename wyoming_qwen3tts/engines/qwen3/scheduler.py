@@ -362,7 +362,10 @@ class Scheduler:
 
     @torch.inference_mode()
     def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
-        """Return the codec's state after a clone's reference, [frames, 16]."""
+        """Return the codec's state after a clone's reference, [frames, 16]. Raises CannotSpeak."""
+        if codes.shape[0] >= self._decoder.length:
+            seconds = codes.shape[0] / FRAMES_A_SECOND
+            raise CannotSpeak(f"the recording is too long for --context: {seconds:.0f} s")
         spare = self._codec.spare
         self._codec.reset(spare)
         self._codec.decode(codes.to(self._decoder.device)[None], [spare])
