@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import shutil
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -323,8 +325,6 @@ async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:
 async def test_a_model_that_has_gone_meanwhile_is_an_error_and_its_return_is_noticed(
     tiny: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     place = tmp_path / "model"
     shutil.copytree(tiny, place)
     speaker = engine(place, idle_unload=0.2)
@@ -432,3 +432,38 @@ async def test_a_base_checkpoint_has_no_voice_of_its_own(
 def test_the_engine_is_asked_for_only_with_a_model() -> None:
     without = dataclasses.replace(settings("x"), model=())
     assert not any(isinstance(found, Qwen3Engine) for found in engines_for(without))
+
+
+async def test_what_the_model_said_is_not_made_again_and_another_model_makes_its_own(
+    tiny: Path, tmp_path: Path
+) -> None:
+    other = checkpoints.make(tmp_path / "other", seed=9)
+    kept: dict[str, Any] = {"cache_memory": 1.0, "cache_disk": 10.0, "data_dir": tmp_path / "data"}
+    sounds = []
+    for model in (tiny, tiny, other):
+        speaker = engine(model)
+        async with house.service([speaker], model=(str(model),), **kept) as uri, house.connect(uri) as client:
+            sounds.append(await house.home_assistant_plain(client, "Hi there.", SynthesizeVoice(name="ryan")))
+    assert sounds[0] == sounds[1] != sounds[2]
+
+
+async def test_an_identity_is_of_all_that_changes_the_model_s_sound(tiny: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tiny, tmp_path / "other"))
+    config = json.loads((other / "generation_config.json").read_text())
+    (other / "generation_config.json").write_text(json.dumps({**config, "temperature": 0.5}))
+    same = Path(shutil.copytree(tiny, tmp_path / "same"))
+    identities = []
+    for model, more in (
+        (tiny, {}),
+        (same, {"takes": 2}),
+        (other, {}),
+        (tiny, {"quantize": "int8"}),
+        (tiny, {"dtype": "bfloat16"}),
+        (tiny, {"instruct": "Softly."}),
+    ):
+        speaker = engine(model, **more)
+        await speaker.start()
+        identities.append(speaker.identity(speaker.voices()[0]))
+        await speaker.close()
+    assert identities[0] == identities[1]
+    assert len(set(identities)) == 5

@@ -307,12 +307,13 @@ def about(directory: Path) -> About:
 def fingerprint(directory: Path, dtype: torch.dtype) -> str:
     """Return a text of 16 hexadecimal digits that tells one model in one dtype from any other.
 
-    It is of the configuration and of samples of the weights, so that it costs milliseconds: two checkpoints
-    that were trained apart differ in nearly every weight.
+    It is of the configuration, the tokenizer and samples of the weights, so that it costs milliseconds: two
+    checkpoints that were trained apart differ in nearly every weight.
     """
     digest = hashlib.sha256(str(dtype).encode())
+    for name in NEEDED:
+        digest.update((directory / name).read_bytes())
     for folder in (directory, directory / CODEC):
-        digest.update((folder / "config.json").read_bytes())
         for path in _weight_files(folder):
             size = path.stat().st_size
             digest.update(f"{path.name} {size} ".encode())

@@ -67,7 +67,7 @@ class Clones:
     def __init__(self, directory: Path | None, model: str, *, memory: int = MEMORY) -> None:
         """``directory``: None keeps them in memory only. ``model``: ``checkpoint.fingerprint``."""
         self._directory = directory
-        self._model = model
+        self.model = model
         self._memory = memory
         self._known: dict[str, Clone] = {}
         """By digest, the least recently used first."""
@@ -110,7 +110,7 @@ class Clones:
     # ------------------------------------------------------------------ on disk
 
     def _path(self, digest: str) -> Path | None:
-        return self._directory / f"{digest}-{self._model}.safetensors" if self._directory else None
+        return self._directory / f"{digest}-{self.model}.safetensors" if self._directory else None
 
     def _gone(self, digest: str) -> bool:
         """Whether the file of a clone in memory is gone, as when its voice was removed and added again."""

@@ -35,6 +35,8 @@ DESIGNED = "Designed"
 BASE = "Qwen/Qwen3-TTS-12Hz-0.6B-Base"
 DESIGN = "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign"
 """Checkpoints on the hub that clone voices, and that design them."""
+RUN = "1"
+"""Version of how models are run: another one when the same seed gives another sound."""
 CLOSE_SECONDS = 10.0
 """A frame takes a fraction of a second even on a slow CPU; loading cannot be interrupted."""
 
@@ -224,6 +226,15 @@ class Qwen3Engine:
                     yield sound
         finally:
             self._worker.unload(model)
+
+    def identity(self, voice: Voice) -> str:
+        """Return what a voice's sound depends on: the model's weights and numbers, and how it is run."""
+        worker, said = self._worker, self._configuration
+        if worker is None:
+            raise EngineUnavailable("the model is not loaded")
+        model = next(resident.clones.model for resident in worker.residents if resident.name == voice.model)
+        told = said.instruct if self._models[voice.model].hears_instructions else ""
+        return f"{RUN} {model} {worker.device.type} {said.quantize} {told}"
 
     # ------------------------------------------------------------------ speech
 

@@ -63,6 +63,11 @@ class Worker:
         return self._residents.where
 
     @property
+    def device(self) -> torch.device:
+        """Where models are loaded."""
+        return self._residents.device
+
+    @property
     def residents(self) -> Sequence[Resident]:
         """All models; they change on the device's thread, and are only to be looked at."""
         return self._residents.all
