@@ -17,7 +17,18 @@ from wyoming_qwen3tts.settings import app_schema, markdown_table
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
 
-FLOORS = ["speech", "settings", "telemetry", "cache", "audio", "text", "engines", "voices", "synthesizer", "client"]
+FLOORS = [
+    "speech",
+    "settings",
+    "telemetry",
+    "cache",
+    "audio",
+    "text",
+    "engines",
+    "voices",
+    "synthesizer",
+    "client",
+]
 """From the ground up: a room imports only from floors below its own."""
 ABOVE = ["server", "commands", "service", "__main__"]
 
