@@ -133,7 +133,7 @@ async def service(
     furnished = mock.patch.object(
         service_module,
         "register_for",
-        lambda of, engines: Register(engines, library, styles, of.voice, of.language),
+        lambda of, engines, gone: Register(engines, library, styles, of.voice, of.language, gone),
     )
     try:
         with furnished if library or styles else nullcontext():

@@ -299,6 +299,9 @@ class Shaky:
             raise TierFailed("gone for lunch")
         self.kept[key] = entry
 
+    async def forget(self, voice: str) -> None:
+        self.kept = {key: entry for key, entry in self.kept.items() if entry.voice != voice}
+
     async def close(self) -> None:
         pass
 
@@ -398,3 +401,25 @@ async def test_speech_does_not_wait_for_a_tier_that_is_stuck(monkeypatch: pytest
     async with asyncio.timeout(HANG):
         assert await said(cache, "a", Voice()) == await said(cache, "b", Voice()) == WHOLE
     assert shaky.asked == 1
+
+
+async def test_what_a_voice_said_is_forgotten_with_it(disk: Disk, tmp_path: Path) -> None:
+    cache = Cache(Memory(1_000_000), [disk])
+    for name, voice in (("a", "Aunt May"), ("b", "Aunt May"), ("c", "Ryan")):
+        async for _ in cache.speak(key(name), Voice(), text="secret " + name, voice=voice):
+            pass
+    await cache.forget("Aunt May")
+    for tier in (cache, Cache(Memory(0), [disk])):
+        made = [Voice() for _ in range(3)]
+        for name, make in zip("abc", made, strict=True):
+            await said(tier, name, make, keep=False)
+        assert [make.times for make in made] == [1, 1, 0]
+    await disk.close()
+    assert b"secret a" not in (tmp_path / "data" / "cache.sqlite").read_bytes()
+
+
+async def test_forgetting_makes_no_file(tmp_path: Path) -> None:
+    tier = Disk(tmp_path / "cache.sqlite", 0)
+    await tier.forget("Aunt May")
+    await tier.close()
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from .audio import tempo
 from .audio.finish import Finishing
 from .audio.loudness import Levels
 from .cache.cache import Cache
-from .cache.disk import Disk
+from .cache.disk import FILE, Disk
 from .cache.memory import Memory
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
@@ -46,8 +46,7 @@ _LOGGER = logging.getLogger(__name__)
 
 STYLES = "styles.toml"
 LEVELS = "levels.json"
-CACHE = "cache.sqlite"
-"""The files of the data directory with styles, what was measured of voices, and what was said before."""
+"""The files of the data directory with styles, and with what was measured of voices."""
 MEGABYTE = 1_000_000
 DAY = 86_400.0
 WATCH = 1.0
@@ -118,12 +117,13 @@ class Service:
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
         await self._start_engines()
-        self._register = register = register_for(settings, self._engines)
+        self._cache = cache_for(settings)
+        gone = self._cache.forget if self._cache is not None else None
+        self._register = register = register_for(settings, self._engines, gone)
         try:
             await register.start()
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
-        self._cache = cache_for(settings)
         self._calibration = calibration = Calibration(
             Levels(settings.loudness, settings.data / LEVELS), self._engines, settings.engine_timeout
         )
@@ -279,15 +279,22 @@ def cache_for(settings: Settings) -> Cache | None:
         return None
     tiers = []
     if settings.cache_disk:
-        path = settings.data / CACHE
+        path = settings.data / FILE
         tiers.append(Disk(path, int(settings.cache_disk * MEGABYTE), settings.cache_days * DAY))
     return Cache(Memory(int(settings.cache_memory * MEGABYTE)), tiers)
 
 
-def register_for(settings: Settings, engines: Mapping[str, Engine]) -> Register:
-    """Return what knows the voices of the engines that have started, and of the data directory."""
+def register_for(
+    settings: Settings,
+    engines: Mapping[str, Engine],
+    gone: Callable[[str], Awaitable[None]] | None = None,
+) -> Register:
+    """Return what knows the voices of the engines that have started, and of the data directory.
+
+    ``gone`` is told which recorded voices go.
+    """
     library = VoiceLibrary(settings.data)
-    return Register(engines, library, settings.data / STYLES, settings.voice, settings.language)
+    return Register(engines, library, settings.data / STYLES, settings.voice, settings.language, gone)
 
 
 def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:

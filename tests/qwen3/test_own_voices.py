@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import sys
 import wave
 from collections.abc import AsyncIterator
@@ -115,6 +116,27 @@ async def test_a_voice_is_added_heard_and_removed_while_the_service_runs(
         assert (status, errors) == (0, "AUNT MAY is removed, and all that was made of it\n")
         assert "Aunt May" not in await listed(uri)
         assert not [path for path in data.rglob("*") if path.is_file()]
+
+
+async def test_nothing_of_what_a_removed_voice_said_stays(
+    models: dict[str, Path], recording: Path, tmp_path: Path
+) -> None:
+    kept = {"cache_memory": 1.0, "cache_disk": 10.0}
+    VoiceLibrary(tmp_path).add("May", recording)
+    async with serving(tmp_path, models["base"], **kept) as uri:
+        await said(uri, "Supper is ready.", name="May")
+        await said(uri, "Supper is ready.", name="heart")
+        VoiceLibrary(tmp_path).remove("May")
+        await listed(uri)
+    with sqlite3.connect(tmp_path / "cache.sqlite") as database:
+        assert database.execute("SELECT DISTINCT voice FROM entries").fetchall() == [("heart",)]
+    VoiceLibrary(tmp_path).add("May", recording)
+    async with serving(tmp_path, models["base"], **kept) as uri:
+        await said(uri, "Supper is ready.", name="May")
+    status, _, errors = await voices("remove", "MAY", data=tmp_path)
+    assert status == 0, errors
+    with sqlite3.connect(tmp_path / "cache.sqlite") as database:
+        assert database.execute("SELECT DISTINCT voice FROM entries").fetchall() == [("heart",)]
 
 
 async def test_a_recording_that_somebody_drops_there_is_a_voice(

@@ -110,6 +110,19 @@ class Cache:
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
 
+    async def forget(self, voice: str) -> None:
+        """Drop what a voice said: it is gone, and nothing of it is to stay."""
+        if self._writing:
+            await asyncio.wait(set(self._writing))
+        self.memory.forget(voice)
+        for rested in self._tiers:
+            try:
+                await rested.tier.forget(voice)
+            except TierFailed as error:
+                _LOGGER.warning(
+                    "What %s said may still be in the cache's %s: %s", voice, rested.tier.name, error
+                )
+
     async def close(self) -> None:
         """Wait for what is being written, within CLOSE, and close the tiers."""
         if self._writing:

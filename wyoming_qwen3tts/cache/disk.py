@@ -23,6 +23,8 @@ from .entry import Counts, Entry, TierFailed
 
 _LOGGER = logging.getLogger(__name__)
 
+FILE = "cache.sqlite"
+"""Its name in the data directory."""
 VERSION = 1
 """Of the tables; a file of another one is set aside and a new one begun."""
 SLACK = 0.9
@@ -71,6 +73,16 @@ class Disk:
         """Keep an entry; when this returns it is in the file. Raises TierFailed."""
         await self._run(lambda: self._put(key, entry))
 
+    async def forget(self, voice: str) -> None:
+        """Drop what a voice said, pinned or not. Raises TierFailed."""
+
+        def forget() -> None:
+            if self._path.exists():
+                found = self._open().execute("SELECT key FROM entries WHERE voice = ?", (voice,))
+                self._delete([key for (key,) in found])
+
+        await self._run(forget)
+
     async def close(self) -> None:
         """Write what is left to write and close the file."""
 
@@ -103,6 +115,7 @@ class Disk:
         database = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA secure_delete = FAST")  # what is forgotten is not to be found there
             database.execute(
                 "PRAGMA synchronous = NORMAL"
             )  # with WAL: nothing torn, after a power cut either

@@ -52,6 +52,10 @@ class Tier(Protocol):
         """Keep an entry; when this returns, another process finds it. Raises TierFailed."""
         raise NotImplementedError
 
+    def forget(self, voice: str) -> Awaitable[None]:
+        """Drop what a voice said, pinned or not. Raises TierFailed."""
+        raise NotImplementedError
+
     def close(self) -> Awaitable[None]:
         """Give back files, connections and threads."""
         raise NotImplementedError

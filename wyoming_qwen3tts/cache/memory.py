@@ -55,6 +55,11 @@ class Memory:
         if (entry := self._entries.pop(key, None)) is not None:
             self.bytes -= _size(entry)
 
+    def forget(self, voice: str) -> None:
+        """Drop what a voice said."""
+        for key in [key for key, entry in self._entries.items() if entry.voice == voice]:
+            self.drop(key)
+
     def clear(self) -> int:
         """Forget all; return how many there were."""
         count = len(self._entries)

@@ -14,6 +14,8 @@ from typing import Any
 from wyoming.info import TtsVoice
 
 from .. import client
+from ..cache.disk import FILE, Disk
+from ..cache.entry import TierFailed
 from ..client import ServerError
 from ..engines.base import EngineUnavailable
 from ..engines.qwen3.configuration import Configuration
@@ -170,7 +172,16 @@ async def _design(options: argparse.Namespace) -> int:
 
 async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice of the data directory."""
-    await asyncio.to_thread(_library(options).remove, options.name)
+    name = await asyncio.to_thread(_library(options).remove, options.name)
+    said = Disk(options.settings.data / FILE, 0)
+    try:
+        await said.forget(name)
+    except TierFailed as error:
+        raise SpeechError(
+            f"{name} is removed, but what it said may still be in the cache: {error}"
+        ) from error
+    finally:
+        await said.close()
     _say(f"{options.name} is removed, and all that was made of it")
     return 0
 

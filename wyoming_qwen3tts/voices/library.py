@@ -278,8 +278,8 @@ class VoiceLibrary:
             digest = self._write(name, recording, heard, asked, prepared, details)
         return self._recorded(name, details, digest, prepared.transcript, prepared.remarks)
 
-    def remove(self, name: str) -> None:
-        """Delete the voice called ``name``, its recording, and all that was made of it.
+    def remove(self, name: str) -> str:
+        """Delete the voice called ``name``, its recording, and all that was made of it; return its own name.
 
         Raises NoSuchVoice, and LibraryError where something of it stays.
         """
@@ -300,6 +300,7 @@ class VoiceLibrary:
                 shutil.rmtree(gone)
             except OSError as error:
                 raise LibraryError(f"{self._voices / home} cannot be deleted: {error.strerror}") from error
+            return homes[home]
 
     def _outcome(self, entry: File, taken: dict[str, str]) -> Recorded | Problem:
         """Return what is in a directory; ``taken``: what counts in every name so far, and who has it.

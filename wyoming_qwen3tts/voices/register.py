@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -72,11 +72,14 @@ class Register:
         styles_path: Path | None,
         default: str | None,
         language: str | None,
+        gone: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """``engines``: started, by name, in the order they are preferred.
 
         ``default``, ``language``: the default voice's name, or the language (BCP 47) that it is to speak.
+        ``gone`` is told the name of every recorded voice that goes.
         """
+        self._gone = gone
         self._engines = engines
         self._library = library
         self._styles_path = styles_path
@@ -177,6 +180,14 @@ class Register:
             _log_changes(before.voices, catalog.voices)
         for name, own in clones.items():
             self._prepare(self._engines[name], own)
+        if before is not None and self._gone is not None:
+            there = {voice.name for voice in catalog.voices}
+            recorded = {voice.speaker for voice in before.voices if voice.reference is not None}
+            for name in sorted(recorded - there - unusable.keys()):
+                self._keep(asyncio.create_task(self._tell(self._gone, name), name="gone"))
+
+    async def _tell(self, gone: Callable[[str], Awaitable[None]], name: str) -> None:
+        await gone(name)
 
     def _signature(self) -> tuple[Hashable, Hashable]:
         """Return what there is to be read. Runs in a thread."""
