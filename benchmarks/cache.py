@@ -12,10 +12,12 @@ import asyncio
 import hashlib
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,13 +101,14 @@ class Server:
             if "Listening on" in line:
                 self.port = int(line.rsplit(":", 1)[1])
             if "Ready" in line:
+                threading.Thread(target=self._process.stderr.read, daemon=True).start()
                 return
         raise SystemExit("the server did not start")
 
     def stop(self) -> None:
         """End it."""
         self._process.terminate()
-        self._process.communicate()
+        self._process.wait()
 
 
 @contextmanager
@@ -120,15 +123,28 @@ def served(data: Path) -> Iterator[int]:
 
 async def lookup(entries: int, place: Path) -> float:
     """Return the median seconds of finding one of so many entries on disk."""
-    tier = Disk(place / f"{entries}.sqlite", 1 << 40)
+    path = place / f"{entries}.sqlite"
+    tier = Disk(path, 1 << 40)
     pcm = np.random.default_rng(0).integers(-3000, 3000, 2400).astype("<i2").tobytes()
-    keys = [hashlib.sha256(str(number).encode()).digest() for number in range(entries)]
+    keys = [hashlib.sha256(str(number).encode()).digest() for number in range(100)]
     for key in keys:
         await tier.put(key, Entry(pcm, 1.0, "a phrase"))
+    with sqlite3.connect(path) as database:  # the rest are copies of one, at once
+        rest = [(hashlib.sha256(f"copy {number}".encode()).digest(),) for number in range(entries - 100)]
+        columns = "size, used, made, pinned, cost, text, voice"
+        database.execute("CREATE TEMP TABLE new (key BLOB)")
+        database.executemany("INSERT INTO new VALUES (?)", rest)
+        one = (keys[0],)
+        database.execute(
+            f"INSERT INTO entries SELECT new.key, {columns} FROM new, entries WHERE entries.key = ?", one
+        )
+        database.execute(
+            "INSERT INTO sounds SELECT new.key, sum, data FROM new, sounds WHERE sounds.key = ?", one
+        )
     times = []
-    for number in range(300):
+    for number in range(1000):
         began = time.perf_counter()
-        assert await tier.get(keys[number * 7919 % entries]) is not None
+        assert await tier.get(keys[number * 37 % 100]) is not None
         times.append(time.perf_counter() - began)
     await tier.close()
     return statistics.median(times)
@@ -138,7 +154,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--entries", type=int, default=20_000, help="the larger cache of the lookups")
+    arguments.add_argument("--entries", type=int, default=100_000, help="the larger cache of the lookups")
     given = arguments.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as place:

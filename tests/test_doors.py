@@ -34,6 +34,7 @@ from tests.house import (
     tone,
     types,
 )
+from wyoming_qwen3tts.server import wyoming
 from wyoming_qwen3tts.service import CannotServe, Service
 from wyoming_qwen3tts.settings import Settings
 
@@ -348,3 +349,19 @@ async def test_a_service_that_cannot_start_says_so(engine: ScriptedEngine) -> No
         with pytest.raises(CannotServe, match="voice 'nobody' is not one of"):
             await Service(Settings(uri=("tcp://127.0.0.1:0",), voice="nobody"), [engine]).run()
     assert engine.closed
+
+
+async def test_no_small_event_waits_for_an_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nagle's algorithm would hold the first sound back until the client has acknowledged the audio-start."""
+    options: list[int] = []
+    run = wyoming.Connection.run
+
+    async def look(connection: wyoming.Connection) -> None:
+        accepted = connection._writer.get_extra_info("socket")
+        options.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await run(connection)
+
+    monkeypatch.setattr(wyoming.Connection, "run", look)
+    async with service([ScriptedEngine()]) as uri, connect(uri) as client:
+        await home_assistant_plain(client, "Hello.")
+    assert options == [1]

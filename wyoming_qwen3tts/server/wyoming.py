@@ -184,6 +184,10 @@ class Connection:
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         if (opened := writer.get_extra_info("socket")) is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            if opened.family in {socket.AF_INET, socket.AF_INET6}:
+                # asyncio does that only for sockets that were made with the protocol's number. Without it the
+                # first sound can wait 40 ms, until the client has acknowledged the audio-start before it.
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def dismissed(self) -> bool:
