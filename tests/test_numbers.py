@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,7 +13,10 @@ from wyoming_qwen3tts.text.spoken.numbers import Number, parse
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> None:
+def _nothing_remembered() -> Iterator[None]:
+    """Neither from the tests before, nor for those after: what failed here is remembered too."""
+    numbers.words.cache_clear()
+    yield
     numbers.words.cache_clear()
 
 
