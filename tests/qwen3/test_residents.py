@@ -420,6 +420,8 @@ async def test_a_voice_is_designed_and_its_model_leaves(models: dict[str, Path])
             for description in ("A warm grandmother.", "A warm grandmother.", "A pirate.")
         ]
         assert sounds[0] == sounds[1] != sounds[2]
+        assert "voice_design" in loaded(engine)  # for another attempt
+        engine.end_design()
         await until(lambda: "voice_design" not in loaded(engine))
     async with speaking(models["base"]) as engine:
         with pytest.raises(EngineUnavailable, match="designing needs a VoiceDesign checkpoint"):
@@ -449,6 +451,7 @@ async def test_a_design_that_is_given_up_leaves_no_model(
         first.cancel()
         await asyncio.wait({first})
         await stream.aclose()
+        engine.end_design()
         loads.go_on.set()
         await at_rest(engine)
         await until(lambda: "voice_design" not in loaded(engine))

@@ -60,6 +60,9 @@ class DesigningEngine(Protocol):
         """Yield PCM of ``text``. Raises EngineUnavailable, CannotSpeak, CutShort."""
         raise NotImplementedError
 
+    def end_design(self) -> None:
+        """Free what designing took: there is no further attempt."""
+
 
 def check(
     library: VoiceLibrary,
@@ -99,6 +102,23 @@ async def design(
     any work, what the engine raises, and BadRecording where no attempt gave a recording that is any good.
     """
     text = check(library, name, description, language=language, text=text, seed=seed)
+    try:
+        return await _attempt(engine, library, name, description, language, text, seed, progress)
+    finally:
+        engine.end_design()
+
+
+async def _attempt(
+    engine: DesigningEngine,
+    library: VoiceLibrary,
+    name: str,
+    description: str,
+    language: str,
+    text: str,
+    seed: int | None,
+    progress: Callable[[str], object],
+) -> Recorded:
+    """Make a voice with one seed after the other until one is any good; the model stays loaded meanwhile."""
     first = seed_of(name) if seed is None else seed
     fault: Exception | None = None
     for attempt in range(ATTEMPTS):

@@ -211,21 +211,22 @@ class Qwen3Engine:
     async def design(
         self, description: str, text: str, language: str, seed: int
     ) -> AsyncGenerator[bytes, None]:
-        """Yield PCM of ``text`` in the voice that is described; afterwards the model that did is unloaded.
+        """Yield PCM of ``text`` in the voice that is described; ``end_design`` when it will do.
 
         ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
         """
         if not (able := self._able("voice_design")):
             raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
-        model = able[0]
-        voice = replace(self._voice(DESIGNED, model, ""), style=Style(DESIGNED, instruct=description))
-        assert self._worker is not None
-        try:
-            async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
-                async for sound in sounds:
-                    yield sound
-        finally:
-            self._worker.unload(model)
+        voice = replace(self._voice(DESIGNED, able[0], ""), style=Style(DESIGNED, instruct=description))
+        async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
+            async for sound in sounds:
+                yield sound
+
+    def end_design(self) -> None:
+        """Free the memory of what designs: it is needed once, and may be as large as all the others."""
+        if self._worker is not None:
+            for model in self._able("voice_design"):
+                self._worker.unload(model)
 
     def identity(self, voice: Voice) -> str:
         """Return what a voice's sound depends on: the model's weights and numbers, and how it is run."""
