@@ -16,7 +16,7 @@ from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache
 from wyoming_qwen3tts.cache.disk import Disk
-from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
+from wyoming_qwen3tts.cache.entry import Counts, Entry, Stock, TierFailed
 from wyoming_qwen3tts.cache.flight import Abandoned, Flight
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
 from wyoming_qwen3tts.engines.base import CutShort
@@ -169,6 +169,72 @@ async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Pa
     await tier.close()
 
 
+async def test_pinned_entries_fill_the_disk_and_no_more(tmp_path: Path) -> None:
+    tier = Disk(tmp_path / "cache.sqlite", 20_000)
+    kept = [await tier.put(key(seed), entry(seed, pinned=True)) for seed in range(10)]
+    assert kept[0]
+    assert not kept[-1]
+    stock = await tier.stock()
+    assert stock.entries == stock.pinned == sum(kept)
+    assert stock.bytes == stock.pinned_bytes <= 20_000
+    assert not await tier.put(key("later"), entry(11)), "it would have to go at once"
+    assert await tier.put(key(0), entry(0)), "it is there already, and takes its own place"
+    assert (await tier.get(key(0)) or entry()).pinned, "pinned once, pinned until it is dropped"
+    await tier.close()
+
+
+async def test_all_that_is_kept_can_be_walked_through_and_what_is_damaged_is_named(
+    disk: Disk, tmp_path: Path
+) -> None:
+    for seed in range(70):  # more than are read at a time
+        await disk.put(key(seed), entry(seed))
+    with sqlite3.connect(tmp_path / "data" / "cache.sqlite") as database:
+        database.execute("UPDATE sounds SET data = zeroblob(9) WHERE key = ?", (key(3),))
+        database.execute("DELETE FROM sounds WHERE key = ?", (key(4),))
+    found = dict([pair async for pair in disk.walk()])
+    assert found == {key(seed): None if seed in {3, 4} else entry(seed) for seed in range(70)}
+    assert disk.counts == Counts(stored=70)
+    await disk.drop(key(3))
+    assert key(3) not in dict([pair async for pair in disk.walk()])
+    assert await disk.check() == ""
+
+
+async def test_the_stock_is_told_by_voice(disk: Disk) -> None:
+    for seed, voice in enumerate(["Ryan", "Ryan", "Aunt May"]):
+        await disk.put(key(seed), Entry(sound(seed), 1.0, "text", voice, pinned=seed == 1))
+    stock = await disk.stock()
+    assert (stock.entries, stock.pinned) == (3, 1)
+    assert {voice: count for voice, (count, _) in stock.voices.items()} == {"Aunt May": 1, "Ryan": 2}
+    assert sum(size for _, size in stock.voices.values()) == stock.bytes
+    assert await disk.forget("Ryan") == 2
+    assert list((await disk.stock()).voices) == ["Aunt May"]
+
+
+async def test_clearing_gives_the_disk_back_and_other_processes_learn_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    one, other = Disk(path, 10_000_000), Disk(path, 10_000_000)
+    for seed in range(50):
+        await one.put(key(seed), entry(seed, pinned=seed % 2 == 0))
+    before = await other.tally({})
+    assert await one.forget() == 50
+    assert await other.tally({}) == before + 1
+    assert await other.get(key(0)) is None
+    await one.close()
+    await other.close()
+    assert path.stat().st_size < 100_000
+
+
+async def test_counts_are_added_up_over_processes_and_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    for _ in range(2):
+        tier = Disk(path, 1_000_000)
+        await tier.tally({"memory": Counts(hits=2, saved=0.5), "disk": Counts(misses=1)})
+        await tier.close()
+    later = Disk(path, 1_000_000)
+    assert await later.totals() == {"memory": Counts(hits=4, saved=1.0), "disk": Counts(misses=2)}
+    await later.close()
+
+
 # -- flight -------------------------------------------------------------------------------------------------
 
 
@@ -275,7 +341,7 @@ async def test_what_ends_it_reaches_everybody_after_what_was_made() -> None:
 
 
 class Shaky:
-    """A tier that fails when it is told to."""
+    """A tier in a dictionary, that fails when it is told to."""
 
     name = "shaky"
 
@@ -294,13 +360,27 @@ class Shaky:
             raise TierFailed("gone for lunch")
         return self.kept.get(key)
 
-    async def put(self, key: bytes, entry: Entry) -> None:
+    async def put(self, key: bytes, entry: Entry) -> bool:
         if self.broken:
             raise TierFailed("gone for lunch")
         self.kept[key] = entry
+        return True
 
-    async def forget(self, voice: str) -> None:
-        self.kept = {key: entry for key, entry in self.kept.items() if entry.voice != voice}
+    async def drop(self, key: bytes) -> None:
+        self.kept.pop(key, None)
+
+    async def forget(self, voice: str | None = None) -> int:
+        gone = [key for key, entry in self.kept.items() if voice in {None, entry.voice}]
+        for key in gone:
+            del self.kept[key]
+        return len(gone)
+
+    async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
+        for pair in self.kept.items():
+            yield pair
+
+    async def stock(self) -> Stock:
+        return Stock(entries=len(self.kept))
 
     async def close(self) -> None:
         pass

@@ -1,25 +1,23 @@
 """The tier on disk: one SQLite file, which several processes may share and a power cut leaves whole.
 
-Sound is kept as FLAC: lossless, 37 to 56 % of the size, and 0.25 ms to decode a second of speech (measured on
-the built-in voice). Everything happens on one thread of the tier's own, so that a slow disk keeps nobody else
-waiting.
+Everything happens on one thread of the tier's own, so that a slow disk keeps nobody else waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
+import dataclasses
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..speech import SAMPLE_RATE
-from .entry import Counts, Entry, TierFailed
+from .entry import Counts, Entry, Stock, TierFailed
+from .sealed import opened, seal
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,6 +31,8 @@ BUSY = 5.0
 """Seconds that another process may hold the file."""
 TOUCHES = 256
 """Hits whose time of use is written together: a hit is not to cost a write."""
+WALK = 32
+"""Entries that are read at a time where all are; between them other work gets its turn."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -41,11 +41,20 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sounds (key BLOB PRIMARY KEY, sum BLOB NOT NULL, data BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS by_use ON entries (pinned, used, size);
+CREATE TABLE IF NOT EXISTS counted (tier TEXT, what TEXT, total REAL NOT NULL, PRIMARY KEY (tier, what));
+CREATE TABLE IF NOT EXISTS forgotten (times INTEGER NOT NULL);
+INSERT INTO forgotten SELECT 0 WHERE NOT EXISTS (SELECT * FROM forgotten);
 """
 
 _FIND = """
 SELECT cost, text, voice, pinned, made, sum, data FROM entries JOIN sounds USING (key) WHERE key = ?
 """
+_WALK = """
+SELECT key, cost, text, voice, pinned, sum, data FROM entries LEFT JOIN sounds USING (key)
+WHERE key > ? ORDER BY key LIMIT ?
+"""
+_GROUPS = "SELECT voice, pinned, COUNT(*), SUM(size) FROM entries GROUP BY voice, pinned ORDER BY voice"
+_HELD = "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(size * pinned), 0) FROM entries"
 
 _T = TypeVar("_T")
 
@@ -69,26 +78,57 @@ class Disk:
         """Return an entry, None where there is none that is whole. Raises TierFailed."""
         return await self._run(lambda: self._get(key))
 
-    async def put(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry; when this returns it is in the file. Raises TierFailed."""
-        await self._run(lambda: self._put(key, entry))
+    async def put(self, key: bytes, entry: Entry) -> bool:
+        """Keep an entry and tell whether there was room; it is in the file then. Raises TierFailed."""
+        return await self._run(lambda: self._put(key, entry))
 
-    async def forget(self, voice: str) -> None:
-        """Drop what a voice said, pinned or not. Raises TierFailed."""
+    async def drop(self, key: bytes) -> None:
+        """Drop an entry, pinned or not. Raises TierFailed."""
+        await self._run(lambda: self._delete([key]))
 
-        def forget() -> None:
-            if self._path.exists():
-                found = self._open().execute("SELECT key FROM entries WHERE voice = ?", (voice,))
-                self._delete([key for (key,) in found])
+    async def forget(self, voice: str | None = None) -> int:
+        """Drop what a voice said, or everything; return how many entries that were. Raises TierFailed."""
+        return await self._run(lambda: self._forget(voice) if self._path.exists() else 0)
 
-        await self._run(forget)
+    async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
+        """Yield all keys with their entries, None for one that is damaged. Raises TierFailed."""
+        last = b""
+        while found := await self._run(lambda last=last: self._some(last)):  # type: ignore[misc]
+            for pair in found:
+                yield pair
+            last = found[-1][0]
+
+    async def stock(self) -> Stock:
+        """Return what the file holds. Raises TierFailed."""
+        return await self._run(self._stock)
+
+    async def tally(self, counts: Mapping[str, Counts]) -> int:
+        """Add to what was ever counted, by the tiers' names. Raises TierFailed.
+
+        Returns how often anything was forgotten, by any process: what was read before is then void.
+        """
+        return await self._run(lambda: self._tally(counts))
+
+    async def totals(self) -> dict[str, Counts]:
+        """Return what was ever counted, by the tiers' names. Raises TierFailed."""
+        return await self._run(self._totals)
+
+    async def check(self) -> str:
+        """Return what SQLite finds wrong with the file, empty for nothing. Raises TierFailed."""
+
+        def check() -> str:
+            (found,) = self._open().execute("PRAGMA quick_check(1)").fetchone()
+            return "" if found == "ok" else str(found)
+
+        return await self._run(check)
 
     async def close(self) -> None:
         """Write what is left to write and close the file."""
 
         def close() -> None:
             if self._database is not None:
-                self._touch()
+                with suppress(sqlite3.Error):
+                    self._touch()
                 self._database.close()
                 self._database = None
 
@@ -116,12 +156,10 @@ class Disk:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA secure_delete = FAST")  # what is forgotten is not to be found there
-            database.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # with WAL: nothing torn, after a power cut either
+            # With WAL: nothing torn, after a power cut either.
+            database.execute("PRAGMA synchronous = NORMAL")
             _check_version(database)
-            database.executescript(_TABLES)
-            database.execute(f"PRAGMA user_version = {VERSION}")
+            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT")
         except sqlite3.DatabaseError as error:
             database.close()
             if isinstance(error, sqlite3.OperationalError):
@@ -141,14 +179,13 @@ class Disk:
                 path.replace(aside.with_name(aside.name + suffix))
 
     def _get(self, key: bytes) -> Entry | None:
-        database = self._open()
-        row = database.execute(_FIND, (key,)).fetchone()
+        row = self._open().execute(_FIND, (key,)).fetchone()
         if row is None:
             self.counts.misses += 1
             return None
         cost, text, voice, pinned, made, checksum, data = row
         late = self._longest and not pinned and time.time() - made > self._longest
-        pcm = None if late else _decoded(key, checksum, data)
+        pcm = None if late else opened(key, checksum, data)
         if pcm is None:
             self.counts.misses += 1
             self.counts.damaged += not late
@@ -163,32 +200,29 @@ class Disk:
             self._touch()
         return Entry(pcm, cost, text, voice, bool(pinned))
 
-    def _put(self, key: bytes, entry: Entry) -> None:
-        database = self._open()
-        data = _encoded(entry.pcm)
+    def _put(self, key: bytes, entry: Entry) -> bool:
+        checksum, data = seal(key, entry.pcm)
         now = time.time()
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._writing() as database:
+            before = database.execute("SELECT pinned, size FROM entries WHERE key = ?", (key,)).fetchone()
+            was_pinned, its_size = before or (0, 0)
+            _, pinned_bytes = database.execute(_HELD).fetchone()
+            if pinned_bytes - was_pinned * its_size + len(data) > self._limit:
+                return False
+            pinned = entry.pinned or bool(was_pinned)
             database.execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, "
-                "MAX(?, COALESCE((SELECT pinned FROM entries WHERE key = ?), 0)), ?, ?, ?)",
-                (key, len(data), now, now, entry.pinned, key, entry.cost, entry.text, entry.voice),
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, len(data), now, now, pinned, entry.cost, entry.text, entry.voice),
             )
-            database.execute(
-                "INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (key, _checksum(key, data), data)
-            )
-            database.execute("COMMIT")
-        except sqlite3.Error:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
+            database.execute("INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (key, checksum, data))
         self.counts.stored += 1
         self._evict()
+        return True
 
     def _evict(self) -> None:
         """Let the least recently used go where there is too much."""
         database = self._open()
-        (total,) = database.execute("SELECT COALESCE(SUM(size), 0) FROM entries").fetchone()
+        total, _ = database.execute(_HELD).fetchone()
         if total <= self._limit:
             return
         self._touch()
@@ -201,53 +235,89 @@ class Disk:
         self._delete(going)
         self.counts.evicted += len(going)
 
-    def _delete(self, keys: list[bytes]) -> None:
-        database = self._open()
-        database.execute("BEGIN IMMEDIATE")
-        for table in ("entries", "sounds"):
-            database.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])  # noqa: S608
-        database.execute("COMMIT")
+    def _forget(self, voice: str | None) -> int:
+        where, values = ("WHERE voice = ?", (voice,)) if voice is not None else ("", ())
+        with self._writing() as database:
+            found = database.execute(f"SELECT key FROM entries {where}", values).fetchall()  # noqa: S608
+            _delete(database, [key for (key,) in found])
+            database.execute("UPDATE forgotten SET times = times + 1")
+        if voice is None:
+            with suppress(sqlite3.OperationalError):  # another process reads: it stays as large as it was
+                database.execute("VACUUM")
+        return len(found)
+
+    def _some(self, after: bytes) -> Sequence[tuple[bytes, Entry | None]]:
+        """Return the next entries in the order of their keys."""
+        rows = self._open().execute(_WALK, (after, WALK)).fetchall()
+        found = []
+        for key, cost, text, voice, pinned, checksum, data in rows:
+            pcm = opened(key, checksum, data) if data is not None else None
+            found.append((key, None if pcm is None else Entry(pcm, cost, text, voice, bool(pinned))))
+        return found
+
+    def _stock(self) -> Stock:
+        stock = Stock()
+        for voice, pinned, count, size in self._open().execute(_GROUPS):
+            stock.add(voice, size, pinned=bool(pinned), entries=count)
+        return stock
+
+    def _delete(self, keys: Sequence[bytes]) -> None:
+        with self._writing() as database:
+            _delete(database, keys)
 
     def _touch(self) -> None:
         """Write when what was used last."""
         touched = [(used, key) for key, used in self._touched.items()]
         self._touched.clear()
+        if touched:
+            with self._writing() as database:
+                database.executemany("UPDATE entries SET used = ? WHERE key = ?", touched)
+
+    def _tally(self, counts: Mapping[str, Counts]) -> int:
+        rows = [
+            (tier, what, number)
+            for tier, counted in counts.items()
+            for what, number in dataclasses.asdict(counted).items()
+            if number
+        ]
+        if rows:
+            with self._writing() as database:
+                database.executemany(
+                    "INSERT INTO counted VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET total = total + excluded.total",
+                    rows,
+                )
+        self._touch()
+        (times,) = self._open().execute("SELECT times FROM forgotten").fetchone()
+        return int(times)
+
+    def _totals(self) -> dict[str, Counts]:
+        found: dict[str, Counts] = {}
+        for tier, what, total in self._open().execute("SELECT tier, what, total FROM counted ORDER BY tier"):
+            counts = found.setdefault(tier, Counts())
+            setattr(counts, what, total if what == "saved" else int(total))
+        return found
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is written inside is in the file at the end, or none of it."""
         database = self._open()
         database.execute("BEGIN IMMEDIATE")
-        database.executemany("UPDATE entries SET used = ? WHERE key = ?", touched)
-        database.execute("COMMIT")
+        try:
+            yield database
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+
+def _delete(database: sqlite3.Connection, keys: Sequence[bytes]) -> None:
+    for table in ("entries", "sounds"):
+        database.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])  # noqa: S608
 
 
 def _check_version(database: sqlite3.Connection) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in {0, VERSION}:
         raise sqlite3.DatabaseError(f"it is of version {version}, and {VERSION} is understood")
-
-
-def _encoded(pcm: bytes) -> bytes:
-    """Return PCM as FLAC."""
-    import numpy as np
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, np.frombuffer(pcm, "<i2"), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
-
-
-def _decoded(key: bytes, checksum: bytes, data: bytes) -> bytes | None:
-    """Return the PCM of an entry, None where it is not what was written."""
-    import soundfile
-
-    if checksum != _checksum(key, data):
-        return None
-    try:
-        samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
-    except soundfile.SoundFileError:
-        return None
-    pcm: bytes = samples.astype("<i2").tobytes()
-    return pcm
-
-
-def _checksum(key: bytes, data: bytes) -> bytes:
-    """Return what tells whether ``data`` is what was written under ``key``."""
-    return hashlib.sha256(key + data).digest()[:16]

@@ -1,9 +1,9 @@
-"""What a cache keeps, and what it counts."""
+"""What a cache keeps, what it counts, and what a tier of it is."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -38,27 +38,65 @@ class Counts:
     """Seconds of making that hits have spared."""
 
 
+@dataclass(slots=True)
+class Stock:
+    """What a tier holds."""
+
+    entries: int = 0
+    bytes: int = 0
+    """Of sound, as it is kept."""
+    pinned: int = 0
+    pinned_bytes: int = 0
+    voices: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Entries and bytes of each voice."""
+
+    def add(self, voice: str, size: int, *, pinned: bool, entries: int = 1) -> None:
+        """Count entries of a voice, of ``size`` bytes together."""
+        self.entries += entries
+        self.bytes += size
+        if pinned:
+            self.pinned += entries
+            self.pinned_bytes += size
+        before = self.voices.get(voice, (0, 0))
+        self.voices[voice] = (before[0] + entries, before[1] + size)
+
+
 class Tier(Protocol):
-    """A place where entries are kept. Keys are digests of 32 bytes."""
+    """A place outside of the process where entries are kept. Keys are digests of 32 bytes.
+
+    All of it raises TierFailed where the place cannot be used, ``close`` excepted.
+    """
 
     name: str
     counts: Counts
 
-    def get(self, key: bytes) -> Awaitable[Entry | None]:
-        """Return an entry, None where there is none. Raises TierFailed."""
+    async def get(self, key: bytes) -> Entry | None:
+        """Return an entry, None where there is none that is whole."""
+
+    async def put(self, key: bytes, entry: Entry) -> bool:
+        """Keep an entry; pinned is what was pinned once. Tell whether there was room for it.
+
+        When this returns True, another process finds it.
+        """
         raise NotImplementedError
 
-    def put(self, key: bytes, entry: Entry) -> Awaitable[None]:
-        """Keep an entry; when this returns, another process finds it. Raises TierFailed."""
+    async def drop(self, key: bytes) -> None:
+        """Drop an entry, pinned or not."""
+
+    async def forget(self, voice: str | None = None) -> int:
+        """Drop what a voice said, or everything, pinned or not; return how many entries that were."""
         raise NotImplementedError
 
-    def forget(self, voice: str) -> Awaitable[None]:
-        """Drop what a voice said, pinned or not. Raises TierFailed."""
+    def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
+        """Yield all keys with their entries, None for one that is damaged. Counts nothing as a hit."""
         raise NotImplementedError
 
-    def close(self) -> Awaitable[None]:
+    async def stock(self) -> Stock:
+        """Return what is held."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
         """Give back files, connections and threads."""
-        raise NotImplementedError
 
 
 class TierFailed(Exception):  # noqa: N818 - what happened
