@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
-from wyoming_qwen3tts.cache.cache import Cache
+from wyoming_qwen3tts.cache.cache import Cache, NotKept
 from wyoming_qwen3tts.cache.disk import Disk
 from wyoming_qwen3tts.cache.entry import Counts, Entry, Stock, TierFailed
 from wyoming_qwen3tts.cache.flight import Abandoned, Flight
@@ -350,7 +350,9 @@ class Shaky:
         self.counts = Counts()
         self.broken = False
         self.stuck = False
+        self.full = False
         self.asked = 0
+        self.forgotten = 0
 
     async def get(self, key: bytes) -> Entry | None:
         self.asked += 1
@@ -363,8 +365,9 @@ class Shaky:
     async def put(self, key: bytes, entry: Entry) -> bool:
         if self.broken:
             raise TierFailed("gone for lunch")
-        self.kept[key] = entry
-        return True
+        if not self.full:
+            self.kept[key] = entry
+        return not self.full
 
     async def drop(self, key: bytes) -> None:
         self.kept.pop(key, None)
@@ -381,6 +384,12 @@ class Shaky:
 
     async def stock(self) -> Stock:
         return Stock(entries=len(self.kept))
+
+    async def tally(self, counts: Mapping[str, Counts]) -> int:
+        return self.forgotten
+
+    async def totals(self) -> dict[str, Counts]:
+        return {}
 
     async def close(self) -> None:
         pass
@@ -403,8 +412,15 @@ class Voice:
             raise self._error
 
 
-async def said(cache: Cache, name: str, make: Voice, *, keep: bool = True) -> bytes:
-    return b"".join([piece async for piece in cache.speak(key(name), make, text=name, keep=keep)])
+async def said(cache: Cache, name: str, make: Voice, *, keep: bool = True, pin: bool = False) -> bytes:
+    sounds = cache.speak(key(name), make, text=name, keep=keep, pin=pin)
+    return b"".join([piece async for piece in sounds])
+
+
+async def written(cache: Cache) -> None:
+    """Wait until the tiers have what they are given."""
+    if cache._writing:
+        await asyncio.wait(set(cache._writing))
 
 
 async def test_what_was_said_is_not_made_again(disk: Disk) -> None:
@@ -412,7 +428,7 @@ async def test_what_was_said_is_not_made_again(disk: Disk) -> None:
     cache = Cache(Memory(1_000_000), [disk])
     assert await said(cache, "a", make) == await said(cache, "a", make) == sound(seconds=1)
     assert make.times == 1
-    await asyncio.wait(cache._writing)
+    await written(cache)
     later = Cache(Memory(1_000_000), [disk])  # after a restart
     assert await said(later, "a", make) == sound(seconds=1)
     assert await said(later, "a", make) == sound(seconds=1)
@@ -469,7 +485,7 @@ async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
     shaky.broken = False
     monkeypatch.setattr(cache._tiers[0], "_again", 0.0)
     await said(cache, "f", Voice())
-    await asyncio.wait(cache._writing)
+    await written(cache)
     assert key("f") in shaky.kept
 
 
@@ -503,3 +519,80 @@ async def test_forgetting_makes_no_file(tmp_path: Path) -> None:
     await tier.forget("Aunt May")
     await tier.close()
     assert not list(tmp_path.iterdir())
+
+
+async def test_one_of_those_who_ask_at_once_wants_it_kept() -> None:
+    make, shaky = Voice(), Shaky()
+    cache = Cache(Memory(1_000_000), [shaky])
+    await asyncio.gather(*(said(cache, "a", make, keep=number == 1) for number in range(3)))
+    await written(cache)
+    assert make.times == 1
+    assert key("a") in shaky.kept
+
+
+async def test_what_is_pinned_is_stored_when_its_sound_has_ended(disk: Disk) -> None:
+    cache = Cache(Memory(1_000_000), [disk])
+    assert await said(cache, "new", Voice(), pin=True) == WHOLE
+    assert not cache._writing or await disk.get(key("new"))
+    await said(cache, "known", Voice())
+    await written(cache)
+    assert await said(cache, "known", Voice(), pin=True) == WHOLE
+    later = Cache(Memory(0), [disk])
+    await said(later, "on disk", Voice())
+    await written(later)
+    assert await said(later, "on disk", Voice(), pin=True) == WHOLE
+    assert {entry.text: entry.pinned async for _, entry in disk.walk() if entry} == {
+        "new": True,
+        "known": True,
+        "on disk": True,
+    }
+
+
+async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error() -> None:
+    broken, whole = Shaky(), Shaky()
+    broken.broken = True
+    assert await said(Cache(Memory(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE
+    assert whole.kept[key("a")].pinned
+    with pytest.raises(NotKept, match="gone for lunch"):
+        await said(Cache(Memory(1_000_000), [broken]), "a", Voice(), pin=True)
+    with pytest.raises(NotKept, match="nothing is kept outside of memory"):
+        await said(Cache(Memory(1_000_000)), "a", Voice(), pin=True)
+    whole.full = True
+    with pytest.raises(NotKept, match="what is pinned leaves no room on the cache's shaky"):
+        await said(Cache(Memory(1_000_000), [whole]), "b", Voice(), pin=True)
+
+
+async def test_a_full_tier_is_no_broken_one(caplog: pytest.LogCaptureFixture) -> None:
+    shaky = Shaky()
+    shaky.full = True
+    cache = Cache(Memory(0), [shaky])
+    for name in "abc":
+        await said(cache, name, Voice())
+        await written(cache)
+    assert shaky.asked == 3
+    assert caplog.text.count("Nothing new is kept: what is pinned leaves no room") == 1
+
+
+async def test_what_another_process_forgot_leaves_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "HOUSEKEEPING", 0.01)
+    path = tmp_path / "cache.sqlite"
+    cache = Cache(Memory(1_000_000), [Disk(path, 1_000_000)])
+    await cache.start()
+    make = Voice()
+    await said(cache, "a", make, pin=True)
+    await said(cache, "a", make)
+    other = Disk(path, 1_000_000)
+    async with asyncio.timeout(HANG):
+        while not await other.totals():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert await other.forget() == 1
+        while len(cache.memory):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await said(cache, "a", make) == WHOLE
+    assert make.times == 2
+    await cache.close()
+    totals = await other.totals()
+    assert (totals["memory"].hits, totals["memory"].misses, totals["disk"].misses) == (1, 2, 2)
+    await other.close()

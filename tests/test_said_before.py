@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+from wyoming.audio import AudioStop
+from wyoming.error import Error
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
 from tests.house import (
     HANG,
@@ -22,6 +25,7 @@ from tests.house import (
     sound_of,
     tone,
 )
+from wyoming_qwen3tts.cache.disk import FILE
 from wyoming_qwen3tts.engines.base import CutShort
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 
@@ -131,6 +135,132 @@ async def test_a_text_that_is_still_being_written_is_kept_only_when_asked(tmp_pa
                             if event.type == "synthesize-stopped":
                                 break
         assert engine.said.count("The soup is hot.") == times
+
+
+async def ask(uri: str, text: str, cache: object, voice: str | None = None) -> bytes:
+    """Say ``text`` with ``context.cache``."""
+    chosen = SynthesizeVoice(name=voice) if voice else None
+    async with connect(uri) as client:
+        await client.write_event(Synthesize(text, voice=chosen, context={"cache": cache, "else": 1}).event())
+        events = []
+        while (event := await client.read_event()) is not None:
+            events.append(event)
+            if Error.is_type(event.type):
+                error = Error.from_event(event)
+                raise SpeechFailed(error.text, error.code)
+            if AudioStop.is_type(event.type):
+                break
+        return sound_of(events)
+
+
+@pytest.mark.parametrize("off", [False, "off"])
+async def test_a_request_can_go_by_without_the_cache(tmp_path: Path, off: object) -> None:
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+        for times in (1, 2):
+            assert await ask(uri, "Front door open.", off) == tone("Front door open.")
+            assert len(engine.said) == times
+        await ask(uri, "Front door open.", "auto")
+        assert len(engine.said) == 3, "nothing of it was kept"
+        await ask(uri, "Front door open.", None)
+        assert len(engine.said) == 3
+        await ask(uri, "Front door open.", off)
+        assert len(engine.said) == 4, "what is kept is not used"
+
+
+async def test_a_request_can_ask_that_a_text_that_is_being_written_is_kept(tmp_path: Path) -> None:
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+        for _ in range(2):
+            async with connect(uri) as client:
+                await client.write_event(SynthesizeStart(context={"cache": True}).event())
+                await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
+                async with asyncio.timeout(HANG):
+                    while (event := await client.read_event()) is not None and event.type != "audio-chunk":
+                        pass
+                await client.write_event(SynthesizeChunk("so on.").event())
+                await client.write_event(SynthesizeStop().event())
+                async with asyncio.timeout(HANG):
+                    while (event := await client.read_event()) is not None:
+                        if event.type == "synthesize-stopped":
+                            break
+    assert engine.said == ["The soup is hot.", "And so on."]
+
+
+async def test_all_of_a_text_that_was_being_written_is_live(tmp_path: Path) -> None:
+    """The last sentences of a model's reply, too: by then its text has ended."""
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        await client.write_event(SynthesizeStart().event())
+        await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
+        async with asyncio.timeout(HANG):
+            while (event := await client.read_event()) is not None and event.type != "audio-chunk":
+                pass
+        await client.write_event(SynthesizeChunk("so on.").event())
+        await client.write_event(SynthesizeStop().event())
+        async with asyncio.timeout(HANG):
+            while (event := await client.read_event()) is not None:
+                if event.type == "synthesize-stopped":
+                    break
+        await home_assistant_plain(client, "And so on.")
+    assert engine.said.count("And so on.") == 2
+
+
+async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Repeatable()
+    settings = {"cache_except": ("KLANG-zwei", "Nobody"), **KEPT}
+    async with service([engine], data_dir=tmp_path, **settings) as uri:
+        for _ in range(2):
+            await ask(uri, "Front door open.", None, "tone")
+            await ask(uri, "Front door open.", True, "Klang Zwei")
+        with pytest.raises(SpeechFailed, match="nothing is that Klang Zwei says") as failed:
+            await ask(uri, "Front door open.", "pin", "Klang Zwei")
+    assert failed.value.code == "not-kept"
+    assert [utterance.voice.name for utterance in engine.told] == ["tone", "Klang Zwei", "Klang Zwei"]
+    assert "cache_except: there is no voice 'Nobody'" in caplog.text
+    assert "no voice 'KLANG-zwei'" not in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["never", 3, ["off"], {}])
+async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong: object) -> None:
+    async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
+        with pytest.raises(
+            SpeechFailed, match=r"context\.cache is .* known are true, false, off, auto, on, pin"
+        ):
+            await ask(uri, "Front door open.", wrong)
+
+
+async def test_a_pinned_phrase_is_stored_before_its_end_is_said(tmp_path: Path) -> None:
+    async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
+        await ask(uri, "The door is open. The window is shut.", "pin")
+        with sqlite3.connect(tmp_path / FILE) as database:
+            found = database.execute("SELECT text, pinned FROM entries ORDER BY text").fetchall()
+        database.close()
+    assert found == [("The door is open.", 1), ("The window is shut.", 1)]
+
+
+async def test_what_cannot_be_pinned_is_an_error_after_its_sound(tmp_path: Path) -> None:
+    async def lost(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)
+        raise CutShort("it lost itself")
+
+    async with service([Repeatable(lost)], data_dir=tmp_path, **KEPT) as uri:
+        with pytest.raises(SpeechFailed, match="it lost itself"):
+            await ask(uri, "Front door open.", "pin")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"cache_memory": 1.0, "cache_disk": 0.0}, "nothing is kept outside of memory"),
+        ({"cache_memory": 0.0, "cache_disk": 0.0}, "nothing is"),
+        ({"cache_memory": 1.0, "cache_disk": 0.000001}, "no room on the cache's disk"),
+    ]
+    for settings, reason in cases:
+        async with service([Repeatable()], data_dir=tmp_path, **settings) as uri:
+            with pytest.raises(SpeechFailed, match=f"'Front door open.' is not kept: .*{reason}"):
+                await ask(uri, "Front door open.", "pin")
+    async with service([ScriptedEngine()], data_dir=tmp_path, **KEPT) as uri:
+        with pytest.raises(SpeechFailed, match="do not say the same thing twice"):
+            await ask(uri, "Front door open.", "pin")
 
 
 async def test_home_assistant_s_stream_of_a_whole_text_is_a_phrase(tmp_path: Path) -> None:

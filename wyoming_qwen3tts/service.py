@@ -118,6 +118,8 @@ class Service:
             raise CannotServe(str(error)) from error
         await self._start_engines()
         self._cache = cache_for(settings)
+        if self._cache is not None:
+            await self._cache.start()
         gone = self._cache.forget if self._cache is not None else None
         self._register = register = register_for(settings, self._engines, gone)
         try:
@@ -149,8 +151,12 @@ class Service:
             language=settings.language,
             cache=self._cache,
             cache_live=settings.cache_live,
+            cache_except=settings.cache_except,
         )
         catalog = register.catalog
+        for name in settings.cache_except:
+            if not catalog.has(name, None):
+                _LOGGER.warning("Settings: cache_except: there is no voice %r", name)
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
         await calibration.ready(catalog.default)
         self._server = wyoming.WyomingServer(

@@ -153,6 +153,12 @@ def uris() -> Kind:
 
 def models() -> Kind:
     """Directories, or names on the hub with a revision or without, with commas between them."""
+    allowed = "directories, or models' names on the hub, with commas between them"
+    return replace(names(), allowed=allowed, metavar="MODEL")
+
+
+def names() -> Kind:
+    """Names with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
         found = tuple(name.strip() for name in text.split(","))
@@ -160,9 +166,7 @@ def models() -> Kind:
             raise ValueError(text)
         return tuple(dict.fromkeys(found))
 
-    return Kind(
-        read, "directories, or models' names on the hub, with commas between them", "str", "MODEL", ","
-    )
+    return Kind(read, "names, with commas between them", "str", "NAMES", ",")
 
 
 def name_or_off() -> Kind:
@@ -356,6 +360,9 @@ class Settings:
     )
     cache_live: bool = option(
         False, switch(), "keep sentences of a text that is still being written, too; they rarely return"
+    )
+    cache_except: tuple[str, ...] = option(
+        (), names(), "voices of whose speech nothing is kept, with commas between them"
     )
     first_clause: bool = option(
         True, switch(), "begin a reply with the first clause of a long sentence, before the rest is known"

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 SAMPLE_RATE = 24_000
@@ -229,6 +230,19 @@ class TextFeed:
                 self.waiting = False
 
 
+class Caching(Enum):
+    """What a request wants of the cache."""
+
+    OFF = "off"
+    """Everything is made now, and nothing of it is kept."""
+    AUTO = "auto"
+    """As the settings say: they may leave voices out, and texts that are still being written."""
+    ON = "on"
+    """Kept, even if it is still being written."""
+    PIN = "pin"
+    """Kept for ever; an error where it cannot be."""
+
+
 @dataclass(slots=True)
 class SpeechRequest:
     """What a client wants to hear."""
@@ -244,5 +258,6 @@ class SpeechRequest:
     """Times the voice's own pace; ``None`` is what the settings say."""
     markup: str | None = None
     """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
+    caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
 from .audio.finish import Finishing, Reply
-from .cache.cache import Cache
+from .cache.cache import Cache, NotKept
 from .engines.base import (
     CannotSpeak,
     CutShort,
@@ -26,6 +26,8 @@ from .speech import (
     FASTEST,
     SAMPLE_WIDTH,
     SLOWEST,
+    Caching,
+    SpeechError,
     SpeechRequest,
     TextFeed,
     Utterance,
@@ -37,6 +39,7 @@ from .text.frontend import Frontend
 from .text.scripts import has_words
 from .voices.calibration import Calibration
 from .voices.catalog import speaks
+from .voices.presets import key
 from .voices.register import Voices
 
 _LOGGER = logging.getLogger(__name__)
@@ -84,6 +87,17 @@ class _Who:
     """Nobody asked for a voice or a language: the text decides."""
 
 
+@dataclass(slots=True)
+class _Job:
+    """One request on the road."""
+
+    request: SpeechRequest
+    reply: Reply
+    lead: _Lead
+    keep: bool | None = None
+    """Whether its sentences may be kept; None before the first one."""
+
+
 class Synthesizer:
     """Takes requests to sound: sentences, voices, engines, and one sentence made while another is sent."""
 
@@ -100,10 +114,12 @@ class Synthesizer:
         language: str | None = None,
         cache: Cache | None = None,
         cache_live: bool = False,
+        cache_except: Collection[str] = (),
     ) -> None:
         """``speed``, ``language`` (BCP 47): where a request has no own.
 
-        ``cache_live``: keep the sentences of texts that are still being written.
+        ``cache_live``: keep the sentences of texts that are still being written. ``cache_except``: names of
+        voices of whose speech nothing is kept.
         """
         self._voices = voices
         self._engines = engines
@@ -115,6 +131,7 @@ class Synthesizer:
         self._language = language
         self._cache = cache
         self._cache_live = cache_live
+        self._cache_except = frozenset(map(key, cache_except))
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -153,7 +170,7 @@ class Synthesizer:
     async def _make(self, request: SpeechRequest, lead: _Lead) -> None:
         """Fill ``lead`` with the sound of ``request``; runs as a task beside whoever empties it."""
         try:
-            reply = Reply(self._finishing, self._calibration.levels)
+            job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language)
             text = flow.parts(
@@ -166,15 +183,19 @@ class Synthesizer:
             pause: float | None = None
             async with aclosing(text) as parts:
                 async for part in parts:
+                    if job.keep is None:
+                        # Who writes a text while it is read is a language model, and that rarely says a thing
+                        # twice. What was there at once is a phrase, or may be.
+                        job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
                     own = who
                     if part.voice or part.language:
                         names = (part.voice, None) if part.voice else (request.voice, request.speaker)
                         own = await self._who(*names, part.language or request.language)
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
                     speed = part.rate * (self._speed if request.speed is None else request.speed)
-                    if await self._say_part(request, part, own, speed, pause, reply, lead):
+                    if await self._say_part(job, part, own, speed, pause):
                         pause = None
-            if reply.trail is None:
+            if job.reply.trail is None:
                 await lead.put(sound.silence(NOTHING_TO_SAY))
             elif pause:
                 await lead.put(sound.silence(pause))
@@ -182,17 +203,8 @@ class Synthesizer:
         except Exception as error:
             lead.close(error)
 
-    async def _say_part(
-        self,
-        request: SpeechRequest,
-        part: Part,
-        who: _Who,
-        speed: float,
-        pause: float | None,
-        reply: Reply,
-        lead: _Lead,
-    ) -> bool:
-        """Put the sound of one part of a text into ``lead``; tell whether there was anything to say."""
+    async def _say_part(self, job: _Job, part: Part, who: _Who, speed: float, pause: float | None) -> bool:
+        """Make the sound of one part of a text; tell whether there was anything to say."""
         plain = self._frontend.plain(part.text, who.expected)
         if part.rest is not None and not has_words(plain):
             part = await flow.whole(part)
@@ -221,11 +233,9 @@ class Synthesizer:
                 spoken = await asyncio.to_thread(self._frontend.spoken, plain, language)
             if not has_words(spoken):
                 return False
-            # What a language model writes rarely returns; what was there at once is a phrase, or may be.
-            keep = self._cache_live or request.text.ended
-            await self._say(replace(utterance, text=spoken), reply, lead, pause=pause, keep=keep)
+            await self._say(replace(utterance, text=spoken), job, pause=pause)
         else:
-            await self._say_live(utterance, part, language, reply, lead)
+            await self._say_live(utterance, part, language, job)
         return True
 
     async def _who(self, named: str | None, speaker: str | None, language: str | None) -> _Who:
@@ -268,9 +278,7 @@ class Synthesizer:
                 return found
         return self._voices.catalog.reader(who.voice, text)
 
-    async def _say_live(
-        self, utterance: Utterance, part: Part, language: str, reply: Reply, lead: _Lead
-    ) -> None:
+    async def _say_live(self, utterance: Utterance, part: Part, language: str, job: _Job) -> None:
         """Say a sentence that is still being written."""
         frontend = self._frontend
         pieces = flow.spoken_while_written(
@@ -282,7 +290,7 @@ class Synthesizer:
             pump = asyncio.create_task(_pump(pieces, rest), name="pump")
             try:
                 if has_words(first):
-                    await self._say(replace(utterance, text=first), reply, lead, rest)
+                    await self._say(replace(utterance, text=first), job, rest)
             finally:
                 pump.cancel()
                 await asyncio.wait({pump})
@@ -290,23 +298,20 @@ class Synthesizer:
     async def _say(
         self,
         utterance: Utterance,
-        reply: Reply,
-        lead: _Lead,
+        job: _Job,
         rest: TextFeed | None = None,
         pause: float | None = None,
-        *,
-        keep: bool = False,
     ) -> None:
-        """Put the sound of one utterance into ``lead``: whole, or as far as a voice that lost itself came.
+        """Make the sound of one utterance: whole, or as far as a voice that lost itself came.
 
         ``rest``: what its text goes on with, if it is still being written (for a LiveEngine only). ``pause``:
-        seconds of silence before it; None is what the settings say. ``keep``: it may be said again.
+        seconds of silence before it; None is what the settings say.
         """
         engine = self._engines[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
-        finish = reply.begin(utterance.voice, utterance.speed, pause)
-        async with aclosing(self._sounds(utterance, engine, rest, keep=keep)) as stream:
+        finish, lead = job.reply.begin(utterance.voice, utterance.speed, pause), job.lead
+        async with aclosing(self._sounds(utterance, engine, rest, job)) as stream:
             while True:
                 try:
                     # While text is still to come the voice may be waiting for it, and its client has limits.
@@ -315,6 +320,8 @@ class Synthesizer:
                     async with asyncio.timeout(limit) as patience:
                         piece = await anext(stream, None)
                 except CutShort as cut:
+                    if job.request.caching == Caching.PIN:
+                        raise  # it was to be kept for ever, and is not even whole
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
                     break
                 except TimeoutError as error:
@@ -333,20 +340,61 @@ class Synthesizer:
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
 
     def _sounds(
-        self, utterance: Utterance, engine: Engine, rest: TextFeed | None, *, keep: bool
+        self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job
     ) -> AsyncGenerator[bytes, None]:
-        """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine."""
+        """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine.
+
+        Raises SpeechError where it was to be kept for ever and cannot be.
+        """
+        caching, voice = job.request.caching, utterance.voice
+        if caching == Caching.PIN and (reason := self._never_kept(voice, engine)):
+            raise _not_kept(utterance, reason)
         if rest is not None and isinstance(engine, LiveEngine):
             return _samples(engine.speak_live(utterance, rest), engine)
-        if self._cache is None or not isinstance(engine, RepeatableEngine):
+
+        def made() -> AsyncGenerator[bytes, None]:
             return _samples(engine.speak(utterance), engine)
-        return self._cache.speak(
-            utterance.key(engine.identity(utterance.voice)),
-            lambda: _samples(engine.speak(utterance), engine),
+
+        if (
+            self._cache is None
+            or not isinstance(engine, RepeatableEngine)
+            or caching == Caching.OFF
+            or self._never_kept(voice, engine)
+        ):
+            return made()
+        kept = self._cache.speak(
+            utterance.key(engine.identity(voice)),
+            made,
             text=utterance.text,
-            voice=utterance.voice.speaker,
-            keep=keep,
+            voice=voice.speaker,
+            keep=bool(job.keep),
+            pin=caching == Caching.PIN,
         )
+        return _pinned(kept, utterance) if caching == Caching.PIN else kept
+
+    def _never_kept(self, voice: Voice, engine: Engine) -> str:
+        """Return why nothing is kept of what a voice says, as the end of a sentence; empty if it is."""
+        if self._cache is None:
+            return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
+        if not isinstance(engine, RepeatableEngine):
+            return f"the {engine.name} voices do not say the same thing twice"
+        if {key(voice.name), key(voice.speaker)} & self._cache_except:
+            return f"nothing is that {voice.speaker} says (--cache-except)"
+        return ""
+
+
+async def _pinned(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    """Yield ``sounds``. Raises SpeechError where they were not kept at their end."""
+    async with aclosing(sounds):
+        try:
+            async for piece in sounds:
+                yield piece
+        except NotKept as error:
+            raise _not_kept(utterance, str(error)) from error
+
+
+def _not_kept(utterance: Utterance, reason: str) -> SpeechError:
+    return SpeechError(f"{utterance.text[:40]!r} is not kept: {reason}", "not-kept")
 
 
 async def _samples(sounds: AsyncGenerator[bytes, None], engine: Engine) -> AsyncGenerator[bytes, None]:

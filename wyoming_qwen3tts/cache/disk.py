@@ -280,6 +280,8 @@ class Disk:
             for what, number in dataclasses.asdict(counted).items()
             if number
         ]
+        if not rows and not self._path.exists():
+            return 0
         if rows:
             with self._writing() as database:
                 database.executemany(

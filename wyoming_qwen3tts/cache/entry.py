@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 
@@ -36,6 +36,10 @@ class Counts:
     """Calls that the tier could not answer."""
     saved: float = 0.0
     """Seconds of making that hits have spared."""
+
+    def since(self, before: Counts) -> Counts:
+        """Return what has come on top of ``before``."""
+        return Counts(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
 
 
 @dataclass(slots=True)
@@ -93,6 +97,17 @@ class Tier(Protocol):
 
     async def stock(self) -> Stock:
         """Return what is held."""
+        raise NotImplementedError
+
+    async def tally(self, counts: Mapping[str, Counts]) -> int:
+        """Add to what was ever counted, by the tiers' names, so that it outlives the process.
+
+        Returns how often anything was forgotten, by any process: what was read before is then void.
+        """
+        raise NotImplementedError
+
+    async def totals(self) -> dict[str, Counts]:
+        """Return what was ever counted, by the tiers' names, by all processes that share this tier."""
         raise NotImplementedError
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from ..speech import SpeechRequest, TextFeed
+from ..speech import Caching, SpeechRequest, TextFeed
 from .events import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
@@ -153,7 +153,29 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
         speaker=names["speaker"],
         language=names["language"],
         markup="ssml" if markup == "ssml" else None,
+        caching=_caching(event),
     )
+
+
+def _caching(event: Event) -> Caching:
+    """Return what the event's ``context.cache`` says; whatever else a context holds is the client's own."""
+    context = event.data.get("context") or {}
+    if not isinstance(context, dict):
+        raise ProtocolError(
+            f"{event.type}: context must be an object, not {type(context).__name__}", "invalid-event"
+        )
+    asked = context.get("cache")
+    if asked is None:
+        return Caching.AUTO
+    if isinstance(asked, bool):
+        return Caching.ON if asked else Caching.OFF
+    try:
+        return Caching(asked)
+    except ValueError:
+        known = ", ".join(["true", "false", *(caching.value for caching in Caching)])
+        raise ProtocolError(
+            f"{event.type}: context.cache is {asked!r:.40}; known are {known}", "invalid-event"
+        ) from None
 
 
 def _string(event: Event, key: str, *, required: bool) -> str | None:
