@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +155,30 @@ async def test_a_file_that_is_no_cache_is_set_aside(
     await tier.close()
     assert (tmp_path / "cache.sqlite.damaged").read_bytes() == content
     assert caplog.text.count("cannot be used") == 1
+
+
+@pytest.mark.parametrize("kept", [1, 40])
+async def test_a_file_that_is_damaged_in_its_middle_is_set_aside_while_it_is_used(
+    tmp_path: Path, kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "cache.sqlite"
+    one, other = Disk(path, 1_000_000), Disk(path, 1_000_000)
+    for seed in range(kept):
+        await one.put(key(seed), entry(seed))
+    await one.close()  # the log is in the file now
+    await other.get(key("other"))
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (path.stat().st_size - 4096))
+    for tier in (one := Disk(path, 1_000_000), other):
+        with suppress(TierFailed):
+            await tier.get(key(0))
+        await tier.put(key(0), entry())
+        assert await tier.get(key(0)) == entry()
+    assert (tmp_path / "cache.sqlite.damaged").exists()
+    assert caplog.text.count("cannot be used") == 1, "the new file is not taken for the old one"
+    await one.close()
+    await other.close()
 
 
 async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Path) -> None:
@@ -514,9 +538,15 @@ async def test_what_a_voice_said_is_forgotten_with_it(disk: Disk, tmp_path: Path
     assert b"secret a" not in (tmp_path / "data" / "cache.sqlite").read_bytes()
 
 
-async def test_forgetting_makes_no_file(tmp_path: Path) -> None:
+async def test_asking_makes_no_file(tmp_path: Path) -> None:
     tier = Disk(tmp_path / "cache.sqlite", 0)
-    await tier.forget("Aunt May")
+    assert await tier.forget("Aunt May") == 0
+    await tier.drop(key("a"))
+    assert await tier.stock() == Stock()
+    assert await tier.totals() == {}
+    assert await tier.tally({"disk": Counts()}) == 0
+    assert await tier.check() == ""
+    assert [pair async for pair in tier.walk()] == []
     await tier.close()
     assert not list(tmp_path.iterdir())
 

@@ -67,6 +67,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "first_clause": "false",
             "cache_memory": "65",
             "cache_live": "true",
+            "cache_redis": "redis://h/1",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
@@ -140,6 +141,34 @@ def test_a_wrong_value_is_one_line_that_names_option_value_and_what_is_allowed(
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {expected}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://:secret@h:6379/1",
+        "rediss://me:secret@[::1]:6380",
+        "unix:///run/redis.sock?db=2",
+        "unix://me:secret@/run/redis.sock",
+    ],
+)
+def test_a_redis_is_an_url_that_nobody_sees_printed(url: str) -> None:
+    settings = load("--cache-redis", url)
+    assert settings.cache_redis == url
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["secret", "http://me:secret@h", "redis://", "redis://me:secret@h:x", "redis://secret@h/db", "unix://"],
+)
+def test_a_wrong_redis_is_not_shown_with_its_password(wrong: str) -> None:
+    with pytest.raises(
+        SettingsError, match="--cache-redis: what is given is not allowed; allowed: redis://"
+    ) as error:
+        load("--cache-redis", wrong)
+    assert "secret" not in str(error.value)
 
 
 def test_a_wrong_variable_names_itself() -> None:

@@ -18,8 +18,8 @@ from .audio import tempo
 from .audio.finish import Finishing
 from .audio.loudness import Levels
 from .cache.cache import Cache
-from .cache.disk import FILE, Disk
 from .cache.memory import Memory
+from .cache.tiers import MEGABYTE, tiers_for
 from .engines.base import Engine, EngineUnavailable
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
@@ -47,8 +47,6 @@ _LOGGER = logging.getLogger(__name__)
 STYLES = "styles.toml"
 LEVELS = "levels.json"
 """The files of the data directory with styles, and with what was measured of voices."""
-MEGABYTE = 1_000_000
-DAY = 86_400.0
 WATCH = 1.0
 """Seconds between looks at the data directory, of a millisecond; what nobody knows is looked for at once."""
 
@@ -281,12 +279,9 @@ def engines_for(settings: Settings) -> list[Engine]:
 
 def cache_for(settings: Settings) -> Cache | None:
     """Return what keeps what was said; None where nothing is to be kept."""
-    if not settings.cache_memory and not settings.cache_disk:
+    tiers = tiers_for(settings)
+    if not settings.cache_memory and not tiers:
         return None
-    tiers = []
-    if settings.cache_disk:
-        path = settings.data / FILE
-        tiers.append(Disk(path, int(settings.cache_disk * MEGABYTE), settings.cache_days * DAY))
     return Cache(Memory(int(settings.cache_memory * MEGABYTE)), tiers)
 
 

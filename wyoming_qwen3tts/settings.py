@@ -74,6 +74,8 @@ class Kind:
     metavar: str = ""
     separator: str = ""
     """What stands between the values of an option that takes several: its flag may then be repeated."""
+    secret: bool = False
+    """A password may be in it: no message shows it."""
 
 
 def whole(low: int, high: int) -> Kind:
@@ -169,6 +171,23 @@ def names() -> Kind:
     return Kind(read, "names, with commas between them", "str", "NAMES", ",")
 
 
+def redis() -> Kind:
+    """Where a Redis is."""
+
+    def read(text: str) -> str:
+        parts = urlsplit(text.strip())
+        parts.port  # noqa: B018 - raises ValueError where it is none
+        here = parts.hostname and not parts.path.strip("/").strip("0123456789")
+        if not text.isprintable() or not (
+            (parts.scheme in {"redis", "rediss"} and here) or (parts.scheme == "unix" and parts.path)
+        ):
+            raise ValueError(text)
+        return text.strip()
+
+    allowed = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix://[USER:PASSWORD@]/PATH[?db=DB]"
+    return Kind(read, allowed, "str", "URL", secret=True)
+
+
 def name_or_off() -> Kind:
     """A name; ``true`` for the default one (read as ""), ``false`` for none (read as None)."""
 
@@ -247,7 +266,9 @@ def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[
 
 def option(default: Any, kind: Kind, help_text: str, *, app: bool = True) -> Any:
     """Declare an option. ``app``: it makes sense in the Home Assistant app."""
-    return field(default=default, metadata={"kind": kind, "help": help_text, "app": app})
+    return field(
+        default=default, repr=not kind.secret, metadata={"kind": kind, "help": help_text, "app": app}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,8 +376,11 @@ class Settings:
     cache_disk: float = option(
         1000.0, amount(0, 100_000), "megabytes of disk for what was said before; 0 keeps nothing on disk"
     )
+    cache_redis: str | None = option(
+        None, redis(), "a Redis in which several servers share what was said before"
+    )
     cache_days: float = option(
-        0.0, amount(0, 100_000), "days after which what is on disk is made again; 0 is never"
+        0.0, amount(0, 100_000), "days after which what is kept is made again; 0 is never"
     )
     cache_live: bool = option(
         False, switch(), "keep sentences of a text that is still being written, too; they rarely return"
@@ -619,4 +643,5 @@ def _read(origin: str, key: str, value: Any) -> Any:
     try:
         return kind.read(text)
     except ValueError:
-        raise SettingsError(f"{origin}: {text!r} is not allowed; allowed: {kind.allowed}") from None
+        shown = "what is given" if kind.secret else repr(text)
+        raise SettingsError(f"{origin}: {shown} is not allowed; allowed: {kind.allowed}") from None

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +57,8 @@ WHERE key > ? ORDER BY key LIMIT ?
 _GROUPS = "SELECT voice, pinned, COUNT(*), SUM(size) FROM entries GROUP BY voice, pinned ORDER BY voice"
 _HELD = "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(size * pinned), 0) FROM entries"
 
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
 _T = TypeVar("_T")
 
 
@@ -66,11 +69,12 @@ class Disk:
 
     def __init__(self, path: Path, limit: int, longest: float = 0.0) -> None:
         """``limit``: bytes of sound. ``longest``: seconds after which an entry is too old; 0 is never."""
-        self._path = path
+        self.path = path
         self._limit = limit
         self._longest = longest
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache-disk")
         self._database: sqlite3.Connection | None = None
+        self._inode = 0
         self._touched: dict[bytes, float] = {}
         self.counts = Counts()
 
@@ -84,34 +88,36 @@ class Disk:
 
     async def drop(self, key: bytes) -> None:
         """Drop an entry, pinned or not. Raises TierFailed."""
-        await self._run(lambda: self._delete([key]))
+        await self._run(lambda: self._delete([key]), None)
 
     async def forget(self, voice: str | None = None) -> int:
         """Drop what a voice said, or everything; return how many entries that were. Raises TierFailed."""
-        return await self._run(lambda: self._forget(voice) if self._path.exists() else 0)
+        return await self._run(lambda: self._forget(voice), 0)
 
     async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
         """Yield all keys with their entries, None for one that is damaged. Raises TierFailed."""
         last = b""
-        while found := await self._run(lambda last=last: self._some(last)):  # type: ignore[misc]
+        none: Sequence[tuple[bytes, Entry | None]] = ()
+        while found := await self._run(partial(self._some, last), none):
             for pair in found:
                 yield pair
             last = found[-1][0]
 
     async def stock(self) -> Stock:
         """Return what the file holds. Raises TierFailed."""
-        return await self._run(self._stock)
+        return await self._run(self._stock, Stock())
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:
         """Add to what was ever counted, by the tiers' names. Raises TierFailed.
 
         Returns how often anything was forgotten, by any process: what was read before is then void.
         """
-        return await self._run(lambda: self._tally(counts))
+        there_is_news = any(counted != Counts() for counted in counts.values())
+        return await self._run(lambda: self._tally(counts), *([] if there_is_news else [0]))
 
     async def totals(self) -> dict[str, Counts]:
         """Return what was ever counted, by the tiers' names. Raises TierFailed."""
-        return await self._run(self._totals)
+        return await self._run(self._totals, {})
 
     async def check(self) -> str:
         """Return what SQLite finds wrong with the file, empty for nothing. Raises TierFailed."""
@@ -120,7 +126,7 @@ class Disk:
             (found,) = self._open().execute("PRAGMA quick_check(1)").fetchone()
             return "" if found == "ok" else str(found)
 
-        return await self._run(check)
+        return await self._run(check, "")
 
     async def close(self) -> None:
         """Write what is left to write and close the file."""
@@ -135,24 +141,38 @@ class Disk:
         try:
             await self._run(close)
         except TierFailed as error:
-            _LOGGER.debug("Closing %s: %s", self._path, error)
+            _LOGGER.debug("Closing %s: %s", self.path, error)
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def _run(self, do: Callable[[], _T]) -> _T:
-        """Do something on the tier's thread. Raises TierFailed."""
+    async def _run(self, do: Callable[[], _T], *without: _T) -> _T:
+        """Do something on the tier's thread. Raises TierFailed.
+
+        ``without``: what to return where there is no file yet; else one is made.
+        """
+
+        def run() -> _T:
+            if without and self._database is None and not self.path.exists():
+                return without[0]
+            try:
+                return do()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+                    self._leave(error)
+                raise
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             self.counts.failures += 1
-            raise TierFailed(f"{self._path}: {error}") from error
+            raise TierFailed(f"{self.path}: {error}") from error
 
     # ------------------------------------------------------------------ on the thread
 
     def _open(self) -> sqlite3.Connection:
         if self._database is not None:
             return self._database
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA secure_delete = FAST")  # what is forgotten is not to be found there
@@ -167,14 +187,26 @@ class Disk:
             self._set_aside(error)
             return self._open()
         self._database = database
+        self._inode = self.path.stat().st_ino
         return database
+
+    def _leave(self, error: sqlite3.DatabaseError) -> None:
+        """Begin anew: the file is damaged, and a new one costs less than no cache at all. Raises OSError."""
+        if self._database is None:
+            return
+        self._database.close()
+        self._database = None
+        if (
+            self.path.exists() and self.path.stat().st_ino == self._inode
+        ):  # or another process was here before
+            self._set_aside(error)
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         """Put a file that is no cache of ours out of the way. Raises OSError."""
-        aside = self._path.with_name(f"{self._path.name}.damaged")
-        _LOGGER.warning("%s cannot be used (%s); it is now %s", self._path, error, aside.name)
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        _LOGGER.warning("%s cannot be used (%s); it is now %s", self.path, error, aside.name)
         for suffix in ("", "-wal", "-shm"):
-            path = self._path.with_name(self._path.name + suffix)
+            path = self.path.with_name(self.path.name + suffix)
             if path.exists():
                 path.replace(aside.with_name(aside.name + suffix))
 
@@ -190,7 +222,7 @@ class Disk:
             self.counts.misses += 1
             self.counts.damaged += not late
             if not late:
-                _LOGGER.warning("%s: an entry is damaged, and made again: %.40r", self._path, text)
+                _LOGGER.warning("%s: an entry is damaged, and made again: %.40r", self.path, text)
             self._delete([key])
             return None
         self.counts.hits += 1
@@ -280,8 +312,6 @@ class Disk:
             for what, number in dataclasses.asdict(counted).items()
             if number
         ]
-        if not rows and not self._path.exists():
-            return 0
         if rows:
             with self._writing() as database:
                 database.executemany(

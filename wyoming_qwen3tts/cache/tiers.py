@@ -1,0 +1,23 @@
+"""Which tiers the settings ask for."""
+
+from __future__ import annotations
+
+from ..settings import Settings
+from .disk import FILE, Disk
+from .entry import Tier
+
+MEGABYTE = 1_000_000
+DAY = 86_400.0
+
+
+def tiers_for(settings: Settings) -> list[Tier]:
+    """Return the tiers outside of the process, the fastest first; nothing is opened yet."""
+    tiers: list[Tier] = []
+    longest = settings.cache_days * DAY
+    if settings.cache_disk:
+        tiers.append(Disk(settings.data / FILE, int(settings.cache_disk * MEGABYTE), longest))
+    if settings.cache_redis is not None:
+        from .redis import Redis
+
+        tiers.append(Redis(settings.cache_redis, longest))
+    return tiers
