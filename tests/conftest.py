@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from tests import house
+from wyoming_qwen3tts.engines.base import Engine
+from wyoming_qwen3tts.engines.builtin import BuiltinEngine
+
+COSTLY = {"heart", "home"}
+"""Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,6 +22,59 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="no-data-")
     if shutil.which("espeak-ng") is None:
         pytest.exit("espeak-ng is missing; install it: apt-get install espeak-ng", returncode=3)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Keep the tests of an ``xdist_group`` together.
+
+    pytest-xdist 3.8 does that by adding the group to the test's id, where pytest 9.2 does not look any more
+    (pytest-dev/pytest-xdist#1386): the groups were no groups.
+    """
+    for item in items:
+        if COSTLY & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("heart"))
+        group = item.get_closest_marker("xdist_group")
+        if group is not None and getattr(config.option, "loadgroup", False):
+            grouped = f"{item.nodeid}@{group.args[0]}"
+            item._id = NodeId.parse(grouped)
+            assert item.nodeid == grouped, "pytest keeps the id elsewhere now"
+
+
+@pytest.fixture(scope="session")
+def heart() -> Iterator[BuiltinEngine]:
+    """The built-in voice, which takes a second to load."""
+    engine = BuiltinEngine()
+    asyncio.run(engine.start())
+    yield engine
+    asyncio.run(engine.close())
+
+
+class Lent:
+    """An engine for services that come and go: none of them starts or ends it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.name, self.voices, self.speak = engine.name, engine.voices, engine.speak
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def lent_heart(heart: BuiltinEngine) -> Engine:
+    """The built-in voice, for a service with settings of its own."""
+    return Lent(heart)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let mDNS speak as ever, but not wait for the slowest of networks in between."""
+    for name, milliseconds in (("_CHECK_TIME", 50), ("_REGISTER_TIME", 25), ("_UNREGISTER_TIME", 25)):
+        monkeypatch.setattr(f"zeroconf._core.{name}", milliseconds)
+    monkeypatch.setattr("zeroconf._core._PROBE_RANDOM_DELAY_INTERVAL", (1, 5))
 
 
 @pytest.fixture(scope="session")

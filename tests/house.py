@@ -41,6 +41,9 @@ FORMAT = (24_000, 2, 1)
 AS_IT_IS: dict[str, Any] = {"loudness": None, "trim_silence": None, "sentence_silence": 0.0}
 """Settings with which the sound of an engine reaches the client untouched."""
 
+AS_SET: dict[str, Any] = {name: getattr(Settings(), name) for name in AS_IT_IS}
+"""Settings with which it is finished as a household hears it."""
+
 NOT_KEPT: dict[str, Any] = {"cache_memory": 0.0, "cache_disk": 0.0}
 """Settings with which everything is made anew: a test is not to hear another one's sound."""
 

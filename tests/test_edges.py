@@ -17,6 +17,7 @@ from wyoming.event import Event, async_write_event
 from wyoming.tts import Synthesize
 
 from tests.house import (
+    AS_SET,
     ScriptedEngine,
     connect,
     home_assistant_plain,
@@ -31,7 +32,7 @@ from wyoming_qwen3tts.audio.edges import FADE, LONGEST_PAUSE, Fade, Trim
 from wyoming_qwen3tts.audio.finish import Finish, Finishing, Reply, Stage
 from wyoming_qwen3tts.audio.loudness import Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
-from wyoming_qwen3tts.engines.base import CutShort
+from wyoming_qwen3tts.engines.base import CutShort, Engine
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
@@ -210,14 +211,6 @@ def test_what_is_not_to_be_finished_is_not_touched() -> None:
 # Through a real server.
 
 
-@pytest.fixture
-async def heart() -> AsyncGenerator[BuiltinEngine, None]:
-    engine = BuiltinEngine()
-    await engine.start()
-    yield engine
-    await engine.close()
-
-
 async def test_soft_consonants_survive(heart: BuiltinEngine) -> None:
     """What is taken off a word that begins or ends with a breath is 35 dB and more under the word."""
     settings = Settings()
@@ -271,9 +264,10 @@ async def test_a_reply_of_the_built_in_voice(home: str, streamed: bool) -> None:
     assert abs(int(reply[-1])) < 10
 
 
-async def test_the_first_word_is_heard_sooner(home: str) -> None:
+async def test_the_first_word_is_heard_sooner(home: str, lent_heart: Engine) -> None:
     text = "The washing machine has finished."
-    async with service(espeak_languages="none", trim_silence=None) as uri, connect(uri) as client:
+    untrimmed = AS_SET | {"trim_silence": None}
+    async with service([lent_heart], **untrimmed) as uri, connect(uri) as client:
         untouched = to_samples(await home_assistant_plain(client, text))
     async with connect(home) as client:
         trimmed = to_samples(await home_assistant_plain(client, text))
@@ -289,12 +283,7 @@ async def test_an_utterance_of_silence_is_no_error() -> None:
         else:
             yield tone(0.2).tobytes()
 
-    settings = Settings()
-    finishing = {
-        key: getattr(settings, key)
-        for key in ("trim_silence", "trim_padding", "sentence_silence", "loudness")
-    }
-    async with service([ScriptedEngine(hush)], **finishing) as uri, connect(uri) as client:
+    async with service([ScriptedEngine(hush)], **AS_SET) as uri, connect(uri) as client:
         assert await home_assistant_plain(client, "Be quiet.") == silence(NOTHING_TO_SAY)
         one = await home_assistant_plain(client, "Say it.")
         assert len(one) == 0.2 * BYTES_PER_SECOND

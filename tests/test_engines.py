@@ -20,13 +20,6 @@ from wyoming_qwen3tts.engines.espeak import EspeakEngine, parse_voices
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Utterance, Voice
 
 
-@pytest.fixture(scope="module")
-def heart() -> BuiltinEngine:
-    engine = BuiltinEngine(threads=2)
-    asyncio.run(engine.start())
-    return engine
-
-
 @pytest.fixture
 async def robot() -> AsyncIterator[EspeakEngine]:
     engine = EspeakEngine()

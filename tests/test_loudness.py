@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -51,14 +51,6 @@ def voice(loudness: float | None = None, name: str = "any") -> Voice:
 async def say(engine: Engine, speaker: Voice, text: str) -> Samples:
     async with aclosing(engine.speak(Utterance(text, speaker, speaker.languages[0]))) as stream:
         return to_samples(b"".join([piece async for piece in stream]))
-
-
-@pytest.fixture
-async def heart() -> AsyncIterator[builtin.BuiltinEngine]:
-    engine = builtin.BuiltinEngine()
-    await engine.start()
-    yield engine
-    await engine.close()
 
 
 async def test_the_built_in_voice_s_loudness_is_what_it_says(heart: builtin.BuiltinEngine) -> None:

@@ -11,6 +11,8 @@ import pytest
 from wyoming_qwen3tts.text.spoken import numbers, spoken
 from wyoming_qwen3tts.text.spoken.numbers import Number, parse
 
+pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import, so one worker does it
+
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:

@@ -455,15 +455,12 @@ async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytes
     assert engine.told[0].voice is RYAN
 
 
-async def test_recordings_of_a_household_are_voices(tmp_path: Path) -> None:
+async def test_recordings_of_a_household_are_voices(tmp_path: Path, heart: BuiltinEngine) -> None:
     """With the real library: what ``voices add`` writes is heard with the next sentence."""
-    heart = BuiltinEngine()
-    await heart.start()
     (speaker,) = heart.voices()
     text = "The quick brown fox jumps over the lazy dog, and then it runs home through the rain."
     async with aclosing(heart.speak(Utterance(text, speaker, "en-US"))) as pieces:
         sound = b"".join([piece async for piece in pieces])
-    await heart.close()
     with wave.open(str(tmp_path / "oma.wav"), "wb") as file:
         file.setparams((1, 2, 24_000, 0, "NONE", ""))
         file.writeframes(sound)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.house import (
+    AS_SET,
     ScriptedEngine,
     SpeechFailed,
     connect,
@@ -28,6 +29,7 @@ from tests.house import (
 from wyoming_qwen3tts.audio.finish import Finishing
 from wyoming_qwen3tts.audio.loudness import Levels, Meter
 from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoFailed, TempoMissing, load
+from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.service import CannotServe
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
 from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
@@ -128,11 +130,13 @@ async def test_at_its_own_pace_a_voice_is_not_touched(method: str) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.25])
-async def test_a_reply_of_the_built_in_voice(home: str, method: str, speed: float) -> None:
+async def test_a_reply_of_the_built_in_voice(
+    home: str, lent_heart: Engine, method: str, speed: float
+) -> None:
     text = "The washing machine has finished. The door is locked."
     async with connect(home) as client:
         plain = len(await home_assistant_plain(client, text))
-    async with service(speed=speed, tempo=method, espeak_languages="none") as uri, connect(uri) as client:
+    async with service([lent_heart], **AS_SET, speed=speed, tempo=method) as uri, connect(uri) as client:
         sound = await home_assistant_plain(client, text)
         assert sound == await home_assistant_streamed(client, [text[:20], text[20:]])
     pause = 0.2 * 2 * SAMPLE_RATE  # what is put between two sentences has no speed
