@@ -211,20 +211,21 @@ async def test_a_slow_writer_is_told_so(strict: str) -> None:
     assert "not complete after 0.5 s" in event.data["text"]
 
 
-async def test_a_silent_client_is_told_so(strict: str) -> None:
-    for begun in (b"", line(type="synthesize-start")):
-        async with raw(strict) as (reader, writer):
-            writer.write(begun)
-            events = await read_events(reader)
-        assert [event.data.get("code") for event in events] == ["timeout"]
+async def test_a_silent_client_is_told_so() -> None:
+    async with service([ScriptedEngine()], idle_timeout=0.3) as uri:
+        async with raw(uri) as (silent, _), raw(uri) as (stuck, writer):
+            writer.write(line(type="synthesize-start"))
+            for reader in (silent, stuck):
+                events = await read_events(reader)
+                assert [event.data.get("code") for event in events] == ["timeout"]
 
 
 async def test_a_client_that_listens_is_not_silent() -> None:
     async def slow(utterance):  # type: ignore[no-untyped-def]
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.5)
         yield tone(utterance.text)
 
-    async with service([ScriptedEngine(slow)], idle_timeout=0.3) as uri, connect(uri) as client:
+    async with service([ScriptedEngine(slow)], idle_timeout=0.2) as uri, connect(uri) as client:
         assert await home_assistant_plain(client, TEXT) == tone(TEXT)
 
 
@@ -244,7 +245,7 @@ async def test_no_room_among_busy_connections_is_said() -> None:
         yield tone(utterance.text)
         await asyncio.Event().wait()
 
-    async with service([ScriptedEngine(for_ever)], max_connections=2) as uri:
+    async with service([ScriptedEngine(for_ever)], max_connections=2, stop_timeout=0.1) as uri:
         async with raw(uri) as one, raw(uri) as two:
             for _, writer in (one, two):
                 writer.write(synthesize(text=TEXT))
@@ -315,10 +316,10 @@ async def test_an_error_arrives_though_its_cause_was_not_read_to_the_end(strict:
             assert event.type == "error"
 
 
-async def test_another_connection_speaks_while_one_is_being_refused(strict: str) -> None:
-    async with raw(strict) as (reader, writer):
+async def test_another_connection_speaks_while_one_is_being_refused() -> None:
+    async with service([ScriptedEngine()], idle_timeout=0.5) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
-        await asyncio.gather(*(still_speaks(strict) for _ in range(4)))
+        await asyncio.gather(*(still_speaks(uri) for _ in range(4)))
         assert [event.data["code"] for event in await read_events(reader)] == ["timeout"]
 
 

@@ -63,6 +63,7 @@ async def browser() -> AsyncIterator[Browser]:
         await zeroconf.async_close()
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_the_service_is_found_and_withdrawn() -> None:
     announcement = Announcement(
         port=10200, bound="127.0.0.1", name="Küche. Nr. 1", host="192.0.2.7", interfaces=LOOPBACK
@@ -122,6 +123,7 @@ def test_a_machine_of_containers_only_is_announced_all_the_same(monkeypatch: pyt
     assert [str(address) for address in reachable_addresses("0.0.0.0")] == ["172.17.0.1"]
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_an_address_that_comes_later_is_announced_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "REFRESH", 0.1)
     found: list[tuple[str, str]] = []

@@ -136,6 +136,7 @@ async def test_the_wildcard_of_ipv6_serves_ipv4_too(engine: ScriptedEngine) -> N
 
 
 @pytest.mark.xdist_group("mdns")
+@pytest.mark.usefixtures("hasty")
 async def test_what_is_announced_is_served_on_ipv6_too_if_it_can_be(engine: ScriptedEngine) -> None:
     everything: dict[str, Any] = {
         "uri": ("tcp://0.0.0.0:0",),
@@ -244,7 +245,7 @@ async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> N
         assert not engine.closed
         go_on.set()
         events += await read_events(reader)
-        await asyncio.wait_for(stopping, HANG)
+    await asyncio.wait_for(stopping, HANG)
     assert engine.closed
     assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "error"]
     assert sound_of(events) == tone("one") + tone("two")
@@ -256,7 +257,8 @@ async def test_what_does_not_finish_in_time_ends_with_an_error() -> None:
         yield tone("one")
         await asyncio.Event().wait()
 
-    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=0.2), [ScriptedEngine(for_ever)])
+    settings = Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=0.2, **AS_IT_IS)
+    running = Service(settings, [ScriptedEngine(for_ever)])
     await running.start()
     uri = str(running.addresses[0])
     async with raw(uri) as (reader, writer), raw(uri) as (unread, deaf):
@@ -275,17 +277,23 @@ async def test_sigterm_under_load_ends_every_answer_whole_or_with_an_error(tmp_p
     async with process("--uri", f"unix://{tmp_path}/s", "--stop-timeout", "0.3") as running:
         await read_log(running, "Ready")
 
+        heard = asyncio.Semaphore(0)
+
         async def talk() -> list[str]:
             reader, writer = await asyncio.open_unix_connection(f"{tmp_path}/s")
             await async_write_event(
                 Synthesize("This goes on and on, and then some more. " * 200).event(), writer
             )
-            events = await read_events(reader)
+            events = await read_events(reader, until="audio-chunk")
+            heard.release()
+            events += await read_events(reader)
             writer.close()
             return types(events)
 
         talks = [asyncio.create_task(talk()) for _ in range(6)]
-        await asyncio.sleep(1)
+        async with asyncio.timeout(HANG):
+            for _ in talks:
+                await heard.acquire()
         running.terminate()
         for ended in await asyncio.gather(*talks):
             assert ended[-1] in {"audio-stop", "error"}
