@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import sys
+import tempfile
 import threading
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 from .settings import Settings, SettingsError
 
-COMMANDS = ("say", "voices", "health")
-"""Commands for a running server."""
+COMMANDS = ("say", "voices", "prerender", "cache", "health")
+"""Commands for people."""
 VERIFY = "verify"
 """The command that takes the server's own options."""
 ENGINE_THREADS = "qwen3-"
@@ -25,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         from . import commands
 
-        return commands.run(arguments[0], arguments[1:])
+        return commands.run(arguments[0], arguments[1:], _serve)
     verify = arguments[:1] == [VERIFY]
     try:
         settings = Settings.load(arguments[verify:])
@@ -46,6 +49,23 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _serve(settings: Settings) -> AsyncIterator[str]:
+    """Serve in this process, to it alone; give the address. Raises ServerError."""
+    from .client import ServerError
+    from .service import CannotServe, Service
+
+    with tempfile.TemporaryDirectory() as place:
+        own = Service(dataclasses.replace(settings, uri=(f"unix://{place}/socket",), zeroconf=None))
+        try:
+            await own.start()
+            yield str(own.addresses[0])
+        except CannotServe as error:
+            raise ServerError(str(error)) from error
+        finally:
+            await own.stop()
 
 
 def run() -> None:

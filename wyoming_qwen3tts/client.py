@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from wyoming.audio import AudioChunk, AudioStart
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.info import Describe, Info
 from wyoming.tts import (
+    Synthesize,
     SynthesizeChunk,
     SynthesizeStart,
     SynthesizeStop,
@@ -25,7 +27,14 @@ CONNECT_TIMEOUT = 5.0
 
 
 class ServerError(Exception):
-    """The server refused, failed or broke off; the message says what it said."""
+    """The server refused, failed or broke off; the message says what it said.
+
+    ``code``: of its ``error`` event, for programs; ``None`` where it sent none.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def reachable(uri: str) -> str:
@@ -97,6 +106,27 @@ async def speak(
                 await writer
 
 
+async def say(
+    client: AsyncClient,
+    text: str,
+    *,
+    voice: str | None = None,
+    language: str | None = None,
+    context: dict[str, Any] | None = None,
+) -> AsyncGenerator[Sound, None]:
+    """Ask for a whole text on an open connection. Raises ServerError unless all of it was spoken.
+
+    ``language``: BCP 47. The protocol's own class sends a voice's name or a language; servers may know both.
+    """
+    request = Synthesize(text, context=context).event()
+    names = {"name": voice, "language": language}
+    request.data["voice"] = {name: value for name, value in names.items() if value}
+    await client.write_event(request)
+    async with aclosing(_receive(client, AudioStop)) as sounds:
+        async for sound in sounds:
+            yield sound
+
+
 async def _send(client: AsyncClient, pieces: AsyncIterable[str], voice: SynthesizeVoice | None) -> None:
     await client.write_event(SynthesizeStart(voice=voice).event())
     async for piece in pieces:
@@ -104,13 +134,16 @@ async def _send(client: AsyncClient, pieces: AsyncIterable[str], voice: Synthesi
     await client.write_event(SynthesizeStop().event())
 
 
-async def _receive(client: AsyncClient) -> AsyncGenerator[Sound, None]:
+async def _receive(
+    client: AsyncClient, last: type[AudioStop | SynthesizeStopped] = SynthesizeStopped
+) -> AsyncGenerator[Sound, None]:
+    """Yield sound up to the event ``last``. Raises ServerError."""
     started = False
     while (event := await client.read_event()) is not None:
         if Error.is_type(event.type):
             error = Error.from_event(event)
-            raise ServerError(f"{error.text} ({error.code})" if error.code else error.text)
-        if SynthesizeStopped.is_type(event.type):
+            raise ServerError(f"{error.text} ({error.code})" if error.code else error.text, error.code)
+        if last.is_type(event.type):
             return
         started = started or AudioStart.is_type(event.type)
         if started and AudioChunk.is_type(event.type):

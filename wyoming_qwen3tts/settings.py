@@ -530,7 +530,7 @@ def parser() -> argparse.ArgumentParser:
     return built
 
 
-def add_options(built: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+def add_options(built: argparse._ActionsContainer, only: Collection[str] | None = None) -> None:
     """Let a parser take every option, or ``only`` these, and the options file."""
     for key, declared in OPTIONS.items():
         if only is not None and key not in only:

@@ -70,6 +70,7 @@ class Cache:
         ever: when the generator ends, a tier outside of the process has it. Raises what ``make`` raises, and
         NotKept after the sound where it could not be pinned.
         """
+        keep = keep and not pin  # once is enough
         while True:
             if (entry := self.memory.find(key)) is not None:
                 for piece in _slices(entry.pcm):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -172,6 +173,7 @@ class Disk:
         if self._database is not None:
             return self._database
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))  # what was said is nobody else's business
         database = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = WAL")
@@ -204,6 +206,7 @@ class Disk:
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         """Put a file that is no cache of ours out of the way. Raises OSError."""
         aside = self.path.with_name(f"{self.path.name}.damaged")
+        self.counts.damaged += 1
         _LOGGER.warning("%s cannot be used (%s); it is now %s", self.path, error, aside.name)
         for suffix in ("", "-wal", "-shm"):
             path = self.path.with_name(self.path.name + suffix)

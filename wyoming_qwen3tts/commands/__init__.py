@@ -1,4 +1,4 @@
-"""For people: ``say``, ``voices`` and ``health``, against a running server; ``verify``, for a model."""
+"""For people: ``say``, ``voices``, ``prerender``, ``cache`` and ``health``; ``verify``, for a model."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from .. import client
 from ..client import ServerError, reachable
 from ..settings import VARIABLE_PREFIX, Settings, SettingsError
 from ..speech import SpeechError
-from . import sound, voices
+from . import cache, prerender, sound, voices
 
 READ_SIZE = 4096
 
 
-def run(name: str, arguments: Sequence[str]) -> int:
-    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments."""
+def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
+    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments.
+
+    ``serve`` runs a server in this process, for a command that finds none.
+    """
     uri = default_uri()
     try:
+        if name == "prerender":
+            return asyncio.run(prerender.run(prerender.parse(arguments, uri), serve))
+        if name == "cache":
+            return asyncio.run(cache.run(cache.parse(arguments)))
         if name == "voices":
             options = voices.parse(arguments, uri)
         else:

@@ -59,12 +59,12 @@ def sink(output: str | None) -> Iterator[Callable[[Sound], None]]:
         with _player() as write:
             yield write
     else:
-        with _wav_file(Path(output)) as write:
+        with wav_file(Path(output)) as write:
             yield write
 
 
 @contextmanager
-def _wav_file(path: Path) -> Iterator[Callable[[Sound], None]]:
+def wav_file(path: Path) -> Iterator[Callable[[Sound], None]]:
     """Write a WAV file that appears under its name only when it is whole."""
     part = path.with_name(f"{path.name}.part")
     try:

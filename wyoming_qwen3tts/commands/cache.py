@@ -1,0 +1,254 @@
+"""``cache``: what was said before and is kept, on disk and in Redis; servers need not be stopped for it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..cache.disk import FILE, Disk
+from ..cache.entry import Counts, Tier, TierFailed
+from ..cache.tiers import MEGABYTE, tiers_for
+from ..client import Sound
+from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
+from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
+from ..voices.presets import key
+from . import sound
+
+STATS = "stats"
+PLACE = ("data_dir", "cache_disk", "cache_redis", "cache_days")
+"""The server's options that say what is kept where."""
+ORDER = ("memory", "disk", "redis")
+INDEX = "index.csv"
+LONGEST = 40
+"""Characters of a text that are in the name of its file."""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of this command line; ``settings`` holds the server's own ones.
+
+    Raises SettingsError; exits as argparse does.
+    """
+    parser = argparse.ArgumentParser(
+        prog="wyoming-qwen3tts cache",
+        description="What was said before, and is kept on disk and in Redis; servers need not be stopped.",
+        epilog="The server's variables and options file are read too.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    stats = commands.add_parser(STATS, help="how much is kept, and of how much use it was (the default)")
+    stats.add_argument("--json", action="store_true", help="for programs")
+    clear = commands.add_parser("clear", help="drop everything, pinned or not")
+    export = commands.add_parser("export", help="write all that is kept as WAV files, and a list of them")
+    export.add_argument("directory", type=Path, metavar="DIR")
+    for some in (clear, export):
+        some.add_argument("--voice", metavar="NAME", help="only what this voice said")
+    verify = commands.add_parser(
+        "verify", help="read everything and drop what is damaged; exit status 1 then"
+    )
+    for asking in (stats, clear, export, verify):
+        add_options(asking, PLACE)
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = [STATS, *arguments]
+    options = parser.parse_args(arguments)
+    taken = (*PLACE, OPTIONS_FILE)
+    options.settings = Settings.of({key: value for key, value in vars(options).items() if key in taken})
+    return options
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Do what was asked; return the exit status. Raises SettingsError, OSError."""
+    tiers = tiers_for(options.settings)
+    if not tiers:
+        raise SettingsError("nothing is kept outside of memory (--cache-disk, --cache-redis)")
+    try:
+        return await COMMANDS[options.command](options, tiers)
+    except TierFailed as error:
+        raise OSError(str(error)) from error
+    finally:
+        for tier in tiers:
+            await tier.close()
+
+
+async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
+    """Say what is kept, and what was counted."""
+    found = {}
+    for tier in tiers:
+        stock, totals = await tier.stock(), await tier.totals()
+        found[tier.name] = {
+            **dataclasses.asdict(stock),
+            "voices": {name: {"entries": n, "bytes": size} for name, (n, size) in stock.voices.items()},
+            "counted": {name: dataclasses.asdict(counts) for name, counts in totals.items()},
+        }
+        if options.json:
+            continue
+        print(
+            f"{tier.name}, {_where(tier, options.settings)}: {_sentences(stock.entries)}, "
+            f"{_megabytes(stock.bytes)}; {stock.pinned:,} pinned, {_megabytes(stock.pinned_bytes)}"
+        )
+        width = max(map(len, stock.voices), default=0)
+        for name, (number, size) in stock.voices.items():
+            print(f"  {name:{width}}  {number:8,}  {_megabytes(size):>10}")
+        if totals:
+            print(_table(totals))
+    if options.json:
+        print(json.dumps(found, indent=2))
+    return 0
+
+
+async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
+    """Drop everything, or what a voice said."""
+    for tier in tiers:
+        if options.voice is None:
+            dropped = await tier.forget()
+        else:
+            dropped = 0
+            for name in (await tier.stock()).voices:
+                if key(name) == key(options.voice):
+                    dropped += await tier.forget(name)
+        print(f"{tier.name}: {_sentences(dropped)} dropped")
+    return 0
+
+
+async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
+    """Write what is kept as WAV files, each when it is whole, and then a list of them."""
+    directory: Path = options.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    rows: dict[bytes, tuple[str, str, str, float, int]] = {}
+    damaged = 0
+    with sound.progress() as show:
+        for tier in tiers:
+            async with aclosing(tier.walk()) as entries:
+                async for each, entry in entries:
+                    damaged += entry is None
+                    if entry is None or each in rows:
+                        continue
+                    if options.voice is not None and key(entry.voice) != key(options.voice):
+                        continue
+                    path = directory / _file_name(each, entry.text)
+                    await asyncio.to_thread(_write_wav, path, entry.pcm)
+                    seconds = round(len(entry.pcm) / BYTES_PER_SECOND, 2)
+                    rows[each] = (path.name, entry.text, entry.voice, seconds, int(entry.pinned))
+                    show(f"{len(rows):,} sentences")
+    listed = sorted(rows.values(), key=lambda row: (row[2], row[1]))
+    part = directory / f".{INDEX}.part"
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "text", "voice", "seconds", "pinned"))
+        writer.writerows(listed)
+    part.replace(directory / INDEX)
+    print(f"{_sentences(len(rows))} in {directory}, listed in {INDEX}")
+    if damaged:
+        print(f"{_sentences(damaged)} damaged, and left out: cache verify drops them", file=sys.stderr)
+    return 1 if damaged else 0
+
+
+async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
+    """Read everything, and drop what is not what was written."""
+    bad = False
+    with sound.progress() as show:
+        for tier in tiers:
+            number = 0
+            damaged = []
+            if isinstance(tier, Disk) and (fault := await tier.check()):
+                raise OSError(
+                    f"{tier.path} is damaged, and set aside by the next server that meets it: {fault}"
+                )
+            async with aclosing(tier.walk()) as entries:
+                async for each, entry in entries:
+                    number += 1
+                    if entry is None:
+                        damaged.append(each)
+                    show(f"{tier.name}: {number:,} sentences")
+            for each in damaged:
+                await tier.drop(each)
+            bad = bad or bool(damaged)
+            if isinstance(tier, Disk) and tier.counts.damaged:
+                bad, result = True, f"the file was damaged, and is now {FILE}.damaged"
+            elif damaged:
+                result = f"{len(damaged):,} damaged and dropped: they are made again"
+            else:
+                result = "all whole"
+            show("")
+            print(f"{tier.name}: {_sentences(number)}, {result}")
+    return 1 if bad else 0
+
+
+def _write_wav(path: Path, pcm: bytes) -> None:
+    with sound.wav_file(path) as write:
+        write(Sound(pcm, SAMPLE_RATE, SAMPLE_WIDTH, CHANNELS))
+
+
+def _file_name(each: bytes, text: str) -> str:
+    """Return a name that a person recognises, and that no other entry has."""
+    words = re.sub(r"\W+", "-", text)[:LONGEST].strip("-")
+    return f"{words or 'sound'}-{each.hex()[:8]}.wav"
+
+
+def _where(tier: Tier, settings: Settings) -> str:
+    """Return where a tier is and how much may be there, with no password in it."""
+    if isinstance(tier, Disk):
+        return f"{tier.path}, at most {_megabytes(settings.cache_disk * MEGABYTE)}"
+    place = urlsplit(settings.cache_redis or "")
+    return place._replace(netloc=place.netloc.rpartition("@")[2]).geturl()
+
+
+def _sentences(number: int) -> str:
+    return f"{number:,} sentence{'' if number == 1 else 's'}"
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / MEGABYTE:,.1f} MB"
+
+
+def _table(totals: Mapping[str, Counts]) -> str:
+    """Return what was counted, by all servers since the tier was begun."""
+    head: Sequence[str] = (
+        "",
+        "hits",
+        "misses",
+        "hit rate",
+        "stored",
+        "evicted",
+        "damaged",
+        "failures",
+        "saved",
+    )
+    rows = [head]
+    for name in sorted(totals, key=ORDER.index):
+        each = totals[name]
+        asked = each.hits + each.misses
+        rate = f"{each.hits / asked:.0%}" if asked else "-"
+        numbers = (each.stored, each.evicted, each.damaged, each.failures)
+        rows.append(
+            (
+                name,
+                f"{each.hits:,}",
+                f"{each.misses:,}",
+                rate,
+                *(f"{n:,}" for n in numbers),
+                f"{each.saved:,.1f} s",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  "
+        + "  ".join(f"{cell:{'<' if not column else '>'}{widths[column]}}" for column, cell in enumerate(row))
+        for row in rows
+    )
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[Tier]], Coroutine[Any, Any, int]]] = {
+    STATS: _stats,
+    "clear": _clear,
+    "export": _export,
+    "verify": _verify,
+}

@@ -1,0 +1,136 @@
+"""A file of phrases: one a line, or a table with voices; and templates such as ``{0..59} minutes left``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+MOST = 100_000
+"""Phrases of one file."""
+COLUMNS = ("text", "voice", "language")
+TABLES = {".csv", ".tsv"}
+
+_RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?\}")
+_LIST = re.compile(r"\{([^{},]*(?:,[^{},]*)+)\}")
+_TEMPLATE = re.compile(f"{_RANGE.pattern}|{_LIST.pattern}")
+
+
+class NoPhrases(ValueError):  # noqa: N818 - what it says
+    """A file is not what it should be; the message names it, and the line where it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Something to say."""
+
+    text: str
+    voice: str | None = None
+    """``None`` where the file leaves it open."""
+    language: str | None = None
+    """BCP 47."""
+    line: int = 0
+    """Where it stands in its file, from 1."""
+
+
+def read(path: Path) -> list[Phrase]:
+    """Return the phrases of a file, each once, in its order. Raises NoPhrases, OSError."""
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise NoPhrases(f"{path}, line {line}: it is not UTF-8") from error
+    parse = _table if path.suffix.lower() in TABLES else _lines
+    found: dict[Phrase, Phrase] = {}
+    try:
+        for phrase in parse(content):
+            for text in expand(phrase.text, MOST - len(found)):
+                one = replace(phrase, text=text)
+                found.setdefault(replace(one, line=0), one)
+    except NoPhrases as error:
+        raise NoPhrases(f"{path}, {error}") from error
+    except ValueError as error:
+        raise NoPhrases(f"{path}, line {phrase.line}: {error}") from error
+    if not found:
+        raise NoPhrases(f"{path} has no phrases")
+    return list(found.values())
+
+
+def expand(text: str, most: int = MOST) -> list[str]:
+    """Return all that a template stands for, a text without braces for itself.
+
+    ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one;
+    ``{front,back}`` is each of the words. The last one changes fastest. Raises ValueError where that is more
+    than ``most``, or a step leads nowhere.
+    """
+    parts = []
+    end = 0
+    for found in _TEMPLATE.finditer(text):
+        first, last, step, words = found.groups()
+        chosen = words.split(",") if words is not None else _numbers(first, last, step)
+        parts += [[text[end : found.start()]], chosen]
+        end = found.end()
+    parts.append([text[end:]])
+    if math.prod(map(len, parts)) > most:
+        raise ValueError(f"with it there are more than {MOST:,} phrases")
+    return ["".join(chosen) for chosen in itertools.product(*parts)]
+
+
+def _numbers(first: str, last: str, step: str | None) -> Sequence[str]:
+    """Return the numbers of a range as they are written."""
+    start, stop = int(first), int(last)
+    by = abs(int(step)) if step is not None else 1
+    if not by:
+        raise ValueError("a step of 0 leads nowhere")
+    if abs(stop - start) // by >= MOST:
+        raise ValueError(f"with it there are more than {MOST:,} phrases")
+    padded = any(len(number.lstrip("-")) > 1 and number.lstrip("-")[0] == "0" for number in (first, last))
+    width = max(len(first), len(last)) if padded else 0
+    ascending = start <= stop
+    numbers = range(start, stop + 1, by) if ascending else range(start, stop - 1, -by)
+    return [f"{number:0{width}d}" for number in numbers]
+
+
+def _lines(content: str) -> Iterator[Phrase]:
+    """Yield the lines that say something; one that begins with ``#`` is a comment."""
+    for number, line in enumerate(content.splitlines(), 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield Phrase(text, line=number)
+
+
+def _table(content: str) -> Iterator[Phrase]:
+    """Yield the rows of a table: its header names the columns, or they are text, voice and language."""
+    head = content.partition("\n")[0]
+    delimiter = max(",\t;", key=head.count)
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    columns: Sequence[str] = COLUMNS
+    before = 0
+    try:
+        for row in rows:
+            line, before = before + 1, rows.line_num
+            cells = [cell.strip() for cell in row]
+            if line == 1 and "text" in (names := [cell.lower() for cell in cells]):
+                if unknown := [name for name in names if name not in COLUMNS]:
+                    known = ", ".join(COLUMNS)
+                    raise NoPhrases(f"line 1: there is no column {unknown[0]!r}, but {known}")
+                columns = names
+                continue
+            if not any(cells):
+                continue
+            if len(cells) > len(columns):
+                raise NoPhrases(
+                    f"line {line}: {len(cells)} columns, and {len(columns)} at most are known "
+                    f"({', '.join(columns)}); a text with {delimiter!r} in it stands in quotation marks"
+                )
+            given = dict(zip(columns, cells, strict=False))
+            if not given.get("text"):
+                raise NoPhrases(f"line {line}: the text is missing")
+            yield Phrase(given["text"], given.get("voice") or None, given.get("language") or None, line)
+    except csv.Error as error:
+        raise NoPhrases(f"line {before + 1}: {error}") from error
