@@ -80,6 +80,7 @@ class Redis:
         self._where, self._secrets = _where(url), _secrets(url)
         self._longest = max(1, round(1000 * min(longest or LONGEST, 1e9)))  # ms
         self._gate = asyncio.Semaphore(CONNECTIONS)
+        self._opening = asyncio.Lock()
         self._client: Client | None = None
         self._doubt = False
         self.counts = Counts()
@@ -251,17 +252,17 @@ class Redis:
             self._fail(self._reason(error))
 
     async def _open(self) -> Client:
-        if self._client is None:
-            check_url(self._url)
-            await asyncio.to_thread(_library)  # a tenth of a second
-        if self._client is None:
-            self._client = _client(self._url)
-        if self._doubt:
-            # Somebody waited in vain: what is idle may be dead, too, without anybody having been told.
-            self._doubt = False
-            with suppress(Exception):
-                await self._client.connection_pool.disconnect(inuse_connections=False)
-        return self._client
+        async with self._opening:  # nobody is to take a connection that is just being closed
+            if self._client is None:
+                check_url(self._url)
+                await asyncio.to_thread(_library)  # a tenth of a second
+                self._client = _client(self._url)
+            if self._doubt:
+                # Somebody waited in vain: what is idle may be dead, too, without anybody having been told.
+                self._doubt = False
+                with suppress(Exception):
+                    await self._client.connection_pool.disconnect(inuse_connections=False)
+            return self._client
 
     def _fail(self, reason: str) -> NoReturn:
         self.counts.failures += 1
