@@ -19,6 +19,7 @@ PACKAGE = ROOT / "wyoming_qwen3tts"
 
 FLOORS = [
     "speech",
+    "redis_url",
     "settings",
     "telemetry",
     "cache",

@@ -23,7 +23,8 @@ from tests.house import HANG
 from wyoming_qwen3tts.cache.cache import Cache
 from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
 from wyoming_qwen3tts.cache.memory import Memory
-from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, Redis, check_url
+from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, Redis
+from wyoming_qwen3tts.redis_url import check_url
 
 
 def sound(seed: int = 0, seconds: float = 0.1) -> bytes:
@@ -631,8 +632,7 @@ async def test_what_is_no_url_of_a_redis_is_not_quoted(url: str) -> None:
 
 def test_a_url_is_checked_without_the_package() -> None:
     code = (
-        "import sys\nfrom wyoming_qwen3tts.cache.redis import Redis, check_url\n"
-        "check_url('redis://host')\nRedis('redis://host')\n"
+        "import sys\nfrom wyoming_qwen3tts.cache.redis import Redis\nRedis('redis://host')\n"
         "print(sorted({'redis', 'numpy', 'soundfile'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

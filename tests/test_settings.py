@@ -151,6 +151,7 @@ def test_a_wrong_value_is_one_line_that_names_option_value_and_what_is_allowed(
         "rediss://me:secret@[::1]:6380",
         "unix:///run/redis.sock?db=2",
         "unix://me:secret@/run/redis.sock",
+        "rediss://h/1?ssl_ca_certs=/etc/ca.pem",
     ],
 )
 def test_a_redis_is_an_url_that_nobody_sees_printed(url: str) -> None:
@@ -161,11 +162,19 @@ def test_a_redis_is_an_url_that_nobody_sees_printed(url: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["secret", "http://me:secret@h", "redis://", "redis://me:secret@h:x", "redis://secret@h/db", "unix://"],
+    [
+        "secret",
+        "http://me:secret@h",
+        "redis://",
+        "redis://me:secret@h:x",
+        "redis://secret@h/db",
+        "redis://me:secret@h?socket_timeout=9",
+        "unix://",
+    ],
 )
 def test_a_wrong_redis_is_not_shown_with_its_password(wrong: str) -> None:
     with pytest.raises(
-        SettingsError, match="--cache-redis: what is given is not allowed; allowed: redis://"
+        SettingsError, match="--cache-redis: what is given is not allowed; allowed: redis://user:"
     ) as error:
         load("--cache-redis", wrong)
     assert "secret" not in str(error.value)

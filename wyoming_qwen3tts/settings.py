@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from . import __version__
+from .redis_url import FORM, check_url
 from .speech import FASTEST, LANGUAGES, SLOWEST
 
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
@@ -175,17 +176,10 @@ def redis() -> Kind:
     """Where a Redis is."""
 
     def read(text: str) -> str:
-        parts = urlsplit(text.strip())
-        parts.port  # noqa: B018 - raises ValueError where it is none
-        here = parts.hostname and not parts.path.strip("/").strip("0123456789")
-        if not text.isprintable() or not (
-            (parts.scheme in {"redis", "rediss"} and here) or (parts.scheme == "unix" and parts.path)
-        ):
-            raise ValueError(text)
+        check_url(text.strip())
         return text.strip()
 
-    allowed = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix://[USER:PASSWORD@]/PATH[?db=DB]"
-    return Kind(read, allowed, "str", "URL", secret=True)
+    return Kind(read, FORM, "str", "URL", secret=True)
 
 
 def name_or_off() -> Kind:

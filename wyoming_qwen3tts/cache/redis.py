@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, fields
 from ssl import SSLError
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
+from ..redis_url import check_url, is_url, split
 from .entry import Counts, Entry, Stock, TierFailed
 from .sealed import opened, seal
 
@@ -44,8 +45,6 @@ PAGE = 500
 """Keys that Redis looks at before others get their turn."""
 WALK = 32
 """Entries that are read at a time where all are."""
-
-_TLS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 
 # A script is one step for everybody else: no reader meets half of an entry, and of two writers the one that
 # pins it wins. What it overwrites is deleted only where it is no hash: for room Redis looks before the first
@@ -281,45 +280,10 @@ class Redis:
         return said or type(error).__name__
 
 
-def check_url(url: str) -> None:
-    """Raises ValueError for what is no URL of a Redis, and says what is one; it never quotes the URL."""
-    if not _is_url(url):
-        raise ValueError(
-            "no URL of a Redis: redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path?db=0; "
-            "in a password %23 is #, %2F is / and %3F is ?"
-        )
-
-
-def _is_url(url: str) -> bool:
-    parts = _split(url)
-    if parts is None or parts.fragment:
-        return False
-    try:
-        options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
-    except ValueError:
-        return False
-    path = parts.path
-    if parts.scheme == "unix":
-        good = not parts.hostname and len(path) > 1
-    else:
-        good = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
-        good = good and (path in {"", "/"} or path[1:].isdecimal())
-    allowed = {"db", *_TLS} if parts.scheme == "rediss" else {"db"}
-    return good and options.keys() <= allowed and options.get("db", "0").isdecimal()
-
-
-def _split(url: str) -> SplitResult | None:
-    with suppress(ValueError):  # it quotes parts of the URL
-        parts = urlsplit(url)
-        _ = parts.port  # the last that may be wrong
-        return parts
-    return None
-
-
 def _where(url: str) -> str:
     """Return what people may read of a URL."""
-    parts = _split(url)
-    if parts is None or not _is_url(url):
+    parts = split(url)
+    if parts is None or not is_url(url):
         return "Redis"
     if parts.scheme == "unix":
         return unquote(parts.path)
@@ -328,7 +292,7 @@ def _where(url: str) -> str:
 
 
 def _secrets(url: str) -> Collection[str]:
-    parts = _split(url)
+    parts = split(url)
     return {parts.password, unquote(parts.password)} if parts and parts.password else ()
 
 
