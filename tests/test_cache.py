@@ -65,6 +65,30 @@ def test_memory_is_bounded_and_the_least_recently_used_leaves() -> None:
     assert memory.bytes == 3 * size
 
 
+def test_memory_keeps_what_was_made_of_an_entry_as_long_as_the_entry() -> None:
+    size = len(entry().pcm) + len("Sentence 0.") + len("Ryan") + OVERHEAD
+    memory = Memory(4 * size)
+    memory.keep_derived(key(0), "how", "what", size)
+    assert memory.derived(key(0), "how") is None, "there is no such entry"
+    memory.keep(key(0), entry(0))
+    memory.keep_derived(key(0), "how", "what", size)
+    memory.keep_derived(key(0), "how", "what else", size)
+    assert memory.derived(key(0), "how") == "what else"
+    assert memory.derived(key(0), "another way") is None
+    assert (memory.counts.hits, memory.counts.misses, memory.counts.saved) == (1, 0, 0.5)
+    assert memory.bytes == 2 * size
+    for seed in (1, 2):
+        memory.keep(key(seed), entry(seed))
+    memory.keep_derived(key(2), "how", "what", size)
+    assert memory.find(key(0)) is None, "the least recently used leaves"
+    assert memory.derived(key(0), "how") is None
+    assert memory.bytes == 3 * size
+    memory.keep_derived(key(1), "how", "too much", 4 * size)
+    assert memory.derived(key(1), "how") is None
+    memory.clear()
+    assert (memory.derived(key(2), "how"), memory.bytes) == (None, 0)
+
+
 # -- disk ---------------------------------------------------------------------------------------------------
 
 
@@ -588,7 +612,7 @@ async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error() -> None:
     with pytest.raises(NotKept, match="nothing is kept outside of memory"):
         await said(Cache(Memory(1_000_000)), "a", Voice(), pin=True)
     whole.full = True
-    with pytest.raises(NotKept, match="what is pinned leaves no room on the cache's shaky"):
+    with pytest.raises(NotKept, match="the cache's shaky has no room"):
         await said(Cache(Memory(1_000_000), [whole]), "b", Voice(), pin=True)
 
 
@@ -600,7 +624,7 @@ async def test_a_full_tier_is_no_broken_one(caplog: pytest.LogCaptureFixture) ->
         await said(cache, name, Voice())
         await written(cache)
     assert shaky.asked == 3
-    assert caplog.text.count("Nothing new is kept: what is pinned leaves no room") == 1
+    assert caplog.text.count("Nothing new is kept: the cache's shaky has no room") == 1
 
 
 async def test_what_another_process_forgot_leaves_memory(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wyoming.audio import AudioChunk
 from wyoming.event import Event
 
 from tests.house import (
@@ -22,7 +23,7 @@ from tests.house import (
     tone,
     types,
 )
-from wyoming_qwen3tts.server.events import EventParser, ProtocolError, encode
+from wyoming_qwen3tts.server.events import EventParser, ProtocolError, encode, encode_sound
 
 KNOWN = [
     "describe",
@@ -39,7 +40,12 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-DATA = st.fixed_dictionaries({}, optional={"text": VALUES, "voice": VALUES, "text_format": VALUES}) | VALUES
+DATA = (
+    st.fixed_dictionaries(
+        {}, optional={"text": VALUES, "voice": VALUES, "text_format": VALUES, "context": VALUES}
+    )
+    | VALUES
+)
 HEADERS = st.fixed_dictionaries(
     {},
     optional={
@@ -121,6 +127,12 @@ def test_events_survive_the_wire_however_it_cuts_them(events: list[Event], sizes
             found.append(event)
     assert found == events
     assert not parser.in_event
+
+
+@given(pcm=st.binary(min_size=1, max_size=50), timestamp=st.integers(0, 10**9))
+def test_sound_is_encoded_as_every_event_is(pcm: bytes, timestamp: int) -> None:
+    event = AudioChunk(rate=24_000, width=2, channels=1, audio=pcm, timestamp=timestamp).event()
+    assert encode_sound(pcm, timestamp) == encode(event)
 
 
 @given(garbage=st.lists(EVENTS | st.binary(max_size=80), max_size=10))

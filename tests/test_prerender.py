@@ -151,7 +151,7 @@ async def test_a_server_that_says_nothing_right_is_given_up(tmp_path: Path) -> N
 
 SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"cache_memory": 1.0, "cache_disk": 0.0}, "nothing is kept outside of memory"),
-    ({"cache_memory": 1.0, "cache_disk": 0.01}, "what is pinned leaves no room on the cache's disk"),
+    ({"cache_memory": 1.0, "cache_disk": 0.01}, "the cache's disk has no room"),
     ({**KEPT, "cache_except": ("tone",)}, "nothing is that tone says"),
 ]
 

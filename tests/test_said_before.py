@@ -252,7 +252,7 @@ async def test_what_cannot_be_pinned_is_an_error_after_its_sound(tmp_path: Path)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"cache_memory": 1.0, "cache_disk": 0.0}, "nothing is kept outside of memory"),
         ({"cache_memory": 0.0, "cache_disk": 0.0}, "nothing is"),
-        ({"cache_memory": 1.0, "cache_disk": 0.000001}, "no room on the cache's disk"),
+        ({"cache_memory": 1.0, "cache_disk": 0.000001}, "the cache's disk has no room"),
     ]
     for settings, reason in cases:
         async with service([Repeatable()], data_dir=tmp_path, **settings) as uri:
@@ -313,6 +313,45 @@ async def test_the_built_in_voice_s_sound_is_the_same_from_the_cache(tmp_path: P
                     break
             sounds.append(sound_of(events))
     assert len(set(sounds)) == 1
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.5])
+async def test_a_known_sentence_sounds_the_same_wherever_it_stands(tmp_path: Path, speed: float) -> None:
+    """Level, trimmed ends and the pauses between: what was finished once is finished for every place."""
+    texts = [
+        "The front door is open. Shall I shut it?",
+        "Shall I shut it? The front door is open.",
+        "Oh no. Shall I shut it? It is cold. The front door is open.",
+    ]
+    how: dict[str, Any] = {"espeak_languages": "none", "data_dir": tmp_path, "speed": speed}
+    async with service(None, **how) as uri:
+        async with connect(uri) as client:
+            made = [await home_assistant_plain(client, text) for text in texts]
+    async with service(None, **how, **KEPT) as uri:
+        async with connect(uri) as client:
+            for _ in range(3):
+                assert [await home_assistant_plain(client, text) for text in texts] == made
+
+
+async def test_a_known_sentence_follows_the_speed_and_the_level_of_each_voice(tmp_path: Path) -> None:
+    """What was finished for one is not given to another."""
+    slow = Style("slow", speed=0.8)
+    loud = Style("loud", gain=6.0)
+    maker = Attribution("", "")
+    voices = [Voice("Ryan", "", ("en-US",), "scripted", maker, loudness=-20.0)]
+    voices += [
+        replace(voices[0], name=f"Ryan ({each.name})", base="Ryan", style=each) for each in (slow, loud)
+    ]
+    engine = Repeatable(voices=voices)
+    sounds = []
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        for _ in range(2):
+            sounds += [
+                await home_assistant_plain(client, "Front door open.", {"name": v.name}) for v in voices
+            ]
+    assert sounds[:3] == sounds[3:]
+    assert len(set(sounds)) == 3
+    assert engine.said == ["Front door open."]
 
 
 def test_a_key_is_of_all_that_changes_the_sound_and_of_nothing_else() -> None:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
-from .audio.finish import Finishing, Reply
+from .audio.finish import Finished, Finishing, Reply
 from .cache.cache import Cache, NotKept
 from .engines.base import (
     CannotSpeak,
@@ -39,7 +39,7 @@ from .text.frontend import Frontend
 from .text.scripts import has_words
 from .voices.calibration import Calibration
 from .voices.catalog import speaks
-from .voices.presets import key
+from .voices.presets import key as name_key
 from .voices.register import Voices
 
 _LOGGER = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Synthesizer:
         self._language = language
         self._cache = cache
         self._cache_live = cache_live
-        self._cache_except = frozenset(map(key, cache_except))
+        self._cache_except = frozenset(map(name_key, cache_except))
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -147,8 +147,11 @@ class Synthesizer:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(wait) as patience:
+                    if lead.ready:
                         piece = await lead.take()
+                    else:
+                        async with asyncio.timeout(wait) as patience:
+                            piece = await lead.take()
                     wait = self._limits.bridge_silence or None
                 except TimeoutError:
                     if not patience.expired():
@@ -310,8 +313,14 @@ class Synthesizer:
         engine = self._engines[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
+        key = self._key(utterance, engine, rest, job)
+        recipe = job.reply.recipe(utterance.voice, utterance.speed)
+        if (known := self._finished(key, recipe, job)) is not None:
+            await job.lead.put(job.reply.again(known, pause))
+            return
         finish, lead = job.reply.begin(utterance.voice, utterance.speed, pause), job.lead
-        async with aclosing(self._sounds(utterance, engine, rest, job)) as stream:
+        whole = True
+        async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
                 try:
                     # While text is still to come the voice may be waiting for it, and its client has limits.
@@ -323,6 +332,7 @@ class Synthesizer:
                     if job.request.caching == Caching.PIN:
                         raise  # it was to be kept for ever, and is not even whole
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
+                    whole = False
                     break
                 except TimeoutError as error:
                     if not patience.expired():
@@ -338,39 +348,48 @@ class Synthesizer:
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
+        if self._cache is not None and key is not None and whole:
+            finished = finish.finished
+            self._cache.memory.keep_derived(key, recipe, finished, len(finished.pcm))
 
-    def _sounds(
-        self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job
-    ) -> AsyncGenerator[bytes, None]:
-        """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine.
+    def _key(self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job) -> bytes | None:
+        """Return what the cache knows an utterance by; None where it has no part in it.
 
         Raises SpeechError where it was to be kept for ever and cannot be.
         """
         caching, voice = job.request.caching, utterance.voice
-        if caching == Caching.PIN and (reason := self._never_kept(voice, engine)):
+        reason = self._never_kept(voice, engine)
+        if caching == Caching.PIN and reason:
             raise _not_kept(utterance, reason)
+        if caching == Caching.OFF or reason or (rest is not None and isinstance(engine, LiveEngine)):
+            return None
+        assert isinstance(engine, RepeatableEngine)
+        return utterance.key(engine.identity(voice))
+
+    def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> Finished | None:
+        """Return an utterance as it was heard before, None where that is not in memory."""
+        if self._cache is None or key is None or job.request.caching == Caching.PIN:
+            return None
+        return self._cache.memory.derived(key, recipe)
+
+    def _sounds(
+        self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job, key: bytes | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine."""
         if rest is not None and isinstance(engine, LiveEngine):
             return _samples(engine.speak_live(utterance, rest), engine)
-
-        def made() -> AsyncGenerator[bytes, None]:
+        if self._cache is None or key is None:
             return _samples(engine.speak(utterance), engine)
-
-        if (
-            self._cache is None
-            or not isinstance(engine, RepeatableEngine)
-            or caching == Caching.OFF
-            or self._never_kept(voice, engine)
-        ):
-            return made()
+        pin = job.request.caching == Caching.PIN
         kept = self._cache.speak(
-            utterance.key(engine.identity(voice)),
-            made,
+            key,
+            lambda: _samples(engine.speak(utterance), engine),
             text=utterance.text,
-            voice=voice.speaker,
+            voice=utterance.voice.speaker,
             keep=bool(job.keep),
-            pin=caching == Caching.PIN,
+            pin=pin,
         )
-        return _pinned(kept, utterance) if caching == Caching.PIN else kept
+        return _pinned(kept, utterance) if pin else kept
 
     def _never_kept(self, voice: Voice, engine: Engine) -> str:
         """Return why nothing is kept of what a voice says, as the end of a sentence; empty if it is."""
@@ -378,7 +397,7 @@ class Synthesizer:
             return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
         if not isinstance(engine, RepeatableEngine):
             return f"the {engine.name} voices do not say the same thing twice"
-        if {key(voice.name), key(voice.speaker)} & self._cache_except:
+        if {name_key(voice.name), name_key(voice.speaker)} & self._cache_except:
             return f"nothing is that {voice.speaker} says (--cache-except)"
         return ""
 
@@ -447,6 +466,11 @@ class _Lead:
         """Say that nothing more comes, or that ``error`` does."""
         self._closed, self._error = True, error
         self._filled.set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a piece that ``take`` gives at once."""
+        return bool(self._pieces)
 
     async def take(self) -> bytes | None:
         """Return the next piece, None at the end; raise the maker's error in its place in the order."""

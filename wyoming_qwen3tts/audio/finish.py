@@ -9,7 +9,7 @@ its own ends are not always smooth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,6 +61,17 @@ class Finishing:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The sound of a whole utterance, finished: it can be heard again in another reply."""
+
+    pcm: bytes
+    """Without the pause before it."""
+    lead: float
+    trail: float
+    """Seconds of silence at its ends that count as part of the pauses."""
+
+
 class Reply:
     """Finishes the utterances of one reply, one after the other, and keeps the pauses between them."""
 
@@ -81,7 +92,7 @@ class Reply:
         how = self._finishing
         trim = None if how.trim_silence is None else Trim(how.trim_silence, how.trim_padding)
         stages: list[Stage] = []
-        if gain := self._gains.setdefault(identity(voice), self._levels.gain(voice)):
+        if gain := self._gain(voice):
             stages.append(Gain(gain))
         if trim is not None:
             stages += [trim, Fade()]
@@ -89,8 +100,34 @@ class Reply:
             stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
         if speed != 1.0:
             stages += [tempo.METHODS[how.tempo](speed), Fade()]
-        pause = how.sentence_silence if pause is None else pause
         return Finish(self, stages, trim=trim, speed=speed, pause=pause)
+
+    def recipe(self, voice: Voice, speed: float = 1.0) -> Hashable:
+        """Return all that ``begin`` makes of a sound: with the same recipe the same sound comes out."""
+        return (
+            self._finishing,
+            self._gain(voice),
+            voice.style.gain if voice.style is not None else 0.0,
+            speed,
+        )
+
+    def again(self, finished: Finished, pause: float | None = None) -> bytes:
+        """Return an utterance that was finished before by the same recipe, in the place of the next one."""
+        if not finished.pcm:
+            return b""
+        before = self.before(finished.lead, pause)
+        self.trail = finished.trail
+        return before + finished.pcm
+
+    def before(self, lead: float, pause: float | None) -> bytes:
+        """Return the silence before an utterance that begins with ``lead`` seconds of it itself."""
+        if self.trail is None:
+            return b""
+        pause = self._finishing.sentence_silence if pause is None else pause
+        return silence(max(0.0, pause - self.trail - lead))
+
+    def _gain(self, voice: Voice) -> float:
+        return self._gains.setdefault(identity(voice), self._levels.gain(voice))
 
 
 class Finish:
@@ -107,14 +144,20 @@ class Finish:
         *,
         trim: Trim | None,
         speed: float,
-        pause: float,
+        pause: float | None,
     ) -> None:
         self._reply = reply
         self._stages = stages
         self._trim = trim
         self._speed = speed
         self._pause = pause
-        self._begun = False
+        self._made: list[bytes] = []
+
+    @property
+    def finished(self) -> Finished:
+        """All of it, after ``finish``."""
+        lead, trail = (self._trim.lead, self._trim.trail) if self._trim is not None else (0.0, 0.0)
+        return Finished(b"".join(self._made), lead / self._speed, trail / self._speed)
 
     def light(self, pcm: bytes) -> bool:
         """Whether ``push(pcm)`` is done sooner than it is handed to a thread.
@@ -141,16 +184,16 @@ class Finish:
         for stage in self._stages:
             samples = np.concatenate((stage.push(samples), stage.finish()))
         pcm = self._joined(samples.tobytes())
-        if self._begun:
+        if self._made:
             self._reply.trail = self._trim.trail / self._speed if self._trim is not None else 0.0
         return pcm
 
     def _joined(self, pcm: bytes) -> bytes:
         """Return ``pcm``, the utterance's first sound with the pause before it."""
-        if self._begun or not pcm:
+        if not pcm:
             return pcm
-        self._begun = True
-        if self._reply.trail is None:
+        self._made.append(pcm)
+        if len(self._made) > 1:
             return pcm
         lead = self._trim.lead / self._speed if self._trim is not None else 0.0
-        return silence(max(0.0, self._pause - self._reply.trail - lead)) + pcm
+        return self._reply.before(lead, self._pause) + pcm

@@ -254,7 +254,7 @@ class _Rested:
         if room:
             self._full = False
             return None
-        reason = f"what is pinned leaves no room on the cache's {self.tier.name}"
+        reason = f"the cache's {self.tier.name} has no room for it beside what has to stay"
         if not self._full:
             _LOGGER.warning("Nothing new is kept: %s", reason)
         self._full = True

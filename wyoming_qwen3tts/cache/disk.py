@@ -173,21 +173,23 @@ class Disk:
         if self._database is not None:
             return self._database
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))  # what was said is nobody else's business
-        database = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA secure_delete = FAST")  # what is forgotten is not to be found there
-            # With WAL: nothing torn, after a power cut either.
-            database.execute("PRAGMA synchronous = NORMAL")
-            _check_version(database)
-            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT")
-        except sqlite3.DatabaseError as error:
-            database.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise  # locked, full, not to be written to: another time
-            self._set_aside(error)
-            return self._open()
+        began = time.monotonic()
+        while True:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))  # it is nobody else's business
+            database = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None)
+            try:
+                _prepare(database)
+            except sqlite3.DatabaseError as error:
+                database.close()
+                if not isinstance(error, sqlite3.OperationalError):
+                    self._set_aside(error)
+                # Two that begin a file at once can be in each other's way, and SQLite does not wait then.
+                elif error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > began + BUSY:
+                    raise  # locked for long, full, not to be written to: another time
+                else:
+                    time.sleep(0.01)
+            else:
+                break
         self._database = database
         self._inode = self.path.stat().st_ino
         return database
@@ -237,6 +239,7 @@ class Disk:
 
     def _put(self, key: bytes, entry: Entry) -> bool:
         checksum, data = seal(key, entry.pcm)
+        text, voice = (each.encode(errors="replace").decode() for each in (entry.text, entry.voice))
         now = time.time()
         with self._writing() as database:
             before = database.execute("SELECT pinned, size FROM entries WHERE key = ?", (key,)).fetchone()
@@ -247,7 +250,7 @@ class Disk:
             pinned = entry.pinned or bool(was_pinned)
             database.execute(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key, len(data), now, now, pinned, entry.cost, entry.text, entry.voice),
+                (key, len(data), now, now, pinned, entry.cost, text, voice),
             )
             database.execute("INSERT OR REPLACE INTO sounds VALUES (?, ?, ?)", (key, checksum, data))
         self.counts.stored += 1
@@ -352,7 +355,12 @@ def _delete(database: sqlite3.Connection, keys: Sequence[bytes]) -> None:
         database.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])  # noqa: S608
 
 
-def _check_version(database: sqlite3.Connection) -> None:
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make an open file a cache. Raises sqlite3.DatabaseError where it is something else."""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA secure_delete = FAST")  # what is forgotten is not to be found there
+    database.execute("PRAGMA synchronous = NORMAL")  # with WAL: nothing torn, after a power cut either
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in {0, VERSION}:
         raise sqlite3.DatabaseError(f"it is of version {version}, and {VERSION} is understood")
+    database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
 
 from .entry import Counts, Entry
 
@@ -19,6 +21,7 @@ class Memory:
         """``limit``: bytes."""
         self._limit = limit
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._derived: dict[bytes, tuple[Hashable, Any, int]] = {}
         self.bytes = 0
         self.counts = Counts()
 
@@ -45,15 +48,33 @@ class Memory:
         self._entries[key] = entry
         self.bytes += size
         self.counts.stored += 1
+        self._evict()
+
+    def derived(self, key: bytes, how: Hashable) -> Any | None:
+        """Return what was made of an entry in the way ``how``: a hit; None where there is nothing."""
+        found = self._derived.get(key)
+        if found is None or found[0] != how or self.find(key) is None:
+            return None
+        return found[1]
+
+    def keep_derived(self, key: bytes, how: Hashable, what: Any, size: int) -> None:
+        """Keep what was made of an entry in one way, as long as the entry is kept. ``size``: bytes."""
+        entry = self._entries.get(key)
+        if entry is None or _size(entry) + size > self._limit:
+            return
+        self.bytes += size - self._derived.get(key, (None, None, 0))[2]
+        self._derived[key] = (how, what, size)
+        self._evict()
+
+    def _evict(self) -> None:
         while self.bytes > self._limit:
-            _, oldest = self._entries.popitem(last=False)
-            self.bytes -= _size(oldest)
+            self.drop(next(iter(self._entries)))
             self.counts.evicted += 1
 
     def drop(self, key: bytes) -> None:
-        """Forget an entry."""
+        """Forget an entry, and what was made of it."""
         if (entry := self._entries.pop(key, None)) is not None:
-            self.bytes -= _size(entry)
+            self.bytes -= _size(entry) + self._derived.pop(key, (None, None, 0))[2]
 
     def forget(self, voice: str) -> None:
         """Drop what a voice said."""
@@ -64,6 +85,7 @@ class Memory:
         """Forget all; return how many there were."""
         count = len(self._entries)
         self._entries.clear()
+        self._derived.clear()
         self.bytes = 0
         return count
 

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.info import Describe
@@ -31,7 +31,7 @@ from ..audio.pcm import duration
 from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, SpeechRequest, TextFeed
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
-from .events import EventParser, ProtocolError, encode
+from .events import EventParser, ProtocolError, encode, encode_sound
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -386,7 +386,7 @@ class Connection:
         for start in range(0, len(piece), size):
             sound = piece[start : start + size]
             milliseconds = round(log.audio_seconds * 1000)
-            chunks.append(encode(AudioChunk(**_RECORD, audio=sound, timestamp=milliseconds).event()))
+            chunks.append(encode_sound(sound, milliseconds))
             first = log.sent(sound)
             if first or len(chunks) == CHUNKS_PER_WRITE:
                 await self._flush(chunks)
@@ -407,6 +407,9 @@ class Connection:
 
     async def _drain(self) -> None:
         """Wait until the client has read enough. Raises PeerGone where it does not, or cannot."""
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() <= WRITE_BUFFER and not transport.is_closing():
+            return  # as nearly always; a limit of time costs more than what is sent
         try:
             async with asyncio.timeout(self._limits.send_timeout) as patience:
                 await self._writer.drain()
