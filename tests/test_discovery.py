@@ -16,6 +16,7 @@ from zeroconf import IPVersion
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from tests.house import HANG
+from tests.test_doors import SCRIPTED
 from wyoming_qwen3tts.server import discovery
 from wyoming_qwen3tts.server.discovery import SERVICE_TYPE, Announcement, reachable_addresses
 
@@ -146,15 +147,7 @@ async def test_an_address_that_comes_later_is_announced_then(monkeypatch: pytest
 
 async def test_the_process_announces_itself_and_says_goodbye() -> None:
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "wyoming_qwen3tts",
-            "--uri",
-            "tcp://127.0.0.1:0",
-            "--espeak-languages",
-            "none",
-        ),
+        *(sys.executable, *SCRIPTED, "--uri", "tcp://127.0.0.1:0"),
         *("--zeroconf", "Process", "--zeroconf-host", "192.0.2.10"),
         stderr=asyncio.subprocess.DEVNULL,
     )

