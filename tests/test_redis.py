@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.house import HANG
+from tests.redis_server import Server
 from wyoming_qwen3tts.cache.cache import Cache
 from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
 from wyoming_qwen3tts.cache.memory import Memory
@@ -42,50 +39,6 @@ def name(of: object) -> str:
 
 def entry(seed: int = 0, **more: bool) -> Entry:
     return Entry(sound(seed), 0.5, f"Sentence {seed}.", "Ryan", **more)
-
-
-class Server:
-    """A redis-server of the tests' own, on a port and a socket, that keeps nothing."""
-
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.path = directory / "redis.sock"
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        if shutil.which("redis-server") is None:
-            pytest.fail("redis-server is missing; install it: apt-get install redis-server", pytrace=False)
-        options = f"--port {self.port} --bind 127.0.0.1 --unixsocket {self.path} --dir {self.path.parent}"
-        command = ["redis-server", *options.split(), "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + HANG
-        while True:
-            assert self._process.poll() is None, "redis-server did not start"
-            assert time.monotonic() < until, "redis-server does not answer"
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except OSError:
-                time.sleep(0.01)
-            else:
-                return
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """It takes connections and what is sent, and answers nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")

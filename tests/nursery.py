@@ -1,0 +1,72 @@
+"""Services that live a short life: one a line of standard input, born of a process that has imported it all.
+
+``python -m tests.nursery DIRECTORY``: each service shares the directory's cache file, and has clients that ask for
+new sentences, to be pinned or not, as fast as they can. It says on standard output who was born
+(``born PID``) and what is stored (``stored TEXT``), and is meant to be killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import sys
+from pathlib import Path
+
+from tests.house import connect, service
+from tests.test_said_before import Repeatable
+from wyoming_qwen3tts import client
+
+CLIENTS = 4
+MEGABYTES = 3.0
+"""Of the file: few enough that old sentences have to go all the while."""
+
+
+def say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())
+
+
+async def live(directory: Path, life: int) -> None:
+    # The sound of a sentence in this directory is noise, 2.4 kB a word, so that the bounds are felt.
+    engine = Repeatable()
+    async with service(
+        [engine],
+        data_dir=directory,
+        cache_memory=1.0,
+        cache_disk=MEGABYTES,
+        normalize="off",
+        language_detector="off",
+    ) as uri:
+        numbers = itertools.count()
+
+        async def ask() -> None:
+            async with connect(uri) as connection:
+                for number in numbers:
+                    text = f"Life {life} number {number} " + "word " * random.randrange(20)
+                    text = text.strip() + "."
+                    pin = number % 10 == 0
+                    async for _ in client.say(connection, text, context={"cache": "pin" if pin else True}):
+                        pass
+                    if pin:
+                        say(f"stored {text}")
+
+        await asyncio.gather(*(ask() for _ in range(CLIENTS)))
+
+
+def main() -> None:
+    directory = Path(sys.argv[1])
+    for life, _ in enumerate(sys.stdin):
+        child = os.fork()
+        if not child:
+            try:
+                asyncio.run(live(directory, life))
+            finally:
+                os._exit(3)
+        say(f"born {child}")
+        os.waitpid(child, 0)
+        say("dead")
+
+
+if __name__ == "__main__":
+    main()
