@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from _pytest.nodeid import NodeId
@@ -15,6 +15,8 @@ from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 
 COSTLY = {"heart", "home"}
 """Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
+LONGEST = {"test_shared.py"}
+"""Files whose tests take many seconds each. They are begun first, or one worker waits for them at the end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,12 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of an ``xdist_group`` together.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, and keep those of an ``xdist_group`` together.
 
-    pytest-xdist 3.8 does that by adding the group to the test's id, where pytest 9.2 does not look any more
+    pytest-xdist 3.8 groups by adding the group to a test's id, where pytest 9.2 does not look any more
     (pytest-dev/pytest-xdist#1386): the groups were no groups.
     """
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if COSTLY & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("heart"))
