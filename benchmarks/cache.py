@@ -1,8 +1,8 @@
 """How soon and how often what was said before is heard again, over a real socket.
 
-``python -m benchmarks.cache`` serves the built-in voice and prints, of one run: the first sound of a sentence
-that is made, of one from disk and of one from memory, with the ratios; hits a second of 32 clients; and what
-a lookup on disk costs with 100 entries and with many.
+``python -m benchmarks.cache`` serves the built-in voice and prints, of one run: the first sound of phrases
+that wyoming-piper makes, that we make, and that come from Redis, from disk and from memory, with the ratios;
+hits a second of 32 clients; and what a lookup on disk costs with 100 entries and with many.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
+import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import environment
+from benchmarks.environment import VOICE
+from benchmarks.servers import Program, running
+from benchmarks.talk import HOST
 from wyoming_qwen3tts.cache.disk import Disk
 from wyoming_qwen3tts.cache.entry import Entry
 
@@ -65,7 +68,7 @@ class Client:
 
 
 async def connect(port: int) -> Client:
-    return Client(*await asyncio.open_connection("127.0.0.1", port))
+    return Client(*await asyncio.open_connection(HOST, port))
 
 
 async def firsts(port: int, texts: list[str]) -> list[float]:
@@ -88,37 +91,67 @@ async def rate(port: int) -> float:
     return HITS / (time.perf_counter() - began)
 
 
-class Server:
-    """The service as a process, with its data in a directory."""
+def ours(data: Path, *more: str) -> Program:
+    """Return our server with its data in a directory."""
+    uri = ("--uri", f"tcp://{HOST}:{{port}}")
+    place = ("--espeak-languages", "none", "--data-dir", str(data))
+    return Program("ours", (sys.executable, "-m", "wyoming_qwen3tts", *uri, *place, *more))
 
-    def __init__(self, data: Path) -> None:
-        command = [sys.executable, "-m", "wyoming_qwen3tts", "--uri", "tcp://127.0.0.1:0"]
-        command += ["--espeak-languages", "none", "--data-dir", str(data)]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.port = 0
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "Listening on" in line:
-                self.port = int(line.rsplit(":", 1)[1])
-            if "Ready" in line:
-                threading.Thread(target=self._process.stderr.read, daemon=True).start()
-                return
-        raise SystemExit("the server did not start")
 
-    def stop(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait()
+def theirs() -> Program:
+    """Return wyoming-piper. Raises NoEnvironment."""
+    piper = environment.find(None)
+    uri = ("--uri", f"tcp://{HOST}:{{port}}")
+    voice = ("--voice", VOICE, "--data-dir", str(piper.voices))
+    return Program("piper", (str(piper.python), "-m", "wyoming_piper", *uri, *voice))
+
+
+@asynccontextmanager
+async def served(program: Program) -> AsyncIterator[int]:
+    """Serve; give the port once the first sentence has been spoken."""
+    async with running(program) as server:
+        await server.ready()
+        await firsts(server.port, ["Are you there?"])
+        yield server.port
 
 
 @contextmanager
-def served(data: Path) -> Iterator[int]:
-    """Serve with this data directory; give the port."""
-    server = Server(data)
+def redis(place: Path) -> Iterator[str | None]:
+    """Run a Redis of our own; give its URL, None where the machine has none."""
+    path = place / "redis.sock"
+    options = ("--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(place))
+    if shutil.which("redis-server") is None:
+        yield None
+        return
+    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
     try:
-        yield server.port
+        while not path.exists():
+            time.sleep(0.01)
+        yield f"unix://{path}"
     finally:
-        server.stop()
+        process.kill()
+        process.wait()
+
+
+async def measure(place: Path, with_piper: bool) -> tuple[dict[str, list[float]], float]:
+    """Return the first sounds of all phrases, by where they came from, and hits a second."""
+    found: dict[str, list[float]] = {}
+    if with_piper:
+        async with served(theirs()) as port:
+            found["wyoming-piper"] = await firsts(port, PHRASES)
+    async with served(ours(place / "data")) as port:
+        found["made"] = await firsts(port, PHRASES)
+    with redis(place) as url:
+        if url is not None:
+            async with served(ours(place / "one", "--cache-redis", url)) as port:
+                await firsts(port, PHRASES)
+            async with served(ours(place / "two", "--cache-redis", url)) as port:
+                found["redis"] = await firsts(port, PHRASES)
+    async with served(ours(place / "data")) as port:
+        found["disk"] = await firsts(port, PHRASES)
+        found["memory"] = await firsts(port, PHRASES * 5)
+        hits = await rate(port)
+    return found, hits
 
 
 async def lookup(entries: int, place: Path) -> float:
@@ -155,25 +188,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     arguments.add_argument("--entries", type=int, default=100_000, help="the larger cache of the lookups")
+    arguments.add_argument("--no-piper", action="store_true", help="measure our server alone")
     given = arguments.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with tempfile.TemporaryDirectory() as place:
-        data = Path(place)
-        with served(data) as port:
-            made = asyncio.run(firsts(port, PHRASES))
-        with served(data) as port:
-            disk = asyncio.run(firsts(port, PHRASES))
-            memory = asyncio.run(firsts(port, PHRASES * 5))
-            hits = asyncio.run(rate(port))
-        miss = statistics.median(made)
-        print(f"first sound, median of {len(PHRASES)} phrases of the built-in voice:")
-        for name, times in (("made", made), ("disk", disk), ("memory", memory)):
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        found, hits = asyncio.run(measure(place, not given.no_piper))
+        miss = statistics.median(found["made"])
+        print("| first sound | median | 95 % within | of made | of wyoming-piper |")
+        print("|---|---|---|---|---|")
+        for where, times in found.items():
             median = statistics.median(times)
             p95 = sorted(times)[int(0.95 * len(times))]
-            print(f"  {name:7} {median * 1000:7.2f} ms  (p95 {p95 * 1000:.2f})  {median / miss:.2f} of made")
+            piper = f"{median / statistics.median(found['wyoming-piper']):.3f}" if not given.no_piper else ""
+            print(
+                f"| {where} | {median * 1000:.2f} ms | {p95 * 1000:.2f} ms | {median / miss:.2f} | {piper} |"
+            )
         print(f"{hits:.0f} hits a second, {CLIENTS} clients")
-        few = asyncio.run(lookup(100, data))
-        many = asyncio.run(lookup(given.entries, data))
+        few = asyncio.run(lookup(100, place))
+        many = asyncio.run(lookup(given.entries, place))
         print(
             f"a lookup on disk: {few * 1000:.2f} ms with 100 entries, {many * 1000:.2f} ms with "
             f"{given.entries:,}: ratio {many / few:.2f}"

@@ -51,9 +51,9 @@ Script = Callable[[Utterance], AsyncGenerator[bytes, None]]
 
 
 def tone(text: str) -> bytes:
-    """Return 50 ms of sound a word of ``text``, different for different texts, never silent."""
+    """Return 20 ms of sound a character of ``text``, different for different texts, never silent."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-    samples = np.random.default_rng(seed).integers(1000, 20_000, len(text.split()) * SAMPLE_RATE // 20)
+    samples = np.random.default_rng(seed).integers(1000, 20_000, len(text) * SAMPLE_RATE // 50)
     return samples.astype("<i2").tobytes()
 
 

@@ -40,7 +40,7 @@ async def test_say_saves_what_it_hears(scripted: str, tmp_path: Path) -> None:
     status, _, errors = await run("say", "Hello there.", "--uri", scripted, "--output", str(path))
     assert status == 0
     assert pcm(path) == tone("Hello there.")
-    assert "hello.wav: 0.1 s of sound, the first after " in errors
+    assert "hello.wav: 0.2 s of sound, the first after " in errors
     assert [entry.name for entry in tmp_path.iterdir()] == ["hello.wav"]
 
 

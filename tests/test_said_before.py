@@ -115,6 +115,33 @@ async def test_what_was_cut_short_or_failed_is_made_again(tmp_path: Path) -> Non
     assert engine.said == ["He is lost.", "This is odd."] * 2
 
 
+@pytest.mark.parametrize(
+    ("sound", "reason"),
+    [
+        (bytes(48_000), "there is nothing to be heard"),
+        (b"\x20\0" * 24_000, "there is nothing to be heard"),
+        (tone("F")[:960], "0.02 s are too few for 13 letters"),
+    ],
+)
+async def test_what_cannot_be_the_whole_sentence_is_spoken_and_not_kept(
+    tmp_path: Path, sound: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model that ends too early, or says nothing, does not do so for ever."""
+
+    async def odd(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield sound[:480]
+        yield sound[480:]
+
+    engine = Repeatable(odd)
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        for times in (1, 2):
+            assert await home_assistant_plain(client, "Front door open.") == sound
+            assert len(engine.said) == times
+        with pytest.raises(SpeechFailed, match=reason):
+            await ask(uri, "Front door open.", "pin")
+    assert f"Front door open. was cut short: {reason}" in caplog.text
+
+
 async def test_a_text_that_is_still_being_written_is_kept_only_when_asked(tmp_path: Path) -> None:
     for live, times in ((False, 2), (True, 1)):
         engine = Repeatable()

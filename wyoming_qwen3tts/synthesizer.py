@@ -50,6 +50,10 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
+AUDIBLE = round(32768 * 10 ** (-50 / 20))
+"""Peak of a sample in what is heard at all: -50 dBFS."""
+QUICKEST = 0.02
+"""Seconds that a letter takes at the least: quick readers take three times as long."""
 REFRESH = 5.0
 """Seconds that a request waits, at most, for a look whether a voice that nobody knows has just been added."""
 
@@ -383,7 +387,7 @@ class Synthesizer:
         pin = job.request.caching == Caching.PIN
         kept = self._cache.speak(
             key,
-            lambda: _samples(engine.speak(utterance), engine),
+            lambda: _checked(_samples(engine.speak(utterance), engine), utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
             keep=bool(job.keep),
@@ -423,6 +427,23 @@ async def _samples(sounds: AsyncGenerator[bytes, None], engine: Engine) -> Async
             if not piece or len(piece) % SAMPLE_WIDTH:
                 raise EngineUnavailable(f"the {engine.name} voice gave {len(piece)} bytes, not samples")
             yield piece
+
+
+async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    """Yield ``sounds``. Raises CutShort at an end that cannot be: what is kept is heard again and again."""
+    size = loudest = 0
+    async with aclosing(sounds):
+        async for piece in sounds:
+            size += len(piece)
+            loudest = loudest if loudest >= AUDIBLE else max(loudest, sound.peak(piece))
+            yield piece
+    if not size:
+        return  # whoever listens notices
+    if loudest < AUDIBLE:
+        raise CutShort("there is nothing to be heard")
+    letters = sum(map(str.isalnum, utterance.text))
+    if size < letters * QUICKEST * BYTES_PER_SECOND:
+        raise CutShort(f"{size / BYTES_PER_SECOND:.2f} s are too few for {letters} letters")
 
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed) -> None:

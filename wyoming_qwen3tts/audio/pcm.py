@@ -58,6 +58,12 @@ def to_samples(pcm: bytes) -> Samples:
     return np.frombuffer(pcm, "<i2")
 
 
+def peak(pcm: bytes) -> int:
+    """Return the largest magnitude of ``pcm``'s samples, 0 to 32768."""
+    samples = to_samples(pcm)
+    return max(int(samples.max()), -int(samples.min())) if len(samples) else 0
+
+
 def power(samples: Samples) -> NDArray[np.float64]:
     """Return the mean square of every whole frame, [len(samples) // FRAME]; full scale is 1."""
     import numpy as np
