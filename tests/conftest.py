@@ -56,8 +56,9 @@ def heart() -> Iterator[BuiltinEngine]:
 class Lent:
     """An engine for services that come and go: none of them starts or ends it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: BuiltinEngine) -> None:
         self.name, self.voices, self.speak = engine.name, engine.voices, engine.speak
+        self.identity = engine.identity
 
     async def start(self) -> None:
         pass

@@ -2,7 +2,7 @@
 
 ``python -m tests.nursery DIRECTORY``: each service shares the directory's cache file, and has clients that ask for
 new sentences, to be pinned or not, as fast as they can. It says on standard output who was born
-(``born PID``) and what is stored (``stored TEXT``), and is meant to be killed.
+(``born PID``), what is stored (``stored TEXT``) and how it ended (``died STATUS``), and is meant to be killed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import random
 import sys
 from pathlib import Path
 
+import libsonic  # noqa: F401 - what every service loads, once for all of them
+import soundfile  # noqa: F401
+
 from tests.house import connect, service
 from tests.test_said_before import Repeatable
 from wyoming_qwen3tts import client
 
 CLIENTS = 4
-MEGABYTES = 3.0
+MEGABYTES = 6.0
 """Of the file: few enough that old sentences have to go all the while."""
 
 
@@ -28,7 +31,7 @@ def say(line: str) -> None:
 
 
 async def live(directory: Path, life: int) -> None:
-    # The sound of a sentence in this directory is noise, 2.4 kB a word, so that the bounds are felt.
+    # The sound of a sentence in this directory is noise, 1 kB a character, so that the bounds are felt.
     engine = Repeatable()
     async with service(
         [engine],
@@ -43,9 +46,9 @@ async def live(directory: Path, life: int) -> None:
         async def ask() -> None:
             async with connect(uri) as connection:
                 for number in numbers:
-                    text = f"Life {life} number {number} " + "word " * random.randrange(20)
+                    text = f"A{life} b{number} " + "so " * random.randrange(10)
                     text = text.strip() + "."
-                    pin = number % 10 == 0
+                    pin = number % 5 == 0
                     async for _ in client.say(connection, text, context={"cache": "pin" if pin else True}):
                         pass
                     if pin:
@@ -64,8 +67,8 @@ def main() -> None:
             finally:
                 os._exit(3)
         say(f"born {child}")
-        os.waitpid(child, 0)
-        say("dead")
+        _, status = os.waitpid(child, 0)
+        say(f"died {os.waitstatus_to_exitcode(status)}")
 
 
 if __name__ == "__main__":

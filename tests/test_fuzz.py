@@ -129,12 +129,14 @@ def test_events_survive_the_wire_however_it_cuts_them(events: list[Event], sizes
     assert not parser.in_event
 
 
+@settings(deadline=None)
 @given(pcm=st.binary(min_size=1, max_size=50), timestamp=st.integers(0, 10**9))
 def test_sound_is_encoded_as_every_event_is(pcm: bytes, timestamp: int) -> None:
     event = AudioChunk(rate=24_000, width=2, channels=1, audio=pcm, timestamp=timestamp).event()
     assert encode_sound(pcm, timestamp) == encode(event)
 
 
+@settings(deadline=None)
 @given(garbage=st.lists(EVENTS | st.binary(max_size=80), max_size=10))
 def test_the_parser_knows_one_exception(garbage: list[bytes]) -> None:
     parser = EventParser(256)

@@ -189,7 +189,7 @@ def _split(arguments: list[str]) -> tuple[str, list[str], Serve]:
         (["prerender", "{}/good.txt", "--uri", "tcp://127.0.0.1:1"], "cannot connect to tcp://127.0.0.1:1"),
         (["prerender", "{}/good.txt", "--jobs", "0"], "--jobs: 0 is not allowed; allowed: 1 to 64"),
         (["prerender", "{}/good.txt", "--cache-disk", "much"], "--cache-disk: 'much' is not allowed"),
-        (["cache", "stats", "--cache-disk", "0"], "nothing is kept outside of memory"),
+        (["cache", "stats", "--cache-redis", "http://h"], "--cache-redis: what is given is not allowed"),
         (["cache", "export", "{}/good.txt"], "File exists"),
     ],
 )

@@ -15,6 +15,7 @@ from wyoming.error import Error
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
 from tests.house import (
+    AS_SET,
     HANG,
     ScriptedEngine,
     SpeechFailed,
@@ -26,7 +27,7 @@ from tests.house import (
     tone,
 )
 from wyoming_qwen3tts.cache.disk import FILE
-from wyoming_qwen3tts.engines.base import CutShort
+from wyoming_qwen3tts.engines.base import CutShort, Engine
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 
 
@@ -89,8 +90,11 @@ async def test_ten_clients_at_once_cost_one_synthesis(tmp_path: Path) -> None:
         async with asyncio.timeout(HANG):
             while hearing < 10:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        listening[0].cancel()
-        await asyncio.wait({listening[0]})
+            while not listening[
+                0
+            ].done():  # once is not always enough: wait_for of Python 3.11 may swallow it
+                listening[0].cancel()
+                await asyncio.sleep(0.01)
         go.set()
         assert await asyncio.gather(*listening[1:]) == [tone("Dinner is ready.")] * 9
     assert engine.said == ["Dinner is ready."]
@@ -325,11 +329,13 @@ async def test_an_engine_that_does_not_say_which_it_is_is_never_kept(tmp_path: P
     assert len(engine.said) == 2
 
 
-async def test_the_built_in_voice_s_sound_is_the_same_from_the_cache(tmp_path: Path) -> None:
+async def test_the_built_in_voice_s_sound_is_the_same_from_the_cache(
+    tmp_path: Path, lent_heart: Engine
+) -> None:
     sounds = []
     for settings in ({"cache_memory": 0.0, "cache_disk": 0.0}, KEPT, KEPT, {**KEPT, "cache_disk": 0.0}):
         async with (
-            service(None, espeak_languages="none", data_dir=tmp_path, **settings) as uri,
+            service([lent_heart], data_dir=tmp_path, **AS_SET, **settings) as uri,
             connect(uri) as client,
         ):
             await client.write_event(Synthesize("The washing machine has finished. Shall I?").event())
@@ -343,18 +349,20 @@ async def test_the_built_in_voice_s_sound_is_the_same_from_the_cache(tmp_path: P
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.5])
-async def test_a_known_sentence_sounds_the_same_wherever_it_stands(tmp_path: Path, speed: float) -> None:
+async def test_a_known_sentence_sounds_the_same_wherever_it_stands(
+    tmp_path: Path, lent_heart: Engine, speed: float
+) -> None:
     """Level, trimmed ends and the pauses between: what was finished once is finished for every place."""
     texts = [
         "The front door is open. Shall I shut it?",
         "Shall I shut it? The front door is open.",
         "Oh no. Shall I shut it? It is cold. The front door is open.",
     ]
-    how: dict[str, Any] = {"espeak_languages": "none", "data_dir": tmp_path, "speed": speed}
-    async with service(None, **how) as uri:
+    how: dict[str, Any] = {**AS_SET, "data_dir": tmp_path, "speed": speed}
+    async with service([lent_heart], **how) as uri:
         async with connect(uri) as client:
             made = [await home_assistant_plain(client, text) for text in texts]
-    async with service(None, **how, **KEPT) as uri:
+    async with service([lent_heart], **how, **KEPT) as uri:
         async with connect(uri) as client:
             for _ in range(3):
                 assert [await home_assistant_plain(client, text) for text in texts] == made

@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from tests.house import HANG, connect, home_assistant_plain, tone
+from tests.recordings import save, speech
 from tests.redis_server import Server
 from tests.test_prerender import nobody
 from wyoming_qwen3tts import commands
 from wyoming_qwen3tts.cache.disk import FILE, Disk
+from wyoming_qwen3tts.cache.entry import Entry
+from wyoming_qwen3tts.cache.redis import Redis
 
 ROUNDS = 50
 
@@ -41,9 +44,10 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
             nursery.stdin.write(b"\n")
             to_come = chance.randrange(1, 8)
             async with asyncio.timeout(HANG):
-                while (line := (await nursery.stdout.readline()).decode().rstrip("\n")) != "dead":
-                    assert line, "the nursery ended"
+                while line := (await nursery.stdout.readline()).decode().rstrip("\n"):
                     what, _, rest = line.partition(" ")
+                    if what == "died":
+                        break
                     if what == "born":
                         child = int(rest)
                         continue
@@ -52,6 +56,7 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
                     if not to_come:
                         await asyncio.sleep(chance.random() / 50)
                         os.kill(child, signal.SIGKILL)
+            assert (what, rest) == ("died", str(-signal.SIGKILL)), "it ended by itself"
             survivor = Disk(tmp_path / FILE, 1 << 40)
             walked = [entry async for _, entry in survivor.walk()]
             assert None not in walked, "an entry is not whole"
@@ -73,8 +78,18 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
 # -- servers ------------------------------------------------------------------------------------------------
 
 
+REPEATABLE = """
+from tests.test_said_before import Repeatable
+from wyoming_qwen3tts import __main__, service
+service.engines_for = lambda settings: [Repeatable()]
+__main__.run()
+"""
+"""The service as it is started, with a voice that takes no second to load."""
+BARE = "--loudness off --trim-silence off --sentence-silence 0 --language-detector off --normalize off"
+
+
 class Shop:
-    """A server as people run it: a process, with the built-in voice."""
+    """A server: a process."""
 
     def __init__(self, process: asyncio.subprocess.Process, uri: str) -> None:
         self.process = process
@@ -89,16 +104,7 @@ class Shop:
 async def shop(data: Path, redis: Server) -> AsyncIterator[Shop]:
     place = ("--data-dir", str(data), "--cache-redis", redis.url)
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "wyoming_qwen3tts",
-            "--uri",
-            "tcp://127.0.0.1:0",
-            "--espeak-languages",
-            "none",
-        ),
-        *place,
+        *(sys.executable, "-c", REPEATABLE, "--uri", "tcp://127.0.0.1:0", *BARE.split(), *place),
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
@@ -157,6 +163,7 @@ async def test_servers_share_a_file_and_a_redis(tmp_path: Path, redis: Server, c
     here, there = tmp_path / "here", tmp_path / "there"
     async with shop(here, redis) as one, shop(here, redis) as other:
         made = [await one.say(phrase) for phrase in PHRASES]
+        assert made == [tone(phrase) for phrase in PHRASES]
         assert [await other.say(phrase) for phrase in PHRASES] == made
         # New ones at both at once, as a group of satellites asks for them.
         texts = [f"Door {number} is shut." for number in ("one", "two", "three", "four")] * 3
@@ -215,3 +222,21 @@ async def test_a_redis_that_is_not_there_is_a_warning_and_no_silence(
     status, output, errors = await Till(gone, capsys)("stats", tmp_path / "data")
     assert (status, output.splitlines()[0].split(":")[1]) == (1, " 1 sentence, 0.0 MB; 0 pinned, 0.0 MB")
     assert errors == f"error: 127.0.0.1:{gone.port}: Connection refused\n"
+
+
+async def test_what_a_removed_voice_said_goes_from_redis_too(
+    tmp_path: Path, redis: Server, cache: Till, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tier = Redis(redis.url)
+    await tier.forget()
+    save(tmp_path / "anna.wav", speech(6.0))
+    place = ("--data-dir", str(tmp_path / "data"), "--uri", "tcp://127.0.0.1:1")
+    add = ["add", "Anna", str(tmp_path / "anna.wav"), *place]
+    assert await asyncio.to_thread(commands.run, "voices", add, nobody) == 0
+    for voice in ("Anna", "Ryan"):
+        await tier.put(voice.encode().ljust(32), Entry(tone("Hello."), 1.0, "Hello.", voice))
+    remove = ["remove", "anna", *place, "--cache-redis", redis.url]
+    assert await asyncio.to_thread(commands.run, "voices", remove, nobody) == 0
+    voices = list((await tier.stock()).voices)
+    await tier.close()
+    assert voices == ["Ryan"]

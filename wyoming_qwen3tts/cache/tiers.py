@@ -10,11 +10,14 @@ MEGABYTE = 1_000_000
 DAY = 86_400.0
 
 
-def tiers_for(settings: Settings) -> list[Tier]:
-    """Return the tiers outside of the process, the fastest first; nothing is opened yet."""
+def tiers_for(settings: Settings, *, left: bool = False) -> list[Tier]:
+    """Return the tiers outside of the process, the fastest first; nothing is opened yet.
+
+    ``left``: the disk is one even where nothing new is kept there, for what is left of earlier times.
+    """
     tiers: list[Tier] = []
     longest = settings.cache_days * DAY
-    if settings.cache_disk:
+    if settings.cache_disk or left:
         tiers.append(Disk(settings.data / FILE, int(settings.cache_disk * MEGABYTE), longest))
     if settings.cache_redis is not None:
         from .redis import Redis

@@ -19,7 +19,7 @@ from ..cache.disk import FILE, Disk
 from ..cache.entry import Counts, Tier, TierFailed
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
-from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
+from ..settings import OPTIONS_FILE, Settings, add_options
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.presets import key
 from . import sound
@@ -65,10 +65,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Do what was asked; return the exit status. Raises SettingsError, OSError."""
-    tiers = tiers_for(options.settings)
-    if not tiers:
-        raise SettingsError("nothing is kept outside of memory (--cache-disk, --cache-redis)")
+    """Do what was asked; return the exit status. Raises OSError."""
+    tiers = tiers_for(options.settings, left=True)
     try:
         return await COMMANDS[options.command](options, tiers)
     except TierFailed as error:

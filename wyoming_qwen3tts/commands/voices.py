@@ -14,8 +14,8 @@ from typing import Any
 from wyoming.info import TtsVoice
 
 from .. import client
-from ..cache.disk import FILE, Disk
 from ..cache.entry import TierFailed
+from ..cache.tiers import tiers_for
 from ..client import ServerError
 from ..engines.base import EngineUnavailable
 from ..engines.qwen3.configuration import Configuration
@@ -29,11 +29,12 @@ from . import sound
 
 LIST = "list"
 PLACE = ("data_dir",)
+CACHE = ("cache_disk", "cache_redis")
 MODELS = (
     *("model", "revision", "download_dir", "local_files_only", "device", "dtype", "quantize"),
     *("context", "frames_per_token", "memory_budget"),
 )
-"""The server's options that commands take too, and those that designing takes."""
+"""The server's options that commands take too, those that removing takes, and those that designing does."""
 
 
 def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
@@ -45,7 +46,7 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
         arguments = [LIST, *arguments]
     options = parser.parse_args(arguments)
-    taken = (*PLACE, *MODELS, OPTIONS_FILE)
+    taken = (*PLACE, *CACHE, *MODELS, OPTIONS_FILE)
     options.settings = Settings.of({key: value for key, value in vars(options).items() if key in taken})
     return options
 
@@ -86,7 +87,8 @@ def _parser(uri: str) -> argparse.ArgumentParser:
         asking.add_argument(
             "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
         )
-        add_options(asking, (*PLACE, *MODELS) if asking is designing else PLACE)
+        more = {designing: MODELS, removing: CACHE}.get(asking, ())
+        add_options(asking, (*PLACE, *more))
     return parser
 
 
@@ -173,15 +175,16 @@ async def _design(options: argparse.Namespace) -> int:
 async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice of the data directory."""
     name = await asyncio.to_thread(_library(options).remove, options.name)
-    said = Disk(options.settings.data / FILE, 0)
-    try:
-        await said.forget(name)
-    except TierFailed as error:
-        raise SpeechError(
-            f"{name} is removed, but what it said may still be in the cache: {error}"
-        ) from error
-    finally:
-        await said.close()
+    failed: TierFailed | None = None
+    for tier in tiers_for(options.settings, left=True):
+        try:
+            await tier.forget(name)
+        except TierFailed as error:
+            failed = error
+        finally:
+            await tier.close()
+    if failed is not None:
+        raise SpeechError(f"{name} is removed, but what it said may still be in the cache: {failed}")
     _say(f"{options.name} is removed, and all that was made of it")
     return 0
 
