@@ -63,6 +63,35 @@ async def test_only_the_new_sentence_of_a_reply_is_made(tmp_path: Path) -> None:
     assert sound == b"".join(map(tone, sentences))
 
 
+LONG = (
+    "Attention please, the fire alarm in the basement has been triggered, so leave the building by the nearest "
+    "exit now."
+)
+
+
+@pytest.mark.parametrize("pin", ["pin", None])
+async def test_a_long_sentence_is_known_wherever_it_stands(tmp_path: Path, pin: str | None) -> None:
+    """At the beginning of a reply it may be said in two parts, to be heard sooner; elsewhere it is one."""
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        await ask(uri, f"{LONG} OK. The lights are off.", pin)
+        parts = len(engine.said)
+        assert parts == (2 if pin else 3)
+        for text in (f"Good morning. {LONG}", LONG, f"Good morning. OK. The lights are off. {LONG}"):
+            await home_assistant_plain(client, text)
+            await home_assistant_streamed(client, [text])
+    assert engine.said[parts:] == ["Good morning."]
+
+
+async def test_a_long_sentence_that_was_said_later_on_is_known_at_the_beginning(tmp_path: Path) -> None:
+    engine = Repeatable()
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
+        await home_assistant_plain(client, f"Good morning. {LONG}")
+        assert engine.said == ["Good morning.", LONG]
+        assert await home_assistant_plain(client, LONG) == tone(LONG)
+    assert len(engine.said) == 2
+
+
 async def test_ten_clients_at_once_cost_one_synthesis(tmp_path: Path) -> None:
     go = asyncio.Event()
 
@@ -261,6 +290,13 @@ async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong:
             SpeechFailed, match=r"context\.cache is .* known are true, false, off, auto, on, pin"
         ):
             await ask(uri, "Front door open.", wrong)
+
+
+@pytest.mark.parametrize("text", ["!!!", "😀", " "])
+async def test_nothing_to_say_cannot_be_pinned(tmp_path: Path, text: str) -> None:
+    async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
+        with pytest.raises(SpeechFailed, match="there is nothing to say"):
+            await ask(uri, text, "pin")
 
 
 async def test_a_pinned_phrase_is_stored_before_its_end_is_said(tmp_path: Path) -> None:

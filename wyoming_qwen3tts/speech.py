@@ -193,6 +193,10 @@ class TextFeed:
         self._pieces.append(piece)
         self._changed.set()
 
+    def peek(self) -> str:
+        """Return all that was pushed and is not read yet, and leave it."""
+        return "".join(self._pieces)
+
     def end(self) -> None:
         """Say that no more text comes."""
         self._ended = True

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -184,7 +184,10 @@ class Synthesizer:
                 request.text,
                 markup=request.markup,
                 language=who.expected,
-                first_clause=limits.first_clause and not limits.live_text,  # that is sooner still
+                first_clause=limits.first_clause
+                and not limits.live_text  # that is sooner still
+                and request.caching != Caching.PIN  # nobody waits for it
+                and not await self._begins_with_known(job, who),
                 live=limits.live_text,
             )
             pause: float | None = None
@@ -203,6 +206,9 @@ class Synthesizer:
                     if await self._say_part(job, part, own, speed, pause):
                         pause = None
             if job.reply.trail is None:
+                if request.caching == Caching.PIN:
+                    lead.close(CannotSpeak("there is nothing to say"))
+                    return
                 await lead.put(sound.silence(NOTHING_TO_SAY))
             elif pause:
                 await lead.put(sound.silence(pause))
@@ -218,6 +224,23 @@ class Synthesizer:
             plain = self._frontend.plain(part.text, who.expected)
         if not has_words(plain):
             return False
+        language, utterance = await self._utterance(plain, who, speed)
+        if part.rest is not None and not isinstance(self._engines[utterance.voice.engine], LiveEngine):
+            part = await flow.whole(part)
+            plain = self._frontend.plain(part.text, language)
+        if part.rest is not None:
+            await self._say_live(utterance, part, language, job)
+            return True
+        utterance = replace(utterance, text=await self._spoken(plain, language))
+        if not has_words(utterance.text):
+            return False
+        for each in await self._as_known(utterance, part, language, job):
+            await self._say(each, job, pause=pause)
+            pause = None
+        return True
+
+    async def _utterance(self, plain: str, who: _Who, speed: float) -> tuple[str, Utterance]:
+        """Return the language that a text is in, and who says it how; its words come later."""
         language = who.language or self._frontend.language(plain, who.expected, who.among)
         voice = self._reader(who, plain, language)
         if not speaks(voice, language):
@@ -225,25 +248,54 @@ class Synthesizer:
         await self._calibration.ready(voice)
         if not self._frontend.ready(language):
             await asyncio.to_thread(self._frontend.load, language)
-        if part.rest is not None and not isinstance(self._engines[voice.engine], LiveEngine):
-            part = await flow.whole(part)
-            plain = self._frontend.plain(part.text, language)
         known = who.known or self._frontend.detects or language != who.expected
         tag = self._voices.catalog.language(voice, language if known else None)
         if voice.style is not None:
             speed *= voice.style.speed
-        utterance = Utterance("", voice, tag, seed=voice.seed, speed=max(SLOWEST, min(FASTEST, speed)))
-        if part.rest is None:
-            if self._frontend.light(plain):
-                spoken = self._frontend.spoken(plain, language)
-            else:
-                spoken = await asyncio.to_thread(self._frontend.spoken, plain, language)
-            if not has_words(spoken):
-                return False
-            await self._say(replace(utterance, text=spoken), job, pause=pause)
-        else:
-            await self._say_live(utterance, part, language, job)
-        return True
+        return language, Utterance("", voice, tag, seed=voice.seed, speed=max(SLOWEST, min(FASTEST, speed)))
+
+    async def _spoken(self, plain: str, language: str) -> str:
+        """Return a text as it is read aloud."""
+        if self._frontend.light(plain):
+            return self._frontend.spoken(plain, language)
+        return await asyncio.to_thread(self._frontend.spoken, plain, language)
+
+    async def _begins_with_known(self, job: _Job, who: _Who) -> bool:
+        """Tell whether a reply begins with a long sentence that is known: then it is not to be cut."""
+        request = job.request
+        if self._cache is None or request.caching == Caching.OFF or not request.text.ended:
+            return False
+        part = await flow.first(request.text.peek(), markup=request.markup, language=who.expected)
+        if part is None or part.voice or part.language or len(flow.pieces(part.text)) == 1:
+            return False
+        plain = self._frontend.plain(part.text, who.expected)
+        if not has_words(plain):
+            return False
+        language, utterance = await self._utterance(plain, who, 1.0)
+        return await self._known(replace(utterance, text=await self._spoken(plain, language)), job)
+
+    async def _as_known(
+        self, utterance: Utterance, part: Part, language: str, job: _Job
+    ) -> Sequence[Utterance]:
+        """Return the utterances that a sentence is said in: itself, or the pieces of it that are known."""
+        if job.request.caching in {Caching.OFF, Caching.PIN} or self._cache is None:
+            return [utterance]
+        pieces = flow.pieces(part.text)
+        if len(pieces) == 1 or await self._known(utterance, job):
+            return [utterance]
+        found = []
+        for piece in pieces:
+            spoken = await self._spoken(self._frontend.plain(piece, language), language)
+            if has_words(spoken):
+                found.append(replace(utterance, text=spoken))
+                if not await self._known(found[-1], job):
+                    return [utterance]
+        return found
+
+    async def _known(self, utterance: Utterance, job: _Job) -> bool:
+        """Tell whether an utterance need not be made."""
+        key = self._key(utterance, self._engines[utterance.voice.engine], None, job)
+        return key is not None and self._cache is not None and await self._cache.knows(key)
 
     async def _who(self, named: str | None, speaker: str | None, language: str | None) -> _Who:
         """Return who may say what asks for this voice, style and language, if it asks for any.

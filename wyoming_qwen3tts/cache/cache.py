@@ -97,6 +97,21 @@ class Cache:
         if pin and entry is not None:
             await self._pin(key, replace(entry, pinned=True))
 
+    async def knows(self, key: bytes) -> bool:
+        """Tell whether ``speak`` need not make it; what a slower tier has is in memory then."""
+        if key in self.memory or key in self._flying:
+            return True
+        return await self._look(key) is not None
+
+    async def _look(self, key: bytes) -> Entry | None:
+        """Return an entry from a slower tier; the faster ones have it then, too."""
+        for index, rested in enumerate(self._tiers):
+            if (entry := await rested.get(key)) is not None:
+                self.memory.keep(key, entry)
+                self._write(key, entry, self._tiers[:index])
+                return entry
+        return None
+
     def _landed(self, key: bytes) -> Callable[[Flight], None]:
         def landed(flight: Flight) -> None:
             if key in self._flying and self._flying[key].flight is flight:
@@ -108,14 +123,11 @@ class Cache:
         """Return what yields what a slower tier has, or what is made now, and keeps it when it is whole."""
 
         async def made() -> AsyncGenerator[bytes, None]:
-            for index, rested in enumerate(self._tiers):
-                if (entry := await rested.get(key)) is not None:
-                    flying.entry = entry
-                    self.memory.keep(key, entry)
-                    self._write(key, entry, self._tiers[:index])
-                    for piece in _slices(entry.pcm):
-                        yield piece
-                    return
+            if (entry := await self._look(key)) is not None:
+                flying.entry = entry
+                for piece in _slices(entry.pcm):
+                    yield piece
+                return
             began = time.monotonic()
             pieces = []
             async with aclosing(make()) as sounds:

@@ -28,6 +28,9 @@ class Memory:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._entries
+
     def find(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none."""
         entry = self._entries.get(key)

@@ -65,6 +65,22 @@ async def parts(
                 yield part
 
 
+async def first(text: str, *, markup: str | None, language: str) -> Part | None:
+    """Return the first part of a whole text, its first sentence uncut; None where it has none."""
+    found = parts(TextFeed.whole(text), markup=markup, language=language, first_clause=False, live=False)
+    async with aclosing(found):
+        return await anext(found, None)
+
+
+def pieces(sentence: str) -> list[str]:
+    """Return the pieces in which a sentence may have been said: a reply may begin with its first clause.
+
+    Short sentences that were put together stand alone at the beginning of a reply, too.
+    """
+    splitter = SentenceSplitter(first_clause=True)
+    return [*splitter.push(sentence), *splitter.finish()]
+
+
 async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
     async for text in feed:
         for at in range(0, len(text), AT_A_TIME):
