@@ -461,8 +461,12 @@ class Voice:
 
 
 async def said(cache: Cache, name: str, make: Voice, *, keep: bool = True, pin: bool = False) -> bytes:
-    sounds = cache.speak(key(name), make, text=name, keep=keep, pin=pin)
-    return b"".join([piece async for piece in sounds])
+    generation = cache.generation
+    sounds = cache.speak(key(name), make, text=name, keep=keep and not pin)
+    sound = b"".join([piece async for piece in sounds])
+    if pin:
+        await cache.pin(key(name), Entry(sound, 0.5, name), generation)
+    return sound
 
 
 async def written(cache: Cache) -> None:
@@ -531,7 +535,8 @@ async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
     assert shaky.asked == 1
     assert caplog.text.count("The cache goes on without its shaky: gone for lunch") == 1
     shaky.broken = False
-    monkeypatch.setattr(cache._tiers[0], "_again", 0.0)
+    cache._tiers[0]._reading.wake()
+    cache._tiers[0]._writing.wake()
     await said(cache, "f", Voice())
     await written(cache)
     assert key("f") in shaky.kept
@@ -602,7 +607,8 @@ async def test_what_is_pinned_is_stored_when_its_sound_has_ended(disk: Disk) -> 
     }
 
 
-async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error() -> None:
+async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "PIN", 0.0)
     broken, whole = Shaky(), Shaky()
     broken.broken = True
     assert await said(Cache(Memory(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE

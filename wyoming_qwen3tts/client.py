@@ -12,6 +12,7 @@ from typing import Any
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.error import Error
+from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.tts import (
     Synthesize,
@@ -79,7 +80,7 @@ async def describe(uri: str, *, timeout: float) -> Info:
         await client.write_event(Describe().event())
         try:
             async with asyncio.timeout(timeout):
-                while (event := await client.read_event()) is not None:
+                while (event := await _next_event(client)) is not None:
                     if Info.is_type(event.type):
                         return Info.from_event(event)
                     if Error.is_type(event.type):
@@ -134,12 +135,20 @@ async def _send(client: AsyncClient, pieces: AsyncIterable[str], voice: Synthesi
     await client.write_event(SynthesizeStop().event())
 
 
+async def _next_event(client: AsyncClient) -> Event | None:
+    """Return the next event, None at the end. Raises ServerError where the connection is lost."""
+    try:
+        return await client.read_event()
+    except (OSError, EOFError, TimeoutError) as error:
+        raise ServerError(f"the connection was lost: {str(error) or 'no answer'}") from error
+
+
 async def _receive(
     client: AsyncClient, last: type[AudioStop | SynthesizeStopped] = SynthesizeStopped
 ) -> AsyncGenerator[Sound, None]:
     """Yield sound up to the event ``last``. Raises ServerError."""
     started = False
-    while (event := await client.read_event()) is not None:
+    while (event := await _next_event(client)) is not None:
         if Error.is_type(event.type):
             error = Error.from_event(event)
             raise ServerError(f"{error.text} ({error.code})" if error.code else error.text, error.code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from .audio import pcm as sound
 from .audio.finish import Finished, Finishing, Reply
 from .cache.cache import Cache, NotKept
+from .cache.entry import Entry
 from .engines.base import (
     CannotSpeak,
     CutShort,
@@ -180,15 +182,15 @@ class Synthesizer:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language)
+            # What is to be kept is said in whole sentences.
+            live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
+            cut = limits.first_clause and not live and request.caching != Caching.PIN
             text = flow.parts(
                 request.text,
                 markup=request.markup,
                 language=who.expected,
-                first_clause=limits.first_clause
-                and not limits.live_text  # that is sooner still
-                and request.caching != Caching.PIN  # nobody waits for it
-                and not await self._begins_with_known(job, who),
-                live=limits.live_text,
+                first_clause=cut and not await self._begins_with_known(job, who),
+                live=live,
             )
             pause: float | None = None
             async with aclosing(text) as parts:
@@ -213,6 +215,9 @@ class Synthesizer:
             elif pause:
                 await lead.put(sound.silence(pause))
             lead.close()
+        except asyncio.CancelledError:
+            lead.close(EngineUnavailable("the voice was cancelled"))
+            raise
         except Exception as error:
             lead.close(error)
 
@@ -375,6 +380,8 @@ class Synthesizer:
             await job.lead.put(job.reply.again(known, pause))
             return
         finish, lead = job.reply.begin(utterance.voice, utterance.speed, pause), job.lead
+        generation, began = self._cache.generation if self._cache is not None else 0, time.monotonic()
+        sounds: list[bytes] | None = [] if job.request.caching == Caching.PIN else None
         whole = True
         async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
@@ -385,7 +392,7 @@ class Synthesizer:
                     async with asyncio.timeout(limit) as patience:
                         piece = await anext(stream, None)
                 except CutShort as cut:
-                    if job.request.caching == Caching.PIN:
+                    if sounds is not None:
                         raise  # it was to be kept for ever, and is not even whole
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
                     whole = False
@@ -398,15 +405,28 @@ class Synthesizer:
                 if piece is None:
                     break
                 pieces += 1
+                if sounds is not None:
+                    sounds.append(piece)
                 await lead.put(
                     finish.push(piece) if finish.light(piece) else await asyncio.to_thread(finish.push, piece)
                 )
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
-        if self._cache is not None and key is not None and whole:
-            finished = finish.finished
-            self._cache.memory.keep_derived(key, recipe, finished, len(finished.pcm))
+        if key is not None and whole:
+            if sounds is not None:
+                cost = time.monotonic() - began
+                await self._pin(key, utterance, Entry(b"".join(sounds), cost), generation)
+            self._keep_finished(key, recipe, finish.finished)
+
+    async def _pin(self, key: bytes, utterance: Utterance, entry: Entry, generation: int) -> None:
+        """Keep an utterance for ever. Raises SpeechError where that cannot be."""
+        assert self._cache is not None
+        entry = replace(entry, text=utterance.text, voice=utterance.voice.speaker)
+        try:
+            await self._cache.pin(key, entry, generation)
+        except NotKept as error:
+            raise _not_kept(utterance, str(error)) from error
 
     def _key(self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job) -> bytes | None:
         """Return what the cache knows an utterance by; None where it has no part in it.
@@ -428,6 +448,10 @@ class Synthesizer:
             return None
         return self._cache.memory.derived(key, recipe)
 
+    def _keep_finished(self, key: bytes, recipe: Hashable, finished: Finished) -> None:
+        if self._cache is not None:
+            self._cache.memory.keep_derived(key, recipe, finished, len(finished.pcm))
+
     def _sounds(
         self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job, key: bytes | None
     ) -> AsyncGenerator[bytes, None]:
@@ -436,16 +460,13 @@ class Synthesizer:
             return _samples(engine.speak_live(utterance, rest), engine)
         if self._cache is None or key is None:
             return _samples(engine.speak(utterance), engine)
-        pin = job.request.caching == Caching.PIN
-        kept = self._cache.speak(
+        return self._cache.speak(
             key,
             lambda: _checked(_samples(engine.speak(utterance), engine), utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
-            keep=bool(job.keep),
-            pin=pin,
+            keep=bool(job.keep) and job.request.caching != Caching.PIN,  # once is enough
         )
-        return _pinned(kept, utterance) if pin else kept
 
     def _never_kept(self, voice: Voice, engine: Engine) -> str:
         """Return why nothing is kept of what a voice says, as the end of a sentence; empty if it is."""
@@ -455,17 +476,9 @@ class Synthesizer:
             return f"the {engine.name} voices do not say the same thing twice"
         if {name_key(voice.name), name_key(voice.speaker)} & self._cache_except:
             return f"nothing is that {voice.speaker} says (--cache-except)"
+        if voice.reference is not None and not self._voices.catalog.has_recording(voice.reference):
+            return f"{voice.speaker} is gone"
         return ""
-
-
-async def _pinned(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``. Raises SpeechError where they were not kept at their end."""
-    async with aclosing(sounds):
-        try:
-            async for piece in sounds:
-                yield piece
-        except NotKept as error:
-            raise _not_kept(utterance, str(error)) from error
 
 
 def _not_kept(utterance: Utterance, reason: str) -> SpeechError:

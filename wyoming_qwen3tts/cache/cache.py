@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from .entry import Counts, Entry, Tier, TierFailed
 from .flight import Abandoned, Flight
@@ -21,13 +23,16 @@ REST = (5.0, 30.0, 300.0)
 """Seconds that a tier is left alone after it failed, failed again, and any further time."""
 SLICE = 12_000
 """Bytes that are given at a time of what is known, a quarter of a second: what is next is light work."""
-PIN = 30.0
-"""Seconds that whoever wants an entry kept for ever waits until it is."""
+LIMIT = 10.0
+"""Seconds that anything else may take that nobody waits for to speak."""
+PIN, RETRY = 10.0, 0.2
+"""Seconds that it is tried to keep an entry for ever, and between the tries."""
 HOUSEKEEPING = 1.0
 """Seconds between looks at what other processes forgot: 50 µs on the tier's own thread."""
 CLOSE = 5.0
 """Seconds that what is being written may take at the end."""
 
+_T = TypeVar("_T")
 Make = Callable[[], AsyncGenerator[bytes, None]]
 
 
@@ -41,20 +46,20 @@ class Cache:
     def __init__(self, memory: Memory, tiers: Sequence[Tier] = ()) -> None:
         """``tiers``: slower ones, the fastest first."""
         self.memory = memory
-        self._tiers = [_Rested(tier) for tier in tiers]
+        self.generation = 0
+        """Another one whenever something was forgotten: what of that was begun before is not kept."""
+        self._void: dict[str | None, int] = {}
+        """Voice → the generation before which nothing of it counts any more; None is everybody."""
+        self._tiers = [_Guarded(tier) for tier in tiers]
         self._flying: dict[bytes, _Flying] = {}
+        self._flights: set[Flight] = set()
         self._writing: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
 
     @property
-    def tiers(self) -> Sequence[Tier]:
-        """The tiers below memory."""
-        return [rested.tier for rested in self._tiers]
-
-    @property
     def counts(self) -> Mapping[str, Counts]:
         """What became of calls since the process began, by the tiers' names, memory first."""
-        return {"memory": self.memory.counts, **{tier.name: tier.counts for tier in self.tiers}}
+        return {"memory": self.memory.counts, **{each.tier.name: each.tier.counts for each in self._tiers}}
 
     async def start(self) -> None:
         """Begin to look after the tiers: what other processes forget leaves memory here, too."""
@@ -62,25 +67,23 @@ class Cache:
             self._housekeeping = asyncio.create_task(self._keep_house(), name="cache")
 
     async def speak(
-        self, key: bytes, make: Make, *, text: str = "", voice: str = "", keep: bool = True, pin: bool = False
+        self, key: bytes, make: Make, *, text: str = "", voice: str = "", keep: bool = True
     ) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``key``: what is known of it, or what ``make`` gives, for all who ask at once.
 
-        Kept is what ``make`` gave if it ended without raising, and if ``keep``. With ``pin`` it is kept for
-        ever: when the generator ends, a tier outside of the process has it. Raises what ``make`` raises, and
-        NotKept after the sound where it could not be pinned.
+        Kept is what ``make`` gave if it ended without raising, and if ``keep``. Raises what ``make`` raises.
         """
-        keep = keep and not pin  # once is enough
         while True:
             if (entry := self.memory.find(key)) is not None:
                 for piece in _slices(entry.pcm):
                     yield piece
-                break
+                return
             flying = self._flying.get(key)
             if flying is None or flying.flight.leaving:
-                flying = _Flying(voice, keep=keep)
+                flying = _Flying(self.generation, voice, keep=keep)
                 flying.flight = Flight(self._make(key, flying, make, text), self._landed(key))
                 self._flying[key] = flying
+                self._flights.add(flying.flight)
             flying.keep = flying.keep or keep
             heard = False
             try:
@@ -92,10 +95,30 @@ class Cache:
                 if heard:
                     raise
             else:
-                entry = flying.entry
-                break
-        if pin and entry is not None:
-            await self._pin(key, replace(entry, pinned=True))
+                return
+
+    async def pin(self, key: bytes, entry: Entry, generation: int) -> None:
+        """Keep an entry for ever, in one tier at least; try for PIN, even where they rest. Raises NotKept.
+
+        ``generation``: the one in which it was begun.
+        """
+        if not self._tiers:
+            raise NotKept("nothing is kept outside of memory (--cache-disk is 0)")
+        known = self.memory.peek(key)
+        entry = replace(entry, pinned=True, cost=known.cost if known is not None else entry.cost)
+        until = time.monotonic() + PIN
+        while True:
+            if not self._counts(entry, generation):
+                raise NotKept("the cache was cleared meanwhile")
+            failures = await asyncio.gather(*(each.put(key, entry) for each in self._tiers))
+            if not all(failures):
+                self._remember(key, entry, generation)
+                return
+            if time.monotonic() > until or all(each.full for each in self._tiers):
+                raise NotKept("; ".join(map(str, failures)))
+            for each in self._tiers:
+                each.wake()
+            await asyncio.sleep(RETRY)
 
     async def knows(self, key: bytes) -> bool:
         """Tell whether ``speak`` need not make it; what a slower tier has is in memory then."""
@@ -105,15 +128,30 @@ class Cache:
 
     async def _look(self, key: bytes) -> Entry | None:
         """Return an entry from a slower tier; the faster ones have it then, too."""
-        for index, rested in enumerate(self._tiers):
-            if (entry := await rested.get(key)) is not None:
-                self.memory.keep(key, entry)
-                self._write(key, entry, self._tiers[:index])
+        generation = self.generation
+        for index, each in enumerate(self._tiers):
+            if (entry := await each.get(key)) is not None:
+                self._remember(key, entry, generation)
+                self._write(key, entry, self._tiers[:index], generation)
                 return entry
         return None
 
+    def _remember(self, key: bytes, entry: Entry, generation: int) -> None:
+        if self._counts(entry, generation):
+            self.memory.keep(key, entry)
+
+    def _counts(self, entry: Entry, generation: int) -> bool:
+        """Tell whether nobody has forgotten an entry since it was begun."""
+        return generation >= max(self._void.get(entry.voice, 0), self._void.get(None, 0))
+
+    def _forgotten(self, voice: str | None = None) -> None:
+        """Begin a new generation of what a voice says, or of everything."""
+        self.generation += 1
+        self._void[voice] = self.generation
+
     def _landed(self, key: bytes) -> Callable[[Flight], None]:
         def landed(flight: Flight) -> None:
+            self._flights.discard(flight)
             if key in self._flying and self._flying[key].flight is flight:
                 del self._flying[key]
 
@@ -124,7 +162,6 @@ class Cache:
 
         async def made() -> AsyncGenerator[bytes, None]:
             if (entry := await self._look(key)) is not None:
-                flying.entry = entry
                 for piece in _slices(entry.pcm):
                     yield piece
                 return
@@ -134,39 +171,42 @@ class Cache:
                 async for piece in sounds:
                     pieces.append(piece)
                     yield piece
-            if pieces:
-                cost = time.monotonic() - began
-                flying.entry = entry = Entry(b"".join(pieces), cost, text, flying.voice)
-                if flying.keep:
-                    self.memory.keep(key, entry)
-                    self._write(key, entry, self._tiers)
+            if pieces and flying.keep:
+                entry = Entry(b"".join(pieces), time.monotonic() - began, text, flying.voice)
+                self._remember(key, entry, flying.generation)
+                self._write(key, entry, self._tiers, flying.generation)
 
         return made
 
-    def _write(self, key: bytes, entry: Entry, tiers: Sequence[_Rested]) -> None:
+    def _write(self, key: bytes, entry: Entry, tiers: Sequence[_Guarded], generation: int) -> None:
         """Let tiers keep an entry, behind the back of whoever listens."""
 
         async def write() -> None:
-            for tier in tiers:
-                await tier.put(key, entry)
+            for each in tiers:
+                if self._counts(entry, generation):
+                    await each.put(key, entry)
 
         if tiers:
             task = asyncio.create_task(write(), name="cache")
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
 
-    async def _pin(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry for ever, in all tiers and in one at least. Raises NotKept."""
-        if not self._tiers:
-            raise NotKept("nothing is kept outside of memory")
-        try:
-            async with asyncio.timeout(PIN):
-                failures = await asyncio.gather(*(tier.put(key, entry) for tier in self._tiers))
-        except TimeoutError:
-            raise NotKept(f"it was not written within {PIN:g} s") from None
-        if all(failures):
-            raise NotKept("; ".join(map(str, failures)))
-        self.memory.keep(key, entry)
+    async def forget(self, voice: str) -> None:
+        """Drop what a voice said: it is gone, and nothing of it is to stay.
+
+        Waits for CLOSE and LIMIT at the most.
+        """
+        self._forgotten(voice)
+        self.memory.forget(voice)
+        if self._writing:
+            await asyncio.wait(set(self._writing), timeout=CLOSE)
+        for name, reason in zip(
+            [each.tier.name for each in self._tiers],
+            await asyncio.gather(*(each.forget(voice) for each in self._tiers)),
+            strict=True,
+        ):
+            if reason:
+                _LOGGER.warning("What %s said may still be in the cache's %s: %s", voice, name, reason)
 
     async def _keep_house(self) -> None:
         """Add up what was counted, and notice what was forgotten elsewhere."""
@@ -175,130 +215,177 @@ class Cache:
             await asyncio.sleep(HOUSEKEEPING)
 
     async def _look_round(self) -> None:
-        for rested in self._tiers:
-            if await rested.tally(self.counts):
+        for forgotten in await asyncio.gather(*(each.tally(self.counts) for each in self._tiers)):
+            if forgotten:
+                self._forgotten()
                 self.memory.clear()
 
-    async def forget(self, voice: str) -> None:
-        """Drop what a voice said: it is gone, and nothing of it is to stay."""
-        for flying in self._flying.values():
-            if flying.voice == voice:
-                flying.keep = False
-        if self._writing:
-            await asyncio.wait(set(self._writing))
-        self.memory.forget(voice)
-        for rested in self._tiers:
-            try:
-                await rested.tier.forget(voice)
-            except TierFailed as error:
-                _LOGGER.warning(
-                    "What %s said may still be in the cache's %s: %s", voice, rested.tier.name, error
-                )
-
     async def close(self) -> None:
-        """Wait for what is being written, within CLOSE, and close the tiers."""
+        """End what is being made, wait for what is being written, close the tiers: each within CLOSE."""
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
+        flights = [flight.end() for flight in self._flights]
+        if flights:
+            await asyncio.wait(flights, timeout=CLOSE)
         if self._writing:
             await asyncio.wait(self._writing, timeout=CLOSE)
         for task in self._writing:
             task.cancel()
-        if self._housekeeping is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE):
-                    await self._look_round()
-        for rested in self._tiers:
-            await rested.tier.close()
+        await asyncio.gather(*(each.close(self.counts) for each in self._tiers))
 
 
 class _Flying:
     """An utterance on its way to all who asked for it."""
 
     flight: Flight
-    entry: Entry | None = None
-    """It, once it is whole."""
 
-    def __init__(self, voice: str, *, keep: bool) -> None:
+    def __init__(self, generation: int, voice: str, *, keep: bool) -> None:
+        self.generation = generation
         self.voice = voice
         self.keep = keep
         """Whether anybody who asked wants it kept."""
 
 
-class _Rested:
-    """A tier that is left alone for a while after it failed: speech does not wait for it twice."""
+class _Rest:
+    """When a kind of call is to be left alone: after it failed, and longer after it failed again."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._failures = 0
+        self._since = self._until = -math.inf
+
+    @property
+    def resting(self) -> bool:
+        return time.monotonic() < self._until
+
+    @property
+    def failing(self) -> bool:
+        return self._failures > 0
+
+    def failed(self, reason: str, began: float) -> None:
+        """Rest. What began before the last rest did is the same failure."""
+        if began < self._since:
+            return
+        self.reason = reason
+        self._since = time.monotonic()
+        self._until = self._since + REST[min(self._failures, len(REST) - 1)]
+        self._failures += 1
+
+    def wake(self) -> None:
+        """Rest no more, whatever there was."""
+        self._until = -math.inf
+
+    def worked(self) -> bool:
+        """Forget the failures; tell whether there were any."""
+        failures, self._failures = self._failures, 0
+        self.wake()
+        return failures > 0
+
+
+class _Guarded:
+    """A tier that may fail, hang or be wrong in any way, and harms nobody.
+
+    What fails is left alone for a while, reading and writing each for itself: a full disk can still be read.
+    """
 
     def __init__(self, tier: Tier) -> None:
         self.tier = tier
-        self._failures = 0
-        self._again = 0.0
-        self._reason = ""
-        self._full = False
+        self.full = False
+        """Whether there was no room for the last entry."""
+        self._reading, self._writing = _Rest(), _Rest()
         self._told: dict[str, Counts] = {}
         self._forgotten: int | None = None
+        self._blind = False
 
     async def get(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none, or nobody to say."""
-        if time.monotonic() < self._again:
+        if self._reading.resting:
             return None
-        try:
-            async with asyncio.timeout(PATIENCE):
-                entry = await self.tier.get(key)
-        except TierFailed as error:
-            self._failed(str(error))
-            return None
-        except TimeoutError:
-            self._failed(f"it gave no answer for {PATIENCE:g} s")
-            return None
-        self._worked()
+        entry, _ = await self._try(self._reading, self.tier.get(key), PATIENCE)
         return entry
 
     async def put(self, key: bytes, entry: Entry) -> str | None:
         """Keep an entry, if the tier can; return why not, None where it does."""
-        if time.monotonic() < self._again:
-            return self._reason
-        try:
-            room = await self.tier.put(key, entry)
-        except TierFailed as error:
-            self._failed(str(error))
-            return self._reason
-        self._worked()
+        if self._writing.resting:
+            return self._writing.reason
+        room, reason = await self._try(self._writing, self.tier.put(key, entry), LIMIT)
+        if reason is not None:
+            return reason
+        before, self.full = self.full, not room
         if room:
-            self._full = False
             return None
         reason = f"the cache's {self.tier.name} has no room for it beside what has to stay"
-        if not self._full:
+        if not before:
             _LOGGER.warning("Nothing new is kept: %s", reason)
-        self._full = True
         return reason
+
+    def wake(self) -> None:
+        """Let the next entry be tried at once."""
+        self._writing.wake()
 
     async def tally(self, counts: Mapping[str, Counts]) -> bool:
         """Let the tier add up what was counted; tell whether anything was forgotten since the last time."""
-        if time.monotonic() < self._again:
-            return False
         now = {name: replace(counted) for name, counted in counts.items()}
         news = {name: now[name].since(self._told.get(name, Counts())) for name in now}
         try:
-            forgotten = await self.tier.tally(news)
-        except TierFailed as error:
-            self._failed(str(error))
+            async with asyncio.timeout(LIMIT):
+                forgotten = await self.tier.tally(news)
+        except Exception as error:
+            _LOGGER.debug("Nobody knows what was forgotten in the cache's %s: %r", self.tier.name, error)
+            self._blind = True
             return False
-        self._worked()
         before, self._forgotten, self._told = self._forgotten, forgotten, now
-        return before is not None and forgotten != before
+        blind, self._blind = self._blind, False
+        return forgotten != before if before is not None else blind
 
-    def _failed(self, reason: str) -> None:
-        rest = REST[min(self._failures, len(REST) - 1)]
-        if not self._failures:
+    async def forget(self, voice: str) -> str | None:
+        """Drop what a voice said; return why not, None where it is dropped."""
+        try:
+            async with asyncio.timeout(LIMIT):
+                await self.tier.forget(voice)
+        except TimeoutError:
+            return f"it gave no answer for {LIMIT:g} s"
+        except Exception as error:
+            return str(error)
+        return None
+
+    async def close(self, counts: Mapping[str, Counts]) -> None:
+        """Let the tier add up the last, and close it: all within CLOSE."""
+        try:
+            async with asyncio.timeout(CLOSE):
+                await self.tally(counts)
+                await self.tier.close()
+        except Exception as error:
+            _LOGGER.warning("The cache's %s could not be closed: %r", self.tier.name, error)
+
+    async def _try(
+        self, rest: _Rest, call: Coroutine[Any, Any, _T], limit: float
+    ) -> tuple[_T | None, str | None]:
+        """Return what a call gives, or why it gives nothing; ``rest`` then."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(limit):
+                result = await call
+        except TierFailed as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = f"it gave no answer for {limit:g} s"
+        except Exception as error:  # no fault in there is worth the silence of a voice
+            reason = repr(error)
+        else:
+            if rest.worked() and not self._failing:
+                _LOGGER.info("The cache has its %s again", self.tier.name)
+            return result, None
+        before = self._failing
+        rest.failed(reason, began)
+        if not before:
             _LOGGER.warning("The cache goes on without its %s: %s", self.tier.name, reason)
-        self._failures += 1
-        self._reason = reason
-        self._again = time.monotonic() + rest
+        return None, reason
 
-    def _worked(self) -> None:
-        if self._failures:
-            _LOGGER.info("The cache has its %s again", self.tier.name)
-        self._failures = 0
+    @property
+    def _failing(self) -> bool:
+        return self._reading.failing or self._writing.failing
 
 
 def _slices(pcm: bytes) -> Sequence[bytes]:

@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,11 +29,9 @@ FILE = "cache.sqlite"
 VERSION = 1
 """Of the tables; a file of another one is set aside and a new one begun."""
 SLACK = 0.9
-"""Share of the limit that is left full when entries are evicted, so that it is not done for every new one."""
-BUSY = 5.0
-"""Seconds that another process may hold the file."""
-TOUCHES = 256
-"""Hits whose time of use is written together: a hit is not to cost a write."""
+"""Share of the room beside pins that stays in use when entries go, so that not each new one drives one out."""
+BUSY = 0.2
+"""Seconds that another process may hold the file: speech may wait behind who waits for it."""
 WALK = 32
 """Entries that are read at a time where all are; between them other work gets its turn."""
 
@@ -55,6 +54,9 @@ _WALK = """
 SELECT key, cost, text, voice, pinned, sum, data FROM entries LEFT JOIN sounds USING (key)
 WHERE key > ? ORDER BY key LIMIT ?
 """
+_COUNT = """
+INSERT INTO counted VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total
+"""
 _GROUPS = "SELECT voice, pinned, COUNT(*), SUM(size) FROM entries GROUP BY voice, pinned ORDER BY voice"
 _HELD = "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(size * pinned), 0) FROM entries"
 
@@ -75,8 +77,9 @@ class Disk:
         self._longest = longest
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache-disk")
         self._database: sqlite3.Connection | None = None
-        self._inode = 0
+        self._inode = self._replaced = 0
         self._touched: dict[bytes, float] = {}
+        self._uncounted: Counter[tuple[str, str]] = Counter()
         self.counts = Counts()
 
     async def get(self, key: bytes) -> Entry | None:
@@ -143,7 +146,8 @@ class Disk:
             await self._run(close)
         except TierFailed as error:
             _LOGGER.debug("Closing %s: %s", self.path, error)
-        await asyncio.to_thread(self._thread.shutdown)
+        finally:
+            self._thread.shutdown(wait=False)  # what hangs in there is not waited for
 
     async def _run(self, do: Callable[[], _T], *without: _T) -> _T:
         """Do something on the tier's thread. Raises TierFailed.
@@ -155,6 +159,7 @@ class Disk:
             if without and self._database is None and not self.path.exists():
                 return without[0]
             try:
+                self._check_there()
                 return do()
             except sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
@@ -194,6 +199,20 @@ class Disk:
         self._inode = self.path.stat().st_ino
         return database
 
+    def _check_there(self) -> None:
+        """Let go of a file that was taken away: nobody finds what is written to it. Raises OSError."""
+        if self._database is None:
+            return
+        try:
+            inode = self.path.stat().st_ino
+        except FileNotFoundError:
+            inode = 0
+        if inode != self._inode:
+            _LOGGER.warning("%s was taken away; a new one is begun", self.path)
+            self._database.close()
+            self._database = None
+            self._replaced += 1
+
     def _leave(self, error: sqlite3.DatabaseError) -> None:
         """Begin anew: the file is damaged, and a new one costs less than no cache at all. Raises OSError."""
         if self._database is None:
@@ -228,13 +247,12 @@ class Disk:
             self.counts.damaged += not late
             if not late:
                 _LOGGER.warning("%s: an entry is damaged, and made again: %.40r", self.path, text)
-            self._delete([key])
+            with suppress(sqlite3.Error):
+                self._delete([key])
             return None
         self.counts.hits += 1
         self.counts.saved += cost
-        self._touched[key] = time.time()
-        if len(self._touched) >= TOUCHES:
-            self._touch()
+        self._touched[key] = time.time()  # written now and then: a hit is not to cost a write
         return Entry(pcm, cost, text, voice, bool(pinned))
 
     def _put(self, key: bytes, entry: Entry) -> bool:
@@ -260,13 +278,14 @@ class Disk:
     def _evict(self) -> None:
         """Let the least recently used go where there is too much."""
         database = self._open()
-        total, _ = database.execute(_HELD).fetchone()
+        total, pinned = database.execute(_HELD).fetchone()
         if total <= self._limit:
             return
         self._touch()
+        goal = pinned + SLACK * (self._limit - pinned)
         going = []
         for key, size in database.execute("SELECT key, size FROM entries WHERE pinned = 0 ORDER BY used"):
-            if total <= self._limit * SLACK:
+            if total <= goal:
                 break
             going.append(key)
             total -= size
@@ -306,28 +325,24 @@ class Disk:
     def _touch(self) -> None:
         """Write when what was used last."""
         touched = [(used, key) for key, used in self._touched.items()]
-        self._touched.clear()
         if touched:
             with self._writing() as database:
                 database.executemany("UPDATE entries SET used = ? WHERE key = ?", touched)
+        self._touched.clear()
 
     def _tally(self, counts: Mapping[str, Counts]) -> int:
-        rows = [
-            (tier, what, number)
-            for tier, counted in counts.items()
-            for what, number in dataclasses.asdict(counted).items()
-            if number
-        ]
-        if rows:
-            with self._writing() as database:
-                database.executemany(
-                    "INSERT INTO counted VALUES (?, ?, ?) "
-                    "ON CONFLICT DO UPDATE SET total = total + excluded.total",
-                    rows,
-                )
-        self._touch()
+        for tier, counted in counts.items():
+            for what, number in dataclasses.asdict(counted).items():
+                self._uncounted[tier, what] += number
         (times,) = self._open().execute("SELECT times FROM forgotten").fetchone()
-        return int(times)
+        with suppress(sqlite3.OperationalError):  # it is full, or another process writes: another time
+            rows = [(tier, what, number) for (tier, what), number in self._uncounted.items() if number]
+            if rows:
+                with self._writing() as database:
+                    database.executemany(_COUNT, rows)
+                self._uncounted.clear()
+            self._touch()
+        return int(times) + (self._replaced << 32)
 
     def _totals(self) -> dict[str, Counts]:
         found: dict[str, Counts] = {}

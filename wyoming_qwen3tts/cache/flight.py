@@ -25,7 +25,7 @@ class Flight:
         self._pieces: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._listeners = 0
-        self._over = False
+        self._over = self._left = False
         self._error: Exception | None = None
         self._landed = landed
         self._task = asyncio.create_task(self._make(make), name="flight")
@@ -38,7 +38,13 @@ class Flight:
     @property
     def leaving(self) -> bool:
         """Whether everybody has left it, so that it is about to end."""
-        return self._task.cancelling() > 0
+        return self._left
+
+    def end(self) -> asyncio.Task[None]:
+        """End it, whoever listens; return the task that is over then."""
+        self._left = True
+        self._task.cancel()
+        return self._task
 
     async def _make(self, make: Callable[[], AsyncGenerator[bytes, None]]) -> None:
         try:
@@ -49,6 +55,9 @@ class Flight:
         except Exception as error:
             self._error = error
         except asyncio.CancelledError:
+            if not self._left:
+                self._error = RuntimeError("what makes the sound was cancelled from inside")
+                return
             self._error = Abandoned("everybody who listened has left")
             raise
         finally:
@@ -82,4 +91,4 @@ class Flight:
         finally:
             self._listeners -= 1
             if not self._listeners and not self._over:
-                self._task.cancel()
+                await asyncio.wait({self.end()})

@@ -31,6 +31,10 @@ class Memory:
     def __contains__(self, key: bytes) -> bool:
         return key in self._entries
 
+    def peek(self, key: bytes) -> Entry | None:
+        """Return an entry, which does not count as a hit."""
+        return self._entries.get(key)
+
     def find(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none."""
         entry = self._entries.get(key)

@@ -162,7 +162,7 @@ class Redis:
         return stock
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:
-        """Add to what was ever counted, by the tiers' names; where Redis has no room it is lost.
+        """Add to what was ever counted, by the tiers' names; where Redis takes no writes it is lost.
 
         Returns how often anything was forgotten, by any process: what was read before is then void. Raises
         TierFailed.
@@ -173,7 +173,8 @@ class Redis:
             for what, number in asdict(counted).items()
             if number
         ]
-        *_, times = await self._ask(*news, ("GET", FORGOTTEN), bear=_NO_ROOM)
+        *_, times = await self._send(*news, ("GET", FORGOTTEN))
+        self._check([times])
         return int(times or 0)
 
     async def totals(self) -> dict[str, Counts]:

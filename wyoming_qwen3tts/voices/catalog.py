@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..speech import SpeechError, Style, Voice, base_language
+from ..speech import Reference, SpeechError, Style, Voice, base_language
 from ..text import scripts
 from . import presets
 from .presets import key
@@ -184,6 +184,10 @@ class VoiceCatalog:
         while len(self._logged) > REMEMBERED:
             del self._logged[next(iter(self._logged))]
         _LOGGER.log(level, "%s", line)
+
+    def has_recording(self, reference: Reference) -> bool:
+        """Tell whether a voice is cloned from this recording."""
+        return any(voice.reference == reference for voice in self.voices)
 
     def has(self, name: str | None, speaker: str | None = None) -> bool:
         """Tell whether these names ask for a certain voice. Raises SpeechError as ``find``."""
