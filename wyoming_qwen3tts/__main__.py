@@ -21,6 +21,8 @@ VERIFY = "verify"
 """The command that takes the server's own options."""
 ENGINE_THREADS = "qwen3-"
 """How the names of an engine's daemon threads begin."""
+CACHE_THREADS, CACHE_PATIENCE = "cache-disk", 0.5
+"""How the name of the thread begins that has the cache's file, and the seconds it may take to end."""
 
 
 def main(arguments: list[str]) -> int:
@@ -77,9 +79,13 @@ def leave(status: int) -> NoReturn:
     """End the process, at once if an engine's thread still works.
 
     A model cannot be stopped while it is read. The thread that does it is inside C++ then, and the process
-    would be aborted (status 134) if the interpreter were taken down under it.
+    would be aborted (status 134) if the interpreter were taken down under it. And a disk that hangs would
+    hold the process up for as long.
     """
-    if any(thread.name.startswith(ENGINE_THREADS) for thread in threading.enumerate()):
+    for thread in threading.enumerate():
+        if thread.name.startswith(CACHE_THREADS):
+            thread.join(CACHE_PATIENCE)
+    if any(thread.name.startswith((ENGINE_THREADS, CACHE_THREADS)) for thread in threading.enumerate()):
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all

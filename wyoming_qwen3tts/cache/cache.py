@@ -194,19 +194,20 @@ class Cache:
     async def forget(self, voice: str) -> None:
         """Drop what a voice said: it is gone, and nothing of it is to stay.
 
-        Waits for CLOSE and LIMIT at the most.
+        Waits for CLOSE and LIMIT, for each tier, at the most.
         """
         self._forgotten(voice)
         self.memory.forget(voice)
-        if self._writing:
-            await asyncio.wait(set(self._writing), timeout=CLOSE)
-        for name, reason in zip(
-            [each.tier.name for each in self._tiers],
-            await asyncio.gather(*(each.forget(voice) for each in self._tiers)),
-            strict=True,
-        ):
-            if reason:
-                _LOGGER.warning("What %s said may still be in the cache's %s: %s", voice, name, reason)
+        # From below: what is found in a tier meanwhile is copied to those above it, which come later.
+        for each in reversed(self._tiers):
+            if self._writing:
+                await asyncio.wait(set(self._writing), timeout=CLOSE)
+            if reason := await each.forget(voice):
+                _LOGGER.warning(
+                    "What %s said may still be in the cache's %s: %s", voice, each.tier.name, reason
+                )
+            self._forgotten(voice)
+        self.memory.forget(voice)
 
     async def _keep_house(self) -> None:
         """Add up what was counted, and notice what was forgotten elsewhere."""

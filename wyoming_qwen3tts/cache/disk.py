@@ -29,7 +29,7 @@ FILE = "cache.sqlite"
 VERSION = 1
 """Of the tables; a file of another one is set aside and a new one begun."""
 SLACK = 0.9
-"""Share of the room beside pins that stays in use when entries go, so that not each new one drives one out."""
+"""Share of the room beside pins that stays in use when entries go: not each new one is to drive one out."""
 BUSY = 0.2
 """Seconds that another process may hold the file: speech may wait behind who waits for it."""
 WALK = 32
