@@ -23,7 +23,8 @@ from wyoming_qwen3tts.commands.phrases import MOST, NoPhrases, Phrase, expand, r
         ("{front,back} door", ["front door", "back door"]),
         ("Door{, please}", ["Door", "Door please"]),
         ("{a,b} {1..2}", ["a 1", "a 2", "b 1", "b 2"]),
-        ("{name} has {} and {1.5..2} and {a..e}", ["{name} has {} and {1.5..2} and {a..e}"]),
+        ("Row {a..c}", ["Row a", "Row b", "Row c"]),
+        ("Row {E..A..2}", ["Row E", "Row C", "Row A"]),
     ],
 )
 def test_a_template_stands_for_all_of_its_phrases(template: str, expected: list[str]) -> None:
@@ -37,6 +38,11 @@ def test_a_template_stands_for_all_of_its_phrases(template: str, expected: list[
         ("{0..100000}", "more than 100,000 phrases"),
         ("{1..999999999999}", "more than 100,000 phrases"),
         ("{0..59}:{0..59}:{0..59}", "more than 100,000 phrases"),
+        ("{a..9}", "a to 9 is no range"),
+        ("{name}", "braces that are no template"),
+        ("Open {a", "braces that are no template"),
+        ("{1.5..2} and {1..2}", "braces that are no template"),
+        ("{{ states('sensor.x') }} degrees", "braces that are no template"),
     ],
 )
 def test_a_template_that_cannot_be_names_its_fault(template: str, fault: str) -> None:
@@ -47,13 +53,14 @@ def test_a_template_that_cannot_be_names_its_fault(template: str, fault: str) ->
 def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
     path = tmp_path / "phrases.txt"
     path.write_text(
-        "\ufeff# Doors\n\n  The {front,back} door is open. \r\nIt is {1..2}, sharp.\nThe back door is open.\n"
+        "\ufeff# Doors\n#\n  The {front,back} door is open. \r\nIt is {1..2}, sharp.\nThe back door is open.\n#1 is best\n"
     )
     assert read(path) == [
         Phrase("The front door is open.", line=3),
         Phrase("The back door is open.", line=3),
         Phrase("It is 1, sharp.", line=4),
         Phrase("It is 2, sharp.", line=4),
+        Phrase("#1 is best", line=6),
     ]
 
 

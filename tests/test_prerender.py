@@ -51,7 +51,7 @@ async def test_a_running_server_stores_the_phrases(tmp_path: Path, file: Path) -
         for _ in range(2):  # given again, nothing is made again
             status, output, errors = await run("prerender", str(file), "--uri", uri, "--voice", "klang zwei")
             assert (status, errors) == (0, "")
-            assert output.startswith("3 of 3 phrases are stored: 0.0 minutes of sound in ")
+            assert output.startswith("3 of 3 phrases are known to be stored: 1 s of sound in ")
         sentences = ["The front door is open.", "The back door is open.", "It is open.", "It is shut."]
         assert kept(tmp_path / "data") == dict.fromkeys(sentences, ("Klang Zwei", 1))
         assert sorted(engine.said) == sorted(sentences)
@@ -79,7 +79,7 @@ async def test_a_table_has_voices_and_others_get_those_of_the_command_line(tmp_p
             "en",
         )
         status, output, _ = await run("prerender", str(path), *arguments)
-    assert (status, output[:24]) == (0, "3 of 3 phrases are store")
+    assert (status, output[:24]) == (0, "3 of 3 phrases are known")
     assert [(u.voice.name, u.text) for u in engine.told] == [
         ("Klang Zwei", "Hallo Welt."),
         ("tone", "Hi there."),
@@ -90,7 +90,7 @@ async def test_a_table_has_voices_and_others_get_those_of_the_command_line(tmp_p
 async def test_where_no_server_answers_the_command_does_the_work(tmp_path: Path, file: Path) -> None:
     data = {"WYOMING_QWEN3TTS_DATA_DIR": str(tmp_path / "data"), "WYOMING_QWEN3TTS_ESPEAK_LANGUAGES": "none"}
     status, output, errors = await run("prerender", str(file), env={**QUIET, **data})
-    assert (status, output[:29]) == (0, "3 of 3 phrases are stored: 0.")
+    assert (status, output[:29]) == (0, "3 of 3 phrases are known to b")
     assert "cannot connect to tcp://127.0.0.1:1" in errors
     assert f"this process does the work, in {tmp_path / 'data'}" in errors
     assert kept(tmp_path / "data") == dict.fromkeys(
@@ -123,7 +123,7 @@ async def test_what_a_voice_cannot_say_is_named_with_its_line_and_the_rest_is_st
     async with service([Repeatable(picky)], data_dir=tmp_path, **KEPT) as uri:
         status, output, errors = await run("prerender", str(path), "--uri", uri, "--jobs", "1")
     assert status == 1
-    assert output.startswith("3 of 5 phrases are stored")
+    assert output.startswith("3 of 5 phrases are known to be stored")
     assert errors.splitlines() == [
         "line 2: 'This is unspeakable.': nobody can say that (cannot-speak)",
         "line 4: 'He is lost.': it lost itself (cut-short)",
@@ -143,7 +143,7 @@ async def test_a_server_that_says_nothing_right_is_given_up(tmp_path: Path) -> N
         status, output, errors = await run("prerender", str(path), "--uri", uri, "--jobs", "1")
     assert (status, output) == (1, "")
     assert errors.splitlines() == [
-        "0 of 100 phrases are stored; given again, the file goes on there",
+        "0 of 100 phrases are known to be stored; given again, the file goes on there",
         "error: line 1: not today (cannot-speak)",
     ]
     assert len(engine.said) == 5
@@ -189,7 +189,10 @@ def _split(arguments: list[str]) -> tuple[str, list[str], Serve]:
         (["prerender", "{}/good.txt", "--uri", "tcp://127.0.0.1:1"], "cannot connect to tcp://127.0.0.1:1"),
         (["prerender", "{}/good.txt", "--jobs", "0"], "--jobs: 0 is not allowed; allowed: 1 to 64"),
         (["prerender", "{}/good.txt", "--cache-disk", "much"], "--cache-disk: 'much' is not allowed"),
-        (["cache", "stats", "--cache-redis", "http://h"], "--cache-redis: what is given is not allowed"),
+        (
+            ["cache", "stats", "--cache-redis", "http://h"],
+            "--cache-redis: what is given (not shown: a password may be in it) is not allowed",
+        ),
         (["cache", "export", "{}/good.txt"], "File exists"),
     ],
 )
@@ -216,6 +219,34 @@ async def test_a_voice_that_nobody_has_is_an_error_and_nothing_is_said(
     assert engine.said == []
 
 
+async def test_all_wrong_names_are_told_at_once_and_where_they_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("Hi.,tone\nHello, everybody.\nHi.,,tlh\nHo.\n")
+    engine = Repeatable()
+    arguments = ["prerender", str(path), "--voice", "Nobody", "--language", "xx"]
+    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+        assert await asyncio.to_thread(commands.run, *_split([*arguments, "--uri", uri])) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in errors[:2]] == ["--language", f"{path}, line 2"]
+    assert "no voice of the server speaks 'xx'" in errors[0]
+    assert "no voice 'everybody.'" in errors[1]
+    assert any(line.startswith("--voice: the server has no voice 'Nobody'") for line in errors)
+    assert any("line 3: no voice of the server speaks 'tlh'" in line for line in errors)
+    assert "a text with a comma in it stands in quotation marks" in errors[-1]
+    assert engine.said == []
+
+
+async def test_the_sound_of_all_jobs_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "phrases.txt"
+    path.write_text("This is number {1..30} of thirty.\n")
+    async with service([Repeatable()], data_dir=tmp_path, normalize="off", **KEPT) as uri:
+        for jobs in ("1", "8"):
+            _, output, _ = await run("prerender", str(path), "--uri", uri, "--jobs", jobs)
+            assert ": 17 s of sound in " in output
+
+
 async def test_what_was_stored_before_it_was_stopped_is_not_made_again(tmp_path: Path) -> None:
     path = tmp_path / "phrases.txt"
     path.write_text("Number {1..40}.\n")
@@ -239,11 +270,11 @@ async def test_what_was_stored_before_it_was_stopped_is_not_made_again(tmp_path:
             _, errors = await process.communicate()
         assert (process.returncode, errors.decode()) == (
             130,
-            "19 of 40 phrases are stored; given again, the file goes on there\n",
+            "19 of 40 phrases are known to be stored; given again, the file goes on there\n",
         )
         go.set()
         status, output, _ = await run("prerender", str(path), "--uri", uri, "--jobs", "3")
-    assert (status, output[:25]) == (0, "40 of 40 phrases are stor")
+    assert (status, output[:25]) == (0, "40 of 40 phrases are know")
     numbers = [f"Number {n}." for n in range(1, 41)]
     assert sorted(engine.said) in (sorted(numbers), sorted([*numbers, "Number 20."]))
 
@@ -269,7 +300,7 @@ async def test_a_server_that_was_started_anew_is_gone_on_with(tmp_path: Path) ->
     if status == 1:  # it asked again before there was anybody to answer
         async with service([again], uri=(uri,), **settings):
             status, output, _ = await run("prerender", str(path), "--uri", uri)
-    assert (status, output[:24]) == (0, "9 of 9 phrases are store")
+    assert (status, output[:24]) == (0, "9 of 9 phrases are known")
     assert sorted(again.said) == [f"Number {n}." for n in range(5, 10)]
 
 
@@ -314,7 +345,8 @@ def test_stats_tell_what_is_kept_and_of_how_much_use_it_was(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"disk, {data / FILE}, at most 1,000.0 MB: 3 sentences, 0.0 MB; 0 pinned")
     assert [line.split()[:2] for line in lines[1:3]] == [["Klang", "Zwei"], ["tone", "2"]]
-    assert lines[3].split() == [
+    assert lines[3] == "  counted by all servers that share this disk:"
+    assert lines[4].split() == [
         "hits",
         "misses",
         "hit",
@@ -325,8 +357,8 @@ def test_stats_tell_what_is_kept_and_of_how_much_use_it_was(
         "failures",
         "saved",
     ]
-    assert lines[4].split()[:5] == ["memory", "1", "3", "25%", "3"]
-    assert lines[5].split()[:5] == ["disk", "0", "3", "0%", "3"]
+    assert lines[5].split()[:5] == ["memory", "1", "3", "25%", "3"]
+    assert lines[6].split()[:5] == ["disk", "0", "3", "0%", "3"]
     assert command("stats", "--json", *place) == 0
     told = json.loads(capsys.readouterr().out)["disk"]
     assert (told["entries"], told["voices"]["tone"]["entries"]) == (3, 2)

@@ -283,11 +283,12 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
     assert "no voice 'KLANG-zwei'" not in caplog.text
 
 
-@pytest.mark.parametrize("wrong", ["never", 3, ["off"], {}])
+@pytest.mark.parametrize("wrong", ["never", "true", 3, ["off"], {}])
 async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong: object) -> None:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
         with pytest.raises(
-            SpeechFailed, match=r"context\.cache is .* known are true, false, off, auto, on, pin"
+            SpeechFailed,
+            match=r"context\.cache is .* known are true, false, \"off\", \"auto\", \"on\", \"pin\"",
         ):
             await ask(uri, "Front door open.", wrong)
 

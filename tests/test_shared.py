@@ -221,7 +221,7 @@ async def test_a_redis_that_is_not_there_is_a_warning_and_no_silence(
         assert await server.say("The kettle is on.") == first
     status, output, errors = await Till(gone, capsys)("stats", tmp_path / "data")
     assert (status, output.splitlines()[0].split(":")[1]) == (1, " 1 sentence, 0.0 MB; 0 pinned, 0.0 MB")
-    assert errors == f"error: 127.0.0.1:{gone.port}: Connection refused\n"
+    assert errors == f"error: the cache: 127.0.0.1:{gone.port}: Connection refused\n"
 
 
 async def test_what_a_removed_voice_said_goes_from_redis_too(

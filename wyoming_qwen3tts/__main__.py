@@ -59,6 +59,7 @@ async def _serve(settings: Settings) -> AsyncIterator[str]:
     from .client import ServerError
     from .service import CannotServe, Service
 
+    logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command says what went wrong
     with tempfile.TemporaryDirectory() as place:
         own = Service(dataclasses.replace(settings, uri=(f"unix://{place}/socket",), zeroconf=None))
         try:
@@ -72,7 +73,10 @@ async def _serve(settings: Settings) -> AsyncIterator[str]:
 
 def run() -> None:
     """Run as a command."""
-    leave(main(sys.argv[1:]))
+    try:
+        leave(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # a second one, or before there was anything to stop
+        leave(130)
 
 
 def leave(status: int) -> NoReturn:

@@ -504,14 +504,17 @@ OPTIONS: dict[str, dataclasses.Field[Any]] = {
 _ALL_KEYS = {*OPTIONS, OPTIONS_FILE}
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: raises SettingsError."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise SettingsError."""
         raise SettingsError(f"{message} (--help lists the options)")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return a parser that leaves every value as the text it was."""
-    built = _Parser(
+    built = Parser(
         prog="wyoming-qwen3tts",
         description="Text-to-speech for Home Assistant and other Wyoming clients.",
         epilog="Commands for a running server: say, voices, health (each with --help). "
@@ -637,5 +640,5 @@ def _read(origin: str, key: str, value: Any) -> Any:
     try:
         return kind.read(text)
     except ValueError:
-        shown = "what is given" if kind.secret else repr(text)
+        shown = "what is given (not shown: a password may be in it)" if kind.secret else repr(text)
         raise SettingsError(f"{origin}: {shown} is not allowed; allowed: {kind.allowed}") from None

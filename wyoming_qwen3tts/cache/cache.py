@@ -316,7 +316,8 @@ class _Guarded:
         before, self.full = self.full, not room
         if room:
             return None
-        reason = f"the cache's {self.tier.name} has no room for it beside what has to stay"
+        name = self.tier.name
+        reason = f"the cache's {name} has no room for it beside what has to stay (--cache-{name})"
         if not before:
             _LOGGER.warning("Nothing new is kept: %s", reason)
         return reason

@@ -28,18 +28,27 @@ def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
     uri = default_uri()
     try:
         if name == "prerender":
-            return asyncio.run(prerender.run(prerender.parse(arguments, uri), serve))
-        if name == "cache":
-            return asyncio.run(cache.run(cache.parse(arguments)))
-        if name == "voices":
-            options = voices.parse(arguments, uri)
+            work = prerender.run(prerender.parse(arguments, uri), serve)
+        elif name == "cache":
+            work = cache.run(cache.parse(arguments))
+        elif name == "voices":
+            work = voices.run(voices.parse(arguments, uri))
         else:
-            options = _parser(name, uri).parse_args(arguments)
-        return asyncio.run(COMMANDS[name](options))
+            work = COMMANDS[name](_parser(name, uri).parse_args(arguments))
+        status = asyncio.run(work)
+        sys.stdout.flush()
+        return status
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (ServerError, SpeechError, OSError, ValueError) as error:
+    except BrokenPipeError:  # whoever reads what is printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except (ServerError, SpeechError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -124,7 +133,6 @@ async def health(options: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
     "say": say,
-    "voices": voices.run,
     "health": health,
 }
 

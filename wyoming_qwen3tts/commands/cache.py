@@ -19,7 +19,7 @@ from ..cache.disk import FILE, Disk
 from ..cache.entry import Counts, Tier, TierFailed
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
-from ..settings import OPTIONS_FILE, Settings, add_options
+from ..settings import OPTIONS_FILE, Parser, Settings, add_options
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.presets import key
 from . import sound
@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises SettingsError; exits as argparse does.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wyoming-qwen3tts cache",
         description="What was said before, and is kept on disk and in Redis; servers need not be stopped.",
         epilog="The server's variables and options file are read too.",
@@ -70,7 +70,7 @@ async def run(options: argparse.Namespace) -> int:
     try:
         return await COMMANDS[options.command](options, tiers)
     except TierFailed as error:
-        raise OSError(str(error)) from error
+        raise OSError(f"the cache: {error}") from error
     finally:
         for tier in tiers:
             await tier.close()
@@ -96,6 +96,7 @@ async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
         for name, (number, size) in stock.voices.items():
             print(f"  {name:{width}}  {number:8,}  {_megabytes(size):>10}")
         if totals:
+            print(f"  counted by all servers that share this {tier.name}:")
             print(_table(totals))
     if options.json:
         print(json.dumps(found, indent=2))
@@ -108,10 +109,11 @@ async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
         if options.voice is None:
             dropped = await tier.forget()
         else:
-            dropped = 0
-            for name in (await tier.stock()).voices:
-                if key(name) == key(options.voice):
-                    dropped += await tier.forget(name)
+            names = [name for name in (await tier.stock()).voices if key(name) == key(options.voice)]
+            dropped = sum([await tier.forget(name) for name in names])
+            if not names:
+                print(f"{tier.name}: nothing is kept of {options.voice!r}")
+                continue
         print(f"{tier.name}: {_sentences(dropped)} dropped")
     return 0
 

@@ -16,9 +16,9 @@ MOST = 100_000
 COLUMNS = ("text", "voice", "language")
 TABLES = {".csv", ".tsv"}
 
-_RANGE = re.compile(r"\{(-?\d+)\.\.(-?\d+)(?:\.\.(-?\d+))?\}")
-_LIST = re.compile(r"\{([^{},]*(?:,[^{},]*)+)\}")
-_TEMPLATE = re.compile(f"{_RANGE.pattern}|{_LIST.pattern}")
+_RANGE = r"\{(-?\d+|[A-Za-z])\.\.(-?\d+|[A-Za-z])(?:\.\.(-?\d+))?\}"
+_LIST = r"\{([^{},]*(?:,[^{},]*)+)\}"
+_TEMPLATE = re.compile(f"{_RANGE}|{_LIST}")
 
 
 class NoPhrases(ValueError):  # noqa: N818 - what it says
@@ -64,26 +64,35 @@ def read(path: Path) -> list[Phrase]:
 def expand(text: str, most: int = MOST) -> list[str]:
     """Return all that a template stands for, a text without braces for itself.
 
-    ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one;
-    ``{front,back}`` is each of the words. The last one changes fastest. Raises ValueError where that is more
-    than ``most``, or a step leads nowhere.
+    ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one,
+    ``{a..e}`` every letter; ``{front,back}`` is each of the words. The last one changes fastest. Raises
+    ValueError where that is more than ``most``, or braces are no template.
     """
-    parts = []
+    parts: list[Sequence[str]] = []
     end = 0
     for found in _TEMPLATE.finditer(text):
         first, last, step, words = found.groups()
-        chosen = words.split(",") if words is not None else _numbers(first, last, step)
-        parts += [[text[end : found.start()]], chosen]
+        chosen = words.split(",") if words is not None else _range(first, last, step)
+        parts += [[_without_braces(text[end : found.start()])], chosen]
         end = found.end()
-    parts.append([text[end:]])
+    parts.append([_without_braces(text[end:])])
     if math.prod(map(len, parts)) > most:
         raise ValueError(f"with it there are more than {MOST:,} phrases")
     return ["".join(chosen) for chosen in itertools.product(*parts)]
 
 
-def _numbers(first: str, last: str, step: str | None) -> Sequence[str]:
-    """Return the numbers of a range as they are written."""
-    start, stop = int(first), int(last)
+def _without_braces(text: str) -> str:
+    if "{" in text or "}" in text:
+        raise ValueError("braces that are no template; {0..59}, {0..55..5}, {a..e} and {front,back} are")
+    return text
+
+
+def _range(first: str, last: str, step: str | None) -> Sequence[str]:
+    """Return the numbers or letters of a range as they are written."""
+    letters = first.isalpha()
+    if letters != last.isalpha():
+        raise ValueError(f"{first} to {last} is no range")
+    start, stop = (ord(first), ord(last)) if letters else (int(first), int(last))
     by = abs(int(step)) if step is not None else 1
     if not by:
         raise ValueError("a step of 0 leads nowhere")
@@ -91,16 +100,15 @@ def _numbers(first: str, last: str, step: str | None) -> Sequence[str]:
         raise ValueError(f"with it there are more than {MOST:,} phrases")
     padded = any(len(number.lstrip("-")) > 1 and number.lstrip("-")[0] == "0" for number in (first, last))
     width = max(len(first), len(last)) if padded else 0
-    ascending = start <= stop
-    numbers = range(start, stop + 1, by) if ascending else range(start, stop - 1, -by)
-    return [f"{number:0{width}d}" for number in numbers]
+    numbers = range(start, stop + 1, by) if start <= stop else range(start, stop - 1, -by)
+    return [chr(number) if letters else f"{number:0{width}d}" for number in numbers]
 
 
 def _lines(content: str) -> Iterator[Phrase]:
-    """Yield the lines that say something; one that begins with ``#`` is a comment."""
+    """Yield the lines that say something; a ``#`` and a space begin a comment, and #1 is a phrase."""
     for number, line in enumerate(content.splitlines(), 1):
         text = line.strip()
-        if text and not text.startswith("#"):
+        if text and text != "#" and not text.startswith("# "):
             yield Phrase(text, line=number)
 
 

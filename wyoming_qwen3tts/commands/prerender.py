@@ -20,10 +20,11 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..settings import OPTIONS, OPTIONS_FILE, Settings, SettingsError, add_options
+from ..settings import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
+from ..speech import base_language
 from ..voices.presets import OPENAI, key
 from . import sound
-from .phrases import Phrase, read
+from .phrases import TABLES, Phrase, read
 
 TIMEOUT = 5.0
 """Seconds in which a server tells what voices it has."""
@@ -38,6 +39,8 @@ OWN = {"uri", "voice", "language"}
 BAR = 30
 """Characters."""
 MOST_JOBS = 64
+SHOWN = 20
+"""Wrong names that are shown."""
 EVERY = 5.0
 """Seconds between lines that say how far it is, where there is no terminal."""
 
@@ -50,11 +53,12 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
 
     Raises SettingsError; exits as argparse does.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="wyoming-qwen3tts prerender",
         description="Say phrases before anybody asks for them, and keep them for ever.",
-        epilog="A running server does the work (--uri); this process does where none answers, or where any "
-        "of the server's own options is given. A file that is given again goes on where it was left.",
+        epilog="A running server does the work, and has to where --uri names it; else this process does it "
+        "where none answers, or any of the server's own options is given. A file that is given again goes on "
+        "where it was left.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -85,7 +89,7 @@ async def run(options: argparse.Namespace, serve: Serve) -> int:
     """Do it; return the exit status: 1 where a phrase is not stored. Raises ServerError, ValueError."""
     phrases = _with_voices(read(options.file), options.voice, options.language)
     async with _server(options, serve) as uri:
-        await _check_voices(phrases, uri)
+        await _check(phrases, options, uri)
         work = _Work(phrases, uri)
         await work.run(options.jobs)
     return 1 if work.failures else 0
@@ -111,7 +115,7 @@ async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[st
             await client.describe(uri, timeout=TIMEOUT)
         except ServerError as error:
             if options.uri is not None:
-                raise
+                raise ServerError(f"{error}; without --uri this process does the work") from error
             _say(f"{error}; this process does the work, in {options.settings.data}")
         else:
             yield uri
@@ -120,20 +124,37 @@ async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[st
         yield own
 
 
-async def _check_voices(phrases: Sequence[Phrase], uri: str) -> None:
-    """See that the server has every voice: of one that it does not know another would be heard.
+async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: str) -> None:
+    """See that the server has every voice and language: for one that it does not know it takes another.
 
-    Raises ServerError.
+    Raises ServerError, which names all that it has not.
     """
     info = await client.describe(uri, timeout=TIMEOUT)
-    names = [voice.name for program in info.tts for voice in program.voices]
-    known = {key(name) for name in (*names, *OPENAI)}
+    voices = [voice for program in info.tts for voice in program.voices]
+    names = {key(name) for name in (*(voice.name for voice in voices), *OPENAI)}
+    languages = {base_language(tag) for voice in voices for tag in voice.languages}
+    missing: dict[str, None] = {}
     for phrase in phrases:
-        if phrase.voice is not None and key(phrase.voice) not in known:
-            raise ServerError(
-                f"line {phrase.line}: the server has no voice {phrase.voice!r}; "
-                f"wyoming-qwen3tts voices lists those it has: {', '.join(names[:5])}…"
+        if phrase.voice is not None and key(phrase.voice) not in names:
+            asked = (
+                "--voice" if phrase.voice in (options.voice or ()) else f"{options.file}, line {phrase.line}"
             )
+            missing[
+                f"{asked}: the server has no voice {phrase.voice!r} (wyoming-qwen3tts voices lists them)"
+            ] = None
+        if phrase.language is not None and base_language(phrase.language) not in languages:
+            asked = (
+                "--language" if phrase.language == options.language else f"{options.file}, line {phrase.line}"
+            )
+            missing[f"{asked}: no voice of the server speaks {phrase.language!r}"] = None
+    if missing:
+        *others, last = missing
+        for other in others[: SHOWN - 1]:
+            _say(other)
+        hint = (
+            "; a text with a comma in it stands in quotation marks" if options.file.suffix in TABLES else ""
+        )
+        raise ServerError(f"{last}{hint}")
 
 
 class _Work:
@@ -155,9 +176,10 @@ class _Work:
             workers = [asyncio.create_task(self._work(show)) for _ in range(min(jobs, len(self._phrases)))]
             try:
                 await asyncio.gather(*workers)
-            except BaseException:
+            except BaseException as end:
                 show("")
-                _say(f"{self._so_far()}; given again, the file goes on there")
+                lasting = isinstance(end, ServerError) and end.code == NOT_KEPT
+                _say(self._so_far() + ("" if lasting else "; given again, the file goes on there"))
                 raise
             finally:
                 for worker in workers:
@@ -165,11 +187,11 @@ class _Work:
                 await asyncio.gather(*workers, return_exceptions=True)
         for phrase, error in self.failures:
             _say(f"line {phrase.line}: {phrase.text!r}: {error}")
-        minutes = self._seconds / 60
-        print(f"{self._so_far()}: {minutes:.1f} minutes of sound in {time.monotonic() - self._began:.0f} s")
+        took = time.monotonic() - self._began
+        print(f"{self._so_far()}: {_time(self._seconds)} of sound in {_time(took)}")
 
     def _so_far(self) -> str:
-        return f"{self._stored:,} of {len(self._phrases):,} phrases are stored"
+        return f"{self._stored:,} of {len(self._phrases):,} phrases are known to be stored"
 
     async def _work(self, show: Callable[[str], None]) -> None:
         """Store one phrase after the other, on one connection as long as that lasts."""
@@ -179,7 +201,7 @@ class _Work:
             async with client.connect(self._uri, read_timeout=SILENCE) as connection:
                 while phrase is not None:
                     try:
-                        self._seconds += await _store(connection, phrase)
+                        seconds = await _store(connection, phrase)
                     except ServerError as error:
                         if error.code is None and not lost:
                             lost = True  # the server was started anew, perhaps: once more
@@ -188,6 +210,7 @@ class _Work:
                         phrase = next(self._left, None)
                         break  # after an error the server closes
                     self._stored += 1
+                    self._seconds += seconds
                     self._in_a_row = 0
                     lost = False
                     self._show(show)
@@ -222,8 +245,8 @@ async def _store(connection: AsyncClient, phrase: Phrase) -> float:
         async with aclosing(sounds):
             async for piece in sounds:
                 seconds += piece.seconds
-    except (OSError, TimeoutError) as error:
-        raise ServerError(f"the connection was lost: {str(error) or 'no answer'}") from error
+    except OSError as error:
+        raise ServerError(f"the connection was lost: {error}") from error
     return seconds
 
 

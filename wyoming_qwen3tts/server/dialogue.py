@@ -7,6 +7,7 @@ stream: it is ignored. Everything else about a connection is in ``wyoming.py``.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -172,9 +173,10 @@ def _caching(event: Event) -> Caching:
     try:
         return Caching(asked)
     except ValueError:
-        known = ", ".join(["true", "false", *(caching.value for caching in Caching)])
+        known = ", ".join(("true", "false", *(f'"{caching.value}"' for caching in Caching)))
+        said = json.dumps(asked)
         raise ProtocolError(
-            f"{event.type}: context.cache is {asked!r:.40}; known are {known}", "invalid-event"
+            f"{event.type}: context.cache is {said:.40}; known are {known}", "invalid-event"
         ) from None
 
 
