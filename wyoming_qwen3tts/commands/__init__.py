@@ -35,9 +35,7 @@ def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
             work = voices.run(voices.parse(arguments, uri))
         else:
             work = COMMANDS[name](_parser(name, uri).parse_args(arguments))
-        status = asyncio.run(work)
-        sys.stdout.flush()
-        return status
+        return _printed(asyncio.run(work))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,6 +51,12 @@ def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _printed(status: int) -> int:
+    """Return ``status`` once all that was printed is out. Raises BrokenPipeError."""
+    sys.stdout.flush()
+    return status
 
 
 def default_uri() -> str:
