@@ -477,3 +477,19 @@ async def test_recordings_of_a_household_are_voices(tmp_path: Path, heart: Built
     (told,) = engine.told
     assert (told.voice.name, told.seed, told.voice.reference) == ("Oma", 11, added.reference)
     assert added.reference.transcript == text
+
+
+async def test_who_went_is_told_before_the_end() -> None:
+    told: list[str] = []
+
+    async def gone(name: str) -> None:
+        await asyncio.sleep(0.05)
+        told.append(name)
+
+    shelf = Shelf([shelved("May")])
+    register = Register({"scripted": Cloner()}, shelf, None, None, None, gone)
+    await register.start()
+    shelf.voices = []
+    await register.refresh()
+    await register.close()
+    assert told == ["May"]

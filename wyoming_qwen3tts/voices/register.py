@@ -22,6 +22,8 @@ from .styles import Styles, read
 
 _LOGGER = logging.getLogger(__name__)
 
+GONE, FAREWELL = "gone", 10.0
+"""The name of the tasks that tell who went, and the seconds that they may take at the end."""
 MANY = 8
 """Names that one line of log lists."""
 CLONES = "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
@@ -132,7 +134,13 @@ class Register:
             await self.refresh()
 
     async def close(self) -> None:
-        """End what goes on in the background; before the engines are closed."""
+        """End what goes on in the background; before the engines are closed.
+
+        What a voice that went said is forgotten first, within FAREWELL: nobody will remember to.
+        """
+        farewells = {chore for chore in self._chores if chore.get_name() == GONE}
+        if farewells:
+            await asyncio.wait(farewells, timeout=FAREWELL)
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -184,7 +192,7 @@ class Register:
             there = {voice.name for voice in catalog.voices}
             recorded = {voice.speaker for voice in before.voices if voice.reference is not None}
             for name in sorted(recorded - there - unusable.keys()):
-                self._keep(asyncio.create_task(self._tell(self._gone, name), name="gone"))
+                self._keep(asyncio.create_task(self._tell(self._gone, name), name=GONE))
 
     async def _tell(self, gone: Callable[[str], Awaitable[None]], name: str) -> None:
         await gone(name)
