@@ -40,6 +40,7 @@ from .voices.register import Register
 
 if TYPE_CHECKING:
     from .server.discovery import Announcement
+    from .server.http.serve import HttpServer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Service:
         self._calibration: Calibration | None = None
         self._measuring: asyncio.Task[None] | None = None
         self._cache: Cache | None = None
+        self._http: HttpServer | None = None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -176,6 +178,7 @@ class Service:
         reason = why(catalog.default, self._engines, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
+        await self._open_http(road, register)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
         self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
         default = catalog.default
@@ -189,10 +192,7 @@ class Service:
             await announcement.stop()
         for listener in self._listeners:
             await listener.stop()
-        if self._server is not None:
-            if self._server.connections:
-                _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
-            await self._server.stop(self._settings.stop_timeout)
+        await self._close_doors()
         for task in (self._watch, self._measuring):
             if task is not None:
                 task.cancel()
@@ -205,6 +205,17 @@ class Service:
         for engine in self._candidates:
             await engine.close()
         _LOGGER.info("Stopped")
+
+    async def _close_doors(self) -> None:
+        """Let what is being said be said, within the settings' time, at all doors at once."""
+        closing = []
+        if self._http is not None:
+            closing.append(self._http.stop(self._settings.stop_timeout))
+        if self._server is not None:
+            if self._server.connections:
+                _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
+            closing.append(self._server.stop(self._settings.stop_timeout))
+        await asyncio.gather(*closing)
 
     async def _start_engines(self) -> None:
         for engine in self._candidates:
@@ -230,6 +241,21 @@ class Service:
             if address.scheme != "stdio":
                 _LOGGER.info("To hear it: %s", how_to_hear(address))
                 break
+
+    async def _open_http(self, road: synthesizer.Synthesizer, register: Register) -> None:
+        if not self._settings.http_port:
+            return
+        try:
+            from .server.http import serve
+        except ImportError as error:
+            raise CannotServe(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
+        app = serve.application(road, register, max_text=self._settings.max_text)
+        self._http = serve.HttpServer(app, self._settings.http_port)
+        try:
+            await self._http.start()
+        except CannotListen as error:
+            raise CannotServe(str(error)) from error
+        _LOGGER.info("Listening on http://%s:%d", serve.HOST, self._http.port)
 
     async def _announce(self) -> None:
         if self._settings.zeroconf is None:

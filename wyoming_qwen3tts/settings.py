@@ -415,6 +415,9 @@ class Settings:
         1.0, seconds(0, 60), "send silence when text stalls this long after sound began; 0 never does"
     )
     samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event", app=False)
+    http_port: int = option(
+        0, whole(0, 65535), "port of this machine's own HTTP door, for OpenAI's clients; 0 is none", app=False
+    )
     zeroconf: str | None = option(
         None, name_or_off(), "announce the service on the local network, as NAME", app=False
     )

@@ -262,6 +262,10 @@ class SpeechRequest:
     """Times the voice's own pace; ``None`` is what the settings say."""
     markup: str | None = None
     """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
+    instructions: str | None = None
+    """How to speak, in words, for voices that listen; others refuse."""
+    strict: bool = False
+    """A voice that nobody knows is an error, and not the default one's to speak for."""
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""

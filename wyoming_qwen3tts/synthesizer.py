@@ -41,8 +41,10 @@ from .text.frontend import Frontend
 from .text.scripts import has_words
 from .voices.calibration import Calibration
 from .voices.catalog import speaks
+from .voices.presets import brief
 from .voices.presets import key as name_key
 from .voices.register import Voices
+from .voices.styles import instructed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -182,6 +184,7 @@ class Synthesizer:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language)
+            who = replace(who, voice=self._as_asked(request, who.voice))
             # What is to be kept is said in whole sentences.
             live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
             cut = limits.first_clause and not live and request.caching != Caching.PIN
@@ -220,6 +223,12 @@ class Synthesizer:
             raise
         except Exception as error:
             lead.close(error)
+
+    def _as_asked(self, request: SpeechRequest, voice: Voice) -> Voice:
+        """Return the voice found for a request, told what the request tells it. Raises SpeechError."""
+        if request.strict and not self._voices.catalog.understands(request.voice, request.speaker):
+            raise SpeechError(f"there is no voice {brief(request.voice or '')!r}", "voice-not-found")
+        return instructed(voice, request.instructions) if request.instructions else voice
 
     async def _say_part(self, job: _Job, part: Part, who: _Who, speed: float, pause: float | None) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""

@@ -12,14 +12,12 @@ from ..speech import Reference, SpeechError, Style, Voice, base_language
 from ..text import scripts
 from . import presets
 from .presets import key
-from .styles import Styles, apply, in_language, own_tag, variant
+from .styles import NOT_SUPPORTED, Styles, apply, in_language, own_tag, variant
 
 _LOGGER = logging.getLogger(__name__)
 
 UNDETERMINED = "und"
 """BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
-NOT_SUPPORTED = "style-not-supported"
-"""The code of the error for a style that its voice cannot have."""
 UNUSABLE = "voice-unusable"
 """The code of the error for a voice that is there, but cannot be spoken with."""
 

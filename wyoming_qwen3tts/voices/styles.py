@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from ..audio.finish import LOUDEST, SOFTEST
-from ..speech import FASTEST, SLOWEST, Style, Voice, base_language
+from ..speech import FASTEST, SLOWEST, SpeechError, Style, Voice, base_language
 from .presets import autonym, brief, key
 
+NOT_SUPPORTED = "style-not-supported"
+"""The code of an error that says what a voice cannot do."""
 LONGEST_NAME = 40
 """Characters of a style's name: with a voice's name before it, it still fits a line of a phone."""
 LONGEST_INSTRUCT = 500
@@ -260,3 +262,16 @@ def _nobody(style: Style, voices: Sequence[Voice]) -> str:
     if style.instruct and not any(voice.hears_instructions for voice in voices):
         return f"no voice here follows instructions; those of {CLEAREST} do: --model {CLEAREST}"
     return f"no voice here speaks {style.language}"
+
+
+def instructed(voice: Voice, instructions: str) -> Voice:
+    """Return ``voice`` told how to speak, in the place of what its style tells it.
+
+    Raises SpeechError (``style-not-supported``) where it does not listen.
+    """
+    if not voice.hears_instructions:
+        raise SpeechError(f"{voice.name} follows no instructions", NOT_SUPPORTED)
+    if len(instructions) > LONGEST_INSTRUCT:
+        raise SpeechError(f"instructions have over {LONGEST_INSTRUCT} characters", "text-too-long")
+    style = replace(voice.style or Style(""), instruct=instructions)
+    return replace(voice, base=voice.speaker, style=style)

@@ -1,0 +1,225 @@
+"""The second door: OpenAI's own client, and what it is told when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import socket
+import wave
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.house import CAST, HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
+from tests.test_encoding import decoded
+from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
+from wyoming_qwen3tts.speech import Utterance
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def door(engine: ScriptedEngine, **settings: Any) -> AsyncIterator[AsyncOpenAI]:
+    """A service with an HTTP door, and OpenAI's client before it."""
+    port = free_port()
+    async with service([engine], http_port=port, **settings) as uri:
+        async with AsyncOpenAI(
+            api_key="none", base_url=f"http://127.0.0.1:{port}/v1", max_retries=0, timeout=HANG
+        ) as client:
+            client.wyoming = uri  # type: ignore[attr-defined]
+            yield client
+
+
+@pytest.mark.parametrize("form", ["wav", "mp3", "flac", "opus", "pcm"])
+async def test_openai_s_client_hears_the_text_in_every_format(form: Any) -> None:
+    engine = ScriptedEngine()
+    async with door(engine) as client:
+        answer = await client.audio.speech.create(
+            model="tts-1", voice="alloy", input="Dinner is ready.", response_format=form
+        )
+        said = tone("Dinner is ready.")
+        if form == "pcm":
+            assert answer.content == said
+        else:
+            heard = decoded(answer.content)
+            assert len(said) // 2 <= len(heard) <= len(said) // 2 + 0.2 * 24_000
+            if form in {"wav", "flac"}:
+                assert heard.tobytes() == said
+        assert len(answer.response.headers["x-request-id"]) == 32
+        assert float(answer.response.headers["x-first-audio-ms"]) >= 0
+    assert engine.said == ["Dinner is ready."]
+
+
+async def test_both_doors_say_the_same() -> None:
+    engine = ScriptedEngine()
+    text = "Dinner is ready. The soup gets cold."
+    async with door(engine, sentence_silence=0.3) as client:
+        answer = await client.audio.speech.create(
+            model="tts-1", voice="tone", input=text, response_format="pcm"
+        )
+        async with connect(client.wyoming) as wyoming:  # type: ignore[attr-defined]
+            assert answer.content == await home_assistant_plain(wyoming, text, {"name": "tone"})
+
+
+async def test_sound_arrives_while_it_is_made() -> None:
+    go = asyncio.Event()
+
+    async def slowly(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)[:4800]
+        await go.wait()
+        yield tone(utterance.text)[4800:]
+
+    async with door(ScriptedEngine(slowly)) as client, asyncio.timeout(HANG):
+        async with client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="tone", input="Dinner is ready.", response_format="pcm"
+        ) as answer:
+            pieces = answer.iter_bytes()
+            first = await anext(pieces)
+            go.set()
+            rest = b"".join([piece async for piece in pieces])
+    assert first + rest == tone("Dinner is ready.")
+
+
+async def test_events_carry_the_sound_and_end_well_only_when_it_is_whole() -> None:
+    async def picky(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if "unspeakable" in utterance.text:
+            raise CannotSpeak("nobody can say that")
+        yield tone(utterance.text)
+
+    async def events(client: AsyncOpenAI, text: str) -> list[dict[str, Any]]:
+        async with client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="tone", input=text, response_format="pcm", stream_format="sse"
+        ) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = [line async for line in answer.iter_lines() if line]
+        assert all(line.startswith("data: ") for line in lines)
+        return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+    async with door(ScriptedEngine(picky)) as client:
+        *deltas, done = await events(client, "Dinner is ready. It is soup.")
+        assert {event["type"] for event in deltas} == {"speech.audio.delta"}
+        sound = b"".join(base64.b64decode(event["audio"]) for event in deltas)
+        assert sound == tone("Dinner is ready.") + tone("It is soup.")
+        assert done["type"] == "speech.audio.done"
+        assert done["usage"]["total_tokens"] > 0
+        *_, last = await events(client, "Dinner is ready. This is unspeakable.")
+        assert last == {"type": "error", "error": {"message": "nobody can say that", "code": "cannot-speak"}}
+
+
+async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
+    async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if "second" in utterance.text:
+            raise EngineUnavailable("it is gone")
+        yield tone(utterance.text)
+
+    async with door(ScriptedEngine(broken)) as client:
+        with pytest.raises(openai.APIConnectionError):
+            await client.audio.speech.create(
+                model="tts-1", voice="tone", input="The first one. The second one.", response_format="pcm"
+            )
+        with pytest.raises(openai.InternalServerError, match="it is gone") as error:
+            await client.audio.speech.create(model="tts-1", voice="tone", input="The second one.")
+        assert error.value.status_code == 503
+
+
+async def test_whole_files_know_their_length() -> None:
+    async with door(ScriptedEngine()) as client:
+        answer = await client.audio.speech.create(
+            model="tts-1", voice="tone", input="Dinner.", response_format="wav", extra_body={"stream": False}
+        )
+        with wave.open(io.BytesIO(answer.content)) as file:
+            assert file.readframes(file.getnframes()) == tone("Dinner.")
+        headers = answer.response.headers
+        assert int(headers["content-length"]) == len(answer.content)
+        assert float(headers["x-audio-seconds"]) == pytest.approx(len(tone("Dinner.")) / 48_000, abs=0.001)
+        assert float(headers["x-total-ms"]) >= float(headers["x-first-audio-ms"])
+        assert float(headers["x-rtf"]) > 0
+
+
+async def test_instructions_speed_voice_and_language_reach_the_voice() -> None:
+    engine = ScriptedEngine(voices=CAST)
+    async with door(engine) as client:
+        await client.audio.speech.create(
+            model="tts-1", voice="Ryan", input="Good evening.", instructions="Whisper.", speed=1.5
+        )
+        await client.audio.speech.create(
+            model="tts-1", voice={"id": "Vivian"}, input="Guten Abend.", extra_body={"language": "de"}
+        )
+    first, second = engine.told
+    assert (first.voice.speaker, first.voice.style and first.voice.style.instruct) == ("Ryan", "Whisper.")
+    assert first.speed == 1.5
+    assert (second.voice.speaker, second.language) == ("Vivian", "de-DE")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code", "words"),
+    [
+        ({"voice": "Nobody"}, 400, "voice-not-found", "no voice 'Nobody'"),
+        ({"model": "gpt-9"}, 404, "model-not-found", "no model 'gpt-9', but tts-1"),
+        ({"response_format": "aac"}, 400, "invalid-request", "aac is not spoken here, but wav, mp3"),
+        ({"response_format": "midi"}, 400, "invalid-request", "response_format"),
+        ({"speed": 4.0}, 400, "invalid-request", "speed: Input should be less than or equal to 2"),
+        ({"input": ""}, 400, "invalid-request", "input"),
+        ({"input": "word " * 30}, 413, "text-too-long", "over 100 characters"),
+        (
+            {"voice": "heart", "instructions": "Whisper."},
+            400,
+            "style-not-supported",
+            "follows no instructions",
+        ),
+        ({"voice": "Ryan", "instructions": "W" * 501}, 413, "text-too-long", "instructions"),
+    ],
+)
+async def test_what_is_wrong_is_named(asked: dict[str, Any], status: int, code: str, words: str) -> None:
+    async with door(ScriptedEngine(voices=CAST), max_text=100) as client:
+        with pytest.raises(openai.APIStatusError, match=words) as error:
+            await client.audio.speech.create(**{"model": "tts-1", "voice": "Ryan", "input": "Hi.", **asked})
+    assert (error.value.status_code, error.value.code) == (status, code)
+
+
+async def test_a_body_that_is_no_json_and_a_path_that_is_none_are_errors_of_the_same_form() -> None:
+    async with door(ScriptedEngine()) as client:
+        for path, status in (("/audio/speech", 400), ("/audio/nonsense", 404)):
+            with pytest.raises(openai.APIStatusError) as error:
+                await client.post(path, cast_to=object, body=["no", "object"])
+            assert error.value.status_code == status
+            assert error.value.code
+
+
+async def test_models_and_voices_are_listed() -> None:
+    async with door(ScriptedEngine(voices=CAST)) as client:
+        assert [model.id async for model in client.models.list()][:2] == ["tts-1", "tts-1-hd"]
+        listed: Any = await client.get("/audio/voices", cast_to=object)
+    names = {voice["id"] for voice in listed["voices"]}
+    assert {"Ryan", "Vivian", "heart"} <= names
+    assert all(voice["languages"] for voice in listed["voices"])
+
+
+async def test_a_listener_that_leaves_ends_the_work() -> None:
+    ended = asyncio.Event()
+
+    async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield tone(utterance.text)
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async with door(ScriptedEngine(endless)) as client:
+        async with client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="tone", input="For ever.", response_format="pcm"
+        ) as answer:
+            await anext(answer.iter_bytes())
+        await asyncio.wait_for(ended.wait(), HANG)

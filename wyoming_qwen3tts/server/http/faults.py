@@ -1,0 +1,57 @@
+"""What went wrong, as OpenAI's clients understand it: a status, and ``{"error": {"message": …}}``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ...speech import SpeechError
+
+STATUS = {
+    "busy": 429,
+    "stopping": 503,
+    "engine-unavailable": 503,
+    "voice-lost": 503,
+    "tempo-failed": 500,
+    "internal-error": 500,
+    "text-too-long": 413,
+    "model-not-found": 404,
+}
+"""SpeechError's codes that are not the request's fault, or have a status of their own; all others are 400."""
+
+
+def body(message: str, code: str, status: int, param: str | None = None) -> dict[str, Any]:
+    """Return the error object. ``param``: the part of the request that is to blame."""
+    kind = (
+        "invalid_request_error" if status < 429 else "rate_limit_error" if status == 429 else "server_error"
+    )
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def handle(app: FastAPI) -> None:
+    """Let an application answer so, whatever goes wrong."""
+
+    def answer(
+        message: str, code: str, status: int, param: str | None = None, headers: Any = None
+    ) -> JSONResponse:
+        return JSONResponse(body(message, code, status, param), status, headers)
+
+    @app.exception_handler(SpeechError)
+    async def speech(_: Request, error: SpeechError) -> JSONResponse:
+        status = STATUS.get(error.code, 400)
+        return answer(str(error), error.code, status, headers={"Retry-After": "1"} if status == 429 else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or None
+        return answer(f"{where or 'the body'}: {first['msg']}", "invalid-request", 400, where)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
+        return answer(str(error.detail), code, error.status_code, headers=error.headers)

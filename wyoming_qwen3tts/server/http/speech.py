@@ -1,0 +1,214 @@
+"""``/v1/audio/speech``: a text in, a file out that is heard while it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from ...audio.encoding import FORMATS, Encoder, Format, Raw, Wav, wav_header
+from ...audio.pcm import duration
+from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
+from ...synthesizer import Synthesizer
+from ...voices.register import Voices
+
+MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
+EVENT = "data: {}\n\n"
+
+
+class VoiceId(BaseModel):
+    """A voice as an object, as OpenAI names those that somebody made."""
+
+    id: str
+
+
+class Speech(BaseModel):
+    """What OpenAI's speech request has, and ``language`` (BCP 47) and ``stream`` of our own."""
+
+    input: Annotated[str, Field(min_length=1)]
+    voice: str | VoiceId | None = None
+    model: str = MODELS[0]
+    instructions: str | None = None
+    speed: Annotated[float, Field(ge=SLOWEST, le=FASTEST)] | None = None
+    response_format: Literal["mp3", "opus", "flac", "wav", "pcm", "aac"] = "mp3"
+    stream_format: Literal["audio", "sse"] = "audio"
+    language: str | None = None
+    stream: bool = True
+
+
+def routes(synthesizer: Synthesizer, voices: Voices, *, max_text: int) -> APIRouter:
+    """Return the routes. ``max_text``: characters of one request."""
+    router = APIRouter()
+
+    @router.post("/v1/audio/speech")
+    async def speak(asked: Speech) -> Response:
+        """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
+        name = asked.voice.id if isinstance(asked.voice, VoiceId) else asked.voice
+        request = _request(
+            voices, asked.input, name, asked.language, asked.instructions, asked.speed, max_text
+        )
+        _check_model(asked.model, voices)
+        if asked.response_format == "aac":
+            raise SpeechError(
+                f"response_format aac is not spoken here, but {', '.join(FORMATS)}", "invalid-request"
+            )
+        answer = Answer(synthesizer, request, FORMATS[asked.response_format])
+        await answer.begin()
+        if asked.stream_format == "sse":
+            return StreamingResponse(answer.events(), media_type="text/event-stream", headers=answer.headers)
+        media = FORMATS[asked.response_format].content_type
+        if asked.stream:
+            return StreamingResponse(answer.pieces(), media_type=media, headers=answer.headers)
+        content = await answer.whole()
+        return Response(content, media_type=media, headers=answer.headers)
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """List what can be asked for as ``model``."""
+        return {
+            "object": "list",
+            "data": [
+                {"id": name, "object": "model", "created": 0, "owned_by": "wyoming-qwen3tts"}
+                for name in known_models(voices)
+            ],
+        }
+
+    @router.get("/v1/audio/voices")
+    async def list_voices() -> dict[str, Any]:
+        """List the voices, as Home Assistant is offered them."""
+        await voices.refresh()
+        return {
+            "voices": [
+                {
+                    "id": voice.name,
+                    "name": voice.name,
+                    "description": voice.description,
+                    "languages": list(voice.languages),
+                }
+                for voice in voices.catalog.voices
+            ]
+        }
+
+    return router
+
+
+def known_models(voices: Voices) -> list[str]:
+    """Return the names that a model may be asked for by."""
+    return list(dict.fromkeys((*MODELS, *(voice.model for voice in voices.catalog.voices if voice.model))))
+
+
+def _check_model(model: str, voices: Voices) -> None:
+    known = known_models(voices)
+    if model not in known:
+        raise SpeechError(f"there is no model {model!r}, but {', '.join(known)}", "model-not-found")
+
+
+def _request(
+    voices: Voices,
+    text: str,
+    voice: str | None,
+    language: str | None,
+    instructions: str | None,
+    speed: float | None,
+    max_text: int,
+) -> SpeechRequest:
+    """Return what is asked for. Raises SpeechError."""
+    if len(text) > max_text:
+        raise SpeechError(f"input has over {max_text} characters, the most for one request", "text-too-long")
+    return SpeechRequest(
+        TextFeed.whole(text),
+        voice=voice,
+        language=language,
+        speed=speed,
+        instructions=instructions,
+        strict=True,
+        source="http",
+    )
+
+
+class Answer:
+    """The sound of one request on its way out, in a format."""
+
+    def __init__(self, synthesizer: Synthesizer, request: SpeechRequest, form: Format) -> None:
+        self._sounds = synthesizer.speak(request)
+        self._form = form
+        self._encoder: Encoder = form.encoder()
+        self._first = b""
+        self._began = time.monotonic()
+        self._seconds = 0.0
+        self._text = request.text
+        self.headers = {"X-Request-Id": uuid.uuid4().hex}
+
+    async def begin(self) -> None:
+        """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
+        try:
+            self._first = await anext(self._sounds)
+        except BaseException:
+            await self._sounds.aclose()
+            raise
+        self.headers["X-First-Audio-Ms"] = f"{(time.monotonic() - self._began) * 1000:.1f}"
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the file."""
+        async with aclosing(self._sounds):
+            sound = self._first
+            while True:
+                self._seconds += duration(sound)
+                if piece := await self._encoded(sound):
+                    yield piece
+                following = await anext(self._sounds, None)
+                if following is None:
+                    break
+                sound = following
+            rest = self._encoder.finish() if self._light else await asyncio.to_thread(self._encoder.finish)
+            if rest:
+                yield rest
+
+    async def whole(self) -> bytes:
+        """Return the file, and say in ``headers`` what it took."""
+        async with aclosing(self.pieces()) as pieces:
+            content = b"".join([piece async for piece in pieces])
+        if self._form.encoder is Wav:
+            head = wav_header(0)
+            content = wav_header(len(content) - len(head)) + content[len(head) :]
+        total = time.monotonic() - self._began
+        self.headers |= {
+            "X-Total-Ms": f"{total * 1000:.1f}",
+            "X-Audio-Seconds": f"{self._seconds:.3f}",
+            "X-RTF": f"{total / self._seconds:.4f}",
+        }
+        return content
+
+    async def events(self) -> AsyncGenerator[str, None]:
+        """Yield OpenAI's server-sent events; ``speech.audio.done`` comes after a whole answer only."""
+        try:
+            async with aclosing(self.pieces()) as pieces:
+                async for piece in pieces:
+                    audio = base64.b64encode(piece).decode()
+                    yield EVENT.format(json.dumps({"type": "speech.audio.delta", "audio": audio}))
+        except SpeechError as error:
+            fault = {"type": "error", "error": {"message": str(error), "code": error.code}}
+            yield EVENT.format(json.dumps(fault))
+            return
+        tokens = {"input_tokens": self._text.length, "output_tokens": round(self._seconds * 12.5)}
+        usage = {**tokens, "total_tokens": sum(tokens.values())}
+        yield EVENT.format(json.dumps({"type": "speech.audio.done", "usage": usage}))
+
+    @property
+    def _light(self) -> bool:
+        return self._form.encoder in {Raw, Wav}
+
+    async def _encoded(self, sound: bytes) -> bytes:
+        if self._light:
+            return self._encoder.push(sound)
+        return await asyncio.to_thread(self._encoder.push, sound)
