@@ -12,18 +12,25 @@ import itertools
 import os
 import random
 import sys
+import tempfile
 from pathlib import Path
-
-import libsonic  # noqa: F401 - what every service loads, once for all of them
-import soundfile  # noqa: F401
+from typing import Any
 
 from tests.house import connect, service
 from tests.test_said_before import Repeatable
 from wyoming_qwen3tts import client
 
 CLIENTS = 4
-MEGABYTES = 6.0
+MEGABYTES = 4.0
 """Of the file: few enough that old sentences have to go all the while."""
+
+
+SETTINGS: dict[str, Any] = {
+    "cache_memory": 1.0,
+    "cache_disk": MEGABYTES,
+    "normalize": "off",
+    "language_detector": "off",
+}
 
 
 def say(line: str) -> None:
@@ -33,14 +40,7 @@ def say(line: str) -> None:
 async def live(directory: Path, life: int) -> None:
     # The sound of a sentence in this directory is noise, 1 kB a character, so that the bounds are felt.
     engine = Repeatable()
-    async with service(
-        [engine],
-        data_dir=directory,
-        cache_memory=1.0,
-        cache_disk=MEGABYTES,
-        normalize="off",
-        language_detector="off",
-    ) as uri:
+    async with service([engine], data_dir=directory, **SETTINGS) as uri:
         numbers = itertools.count()
 
         async def ask() -> None:
@@ -57,8 +57,20 @@ async def live(directory: Path, life: int) -> None:
         await asyncio.gather(*(ask() for _ in range(CLIENTS)))
 
 
+async def warm() -> None:
+    """Load what a service loads when it is first asked for something: once for all of them."""
+    with tempfile.TemporaryDirectory() as place:
+        async with (
+            service([Repeatable()], data_dir=Path(place), **SETTINGS) as uri,
+            connect(uri) as connection,
+        ):
+            async for _ in client.say(connection, "Hello.", context={"cache": "pin"}):
+                pass
+
+
 def main() -> None:
     directory = Path(sys.argv[1])
+    asyncio.run(warm())
     for life, _ in enumerate(sys.stdin):
         child = os.fork()
         if not child:

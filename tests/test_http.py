@@ -8,7 +8,7 @@ import io
 import json
 import socket
 import wave
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,16 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.house import CAST, HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
+from tests.house import (
+    CAST,
+    HANG,
+    ScriptedEngine,
+    connect,
+    home_assistant_plain,
+    service,
+    service_in_thread,
+    tone,
+)
 from tests.test_encoding import decoded
 from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
 from wyoming_qwen3tts.speech import Utterance
@@ -162,6 +171,14 @@ async def test_instructions_speed_voice_and_language_reach_the_voice() -> None:
     assert (second.voice.speaker, second.language) == ("Vivian", "de-DE")
 
 
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[str]:
+    """Where a service answers that takes a hundred characters."""
+    port = free_port()
+    with service_in_thread([ScriptedEngine(voices=CAST)], http_port=port, max_text=100):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code", "words"),
     [
@@ -181,8 +198,10 @@ async def test_instructions_speed_voice_and_language_reach_the_voice() -> None:
         ({"voice": "Ryan", "instructions": "W" * 501}, 413, "text-too-long", "instructions"),
     ],
 )
-async def test_what_is_wrong_is_named(asked: dict[str, Any], status: int, code: str, words: str) -> None:
-    async with door(ScriptedEngine(voices=CAST), max_text=100) as client:
+async def test_what_is_wrong_is_named(
+    refusing: str, asked: dict[str, Any], status: int, code: str, words: str
+) -> None:
+    async with AsyncOpenAI(api_key="none", base_url=refusing, max_retries=0, timeout=HANG) as client:
         with pytest.raises(openai.APIStatusError, match=words) as error:
             await client.audio.speech.create(**{"model": "tts-1", "voice": "Ryan", "input": "Hi.", **asked})
     assert (error.value.status_code, error.value.code) == (status, code)
