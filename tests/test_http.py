@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import socket
@@ -214,6 +215,43 @@ async def test_a_body_that_is_no_json_and_a_path_that_is_none_are_errors_of_the_
                 await client.post(path, cast_to=object, body=["no", "object"])
             assert error.value.status_code == status
             assert error.value.code
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(told: bool) -> None:
+    async with door(ScriptedEngine(), max_event_bytes=2000) as client, asyncio.timeout(HANG):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = "POST /v1/audio/speech HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        if told:
+            writer.write(f"{head}Content-Length: 100000000\r\n\r\n".encode())
+        else:
+            writer.write(
+                f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + b"400\r\n" + b" " * 1024 + b"\r\n"
+            )
+            writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+        answer = await reader.readuntil(b"}}")
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"body-too-large"' in answer
+
+
+async def test_the_log_has_a_line_for_every_request(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if "second" in utterance.text:
+            raise EngineUnavailable("it is gone")
+        yield tone(utterance.text)
+
+    caplog.set_level("INFO")
+    async with door(ScriptedEngine(broken)) as client:
+        for text in ("The first one.", "The second one.", "The first one. The second one."):
+            with contextlib.suppress(openai.APIError):
+                await client.audio.speech.create(model="tts-1", voice="tone", input=text)
+    lines = [record.getMessage() for record in caplog.records if "spoke" in record.getMessage()]
+    assert [line.split(", ")[0] for line in lines] == [
+        "http: spoke 14 characters: ok",
+        "http: spoke 15 characters: engine-unavailable",
+        "http: spoke 30 characters: engine-unavailable",
+    ]
 
 
 async def test_models_and_voices_are_listed() -> None:

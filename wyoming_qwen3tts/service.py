@@ -249,7 +249,9 @@ class Service:
             from .server.http import serve
         except ImportError as error:
             raise CannotServe(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
-        app = serve.application(road, register, max_text=self._settings.max_text)
+        app = serve.application(
+            road, register, max_text=self._settings.max_text, max_bytes=self._settings.max_event_bytes
+        )
         self._http = serve.HttpServer(app, self._settings.http_port)
         try:
             await self._http.start()

@@ -27,11 +27,11 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
-from ..audio.pcm import duration
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, SpeechRequest, TextFeed
+from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
+from .requests import RequestLog
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -355,7 +355,7 @@ class Connection:
 
     async def _speak(self, conversation: Conversation) -> None:
         """Send one whole answer, or raise."""
-        request, log = conversation.request, _RequestLog(conversation.request)
+        request, log = conversation.request, RequestLog(conversation.request)
         try:
             async with aclosing(self._synthesizer.speak(request)) as pieces:
                 async for piece in pieces:
@@ -379,7 +379,7 @@ class Connection:
         finally:
             log.write()
 
-    async def _send_sound(self, piece: bytes, log: _RequestLog) -> None:
+    async def _send_sound(self, piece: bytes, log: RequestLog) -> None:
         """Send PCM as chunk events, a few to a write, waiting for the client where it is slow."""
         size = self._limits.samples_per_chunk * SAMPLE_WIDTH
         chunks = []
@@ -416,39 +416,6 @@ class Connection:
         except OSError as error:
             late = f"it read nothing for {self._limits.send_timeout:g} s"
             raise PeerGone(late if patience.expired() else str(error)) from error
-
-
-class _RequestLog:
-    """One line of log a request."""
-
-    def __init__(self, request: SpeechRequest) -> None:
-        self._request = request
-        self._started = time.monotonic()
-        self._first: float | None = None
-        self.audio_seconds = 0.0
-        self.outcome = "failed"
-
-    def sent(self, sound: bytes) -> bool:
-        """Count a chunk; tell whether it was the first."""
-        self.audio_seconds += duration(sound)
-        first = self._first is None
-        if self._first is None:
-            self._first = time.monotonic() - self._started
-        return first
-
-    def write(self) -> None:
-        """Log the request."""
-        total = time.monotonic() - self._started
-        text: TextFeed = self._request.text
-        _LOGGER.info(
-            "%s: spoke %d characters: %s, %s, %.1f s of sound in %.0f ms",
-            self._request.source,
-            text.length,
-            self.outcome,
-            "no sound" if self._first is None else f"first sound after {self._first * 1000:.0f} ms",
-            self.audio_seconds,
-            total * 1000,
-        )
 
 
 def _fault(task: asyncio.Task[None]) -> BaseException | None:

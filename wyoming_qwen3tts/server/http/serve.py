@@ -14,16 +14,17 @@ from ... import __version__
 from ...synthesizer import Synthesizer
 from ...voices.register import Voices
 from ..listen import BACKLOG, CannotListen
-from . import faults, speech
+from . import access, faults, speech
 
 HOST = "127.0.0.1"
 """Who may come in is not asked yet, so that only this machine may."""
 
 
-def application(synthesizer: Synthesizer, voices: Voices, *, max_text: int) -> FastAPI:
-    """Return all that is served over HTTP."""
+def application(synthesizer: Synthesizer, voices: Voices, *, max_text: int, max_bytes: int) -> FastAPI:
+    """Return all that is served over HTTP. ``max_text``: characters, ``max_bytes`` of one request."""
     app = FastAPI(title="wyoming-qwen3tts", version=__version__)
     app.include_router(speech.routes(synthesizer, voices, max_text=max_text))
+    app.add_middleware(access.BodyLimit, most=max_bytes)
     faults.handle(app)
     return app
 

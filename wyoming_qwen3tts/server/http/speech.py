@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,14 +15,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from ...audio.encoding import FORMATS, Encoder, Format, Raw, Wav, wav_header
-from ...audio.pcm import duration
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from ...synthesizer import Synthesizer
 from ...voices.register import Voices
+from ..requests import RequestLog
 
 MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
 EVENT = "data: {}\n\n"
+FRAMES_A_SECOND = 12.5
+"""What counts as tokens of sound: the codec's frames."""
 
 
 class VoiceId(BaseModel):
@@ -144,8 +145,7 @@ class Answer:
         self._form = form
         self._encoder: Encoder = form.encoder()
         self._first = b""
-        self._began = time.monotonic()
-        self._seconds = 0.0
+        self._log = RequestLog(request)
         self._text = request.text
         self.headers = {"X-Request-Id": uuid.uuid4().hex}
 
@@ -153,26 +153,43 @@ class Answer:
         """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
         try:
             self._first = await anext(self._sounds)
-        except BaseException:
+        except BaseException as error:
             await self._sounds.aclose()
+            self._ended(error)
             raise
-        self.headers["X-First-Audio-Ms"] = f"{(time.monotonic() - self._began) * 1000:.1f}"
+        self._log.sent(self._first)
+        self.headers["X-First-Audio-Ms"] = f"{self._log.first * 1000:.1f}"
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the file."""
-        async with aclosing(self._sounds):
-            sound = self._first
-            while True:
-                self._seconds += duration(sound)
-                if piece := await self._encoded(sound):
+        """Yield the file. Raises SpeechError where it cannot be whole: then it has no end."""
+        try:
+            async with aclosing(self._sounds):
+                if piece := await self._encoded(self._first):
                     yield piece
-                following = await anext(self._sounds, None)
-                if following is None:
-                    break
-                sound = following
-            rest = self._encoder.finish() if self._light else await asyncio.to_thread(self._encoder.finish)
-            if rest:
-                yield rest
+                async for sound in self._sounds:
+                    self._log.sent(sound)
+                    if piece := await self._encoded(sound):
+                        yield piece
+            if (
+                piece := self._encoder.finish()
+                if self._light
+                else await asyncio.to_thread(self._encoder.finish)
+            ):
+                yield piece
+        except BaseException as error:
+            self._ended(error)
+            raise
+        self._ended(None)
+
+    def _ended(self, error: BaseException | None) -> None:
+        """Log what became of it."""
+        if isinstance(error, SpeechError):
+            self._log.outcome = error.code
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._log.outcome = "gone"
+        elif error is None:
+            self._log.outcome = "ok"
+        self._log.write()
 
     async def whole(self) -> bytes:
         """Return the file, and say in ``headers`` what it took."""
@@ -181,11 +198,11 @@ class Answer:
         if self._form.encoder is Wav:
             head = wav_header(0)
             content = wav_header(len(content) - len(head)) + content[len(head) :]
-        total = time.monotonic() - self._began
+        total, seconds = self._log.seconds, self._log.audio_seconds
         self.headers |= {
             "X-Total-Ms": f"{total * 1000:.1f}",
-            "X-Audio-Seconds": f"{self._seconds:.3f}",
-            "X-RTF": f"{total / self._seconds:.4f}",
+            "X-Audio-Seconds": f"{seconds:.3f}",
+            "X-RTF": f"{total / seconds:.4f}",
         }
         return content
 
@@ -200,7 +217,10 @@ class Answer:
             fault = {"type": "error", "error": {"message": str(error), "code": error.code}}
             yield EVENT.format(json.dumps(fault))
             return
-        tokens = {"input_tokens": self._text.length, "output_tokens": round(self._seconds * 12.5)}
+        tokens = {
+            "input_tokens": self._text.length,
+            "output_tokens": round(self._log.audio_seconds * FRAMES_A_SECOND),
+        }
         usage = {**tokens, "total_tokens": sum(tokens.values())}
         yield EVENT.format(json.dumps({"type": "speech.audio.done", "usage": usage}))
 
