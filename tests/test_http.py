@@ -280,3 +280,28 @@ async def test_a_listener_that_leaves_ends_the_work() -> None:
         ) as answer:
             await anext(answer.iter_bytes())
         await asyncio.wait_for(ended.wait(), HANG)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_client_that_leaves_before_the_first_sound_ends_the_work(whole: bool) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        try:
+            if whole:
+                yield tone(utterance.text)
+            begun.set()
+            await asyncio.sleep(HANG)
+            yield tone(utterance.text)
+        finally:
+            ended.set()
+
+    async with door(ScriptedEngine(slow)) as client:
+        asking = asyncio.create_task(
+            client.audio.speech.create(
+                model="tts-1", voice="tone", input="For ever.", extra_body={"stream": not whole}
+            )
+        )
+        await asyncio.wait_for(begun.wait(), HANG)
+        asking.cancel()
+        await asyncio.wait_for(ended.wait(), HANG / 2)

@@ -6,11 +6,11 @@ import asyncio
 import base64
 import json
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -22,6 +22,8 @@ from ..requests import RequestLog
 
 MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
+CLIENT_CLOSED_REQUEST = 499
+"""The status of an answer that nobody is there to read."""
 EVENT = "data: {}\n\n"
 FRAMES_A_SECOND = 12.5
 """What counts as tokens of sound: the codec's frames."""
@@ -52,7 +54,7 @@ def routes(synthesizer: Synthesizer, voices: Voices, *, max_text: int) -> APIRou
     router = APIRouter()
 
     @router.post("/v1/audio/speech")
-    async def speak(asked: Speech) -> Response:
+    async def speak(asked: Speech, http: Request) -> Response:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
         name = asked.voice.id if isinstance(asked.voice, VoiceId) else asked.voice
         request = _request(
@@ -64,14 +66,16 @@ def routes(synthesizer: Synthesizer, voices: Voices, *, max_text: int) -> APIRou
                 f"response_format aac is not spoken here, but {', '.join(FORMATS)}", "invalid-request"
             )
         answer = Answer(synthesizer, request, FORMATS[asked.response_format])
-        await answer.begin()
+        if not await _before_it_leaves(http, answer.begin()):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":
             return StreamingResponse(answer.events(), media_type="text/event-stream", headers=answer.headers)
         media = FORMATS[asked.response_format].content_type
         if asked.stream:
             return StreamingResponse(answer.pieces(), media_type=media, headers=answer.headers)
-        content = await answer.whole()
-        return Response(content, media_type=media, headers=answer.headers)
+        if not await _before_it_leaves(http, answer.whole()):
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return Response(answer.content, media_type=media, headers=answer.headers)
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -114,6 +118,26 @@ def _check_model(model: str, voices: Voices) -> None:
         raise SpeechError(f"there is no model {model!r}, but {', '.join(known)}", "model-not-found")
 
 
+async def _before_it_leaves(http: Request, work: Coroutine[Any, Any, None]) -> bool:
+    """Do something for a client; tell whether it was still there at the end. Who leaves ends the work."""
+
+    async def leave() -> None:
+        while (await http.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.create_task(work), asyncio.create_task(leave())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            return False
+        await working
+        return True
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
 def _request(
     voices: Voices,
     text: str,
@@ -147,6 +171,7 @@ class Answer:
         self._first = b""
         self._log = RequestLog(request)
         self._text = request.text
+        self.content = b""
         self.headers = {"X-Request-Id": uuid.uuid4().hex}
 
     async def begin(self) -> None:
@@ -191,8 +216,8 @@ class Answer:
             self._log.outcome = "ok"
         self._log.write()
 
-    async def whole(self) -> bytes:
-        """Return the file, and say in ``headers`` what it took."""
+    async def whole(self) -> None:
+        """Make the file, ``content``, and say in ``headers`` what it took."""
         async with aclosing(self.pieces()) as pieces:
             content = b"".join([piece async for piece in pieces])
         if self._form.encoder is Wav:
@@ -204,7 +229,7 @@ class Answer:
             "X-Audio-Seconds": f"{seconds:.3f}",
             "X-RTF": f"{total / seconds:.4f}",
         }
-        return content
+        self.content = content
 
     async def events(self) -> AsyncGenerator[str, None]:
         """Yield OpenAI's server-sent events; ``speech.audio.done`` comes after a whole answer only."""
