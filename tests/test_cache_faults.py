@@ -32,6 +32,7 @@ from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, NotKept
 from wyoming_qwen3tts.cache.disk import FILE, Disk
 from wyoming_qwen3tts.cache.entry import Counts, Entry
+from wyoming_qwen3tts.cache.flight import Abandoned
 from wyoming_qwen3tts.cache.memory import Memory
 from wyoming_qwen3tts.speech import TextFeed, Utterance
 from wyoming_qwen3tts.speech import Voice as Speaker
@@ -96,6 +97,71 @@ async def test_what_is_forgotten_cannot_be_pinned_any_more() -> None:
     assert not shaky.kept
     await cache.pin(key(0), entry(), cache.generation)
     assert shaky.kept[key(0)].pinned
+
+
+async def test_what_is_written_while_somebody_forgets_it_goes_again() -> None:
+    shaky, go = Shaky(), asyncio.Event()
+    cache = Cache(Memory(1_000_000), [shaky])
+    await cache._look_round()
+    put = shaky.put
+
+    async def slowly(key: bytes, entry: Entry) -> bool:
+        await go.wait()
+        return await put(key, entry)
+
+    shaky.put = slowly  # type: ignore[method-assign]
+    assert await hear(cache, Voice()) == WHOLE
+    pinning = asyncio.create_task(cache.pin(key("b"), entry(), cache.generation))
+    await asyncio.sleep(0)
+    shaky.forgotten += 1  # another process, before anybody looks round
+    go.set()
+    await pinning
+    await written(cache)
+    assert list(shaky.kept) == [key("b")], "who pins while all is cleared wants it all the same"
+
+
+async def test_a_voice_that_ends_quietly_when_it_is_left_is_not_taken_for_whole() -> None:
+    async def quiet() -> AsyncGenerator[bytes, None]:
+        with suppress(asyncio.CancelledError):
+            yield WHOLE
+            await asyncio.sleep(3600)
+
+    shaky = Shaky()
+    cache = Cache(Memory(1_000_000), [shaky])
+    leaving = cache.speak(key("a"), quiet)
+    await anext(leaving)
+    await leaving.aclose()
+    await written(cache)
+    assert not shaky.kept
+    assert not len(cache.memory)
+
+
+async def test_who_has_heard_nothing_when_the_cache_is_closed_does_not_begin_again() -> None:
+    make = Maker()
+    cache = Cache(Memory(1_000_000))
+    listening = asyncio.create_task(hear(cache, make))
+    await asyncio.sleep(0.01)
+    await cache.close()
+    with pytest.raises(Abandoned):
+        await asyncio.wait_for(listening, HANG)
+    assert not cache._flights
+
+
+async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
+    class Odd(Shaky):
+        async def get(self, key: bytes) -> Entry | None:
+            raise asyncio.CancelledError
+
+        async def tally(self, counts: Mapping[str, Counts]) -> int:
+            raise asyncio.CancelledError
+
+    cache = Cache(Memory(1_000_000), [Odd()])
+    await cache.start()
+    assert await said(cache, "a", Voice()) == WHOLE
+    await asyncio.sleep(0)
+    assert cache._housekeeping is not None
+    assert not cache._housekeeping.done()
+    await cache.close()
 
 
 async def test_what_is_found_below_while_it_is_forgotten_is_not_copied_above() -> None:
@@ -343,7 +409,7 @@ async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_t
         path.unlink()
     await said(cache, "b", Voice(), pin=True)
     await cache._look_round()
-    assert not len(cache.memory), "what was there is not remembered either"
+    assert key("a") not in cache.memory, "what was there is not remembered either"
     await cache.close()
     assert "was taken away; a new one is begun" in caplog.text
     later = Disk(tmp_path / FILE, 1_000_000)

@@ -143,6 +143,39 @@ async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
         assert error.value.status_code == 503
 
 
+async def test_a_client_that_could_not_tell_a_broken_answer_gets_whole_ones_only() -> None:
+    """In HTTP/1.0 a file ends where the connection does."""
+
+    async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if "second" in utterance.text:
+            raise EngineUnavailable("it is gone")
+        yield tone(utterance.text)
+
+    async with door(ScriptedEngine(broken)) as client:
+        for text, status in (("The first one.", b"200"), ("The first one. The second one.", b"503")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+            asked = json.dumps({"input": text, "voice": "tone", "response_format": "pcm"}).encode()
+            lines = f"POST /v1/audio/speech HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(asked)}"
+            writer.write(lines.encode() + b"\r\n\r\n" + asked)
+            answer = await asyncio.wait_for(reader.read(), HANG)
+            writer.close()
+            head, _, content = answer.partition(b"\r\n\r\n")
+            assert head.split()[1] == status
+            assert f"content-length: {len(content)}".encode() in head
+            assert (content == tone(text)) == (status == b"200")
+
+
+async def test_what_nobody_expected_is_an_error_of_the_same_form() -> None:
+    async def odd(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        raise ValueError("odd")
+        yield b""
+
+    async with door(ScriptedEngine(odd)) as client:
+        with pytest.raises(openai.InternalServerError, match="internal error") as error:
+            await client.audio.speech.create(model="tts-1", voice="tone", input="Hi.")
+    assert (error.value.status_code, error.value.code) == (500, "internal-error")
+
+
 async def test_whole_files_know_their_length() -> None:
     async with door(ScriptedEngine()) as client:
         answer = await client.audio.speech.create(

@@ -32,6 +32,8 @@ HOUSEKEEPING = 1.0
 CLOSE = 5.0
 """Seconds that what is being written may take at the end."""
 
+CLEARED = "the cache was cleared meanwhile"
+
 _T = TypeVar("_T")
 Make = Callable[[], AsyncGenerator[bytes, None]]
 
@@ -55,6 +57,7 @@ class Cache:
         self._flights: set[Flight] = set()
         self._writing: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def counts(self) -> Mapping[str, Counts]:
@@ -92,7 +95,7 @@ class Cache:
                         heard = True
                         yield piece
             except Abandoned:
-                if heard:
+                if heard or self._closed:
                     raise
             else:
                 return
@@ -108,9 +111,14 @@ class Cache:
         entry = replace(entry, pinned=True, cost=known.cost if known is not None else entry.cost)
         until = time.monotonic() + PIN
         while True:
-            if not self._counts(entry, generation):
-                raise NotKept("the cache was cleared meanwhile")
-            failures = await asyncio.gather(*(each.put(key, entry) for each in self._tiers))
+            failures = await asyncio.gather(
+                *(self._put(each, key, entry, generation) for each in self._tiers)
+            )
+            if generation < self._void.get(entry.voice, 0):
+                raise NotKept(CLEARED)
+            if not self._counts(entry, generation):  # all was cleared, and this is asked for all the same
+                generation = self.generation
+                continue
             if not all(failures):
                 self._remember(key, entry, generation)
                 return
@@ -171,7 +179,7 @@ class Cache:
                 async for piece in sounds:
                     pieces.append(piece)
                     yield piece
-            if pieces and flying.keep:
+            if pieces and flying.keep and not flying.flight.leaving:
                 entry = Entry(b"".join(pieces), time.monotonic() - began, text, flying.voice)
                 self._remember(key, entry, flying.generation)
                 self._write(key, entry, self._tiers, flying.generation)
@@ -183,13 +191,24 @@ class Cache:
 
         async def write() -> None:
             for each in tiers:
-                if self._counts(entry, generation):
-                    await each.put(key, entry)
+                await self._put(each, key, entry, generation)
 
         if tiers:
             task = asyncio.create_task(write(), name="cache")
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
+
+    async def _put(self, each: _Guarded, key: bytes, entry: Entry, generation: int) -> str | None:
+        """Let a tier keep an entry, if nobody has forgotten it; return why it does not."""
+        if not self._counts(entry, generation):
+            return CLEARED
+        if (reason := await each.put(key, entry)) is not None:
+            return reason
+        await self._look_at(each)
+        if self._counts(entry, generation):
+            return None
+        await each.drop(key)  # somebody forgot it while it was written
+        return CLEARED
 
     async def forget(self, voice: str) -> None:
         """Drop what a voice said: it is gone, and nothing of it is to stay.
@@ -216,13 +235,16 @@ class Cache:
             await asyncio.sleep(HOUSEKEEPING)
 
     async def _look_round(self) -> None:
-        for forgotten in await asyncio.gather(*(each.tally(self.counts) for each in self._tiers)):
-            if forgotten:
-                self._forgotten()
-                self.memory.clear()
+        await asyncio.gather(*(self._look_at(each) for each in self._tiers))
+
+    async def _look_at(self, each: _Guarded) -> None:
+        if await each.tally(self.counts):
+            self._forgotten()
+            self.memory.clear()
 
     async def close(self) -> None:
         """End what is being made, wait for what is being written, close the tiers: each within CLOSE."""
+        self._closed = True
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
@@ -332,7 +354,7 @@ class _Guarded:
         news = {name: now[name].since(self._told.get(name, Counts())) for name in now}
         try:
             async with asyncio.timeout(LIMIT):
-                forgotten = await self.tier.tally(news)
+                forgotten = await _own(self.tier.tally(news))
         except Exception as error:
             _LOGGER.debug("Nobody knows what was forgotten in the cache's %s: %r", self.tier.name, error)
             self._blind = True
@@ -345,19 +367,27 @@ class _Guarded:
         """Drop what a voice said; return why not, None where it is dropped."""
         try:
             async with asyncio.timeout(LIMIT):
-                await self.tier.forget(voice)
+                await _own(self.tier.forget(voice))
         except TimeoutError:
             return f"it gave no answer for {LIMIT:g} s"
         except Exception as error:
             return str(error)
         return None
 
+    async def drop(self, key: bytes) -> None:
+        """Drop an entry, if the tier can."""
+        try:
+            async with asyncio.timeout(LIMIT):
+                await _own(self.tier.drop(key))
+        except Exception as error:
+            _LOGGER.warning("Something forgotten may be in the cache's %s: %r", self.tier.name, error)
+
     async def close(self, counts: Mapping[str, Counts]) -> None:
         """Let the tier add up the last, and close it: all within CLOSE."""
         try:
             async with asyncio.timeout(CLOSE):
                 await self.tally(counts)
-                await self.tier.close()
+                await _own(self.tier.close())
         except Exception as error:
             _LOGGER.warning("The cache's %s could not be closed: %r", self.tier.name, error)
 
@@ -368,7 +398,7 @@ class _Guarded:
         began = time.monotonic()
         try:
             async with asyncio.timeout(limit):
-                result = await call
+                result = await _own(call)
         except TierFailed as error:
             reason = str(error)
         except TimeoutError:
@@ -388,6 +418,17 @@ class _Guarded:
     @property
     def _failing(self) -> bool:
         return self._reading.failing or self._writing.failing
+
+
+async def _own(call: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a call gives. Raises RuntimeError where it was cancelled from inside, and not by us."""
+    try:
+        return await call
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("it was cancelled from inside") from None
 
 
 def _slices(pcm: bytes) -> Sequence[bytes]:

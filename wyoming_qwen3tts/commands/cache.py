@@ -105,7 +105,7 @@ async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
 
 async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     """Drop everything, or what a voice said."""
-    for tier in tiers:
+    for tier in reversed(tiers):  # what a server finds below meanwhile, it copies to those above
         if options.voice is None:
             dropped = await tier.forget()
         else:

@@ -176,7 +176,7 @@ async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice of the data directory."""
     name = await asyncio.to_thread(_library(options).remove, options.name)
     failed: TierFailed | None = None
-    for tier in tiers_for(options.settings, left=True):
+    for tier in reversed(tiers_for(options.settings, left=True)):
         try:
             await tier.forget(name)
         except TierFailed as error:

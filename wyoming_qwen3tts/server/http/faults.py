@@ -24,6 +24,10 @@ STATUS = {
 """SpeechError's codes that are not the request's fault, or have a status of their own; all others are 400."""
 
 
+CODES = {400: "invalid-request", 404: "not-found", 405: "method-not-allowed"}
+"""Of what is wrong before anybody looks into a request."""
+
+
 def body(message: str, code: str, status: int, param: str | None = None) -> dict[str, Any]:
     """Return the error object. ``param``: the part of the request that is to blame."""
     kind = (
@@ -48,10 +52,14 @@ def handle(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or None
-        return answer(f"{where or 'the body'}: {first['msg']}", "invalid-request", 400, where)
+        field = next((str(part) for part in first["loc"][1:2] if isinstance(part, str)), None)
+        return answer(f"{field or 'the body'}: {first['msg']}", "invalid-request", 400, field)
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
+        code = CODES.get(error.status_code, "http-error")
         return answer(str(error.detail), code, error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def anything(_: Request, error: Exception) -> JSONResponse:
+        return answer("internal error; the server's log has the details", "internal-error", 500)

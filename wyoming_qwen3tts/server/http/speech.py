@@ -71,7 +71,7 @@ def routes(synthesizer: Synthesizer, voices: Voices, *, max_text: int) -> APIRou
         if asked.stream_format == "sse":
             return StreamingResponse(answer.events(), media_type="text/event-stream", headers=answer.headers)
         media = FORMATS[asked.response_format].content_type
-        if asked.stream:
+        if asked.stream and http.scope["http_version"] != "1.0":  # which has no end but the connection's
             return StreamingResponse(answer.pieces(), media_type=media, headers=answer.headers)
         if not await _before_it_leaves(http, answer.whole()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
