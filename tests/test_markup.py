@@ -121,7 +121,9 @@ WORDS = st.lists(
                 unicodedata.decomposition(c).startswith("<") or unicodedata.category(c) == "Lm" for c in word
             )
             and not word.startswith(("\u034f", "\ufe00"))
-            and not re.search("[\u2126\u212a\u212b\ufe00-\ufe0f\u034f\u180b-\u180f\U000e0100-\U000e01ef\uffa0-\uffdf]", word)
+            and not re.search(
+                "[\u2126\u212a\u212b\ufe00-\ufe0f\u034f\u180b-\u180f\U000e0100-\U000e01ef\uffa0-\uffdf]", word
+            )
         )
     ),
     min_size=1,

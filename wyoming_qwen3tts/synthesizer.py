@@ -279,6 +279,8 @@ class Synthesizer:
         request = job.request
         if self._cache is None or request.caching == Caching.OFF or not request.text.ended:
             return False
+        if flow.is_short(request.text.peek()):
+            return False
         part = await flow.first(request.text.peek(), markup=request.markup, language=who.expected)
         if part is None or part.voice or part.language or len(flow.pieces(part.text)) == 1:
             return False

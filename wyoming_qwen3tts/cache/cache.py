@@ -204,7 +204,7 @@ class Cache:
             return CLEARED
         if (reason := await each.put(key, entry)) is not None:
             return reason
-        await self._look_at(each)
+        await self._look_at(each, {})
         if self._counts(entry, generation):
             return None
         await each.drop(key)  # somebody forgot it while it was written
@@ -235,10 +235,10 @@ class Cache:
             await asyncio.sleep(HOUSEKEEPING)
 
     async def _look_round(self) -> None:
-        await asyncio.gather(*(self._look_at(each) for each in self._tiers))
+        await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
 
-    async def _look_at(self, each: _Guarded) -> None:
-        if await each.tally(self.counts):
+    async def _look_at(self, each: _Guarded, counts: Mapping[str, Counts]) -> None:
+        if await each.tally(counts):
             self._forgotten()
             self.memory.clear()
 
@@ -349,7 +349,10 @@ class _Guarded:
         self._writing.wake()
 
     async def tally(self, counts: Mapping[str, Counts]) -> bool:
-        """Let the tier add up what was counted; tell whether anything was forgotten since the last time."""
+        """Let the tier add up what was counted; tell whether anything was forgotten since the last time.
+
+        Without ``counts`` it only looks, which is quick.
+        """
         now = {name: replace(counted) for name, counted in counts.items()}
         news = {name: now[name].since(self._told.get(name, Counts())) for name in now}
         try:
@@ -359,7 +362,8 @@ class _Guarded:
             _LOGGER.debug("Nobody knows what was forgotten in the cache's %s: %r", self.tier.name, error)
             self._blind = True
             return False
-        before, self._forgotten, self._told = self._forgotten, forgotten, now
+        before, self._forgotten = self._forgotten, forgotten
+        self._told |= now
         blind, self._blind = self._blind, False
         return forgotten != before if before is not None else blind
 

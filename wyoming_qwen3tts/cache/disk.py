@@ -335,6 +335,9 @@ class Disk:
             for what, number in dataclasses.asdict(counted).items():
                 self._uncounted[tier, what] += number
         (times,) = self._open().execute("SELECT times FROM forgotten").fetchone()
+        forgotten = int(times) + (self._replaced << 32)
+        if not counts:
+            return forgotten
         with suppress(sqlite3.OperationalError):  # it is full, or another process writes: another time
             rows = [(tier, what, number) for (tier, what), number in self._uncounted.items() if number]
             if rows:
@@ -342,7 +345,7 @@ class Disk:
                     database.executemany(_COUNT, rows)
                 self._uncounted.clear()
             self._touch()
-        return int(times) + (self._replaced << 32)
+        return forgotten
 
     def _totals(self) -> dict[str, Counts]:
         found: dict[str, Counts] = {}
