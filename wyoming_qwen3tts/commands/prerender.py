@@ -39,6 +39,8 @@ OWN = {"uri", "voice", "language"}
 BAR = 30
 """Characters."""
 MOST_JOBS = 64
+ATTEMPTS = 6
+"""Times that a task is cancelled, every half second."""
 SHOWN = 20
 """Wrong names that are shown."""
 EVERY = 5.0
@@ -175,16 +177,16 @@ class _Work:
         with sound.progress() as show:
             workers = [asyncio.create_task(self._work(show)) for _ in range(min(jobs, len(self._phrases)))]
             try:
-                await asyncio.gather(*workers)
+                done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+                for worker in done:
+                    worker.result()
             except BaseException as end:
                 show("")
                 lasting = isinstance(end, ServerError) and end.code == NOT_KEPT
                 _say(self._so_far() + ("" if lasting else "; given again, the file goes on there"))
                 raise
             finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+                await _end(workers)
         for phrase, error in self.failures:
             _say(f"line {phrase.line}: {phrase.text!r}: {error}")
         took = time.monotonic() - self._began
@@ -234,6 +236,20 @@ class _Work:
         elif time.monotonic() - self._said > EVERY:
             self._said = time.monotonic()
             _say(f"{done:,} of {total:,}, {_time(left)} left")
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: Python 3.11 may swallow it where an answer comes just then."""
+    for _ in range(ATTEMPTS):
+        going = [task for task in tasks if not task.done()]
+        if not going:
+            break
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=0.5)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # the first was raised; of the others nobody need hear
 
 
 async def _store(connection: AsyncClient, phrase: Phrase) -> float:
