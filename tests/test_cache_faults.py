@@ -418,6 +418,19 @@ async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_t
     await later.close()
 
 
+async def test_what_could_not_be_counted_is_counted_once(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    tier = Disk(tmp_path / "data" / FILE, 1_000_000)
+    cache = Cache(Memory(1_000_000), [tier])
+    cache.memory.find(key("a"))
+    await cache._look_round()
+    (tmp_path / "data").unlink()
+    await cache._look_round()
+    await cache._look_round()
+    assert (await tier.totals())["memory"].misses == 1
+    await cache.close()
+
+
 async def test_beside_pins_the_last_sentence_stays(tmp_path: Path) -> None:
     tier = Disk(tmp_path / FILE, 60_000)
     while await tier.put(key(f"pinned {(await tier.stock()).pinned}"), entry(pinned=True)):

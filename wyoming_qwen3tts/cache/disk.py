@@ -331,13 +331,14 @@ class Disk:
         self._touched.clear()
 
     def _tally(self, counts: Mapping[str, Counts]) -> int:
-        for tier, counted in counts.items():
-            for what, number in dataclasses.asdict(counted).items():
-                self._uncounted[tier, what] += number
         (times,) = self._open().execute("SELECT times FROM forgotten").fetchone()
         forgotten = int(times) + (self._replaced << 32)
         if not counts:
             return forgotten
+        # Only now: whoever is told that it failed tells it again.
+        for tier, counted in counts.items():
+            for what, number in dataclasses.asdict(counted).items():
+                self._uncounted[tier, what] += number
         with suppress(sqlite3.OperationalError):  # it is full, or another process writes: another time
             rows = [(tier, what, number) for (tier, what), number in self._uncounted.items() if number]
             if rows:
