@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import subprocess
 import sys
@@ -12,11 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.house import HANG
 from tests.redis_server import Server
+from tests.test_cache import entry, key, sound
 from wyoming_qwen3tts.cache.cache import Cache
 from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
 from wyoming_qwen3tts.cache.memory import Memory
@@ -24,21 +23,8 @@ from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, R
 from wyoming_qwen3tts.redis_url import check_url
 
 
-def sound(seed: int = 0, seconds: float = 0.1) -> bytes:
-    samples = np.random.default_rng(seed).integers(-9000, 9000, round(seconds * 24_000))
-    return samples.astype("<i2").tobytes()
-
-
-def key(name: object) -> bytes:
-    return hashlib.sha256(str(name).encode()).digest()
-
-
 def name(of: object) -> str:
     return f"{ENTRIES}{key(of).hex()}"
-
-
-def entry(seed: int = 0, **more: bool) -> Entry:
-    return Entry(sound(seed), 0.5, f"Sentence {seed}.", "Ryan", **more)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from wyoming.audio import AudioStop
+from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
@@ -119,9 +120,8 @@ async def test_ten_clients_at_once_cost_one_synthesis(tmp_path: Path) -> None:
         async with asyncio.timeout(HANG):
             while hearing < 10:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            while not listening[
-                0
-            ].done():  # once is not always enough: wait_for of Python 3.11 may swallow it
+            # Once is not always enough: wait_for of Python 3.11 may swallow it.
+            while not listening[0].done():
                 listening[0].cancel()
                 await asyncio.sleep(0.01)
         go.set()
@@ -175,6 +175,20 @@ async def test_what_cannot_be_the_whole_sentence_is_spoken_and_not_kept(
     assert f"Front door open. was cut short: {reason}" in caplog.text
 
 
+async def write_in_two(client: AsyncClient, context: dict[str, Any] | None = None) -> None:
+    """Say "The soup is hot. And so on." as a language model does: the rest comes when the first is heard."""
+    await client.write_event(SynthesizeStart(context=context).event())
+    await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
+    async with asyncio.timeout(HANG):
+        while (event := await client.read_event()) is not None and event.type != "audio-chunk":
+            pass
+    await client.write_event(SynthesizeChunk("so on.").event())
+    await client.write_event(SynthesizeStop().event())
+    async with asyncio.timeout(HANG):
+        while (event := await client.read_event()) is not None and event.type != "synthesize-stopped":
+            pass
+
+
 async def test_a_text_that_is_still_being_written_is_kept_only_when_asked(tmp_path: Path) -> None:
     for live, times in ((False, 2), (True, 1)):
         engine = Repeatable()
@@ -182,18 +196,7 @@ async def test_a_text_that_is_still_being_written_is_kept_only_when_asked(tmp_pa
         async with service([engine], data_dir=data, cache_live=live, **KEPT) as uri:
             for _ in range(2):
                 async with connect(uri) as client:
-                    await client.write_event(SynthesizeStart().event())
-                    await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
-                    async with asyncio.timeout(HANG):
-                        while (event := await client.read_event()) is not None:
-                            if event.type == "audio-chunk":
-                                break
-                    await client.write_event(SynthesizeChunk("so on.").event())
-                    await client.write_event(SynthesizeStop().event())
-                    async with asyncio.timeout(HANG):
-                        while (event := await client.read_event()) is not None:
-                            if event.type == "synthesize-stopped":
-                                break
+                    await write_in_two(client)
         assert engine.said.count("The soup is hot.") == times
 
 
@@ -233,17 +236,7 @@ async def test_a_request_can_ask_that_a_text_that_is_being_written_is_kept(tmp_p
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
         for _ in range(2):
             async with connect(uri) as client:
-                await client.write_event(SynthesizeStart(context={"cache": True}).event())
-                await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
-                async with asyncio.timeout(HANG):
-                    while (event := await client.read_event()) is not None and event.type != "audio-chunk":
-                        pass
-                await client.write_event(SynthesizeChunk("so on.").event())
-                await client.write_event(SynthesizeStop().event())
-                async with asyncio.timeout(HANG):
-                    while (event := await client.read_event()) is not None:
-                        if event.type == "synthesize-stopped":
-                            break
+                await write_in_two(client, {"cache": True})
     assert engine.said == ["The soup is hot.", "And so on."]
 
 
@@ -251,17 +244,7 @@ async def test_all_of_a_text_that_was_being_written_is_live(tmp_path: Path) -> N
     """The last sentences of a model's reply, too: by then its text has ended."""
     engine = Repeatable()
     async with service([engine], data_dir=tmp_path, **KEPT) as uri, connect(uri) as client:
-        await client.write_event(SynthesizeStart().event())
-        await client.write_event(SynthesizeChunk("The soup is hot. And ").event())
-        async with asyncio.timeout(HANG):
-            while (event := await client.read_event()) is not None and event.type != "audio-chunk":
-                pass
-        await client.write_event(SynthesizeChunk("so on.").event())
-        await client.write_event(SynthesizeStop().event())
-        async with asyncio.timeout(HANG):
-            while (event := await client.read_event()) is not None:
-                if event.type == "synthesize-stopped":
-                    break
+        await write_in_two(client)
         await home_assistant_plain(client, "And so on.")
     assert engine.said.count("And so on.") == 2
 

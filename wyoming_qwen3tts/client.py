@@ -122,7 +122,10 @@ async def say(
     request = Synthesize(text, context=context).event()
     names = {"name": voice, "language": language}
     request.data["voice"] = {name: value for name, value in names.items() if value}
-    await client.write_event(request)
+    try:
+        await client.write_event(request)
+    except OSError as error:
+        raise ServerError(f"the connection was lost: {error}") from error
     async with aclosing(_receive(client, AudioStop)) as sounds:
         async for sound in sounds:
             yield sound

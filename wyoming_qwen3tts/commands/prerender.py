@@ -118,7 +118,7 @@ async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[st
         except ServerError as error:
             if options.uri is not None:
                 raise ServerError(f"{error}; without --uri this process does the work") from error
-            _say(f"{error}; this process does the work, in {options.settings.data}")
+            sound.remark(f"{error}; this process does the work, in {options.settings.data}")
         else:
             yield uri
             return
@@ -152,7 +152,7 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
     if missing:
         *others, last = missing
         for other in others[: SHOWN - 1]:
-            _say(other)
+            sound.remark(other)
         hint = (
             "; a text with a comma in it stands in quotation marks" if options.file.suffix in TABLES else ""
         )
@@ -183,12 +183,12 @@ class _Work:
             except BaseException as end:
                 show("")
                 lasting = isinstance(end, ServerError) and end.code == NOT_KEPT
-                _say(self._so_far() + ("" if lasting else "; given again, the file goes on there"))
+                sound.remark(self._so_far() + ("" if lasting else "; given again, the file goes on there"))
                 raise
             finally:
                 await _end(workers)
         for phrase, error in self.failures:
-            _say(f"line {phrase.line}: {phrase.text!r}: {error}")
+            sound.remark(f"line {phrase.line}: {phrase.text!r}: {error}")
         took = time.monotonic() - self._began
         print(f"{self._so_far()}: {_time(self._seconds)} of sound in {_time(took)}")
 
@@ -235,7 +235,7 @@ class _Work:
             show(f"[{bar:-<{BAR}}] {done:,} of {total:,}, {_time(left)} left ")
         elif time.monotonic() - self._said > EVERY:
             self._said = time.monotonic()
-            _say(f"{done:,} of {total:,}, {_time(left)} left")
+            sound.remark(f"{done:,} of {total:,}, {_time(left)} left")
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -257,18 +257,11 @@ async def _store(connection: AsyncClient, phrase: Phrase) -> float:
     seconds = 0.0
     wanted = {"voice": phrase.voice, "language": phrase.language}
     sounds = client.say(connection, phrase.text, context={"cache": "pin"}, **wanted)
-    try:
-        async with aclosing(sounds):
-            async for piece in sounds:
-                seconds += piece.seconds
-    except OSError as error:
-        raise ServerError(f"the connection was lost: {error}") from error
+    async with aclosing(sounds):
+        async for piece in sounds:
+            seconds += piece.seconds
     return seconds
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

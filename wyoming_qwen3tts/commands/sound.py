@@ -147,3 +147,8 @@ def progress() -> Iterator[Callable[[str], None]]:
         if terminal:
             stack.callback(lambda: print("\r\033[K", end="", file=sys.stderr))
         yield show
+
+
+def remark(line: str) -> None:
+    """Say something beside a command's output."""
+    print(line, file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -113,9 +112,11 @@ async def _list(options: argparse.Namespace) -> int:
     names = {key(voice.name) for voice in listed}
     for voice in contents.voices:
         if key(voice.name) not in names:
-            _say(f"{voice.name}: in {options.settings.data}, and not spoken by a server at {options.uri}")
+            sound.remark(
+                f"{voice.name}: in {options.settings.data}, and not spoken by a server at {options.uri}"
+            )
     for problem in contents.problems:
-        _say(f"{problem.name}: {problem.message}")
+        sound.remark(f"{problem.name}: {problem.message}")
     if silent is not None:
         raise silent
     return 0
@@ -185,7 +186,7 @@ async def _remove(options: argparse.Namespace) -> int:
             await tier.close()
     if failed is not None:
         raise SpeechError(f"{name} is removed, but what it said may still be in the cache: {failed}")
-    _say(f"{options.name} is removed, and all that was made of it")
+    sound.remark(f"{options.name} is removed, and all that was made of it")
     return 0
 
 
@@ -229,22 +230,22 @@ async def _served(options: argparse.Namespace) -> list[TtsVoice]:
 async def _tell(options: argparse.Namespace, made: Recorded) -> int:
     """Say what was made, and whether the running server has it already."""
     for remark in made.remarks:
-        _say(f"note: {remark}")
+        sound.remark(f"note: {remark}")
     if key(made.name) in OPENAI:
-        _say(f"note: clients made for OpenAI ask for {made.name} too, and hear this voice from now on")
+        sound.remark(
+            f"note: clients made for OpenAI ask for {made.name} too, and hear this voice from now on"
+        )
     kind = "with its transcript" if made.reference.transcript else "without a transcript"
-    _say(f"{made.name} is in {options.settings.data}, {kind}")
+    sound.remark(f"{made.name} is in {options.settings.data}, {kind}")
     listed: list[TtsVoice] | None = None
     with suppress(ServerError, SpeechError):
         listed = await _served(options)
     if listed is None:
-        _say(f"no server answers at {options.uri}: one with a Base checkpoint here will speak it")
+        sound.remark(f"no server answers at {options.uri}: one with a Base checkpoint here will speak it")
     elif key(made.name) in {key(voice.name) for voice in listed}:
-        _say(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
+        sound.remark(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
     else:
-        _say(f"the server at {options.uri} does not speak it: its log says why, if it has this --data-dir")
+        sound.remark(
+            f"the server at {options.uri} does not speak it: its log says why, if it has this --data-dir"
+        )
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
