@@ -1,0 +1,156 @@
+"""A real browser for the tests: Debian's chromium, without a window, driven over WebDriver."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from selenium.common.exceptions import (
+    JavascriptException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.house import HANG
+
+INSTALL = "apt-get install chromium chromium-driver"
+ARTEFACTS = "WYOMING_QWEN3TTS_ARTEFACTS"
+DESKTOP, PHONE, NARROW = (1280, 900), (390, 844), (320, 640)
+"""Sizes of windows, in CSS pixels: a computer's, a telephone's, and the least that WCAG asks for."""
+
+
+T = TypeVar("T")
+
+
+class Browser:
+    """One browser, one page. Whatever is looked for is waited for."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def open(self, url: str) -> None:
+        """Come to a page as if for the first time, with nothing kept and nothing left from the last test."""
+        self.driver.get("about:blank")
+        self.command("Storage.clearDataForOrigin", origin=url.split("#")[0].rstrip("/"), storageTypes="all")
+        self.command("Network.clearBrowserCache")
+        self.look(DESKTOP)
+        self.driver.get(url)
+        self.driver.execute_script("sessionStorage.clear()")
+        self.driver.get_log("browser")
+
+    def look(self, size: tuple[int, int], *, dark: bool = False) -> None:
+        """Be a window of a size, on a device that is set to light or dark."""
+        width, height = size
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.command("Emulation.setEmulatedMedia", features=[scheme])
+
+    def command(self, name: str, **arguments: Any) -> Any:
+        """Give a command of Chrome's own protocol."""
+        return self.driver.execute_cdp_cmd(name, arguments)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Run a script, the body of an async function, in the page; return what it returns."""
+        body = f"return (async (...given) => {{ {script} }})(...arguments)"
+        return self.driver.execute_script(body, *arguments)
+
+    def find(self, selector: str) -> WebElement:
+        """Return an element that is to be seen."""
+
+        def seen() -> WebElement | None:
+            return next(
+                (e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()), None
+            )
+
+        return self.until(seen, f"{selector} to be seen")
+
+    def button(self, name: str, within: str = "main") -> WebElement:
+        """Return the button of a name that is to be seen."""
+
+        def seen() -> WebElement | None:
+            buttons = self.driver.find_elements(By.CSS_SELECTOR, f":is({within}) :is(button, a.upload)")
+            return next((b for b in buttons if b.is_displayed() and b.accessible_name == name), None)
+
+        return self.until(seen, f"a button {name!r}")
+
+    def read(self, selector: str) -> str:
+        """Return the text of an element, seen or not."""
+        return str(
+            self.driver.execute_script("return document.querySelector(arguments[0]).textContent", selector)
+        )
+
+    def reads(self, selector: str, text: str) -> str:
+        """Wait until an element has a text in it; return all of its text."""
+        try:
+            self.until(lambda: text in self.read(selector), f"{text!r} in {selector}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it says {self.read(selector)!r}") from None
+        return self.read(selector)
+
+    def until(self, true: Callable[[], T], what: str) -> T:
+        """Wait for something."""
+        ignored = (NoSuchElementException, StaleElementReferenceException, JavascriptException)
+        waiting = WebDriverWait(self.driver, HANG, 0.05, ignored_exceptions=ignored)
+        return waiting.until(lambda _: true(), what)
+
+    def complaints(self) -> list[str]:
+        """Return what the page's console has complained about since it was opened."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def keep(self, name: str) -> None:
+        """Keep a picture of the whole page for whoever wants to see it."""
+        folder = Path(os.environ.get(ARTEFACTS, "build/screenshots"))
+        folder.mkdir(parents=True, exist_ok=True)
+        height = self.run("return document.documentElement.scrollHeight")
+        width = self.run("return innerWidth")
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        self.driver.save_screenshot(str(folder / f"{name}.png"))
+
+
+@contextmanager
+def browser(downloads: Path) -> Iterator[Browser]:
+    """Start a browser with a microphone that hums and loudspeakers that nobody hears."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.fail(f"chromium is missing; install it: {INSTALL}")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "headless=new",
+        "no-sandbox",  # it refuses to run as root without; nothing but this project's page is shown
+        "disable-dev-shm-usage",
+        "disable-gpu",
+        "mute-audio",
+        "use-fake-device-for-media-stream",
+        "use-fake-ui-for-media-stream",
+        "autoplay-policy=no-user-gesture-required",
+    ):
+        options.add_argument(f"--{argument}")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = Chrome(options, ChromeService(driver))
+    try:
+        yield Browser(running)
+    finally:
+        running.quit()

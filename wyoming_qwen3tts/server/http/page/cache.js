@@ -1,0 +1,107 @@
+// What is kept of what was said: how much, how useful, which phrases.
+import { ask } from "./api.js";
+import { offerVoices, onCatalog } from "./catalog.js";
+import { $, bytes, confirm, count, fill, make, say, seconds } from "./dom.js";
+import { sayButton } from "./speech.js";
+
+/** Milliseconds after the last letter before a search begins. */
+const PAUSE = 250;
+const LIMIT = 100;
+const TIERS = { memory: "Memory", disk: "Disk", redis: "Redis" };
+
+const search = $("#phrase-search");
+const voice = $("#phrase-voice");
+const line = $("#phrases-status");
+let timer = 0;
+
+function tier(name, { entries, bytes: size, limit, pinned, hits, misses, saved_seconds: saved }) {
+  const asked = hits + misses;
+  const facts = [
+    ["Phrases", count(entries)],
+    ["Kept for good", count(pinned ?? 0)],
+    ["Work saved", seconds(saved ?? 0)],
+  ];
+  return make("div.card", {},
+    make("h2", {}, TIERS[name] ?? name),
+    ...bar("Full", limit ? size / limit : null, limit ? `${bytes(size)} of ${bytes(limit)}` : bytes(size)),
+    ...bar("Hits", asked ? hits / asked : 0, asked ? `${Math.round((100 * hits) / asked)} % of ${count(asked)}` : "not asked yet"),
+    make("dl", {}, ...facts.flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)])));
+}
+
+/** A share of a whole, in words and as a bar; only in words where nobody knows the whole. */
+function bar(name, share, words) {
+  const label = make("p", {}, make("span", {}, name), make("span", {}, words));
+  if (share === null) return [label];
+  return [label, make("meter", { min: 0, max: 1, value: share, "aria-label": `${name}: ${words}` })];
+}
+
+function phrase({ key, text, voice: speaker, seconds: length, pinned }) {
+  const about = make("div", {},
+    make("p", {}, text, ...(pinned ? [make("span.tag", {}, "kept for good")] : [])),
+    make("p.muted", {}, `${speaker} · ${seconds(length)}`));
+  const play = make("button", { type: "button", "aria-label": `Play “${text}”` }, "Play");
+  const drop = make("button.danger", { type: "button", "aria-label": `Forget “${text}”` }, "Forget");
+  const row = make("li", {}, about, make("div.actions", {},
+    sayButton(play, () => ({ input: text, voice: speaker }), (why) => say(line, why, true)), drop));
+  drop.addEventListener("click", () => attempt(async () => {
+    await ask(`v1/cache/phrases/${encodeURIComponent(key)}`, { method: "DELETE" });
+    const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector("button.danger");
+    row.remove();
+    (next ?? search).focus();
+    say(line, `“${text}” is forgotten.`);
+    await sizes();
+  }));
+  return row;
+}
+
+async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    say(line, error.message, true);
+  }
+}
+
+async function sizes() {
+  const { tiers } = await ask("v1/cache");
+  const cards = Object.entries(tiers).map(([name, numbers]) => tier(name, numbers));
+  $("#tiers").replaceChildren(...(cards.length ? cards : [make("p.card", {}, "Nothing is kept here: the settings say so.")]));
+}
+
+async function phrases() {
+  const query = new URLSearchParams({ search: search.value, voice: voice.value, limit: LIMIT });
+  for (const [name, value] of [...query]) if (!value) query.delete(name);
+  const { total, phrases: found } = await ask(`v1/cache/phrases?${query}`);
+  $("#phrases").replaceChildren(...found.map(phrase));
+  const shown = total > found.length ? `The last ${count(found.length)} of ${count(total)} phrases.` : `${count(total)} ${total === 1 ? "phrase" : "phrases"}.`;
+  say(line, total ? shown : "There are no such phrases.");
+}
+
+async function clear() {
+  const everything = make("option", { value: "" }, "Everything");
+  const choices = [everything, ...[...voice.options].slice(1).map(({ value }) => make("option", { value }, `What ${value} said`))];
+  const text = "What is said next is made anew. Phrases that were to be kept for good go, too.";
+  const choice = await confirm({ title: "Clear the cache?", text, action: "Clear", choices });
+  if (choice === null) return;
+  await attempt(async () => {
+    const { dropped } = await ask(`v1/cache${choice ? `?${new URLSearchParams({ voice: choice })}` : ""}`, { method: "DELETE" });
+    await Promise.all([sizes(), phrases()]);
+    say(line, `${count(dropped)} ${dropped === 1 ? "phrase is" : "phrases are"} gone.`);
+  });
+}
+
+/** Look what there is. */
+export const show = () => attempt(() => Promise.all([sizes(), phrases()]));
+
+/** Set the view up. */
+export function start() {
+  const all = () => make("option", { value: "" }, "All voices");
+  fill(voice, [all()]);
+  onCatalog(() => offerVoices(voice, all()));
+  voice.addEventListener("change", () => attempt(phrases));
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => attempt(phrases), PAUSE);
+  });
+  $("#clear").addEventListener("click", clear);
+}
