@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Awaitable, Callable
+from functools import cache
 from html import escape
 from importlib.resources import files
 
@@ -14,7 +16,8 @@ from starlette.responses import Response
 
 from ...voices.design import TEXTS
 
-KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+INDEX = "index.html"
+KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 """What the page's files are, by the ends of their names."""
 NOT_MODIFIED = 304
 CACHING = "no-cache"
@@ -22,28 +25,21 @@ CACHING = "no-cache"
 INGRESS = re.compile(r"(?:/[A-Za-z0-9_.-]+)+/?")
 """A path that Home Assistant's ingress may have put the page under."""
 LONGEST_INGRESS = 200
-"""Characters; the ones of Home Assistant have some 60."""
+"""Characters; those of Home Assistant have some 60."""
 HEAD = "<head>"
 
 
 def routes() -> APIRouter:
-    """Return the routes. All files are read now: no path of a client gets to the file system."""
+    """Return the routes, one for each file: no path of a client gets to the file system."""
     router = APIRouter()
-    stored = files(__package__) / "page"
-    home = (stored / "index.html").read_text("utf-8")
-
-    async def index(http: Request) -> Response:
-        content = with_base(home, http.headers.get("x-ingress-path", ""))
-        return _answer(http, content.encode(), "text/html", {"Vary": "X-Ingress-Path"})
-
-    router.add_route("/", index, include_in_schema=False)
-    sentences = json.dumps(TEXTS, ensure_ascii=False).encode()
-    _serve(router, "sentences.json", sentences, "application/json")
-    for file in stored.iterdir():
-        kind = KINDS.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            _serve(router, file.name, file.read_bytes(), kind)
+    for path, (content, kind) in _files().items():
+        router.add_route(path, _route(content, kind), include_in_schema=False)
     return router
+
+
+def paths() -> frozenset[str]:
+    """Return the paths of all of it: there are no secrets in it, so that anybody may have it."""
+    return frozenset(_files())
 
 
 def with_base(html: str, ingress: str) -> str:
@@ -57,20 +53,29 @@ def with_base(html: str, ingress: str) -> str:
     return html.replace(HEAD, f"{HEAD}\n  {base}", 1)
 
 
-def _serve(router: APIRouter, name: str, content: bytes, kind: str) -> None:
+@cache
+def _files() -> dict[str, tuple[bytes, str]]:
+    """Return content and media type of all that there is, by path."""
+    found = {"/sentences.json": (json.dumps(TEXTS, ensure_ascii=False).encode(), "application/json")}
+    for file in (files(__package__) / "page").iterdir():
+        kind = KINDS.get(file.name.rpartition(".")[2])
+        if kind is not None:
+            found["/" if file.name == INDEX else f"/{file.name}"] = file.read_bytes(), kind
+    return found
+
+
+def _route(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what serves a file, or says that the client has it."""
+
     async def serve(http: Request) -> Response:
-        return _answer(http, content, kind, {})
+        given, headers = content, {"Cache-Control": CACHING}
+        if kind == KINDS["html"]:
+            given = with_base(content.decode(), http.headers.get("x-ingress-path", "")).encode()
+            headers["Vary"] = "X-Ingress-Path"
+        headers["ETag"] = tag = f'"{hashlib.sha256(given).hexdigest()[:32]}"'
+        known = http.headers.get("if-none-match", "").replace("W/", "")
+        if tag in (each.strip() for each in known.split(",")):
+            return Response(status_code=NOT_MODIFIED, headers=headers)
+        return Response(given, media_type=kind, headers=headers)
 
-    router.add_route(f"/{name}", serve, include_in_schema=False)
-
-
-def _answer(http: Request, content: bytes, kind: str, headers: dict[str, str]) -> Response:
-    """Return ``content``, or that the client has it."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers |= {"ETag": tag, "Cache-Control": CACHING}
-    known = http.headers.get("if-none-match", "").replace("W/", "")
-    if tag in (other.strip() for other in known.split(",")):
-        return Response(status_code=NOT_MODIFIED, headers=headers)
-    return Response(
-        content, media_type=f"{kind}; charset=utf-8" if "json" not in kind else kind, headers=headers
-    )
+    return serve

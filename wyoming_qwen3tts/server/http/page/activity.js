@@ -6,12 +6,15 @@ import { isKept, plot } from "./plot.js";
 /** Milliseconds between two looks, as long as somebody looks. */
 const EVERY = 4000;
 const LIMIT = 100;
+/** Pixels: a plot for less than that would have nothing but letters. */
+const NARROWEST = 280;
 /** Outcomes that are nobody's fault: who left had heard enough. */
 const FINE = ["ok", "gone"];
 
 const line = $("#activity-view .status");
 let timer = 0;
-let before = "";
+/** @type {Object[]} what was shown last */
+let shown = [];
 
 function row(request) {
   const { time, voice, first_audio_ms: first, outcome, cache, audio_seconds: length, rtf, characters, door } = request;
@@ -33,18 +36,22 @@ async function refresh() {
   if (document.hidden) return;
   try {
     const { requests } = await ask(`v1/requests?limit=${LIMIT}`);
-    const now = JSON.stringify(requests);
-    if (now === before) return; // what did not change is not read out, or drawn, again
-    before = now;
-    $("#activity-view tbody").replaceChildren(...requests.map(row));
-    const { drawing, text } = plot(requests);
-    $("#plot .plot").replaceChildren(...drawing);
-    $("#plot-text").textContent = text;
-    $("#plot .legend").hidden = !requests.some(isKept);
     say(line, requests.length ? "" : "Nobody has asked for anything since the service started.");
+    if (requests.map(({ id }) => id).join() === shown.map(({ id }) => id).join()) return;
+    shown = requests;
+    $("#activity-view tbody").replaceChildren(...requests.map(row));
+    draw();
   } catch (error) {
     say(line, error.message, true);
   }
+}
+
+function draw() {
+  const place = $("#plot .plot");
+  const { drawing, text } = plot(shown, Math.max(NARROWEST, place.clientWidth));
+  place.replaceChildren(...drawing);
+  $("#plot-text").textContent = text;
+  $("#plot .legend").hidden = !shown.some(isKept);
 }
 
 /** Look, and go on looking. */
@@ -62,4 +69,5 @@ export function hide() {
 /** Set the view up. */
 export function start() {
   document.addEventListener("visibilitychange", () => $("#activity-view").hidden || refresh());
+  addEventListener("resize", () => $("#activity-view").hidden || draw());
 }

@@ -14,15 +14,17 @@ const voice = $("#phrase-voice");
 const line = $("#phrases-status");
 let timer = 0;
 
-function tier(name, { entries, bytes: size, limit, pinned, hits, misses, saved_seconds: saved }) {
+function tier(name, { reason, entries, bytes: size, limit, pinned, hits, misses, saved_seconds: saved }) {
   const asked = hits + misses;
+  const title = make("h2", {}, TIERS[name] ?? name);
+  if (reason) return make("div.card", {}, title, make("p.bad", {}, `Not to be reached: ${reason}`));
   const facts = [
     ["Phrases", count(entries)],
-    ["Kept for good", count(pinned ?? 0)],
-    ["Work saved", seconds(saved ?? 0)],
+    ["Kept for good", count(pinned)],
+    ["Work saved", seconds(saved)],
   ];
   return make("div.card", {},
-    make("h2", {}, TIERS[name] ?? name),
+    title,
     ...bar("Full", limit ? size / limit : null, limit ? `${bytes(size)} of ${bytes(limit)}` : bytes(size)),
     ...bar("Hits", asked ? hits / asked : 0, asked ? `${Math.round((100 * hits) / asked)} % of ${count(asked)}` : "not asked yet"),
     make("dl", {}, ...facts.flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)])));
@@ -38,7 +40,7 @@ function bar(name, share, words) {
 function phrase({ key, text, voice: speaker, seconds: length, pinned }) {
   const about = make("div", {},
     make("p", {}, text, ...(pinned ? [make("span.tag", {}, "kept for good")] : [])),
-    make("p.muted", {}, `${speaker} · ${seconds(length)}`));
+    make("p.muted", {}, [speaker, ...(length === null ? [] : [seconds(length)])].join(" · ")));
   const play = make("button", { type: "button", "aria-label": `Play “${text}”` }, "Play");
   const drop = make("button.danger", { type: "button", "aria-label": `Forget “${text}”` }, "Forget");
   const row = make("li", {}, about, make("div.actions", {},

@@ -84,7 +84,7 @@ async function clone() {
   try {
     const { voice, remarks } = await ask("v1/audio/voices", { method: "POST", body });
     await load();
-    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept, but no engine here can speak it.", remarks);
+    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
   } catch (error) {
     say(line, "");
     blame(form, error);
@@ -119,5 +119,5 @@ export function start() {
 export function allow(form, can, reason) {
   $("fieldset", form).disabled = !can;
   $(".reason", form).hidden = can;
-  $(".reason", form).textContent = can ? "" : (reason ?? "This service cannot do that as it is set up.");
+  $(".reason", form).textContent = can ? "" : `Not possible here: ${reason}`;
 }

@@ -29,7 +29,7 @@ async function design() {
   try {
     const { voice, remarks } = await follow("v1/audio/voices/design", asked, ({ step }) => say(line, step));
     await load();
-    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept, but no engine here can speak it.", remarks);
+    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
   } catch (error) {
     say(line, "");
     blame(form, error);

@@ -96,7 +96,7 @@ const tags = new Intl.DisplayNames(["en"], { type: "language" });
 
 export const count = (value) => numbers.format(value);
 export const milliseconds = (value) => `${numbers.format(Math.round(value))} ms`;
-export const seconds = (value) => `${value.toFixed(1)} s`;
+export const seconds = (value) => `${value.toFixed(value < 9.95 ? 1 : 0)} s`;
 
 /** @param {number} value bytes */
 export function bytes(value) {

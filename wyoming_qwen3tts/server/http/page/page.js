@@ -2,7 +2,7 @@
 import * as activity from "./activity.js";
 import { ask, isAway } from "./api.js";
 import * as cache from "./cache.js";
-import { catalog, load } from "./catalog.js";
+import { load } from "./catalog.js";
 import * as clone from "./clone.js";
 import * as compare from "./compare.js";
 import * as design from "./design.js";
@@ -56,13 +56,10 @@ async function begin() {
 }
 
 async function health() {
-  const { version, engines } = await ask("health");
-  const said = engines.map(({ name, ready, device, reason }) =>
-    ready ? `${name}${device ? ` on ${device}` : ""}` : `${name} does not speak${reason ? ` (${reason})` : ""}`);
-  const preferred = catalog.voices.find((voice) => voice.default);
-  const parts = [`wyoming-qwen3tts ${version}`, said.join(", ")];
-  if (preferred) parts.push(`default voice: ${preferred.name}`);
-  $("#health").textContent = parts.join(" · ");
+  const { version, engines, default_voice: preferred } = await ask("health");
+  const said = engines.map(({ name, ready, models, reason }) =>
+    ready ? [name, ...Object.keys(models ?? {})].join(" ") : `${name} does not speak (${reason})`);
+  $("#health").textContent = `wyoming-qwen3tts ${version} · voices of ${said.join(", ")} · default voice: ${preferred}`;
 }
 
 for (const view of [...Object.values(VIEWS), clone, design, prerender]) view.start?.();

@@ -2,7 +2,7 @@
 import { milliseconds } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [720, 240, 62, 100, 12, 26];
+const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [240, 62, 100, 12, 26];
 
 /** Whether a request was answered from what was kept. */
 export const isKept = ({ cache }) => ["memory", "disk", "redis", "shared"].includes(cache);
@@ -21,9 +21,10 @@ function shape(name, attributes, text = "") {
 
 /**
  * @param {Object[]} requests newest first
+ * @param {number} width pixels
  * @returns {{drawing: SVGElement[], text: string}} the plot, and what it shows in words
  */
-export function plot(requests) {
+export function plot(requests, width) {
   const heard = requests.filter(({ first_audio_ms: first }) => first !== null).reverse();
   if (!heard.length) return { drawing: [], text: "No request has been answered with sound yet." };
   const sorted = heard.map(({ first_audio_ms: first }) => first).sort((one, other) => one - other);
@@ -31,24 +32,25 @@ export function plot(requests) {
   const kept = heard.filter(isKept).length;
   const text = `${heard.length} answers: half of them began within ${milliseconds(half)}, 95 % within ` +
     `${milliseconds(most)}, the slowest after ${milliseconds(sorted.at(-1))}. ${kept} came from the cache.`;
-  return { drawing: [draw(heard, sorted, half, most)], text };
+  return { drawing: [draw(heard, width, half, most)], text };
 }
 
-function draw(heard, sorted, half, most) {
-  const low = Math.floor(Math.log10(Math.max(1, sorted[0])));
-  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(1, sorted.at(-1)))));
+function draw(heard, width, half, most) {
+  const powers = heard.map(({ first_audio_ms: first }) => Math.log10(Math.max(1, first)));
+  const low = Math.floor(Math.min(...powers));
+  const high = Math.max(low + 1, Math.ceil(Math.max(...powers)));
   const y = (ms) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(10 ** low, ms)) - low) / (high - low));
-  const x = (i) => LEFT + 8 + ((WIDTH - LEFT - RIGHT - 16) * (heard.length === 1 ? 1 : i / (heard.length - 1)));
+  const x = (i) => LEFT + 8 + ((width - LEFT - RIGHT - 16) * (heard.length === 1 ? 1 : i / (heard.length - 1)));
   // The words beside the picture say what it shows.
-  const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": "plot-text" });
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": "plot-text" });
   const level = (ms, kind, label, at) => svg.append(
-    shape("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(ms), y2: y(ms), class: kind }),
+    shape("line", { x1: LEFT, x2: width - RIGHT, y1: y(ms), y2: y(ms), class: kind }),
     shape("text", { ...at, y: y(ms) + 4, class: kind }, label));
   for (let power = low; power <= high; power++) level(10 ** power, "", milliseconds(10 ** power), { x: LEFT - 8, "text-anchor": "end" });
   // Where the two are close, their names would stand on each other.
   const apart = Math.abs(y(half) - y(most)) > 14;
-  level(half, "mark", apart ? `half: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: WIDTH - RIGHT + 6 });
-  level(most, "mark", apart ? `95 %: ${milliseconds(most)}` : "", { x: WIDTH - RIGHT + 6 });
+  level(half, "mark", apart ? `half: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: width - RIGHT + 6 });
+  level(most, "mark", apart ? `95 %: ${milliseconds(most)}` : "", { x: width - RIGHT + 6 });
   heard.forEach((request, i) => {
     const dot = shape("circle", { cx: x(i), cy: y(request.first_audio_ms), r: 4, class: isKept(request) ? "kept" : "made" });
     dot.append(shape("title", {}, `${request.voice}: ${milliseconds(request.first_audio_ms)}`));
@@ -57,6 +59,6 @@ function draw(heard, sorted, half, most) {
   const times = [heard[0], heard.at(-1)].map(({ time }) => new Date(time * 1000).toLocaleTimeString());
   svg.append(
     shape("text", { x: LEFT, y: HEIGHT - 6 }, times[0]),
-    shape("text", { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, heard.length > 1 ? times[1] : ""));
+    shape("text", { x: width - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, heard.length > 1 ? times[1] : ""));
   return svg;
 }
