@@ -16,7 +16,7 @@ from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, NotKept
 from wyoming_qwen3tts.cache.disk import Disk
-from wyoming_qwen3tts.cache.entry import Counts, Entry, Stock, TierFailed
+from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierFailed
 from wyoming_qwen3tts.cache.flight import Abandoned, Flight
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
 from wyoming_qwen3tts.engines.base import CutShort
@@ -429,6 +429,9 @@ class Shaky:
     async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
         for pair in self.kept.items():
             yield pair
+
+    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        return 0, []
 
     async def stock(self) -> Stock:
         return Stock(entries=len(self.kept))

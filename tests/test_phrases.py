@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_qwen3tts.commands.phrases import MOST, NoPhrases, Phrase, expand, read
+from wyoming_qwen3tts.text.phrases import MOST, NoPhrases, Phrase, expand, read
 
 
 @pytest.mark.parametrize(

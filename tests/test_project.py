@@ -54,7 +54,7 @@ def test_the_app_offers_the_settings_and_nothing_else() -> None:
     assert set(app["arch"]) == {"amd64", "aarch64"}
     assert app["discovery"] == ["wyoming"]
     assert app["ports"] == {"10200/tcp": None}
-    kind = re.compile(r"(str|bool|int\(\d+,\d+\)|float\([\d.]+,[\d.]+\)|list\([\w|]+\))\?")
+    kind = re.compile(r"(str|password|bool|int\(\d+,\d+\)|float\([\d.]+,[\d.]+\)|list\([\w|]+\))\?")
     assert all(kind.fullmatch(value) for value in app["schema"].values())
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from . import __version__, synthesizer
@@ -28,7 +29,8 @@ from .engines.qwen3.engine import Qwen3Engine
 from .server import wyoming
 from .server.info import Description
 from .server.listen import CannotListen, Listener
-from .settings import Address, Settings
+from .server.requests import Requests
+from .settings import Address, Settings, SettingsError
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorMissing, LanguageFinder, load
@@ -36,6 +38,7 @@ from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoice
 from .voices.library import VoiceLibrary
+from .voices.presets import RESERVED
 from .voices.register import Register
 
 if TYPE_CHECKING:
@@ -73,6 +76,9 @@ class Service:
         self._measuring: asyncio.Task[None] | None = None
         self._cache: Cache | None = None
         self._http: HttpServer | None = None
+        self._requests = Requests()
+        self._silent: dict[str, str] = {}
+        """Engines that do not speak, and why."""
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -108,6 +114,7 @@ class Service:
         settings = self._settings
         for note in settings.notes:
             _LOGGER.warning("Settings: %s", note)
+        await self._open_http()
         try:
             await asyncio.to_thread(tempo.load, settings.tempo)
         except tempo.TempoMissing as error:
@@ -174,11 +181,13 @@ class Service:
                 send_timeout=settings.send_timeout,
             ),
             refresh=register.refresh,
+            requests=self._requests,
+            allowed=settings.allow,
         )
         reason = why(catalog.default, self._engines, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
-        await self._open_http(road, register)
+        self._serve_http(road, register)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
         self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
         default = catalog.default
@@ -223,6 +232,7 @@ class Service:
                 await engine.start()
             except EngineUnavailable as error:
                 _LOGGER.warning("No %s voices: %s", engine.name, error)
+                self._silent[engine.name] = str(error)
                 continue
             self._engines[engine.name] = engine
 
@@ -242,22 +252,43 @@ class Service:
                 _LOGGER.info("To hear it: %s", how_to_hear(address))
                 break
 
-    async def _open_http(self, road: synthesizer.Synthesizer, register: Register) -> None:
-        if not self._settings.http_port:
+    async def _open_http(self) -> None:
+        """Listen for HTTP, and say there that the service is starting. Raises CannotServe."""
+        settings = self._settings
+        if not (settings.http_port or settings.http_socket or settings.ingress_port):
             return
         try:
-            from .server.http import serve
+            serve = await asyncio.to_thread(_http)
         except ImportError as error:
             raise CannotServe(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
-        app = serve.application(
-            road, register, max_text=self._settings.max_text, max_bytes=self._settings.max_event_bytes
-        )
-        self._http = serve.HttpServer(app, self._settings.http_port)
         try:
-            await self._http.start()
-        except CannotListen as error:
+            self._http = serve.open_doors(settings, _affordable(settings.max_connections))
+        except (CannotListen, SettingsError) as error:
             raise CannotServe(str(error)) from error
-        _LOGGER.info("Listening on http://%s:%d", serve.HOST, self._http.port)
+
+    def _serve_http(self, road: synthesizer.Synthesizer, register: Register) -> None:
+        """Serve over HTTP what the service does."""
+        if self._http is None:
+            return
+        from .server.http.application import application
+        from .server.http.parts import Parts
+
+        server = self._server
+        self._http.serve(
+            application(
+                Parts(
+                    synthesizer=road,
+                    voices=register,
+                    settings=self._settings,
+                    requests=self._requests,
+                    engines=self._engines,
+                    silent=self._silent,
+                    cache=self._cache,
+                    library=VoiceLibrary(self._settings.data, RESERVED),
+                    connections=lambda: server.connections if server is not None else 0,
+                )
+            )
+        )
 
     async def _announce(self) -> None:
         if self._settings.zeroconf is None:
@@ -279,6 +310,13 @@ class Service:
                 await announcement.start()
             except OSError as error:
                 _LOGGER.warning("Zeroconf: %s cannot be announced: %s", address, error)
+
+
+def _http() -> ModuleType:
+    """Return what serves HTTP; it takes half a second to import."""
+    from .server.http import serve
+
+    return serve
 
 
 def frontend_for(settings: Settings) -> Frontend:
@@ -316,7 +354,7 @@ def cache_for(settings: Settings) -> Cache | None:
 def register_for(
     settings: Settings,
     engines: Mapping[str, Engine],
-    gone: Callable[[str], Awaitable[None]] | None = None,
+    gone: Callable[[str], Awaitable[object]] | None = None,
 ) -> Register:
     """Return what knows the voices of the engines that have started, and of the data directory.
 

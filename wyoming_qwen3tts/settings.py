@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -170,6 +171,38 @@ def names() -> Kind:
         return tuple(dict.fromkeys(found))
 
     return Kind(read, "names, with commas between them", "str", "NAMES", ",")
+
+
+def keys() -> Kind:
+    """Secrets with commas between them."""
+    return replace(
+        names(), allowed="keys, with commas between them", metavar="KEYS", schema="password", secret=True
+    )
+
+
+def networks() -> Kind:
+    """Networks with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(each)) for each in names().read(text))
+
+    return Kind(read, "networks such as 192.168.1.0/24, with commas between them", "str", "NETWORKS", ",")
+
+
+def origins() -> Kind:
+    """Origins of web pages with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found: tuple[str, ...] = names().read(text)
+        for each in found:
+            parts = urlsplit(each)
+            if each != "*" and (
+                parts.scheme not in {"http", "https"} or each != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(each)
+        return found
+
+    return Kind(read, "https://HOST[:PORT] of pages, with commas between them, or *", "str", "ORIGINS", ",")
 
 
 def redis() -> Kind:
@@ -416,7 +449,31 @@ class Settings:
     )
     samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event", app=False)
     http_port: int = option(
-        0, whole(0, 65535), "port of this machine's own HTTP door, for OpenAI's clients; 0 is none", app=False
+        0, whole(0, 65535), "port for HTTP: OpenAI's clients, the page, metrics; 0 is none", app=False
+    )
+    http_host: str | None = option(
+        None,
+        words("an address or host name", "HOST"),
+        "where that port is; all of this machine's addresses where there are keys, else this machine alone",
+        app=False,
+    )
+    http_socket: Path | None = option(
+        None, file(), "a Unix socket for HTTP; whoever may open it needs no key", app=False
+    )
+    ingress_port: int = option(
+        0, whole(0, 65535), "port for HTTP that Home Assistant's ingress alone may use; 0 is none", app=False
+    )
+    api_keys: tuple[str, ...] = option(
+        (), keys(), "keys that clients of HTTP on other machines need, with commas between them"
+    )
+    api_key_file: Path | None = option(None, file(), "a file with such keys, one a line")
+    rate_limit: int = option(600, whole(0, 1_000_000), "requests a minute with one key; 0 is no limit")
+    cors_origins: tuple[str, ...] = option(
+        (), origins(), "web pages elsewhere that may ask, such as https://example.org; * is any"
+    )
+    max_upload: float = option(25.0, amount(0.1, 100), "megabytes of a recording that is uploaded")
+    allow: tuple[str, ...] = option(
+        (), networks(), "networks whose clients may use the Wyoming door; this machine always may"
     )
     zeroconf: str | None = option(
         None, name_or_off(), "announce the service on the local network, as NAME", app=False
@@ -436,11 +493,13 @@ class Settings:
     )
     max_text: int = option(100_000, whole(1, 10_000_000), "characters in one request")
     max_event_bytes: int = option(1 << 20, whole(1024, 1 << 30), "bytes in one event", app=False)
-    max_requests: int = option(8, whole(1, 10_000), "requests that wait on one connection", app=False)
+    max_requests: int = option(
+        8, whole(1, 10_000), "requests that wait on one connection or WebSocket", app=False
+    )
     max_connections: int = option(
         1000,
         whole(1, 1_000_000),
-        "connections at a time; the longest idle one makes room for a new one",
+        "connections at a time, of either door; Wyoming's longest idle one makes room for a new one",
         app=False,
     )
     idle_timeout: float = option(

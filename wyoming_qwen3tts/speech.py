@@ -9,6 +9,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -125,6 +129,8 @@ class Voice:
     """Which of the engine's models speaks it, if it has several."""
     reference: Reference | None = None
     """What it is cloned from."""
+    designed: bool = False
+    """Whether that was made of a description."""
     hears_instructions: bool = False
     """Whether ``Style.instruct`` changes anything."""
     accented: bool = False
@@ -149,6 +155,8 @@ class Utterance:
     seed: int = 0
     speed: float = 1.0
     """Times the voice's own pace, ``SLOWEST`` to ``FASTEST``. Not the engine's work: it comes later."""
+    begun: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    """The engine calls it, on any thread, when it begins: until then the utterance has waited its turn."""
 
     def key(self, engine: str) -> bytes:
         """Return a digest, 32 bytes, of all that the engine's sound of this utterance depends on.
@@ -247,6 +255,78 @@ class Caching(Enum):
     """Kept for ever; an error where it cannot be."""
 
 
+MISS, PART, OFF = "miss", "part", "off"
+"""Where sound came from beside the cache's tiers: it was made; some was; the cache had no part in it."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What becomes of a request, written down while it is made. Times are seconds."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    voice: str = ""
+    engine: str = ""
+    language: str = ""
+    """BCP 47. Of the request's first utterance, as the two before: others may be another's."""
+    queue: float = 0.0
+    """How long its utterances waited until their engine began with them."""
+    synthesis: float = 0.0
+    """How long it was waited for their sound after that."""
+    made: float = 0.0
+    """Seconds of sound that the engine gave for it, before pauses and changes of speed."""
+    sources: list[str] = field(default_factory=list)
+    """Where each utterance came from, in their order: the cache's tiers, MISS or OFF."""
+
+    @property
+    def cache(self) -> str:
+        """Where it came from: PART where some was made and some was not, else the last one's source."""
+        made = [source in {MISS, OFF} for source in self.sources]
+        if any(made) and not all(made):
+            return PART
+        return self.sources[-1] if self.sources else OFF
+
+    def says(self, utterance: Utterance) -> None:
+        """Note who says the next utterance, if it is the first."""
+        if not self.voice:
+            self.voice, self.engine = utterance.voice.name, utterance.voice.engine
+            self.language = utterance.language
+
+
+class Turn:
+    """One utterance of a request: how long it waits until its engine begins, and then for its sound."""
+
+    def __init__(self, report: Report) -> None:
+        """``report``: of the request; its last source is the utterance's."""
+        self._report = report
+        self._asked = time.monotonic()
+        self._waited: float | None = None
+        self._heard = False
+
+    def begin(self) -> None:
+        """Note that the engine begins, if it did not before. From any thread."""
+        if self._waited is None:
+            self._waited = time.monotonic() - self._asked
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count what happens inside as waiting for sound."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._report.synthesis += time.monotonic() - began
+
+    def heard(self, piece: bytes) -> None:
+        """Count a piece of sound; with the first it is known how much of the waiting was for its turn."""
+        report = self._report
+        if not self._heard and self._waited is not None:
+            report.queue += self._waited
+            report.synthesis -= self._waited
+        self._heard = True
+        if report.sources[-1] in {MISS, OFF}:
+            report.made += len(piece) / BYTES_PER_SECOND
+
+
 @dataclass(slots=True)
 class SpeechRequest:
     """What a client wants to hear."""
@@ -269,3 +349,5 @@ class SpeechRequest:
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""
+    report: Report = field(default_factory=Report)
+    """What becomes of it."""

@@ -26,12 +26,15 @@ from .engines.base import (
 from .speech import (
     BYTES_PER_SECOND,
     FASTEST,
+    MISS,
+    OFF,
     SAMPLE_WIDTH,
     SLOWEST,
     Caching,
     SpeechError,
     SpeechRequest,
     TextFeed,
+    Turn,
     Utterance,
     Voice,
 )
@@ -387,35 +390,33 @@ class Synthesizer:
         pieces = 0
         key = self._key(utterance, engine, rest, job)
         recipe = job.reply.recipe(utterance.voice, utterance.speed)
+        report = job.request.report
+        report.says(utterance)
         if (known := self._finished(key, recipe, job)) is not None:
+            report.sources.append(self._cache.memory.name if self._cache is not None else OFF)
             await job.lead.put(job.reply.again(known, pause))
             return
         finish, lead = job.reply.begin(utterance.voice, utterance.speed, pause), job.lead
         generation, began = self._cache.generation if self._cache is not None else 0, time.monotonic()
         sounds: list[bytes] | None = [] if job.request.caching == Caching.PIN else None
         whole = True
+        turn = Turn(report)
+        utterance = replace(utterance, begun=turn.begin)
         async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
                 try:
-                    # While text is still to come the voice may be waiting for it, and its client has limits.
-                    waits = rest is not None and not rest.ended
-                    limit = None if waits else self._limits.engine_timeout
-                    async with asyncio.timeout(limit) as patience:
-                        piece = await anext(stream, None)
+                    with turn.waiting():
+                        piece = await self._next(stream, engine, rest)
                 except CutShort as cut:
                     if sounds is not None:
                         raise  # it was to be kept for ever, and is not even whole
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
                     whole = False
                     break
-                except TimeoutError as error:
-                    if not patience.expired():
-                        raise
-                    wait = f"{self._limits.engine_timeout:g} s"
-                    raise EngineUnavailable(f"the {engine.name} voice gave no sound for {wait}") from error
                 if piece is None:
                     break
                 pieces += 1
+                turn.heard(piece)
                 if sounds is not None:
                     sounds.append(piece)
                 await lead.put(
@@ -429,6 +430,21 @@ class Synthesizer:
                 cost = time.monotonic() - began
                 await self._pin(key, utterance, Entry(b"".join(sounds), cost), generation)
             self._keep_finished(key, recipe, finish.finished)
+
+    async def _next(
+        self, stream: AsyncGenerator[bytes, None], engine: Engine, rest: TextFeed | None
+    ) -> bytes | None:
+        """Return the next piece of sound, None at its end. Raises EngineUnavailable where that is late."""
+        # While text is still to come the voice may be waiting for it, and its client has limits.
+        waits = rest is not None and not rest.ended
+        limit = None if waits else self._limits.engine_timeout
+        try:
+            async with asyncio.timeout(limit) as patience:
+                return await anext(stream, None)
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            raise EngineUnavailable(f"the {engine.name} voice gave no sound for {limit:g} s") from error
 
     async def _pin(self, key: bytes, utterance: Utterance, entry: Entry, generation: int) -> None:
         """Keep an utterance for ever. Raises SpeechError where that cannot be."""
@@ -467,16 +483,24 @@ class Synthesizer:
         self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job, key: bytes | None
     ) -> AsyncGenerator[bytes, None]:
         """Return the sound of an utterance: from the cache, from whoever makes it now, or from its engine."""
-        if rest is not None and isinstance(engine, LiveEngine):
-            return _samples(engine.speak_live(utterance, rest), engine)
+        sources = job.request.report.sources
         if self._cache is None or key is None:
+            sources.append(OFF)
+            if rest is not None and isinstance(engine, LiveEngine):
+                return _samples(engine.speak_live(utterance, rest), engine)
             return _samples(engine.speak(utterance), engine)
+        sources.append(MISS)
+
+        def found(where: str) -> None:
+            sources[-1] = where
+
         return self._cache.speak(
             key,
             lambda: _checked(_samples(engine.speak(utterance), engine), utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
             keep=bool(job.keep) and job.request.caching != Caching.PIN,  # once is enough
+            found=found,
         )
 
     def _never_kept(self, voice: Voice, engine: Engine) -> str:

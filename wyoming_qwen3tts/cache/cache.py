@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .entry import Counts, Entry, Tier, TierFailed
+from .entry import Counts, Entry, Listed, Stock, Tier, TierFailed
 from .flight import Abandoned, Flight
 from .memory import Memory
 
@@ -33,6 +33,8 @@ CLOSE = 5.0
 """Seconds that what is being written may take at the end."""
 
 CLEARED = "the cache was cleared meanwhile"
+SHARED = "shared"
+"""In the place of a tier's name: another request has it made."""
 
 _T = TypeVar("_T")
 Make = Callable[[], AsyncGenerator[bytes, None]]
@@ -70,18 +72,29 @@ class Cache:
             self._housekeeping = asyncio.create_task(self._keep_house(), name="cache")
 
     async def speak(
-        self, key: bytes, make: Make, *, text: str = "", voice: str = "", keep: bool = True
+        self,
+        key: bytes,
+        make: Make,
+        *,
+        text: str = "",
+        voice: str = "",
+        keep: bool = True,
+        found: Callable[[str], object] = lambda where: None,
     ) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``key``: what is known of it, or what ``make`` gives, for all who ask at once.
 
-        Kept is what ``make`` gave if it ended without raising, and if ``keep``. Raises what ``make`` raises.
+        Kept is what ``make`` gave if it ended without raising, and if ``keep``. ``found`` is told, before the
+        first piece, the name of the tier that has it, or SHARED where somebody else has asked for it; nothing
+        where it is made for this call. Raises what ``make`` raises.
         """
         while True:
             if (entry := self.memory.find(key)) is not None:
+                found(self.memory.name)
                 for piece in _slices(entry.pcm):
                     yield piece
                 return
             flying = self._flying.get(key)
+            own = flying is None or flying.flight.leaving
             if flying is None or flying.flight.leaving:
                 flying = _Flying(self.generation, voice, keep=keep)
                 flying.flight = Flight(self._make(key, flying, make, text), self._landed(key))
@@ -92,6 +105,8 @@ class Cache:
             try:
                 async with aclosing(flying.flight.listen()) as sounds:
                     async for piece in sounds:
+                        if not heard and (where := flying.tier or ("" if own else SHARED)):
+                            found(where)
                         heard = True
                         yield piece
             except Abandoned:
@@ -134,11 +149,12 @@ class Cache:
             return True
         return await self._look(key) is not None
 
-    async def _look(self, key: bytes) -> Entry | None:
-        """Return an entry from a slower tier; the faster ones have it then, too."""
+    async def _look(self, key: bytes, found: Callable[[str], object] = lambda where: None) -> Entry | None:
+        """Return an entry from a slower tier, and tell ``found`` its name; the faster ones have it then."""
         generation = self.generation
         for index, each in enumerate(self._tiers):
             if (entry := await each.get(key)) is not None:
+                found(each.tier.name)
                 self._remember(key, entry, generation)
                 self._write(key, entry, self._tiers[:index], generation)
                 return entry
@@ -169,7 +185,7 @@ class Cache:
         """Return what yields what a slower tier has, or what is made now, and keeps it when it is whole."""
 
         async def made() -> AsyncGenerator[bytes, None]:
-            if (entry := await self._look(key)) is not None:
+            if (entry := await self._look(key, flying.found_in)) is not None:
                 for piece in _slices(entry.pcm):
                     yield piece
                 return
@@ -210,23 +226,56 @@ class Cache:
         await each.drop(key)  # somebody forgot it while it was written
         return CLEARED
 
-    async def forget(self, voice: str) -> None:
-        """Drop what a voice said: it is gone, and nothing of it is to stay.
+    async def forget(self, voice: str | None) -> Mapping[str, str]:
+        """Drop what a voice said, because it is gone, or everything; nothing of it is to stay.
 
-        Waits for CLOSE and LIMIT, for each tier, at the most.
+        Waits for CLOSE and LIMIT, for each tier, at the most. Returns why a tier has it still, by its name.
         """
-        self._forgotten(voice)
-        self.memory.forget(voice)
+        self._forget_in_memory(voice)
+        failed = {}
         # From below: what is found in a tier meanwhile is copied to those above it, which come later.
         for each in reversed(self._tiers):
             if self._writing:
                 await asyncio.wait(set(self._writing), timeout=CLOSE)
             if reason := await each.forget(voice):
-                _LOGGER.warning(
-                    "What %s said may still be in the cache's %s: %s", voice, each.tier.name, reason
-                )
-            self._forgotten(voice)
-        self.memory.forget(voice)
+                failed[each.tier.name] = reason
+                said = "What was said" if voice is None else f"What {voice} said"
+                _LOGGER.warning("%s may still be in the cache's %s: %s", said, each.tier.name, reason)
+            self._forget_in_memory(voice)
+        return failed
+
+    def _forget_in_memory(self, voice: str | None) -> None:
+        self._forgotten(voice)
+        if voice is None:
+            self.memory.clear()
+        else:
+            self.memory.forget(voice)
+
+    async def drop(self, key: bytes) -> None:
+        """Drop one entry, pinned or not, from all tiers; another server's memory may keep it for a while."""
+        for each in reversed(self._tiers):
+            await each.drop(key)
+        self.memory.drop(key)
+
+    async def stocks(self) -> Mapping[str, Stock | str]:
+        """Return what is held, by the tiers' names, memory first; in the place of it, why nobody knows."""
+        found: dict[str, Stock | str] = {self.memory.name: self.memory.stock()}
+        for each in self._tiers:
+            found[each.tier.name] = await each.ask(each.tier.stock())
+        return found
+
+    async def listed(
+        self, search: str = "", voice: str | None = None, most: int = 100
+    ) -> tuple[int, Sequence[Listed]]:
+        """Return how many entries have ``search`` in their text, and ``most`` of them, the last used first.
+
+        Of the first tier that outlives the process and answers; of memory where there is none.
+        """
+        for each in self._tiers:
+            found = await each.ask(each.tier.listed(search, voice, most))
+            if not isinstance(found, str):
+                return found
+        return self.memory.listed(search, voice, most)
 
     async def _keep_house(self) -> None:
         """Add up what was counted, and notice what was forgotten elsewhere."""
@@ -268,6 +317,12 @@ class _Flying:
         self.voice = voice
         self.keep = keep
         """Whether anybody who asked wants it kept."""
+        self.tier = ""
+        """The name of the one that has it; empty where it is made."""
+
+    def found_in(self, tier: str) -> None:
+        """Note that it need not be made."""
+        self.tier = tier
 
 
 class _Rest:
@@ -367,16 +422,20 @@ class _Guarded:
         blind, self._blind = self._blind, False
         return forgotten != before if before is not None else blind
 
-    async def forget(self, voice: str) -> str | None:
-        """Drop what a voice said; return why not, None where it is dropped."""
+    async def forget(self, voice: str | None) -> str | None:
+        """Drop what a voice said, or everything; return why not, None where it is dropped."""
+        answer = await self.ask(self.tier.forget(voice))
+        return answer if isinstance(answer, str) else None
+
+    async def ask(self, call: Coroutine[Any, Any, _T]) -> _T | str:
+        """Return what a call gives that nobody waits for to speak, or why it gives nothing."""
         try:
             async with asyncio.timeout(LIMIT):
-                await _own(self.tier.forget(voice))
+                return await _own(call)
         except TimeoutError:
             return f"it gave no answer for {LIMIT:g} s"
         except Exception as error:
             return str(error)
-        return None
 
     async def drop(self, key: bytes) -> None:
         """Drop an entry, if the tier can."""

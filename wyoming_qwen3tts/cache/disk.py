@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from .entry import Counts, Entry, Stock, TierFailed
-from .sealed import opened, seal
+from .entry import Counts, Entry, Listed, Stock, TierFailed, matches
+from .sealed import HEAD, opened, seal, seconds_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ _WALK = """
 SELECT key, cost, text, voice, pinned, sum, data FROM entries LEFT JOIN sounds USING (key)
 WHERE key > ? ORDER BY key LIMIT ?
 """
+_HEAD = "SELECT substr(data, 1, ?) FROM sounds WHERE key = ?"
 _COUNT = """
 INSERT INTO counted VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total
 """
@@ -110,6 +111,13 @@ class Disk:
     async def stock(self) -> Stock:
         """Return what the file holds. Raises TierFailed."""
         return await self._run(self._stock, Stock())
+
+    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        """Return how many entries have ``search`` in their text, and the ``most`` last used of them.
+
+        Raises TierFailed.
+        """
+        return await self._run(lambda: self._listed(search, voice, most), (0, []))
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:
         """Add to what was ever counted, by the tiers' names. Raises TierFailed.
@@ -317,6 +325,17 @@ class Disk:
         for voice, pinned, count, size in self._open().execute(_GROUPS):
             stock.add(voice, size, pinned=bool(pinned), entries=count)
         return stock
+
+    def _listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        database = self._open()
+        rows = database.execute("SELECT key, text, voice, pinned, used FROM entries")
+        found = [row for row in rows if matches(row[1], row[2], search, voice)]
+        found.sort(key=lambda row: self._touched.get(row[0], row[4]), reverse=True)
+        listed = []
+        for key, text, said_by, pinned, _ in found[:most]:
+            (head,) = database.execute(_HEAD, (HEAD, key)).fetchone() or (b"",)
+            listed.append(Listed(key, text, said_by, seconds_of(head), bool(pinned)))
+        return len(found), listed
 
     def _delete(self, keys: Sequence[bytes]) -> None:
         with self._writing() as database:

@@ -65,6 +65,23 @@ class Stock:
         self.voices[voice] = (before[0] + entries, before[1] + size)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry without its sound."""
+
+    key: bytes
+    text: str
+    voice: str
+    seconds: float | None
+    """Of sound; None where a tier does not know without reading it."""
+    pinned: bool
+
+
+def matches(text: str, voice: str, search: str, wanted: str | None) -> bool:
+    """Tell whether an entry's text has ``search`` in it, and its voice is the wanted one, if any is."""
+    return search.casefold() in text.casefold() and (wanted is None or voice.casefold() == wanted.casefold())
+
+
 class Tier(Protocol):
     """A place outside of the process where entries are kept. Keys are digests of 32 bytes.
 
@@ -97,6 +114,13 @@ class Tier(Protocol):
 
     async def stock(self) -> Stock:
         """Return what is held."""
+        raise NotImplementedError
+
+    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        """Return how many entries have ``search`` in their text, and the ``most`` last used of them.
+
+        ``voice``: only what this one said. Upper and lower case are the same.
+        """
         raise NotImplementedError
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:

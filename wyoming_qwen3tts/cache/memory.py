@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
-from .entry import Counts, Entry
+from ..speech import BYTES_PER_SECOND
+from .entry import Counts, Entry, Listed, Stock, matches
 
 OVERHEAD = 300
 """Bytes that an entry takes beside its sound, about: measured with ``sys.getsizeof`` over its parts."""
@@ -87,6 +88,22 @@ class Memory:
         """Drop what a voice said."""
         for key in [key for key, entry in self._entries.items() if entry.voice == voice]:
             self.drop(key)
+
+    def stock(self) -> Stock:
+        """Return what is held; the sizes are those in memory."""
+        stock = Stock()
+        for entry in self._entries.values():
+            stock.add(entry.voice, len(entry.pcm), pinned=entry.pinned)
+        return stock
+
+    def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        """Return how many entries have ``search`` in their text, and the ``most`` last used of them."""
+        found = [
+            Listed(key, entry.text, entry.voice, len(entry.pcm) / BYTES_PER_SECOND, entry.pinned)
+            for key, entry in reversed(self._entries.items())
+            if matches(entry.text, entry.voice, search, voice)
+        ]
+        return len(found), found[:most]
 
     def clear(self) -> int:
         """Forget all; return how many there were."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
 from ..redis_url import check_url, is_url, split
-from .entry import Counts, Entry, Stock, TierFailed
+from .entry import Counts, Entry, Listed, Stock, TierFailed, matches
 from .sealed import opened, seal
 
 if TYPE_CHECKING:
@@ -160,6 +160,23 @@ class Redis:
                     voice, size, pinned = row
                     stock.add(_text(voice), int(size), pinned=pinned == b"1")
         return stock
+
+    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+        """Return how many entries have ``search`` in their text, and ``most`` of them, in no order.
+
+        Raises TierFailed.
+        """
+        total, found = 0, list[Listed]()
+        async for names in self._names(PAGE):
+            asked = (("HMGET", name, "text", "voice", "pinned") for name in names)
+            for name, row in zip(names, await self._ask(*asked, bear=_NO_HASH), strict=True):
+                with suppress(TypeError, ValueError, AttributeError):  # it is gone, or not whole
+                    text, said_by, key = _text(row[0]), _text(row[1]), _key(name)
+                    if key is not None and matches(text, said_by, search, voice):
+                        total += 1
+                        if len(found) < most:
+                            found.append(Listed(key, text, said_by, None, row[2] == b"1"))
+        return total, found
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:
         """Add to what was ever counted, by the tiers' names; where Redis takes no writes it is lost.

@@ -11,6 +11,9 @@ import io
 
 from ..speech import SAMPLE_RATE
 
+HEAD = 26
+"""Bytes in which a FLAC file says how long it is."""
+
 
 def seal(key: bytes, pcm: bytes) -> tuple[bytes, bytes]:
     """Return the seal and the FLAC of an entry. Work for a thread: 0.3 ms a second of sound."""
@@ -35,6 +38,16 @@ def opened(key: bytes, seal: bytes, data: bytes) -> bytes | None:
         return None
     pcm: bytes = samples.astype("<i2").tobytes()
     return pcm
+
+
+def seconds_of(head: bytes) -> float:
+    """Return how long an entry's sound is, from the first HEAD bytes of its FLAC; 0 where they do not say.
+
+    The stream's first block (STREAMINFO, RFC 9639, 8.2) ends its bytes 18 to 25 with 36 bits of samples.
+    """
+    if len(head) < HEAD or head[:4] != b"fLaC":
+        return 0.0
+    return (int.from_bytes(head[18:26], "big") & (1 << 36) - 1) / SAMPLE_RATE
 
 
 def _seal(key: bytes, data: bytes) -> bytes:

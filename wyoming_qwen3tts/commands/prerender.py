@@ -22,9 +22,9 @@ from .. import client
 from ..client import ServerError
 from ..settings import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
 from ..speech import base_language
+from ..text.phrases import TABLES, Phrase, read
 from ..voices.presets import OPENAI, key
 from . import sound
-from .phrases import TABLES, Phrase, read
 
 TIMEOUT = 5.0
 """Seconds in which a server tells what voices it has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
 
@@ -67,6 +67,19 @@ class RepeatableEngine(Protocol):
 
     def identity(self, voice: Voice) -> str:
         """Return what the sound depends on beside the utterance: versions, weights, how they are run."""
+        raise NotImplementedError
+
+
+@runtime_checkable
+class ModelEngine(Protocol):
+    """An engine that has models, on a device."""
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return how each model is, by name: whether it is ``loaded``, its ``bytes``, its ``work``."""
+        raise NotImplementedError
+
+    def device_bytes(self) -> int:
+        """Return the bytes of the device's memory that are in use; 0 where that is this machine's own."""
         raise NotImplementedError
 
 

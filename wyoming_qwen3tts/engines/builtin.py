@@ -105,6 +105,7 @@ class BuiltinEngine:
             utterance.text,
             utterance.seed,
             lambda pcm: loop.call_soon_threadsafe(pieces.put_nowait, pcm),
+            utterance.begun,
         )
         work = loop.run_in_executor(self._pool, self._say, job)
         work.add_done_callback(lambda _: pieces.put_nowait(None))
@@ -120,6 +121,8 @@ class BuiltinEngine:
         """Hand the sound of ``job`` over piece by piece. Runs on the worker thread."""
         from ..audio.pcm import to_pcm
 
+        if job.begun is not None:
+            job.begun()
         sentences = self._phonemes(job.text)
         if not sentences:
             raise CannotSpeak(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
@@ -165,10 +168,17 @@ class BuiltinEngine:
 class Job:
     """A text to be said by the worker thread, and what to do with its sound."""
 
-    def __init__(self, text: str, seed: int, hand_over: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        text: str,
+        seed: int,
+        hand_over: Callable[[bytes], object],
+        begun: Callable[[], object] | None = None,
+    ) -> None:
         self.text = text
         self.seed = seed
         self.hand_over = hand_over
+        self.begun = begun
         self.cancelled = threading.Event()
 
 

@@ -98,6 +98,8 @@ class EspeakEngine:
         arguments = ("-v", code, "-s", str(WORDS_PER_MINUTE), "-b", "1", "--stdin", "--stdout")
         try:
             async with self._slots:
+                if utterance.begun is not None:
+                    utterance.begun()
                 wav = await self._run(*arguments, stdin=readable(utterance.text))
         except OSError as error:
             raise EngineUnavailable(f"{self._command} cannot be run: {error}") from error

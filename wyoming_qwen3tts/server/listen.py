@@ -95,21 +95,7 @@ class Listener:
                 self.bound = "::"
 
     def _start_unix(self, path: Path) -> None:
-        if path.exists():
-            if not stat.S_ISSOCK(path.stat().st_mode):
-                raise CannotListen(f"cannot listen on {self.address}: the file exists and is no socket")
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(path))
-                raise CannotListen(f"cannot listen on {self.address}: another process does")
-            path.unlink()  # left behind by a process that was killed
-        opened = socket.socket(socket.AF_UNIX)
-        try:
-            opened.bind(str(path))
-            opened.listen(BACKLOG)
-        except OSError:
-            opened.close()
-            raise
-        self._inode = path.stat().st_ino
+        opened, self._inode = unix_socket(path)
         self._accept_from(opened)
 
     def _accept_from(self, opened: socket.socket) -> None:
@@ -140,10 +126,33 @@ class Listener:
             acceptor.cancel()
         await asyncio.gather(*self._acceptors, return_exceptions=True)
         if self._inode is not None:
-            path = Path(self.address.path)
-            with contextlib.suppress(OSError):
-                if path.stat().st_ino == self._inode:
-                    path.unlink()
+            remove_socket(Path(self.address.path), self._inode)
+
+
+def unix_socket(path: Path) -> tuple[socket.socket, int]:
+    """Listen on a Unix socket; return it and its file's inode. Raises CannotListen, OSError."""
+    if path.exists():
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise CannotListen(f"cannot listen on unix://{path}: the file exists and is no socket")
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+            raise CannotListen(f"cannot listen on unix://{path}: another process does")
+        path.unlink()  # left behind by a process that was killed
+    opened = socket.socket(socket.AF_UNIX)
+    try:
+        opened.bind(str(path))
+        opened.listen(BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return opened, path.stat().st_ino
+
+
+def remove_socket(path: Path, inode: int) -> None:
+    """Delete a Unix socket's file, if it is still the one with that inode."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_ino == inode:
+            path.unlink()
 
 
 async def _serve_stdio(handler: Handler) -> None:

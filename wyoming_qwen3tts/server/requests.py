@@ -1,26 +1,106 @@
-"""What the log says of a request, whatever door it came in by."""
+"""What became of requests, whatever door they came in by: a line of log each, and the last of them."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 
 from ..audio.pcm import duration
 from ..speech import SpeechRequest
 
 _LOGGER = logging.getLogger(__name__)
 
+LAST = 500
+"""Requests that are remembered."""
+OK, GONE, FAILED = "ok", "gone", "failed"
+"""What became of a request: all was sent; the client left; or, for want of an error's own code, it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What became of one request. Times are milliseconds; what there was none of is None."""
+
+    id: str
+    time: float
+    """When it came: seconds since 1970."""
+    door: str
+    client: str
+    voice: str
+    engine: str
+    language: str
+    characters: int
+    queue_ms: float
+    """How long its sentences waited until their engine began with them."""
+    first_audio_ms: float | None
+    """From the request to its first sound."""
+    synthesis_ms: float
+    """How long the sound of its sentences was waited for after that."""
+    encode_ms: float
+    send_ms: float
+    """How long the client was waited for."""
+    total_ms: float
+    audio_seconds: float
+    rtf: float | None
+    """Real-time factor: seconds of synthesis for a second of sound, of what was made and not found."""
+    cache: str
+    """The tier that all of it came from; or miss, part, shared, off (see ``speech.Report.cache``)."""
+    outcome: str
+
+    def __str__(self) -> str:
+        first = (
+            "no sound" if self.first_audio_ms is None else f"first sound after {self.first_audio_ms:.0f} ms"
+        )
+        rtf = "" if self.rtf is None else f", RTF {self.rtf:.3f}"
+        return (
+            f"{self.client or self.door}: spoke {self.characters} characters: {self.outcome}, {first}, "
+            f"{self.audio_seconds:.1f} s of sound in {self.total_ms:.0f} ms ({self.voice or 'nobody'}, "
+            f"{self.language or 'no language'}, queue {self.queue_ms:.0f} ms, synthesis "
+            f"{self.synthesis_ms:.0f} ms{rtf}, send {self.send_ms:.0f} ms, cache {self.cache}, {self.id})"
+        )
+
+
+class Requests:
+    """Those that are being answered, and the last that were."""
+
+    def __init__(self) -> None:
+        self.last: deque[Record] = deque(maxlen=LAST)
+        """The newest at the end."""
+        self.active = 0
+        self.watchers: list[Callable[[Record], object]] = []
+        """Told of each when it is over."""
+
+    def began(self) -> None:
+        """Count a request that is being answered."""
+        self.active += 1
+
+    def ended(self, record: Record) -> None:
+        """Log a request, and remember it for a while."""
+        self.active -= 1
+        self.last.append(record)
+        _LOGGER.info("%s", record, extra={"fields": asdict(record)})
+        for watcher in self.watchers:
+            watcher(record)
+
 
 class RequestLog:
-    """One line of log a request. Its clock starts when it is made."""
+    """What is noted of one request. Its clock starts when it is made."""
 
-    def __init__(self, request: SpeechRequest) -> None:
+    def __init__(self, request: SpeechRequest, requests: Requests, door: str) -> None:
         self._request = request
+        self._requests = requests
+        self._door = door
+        self._time = time.time()
         self._started = time.monotonic()
         self._first: float | None = None
+        self._sending = self._encoding = 0.0
         self.audio_seconds = 0.0
-        self.outcome = "failed"
+        self.outcome = FAILED
+        requests.began()
 
     def sent(self, sound: bytes) -> bool:
         """Count a chunk; tell whether it was the first."""
@@ -29,6 +109,24 @@ class RequestLog:
         if self._first is None:
             self._first = time.monotonic() - self._started
         return first
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Count what happens inside as waiting for the client."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._sending += time.monotonic() - began
+
+    @contextmanager
+    def encoding(self) -> Iterator[None]:
+        """Count what happens inside as encoding."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._encoding += time.monotonic() - began
 
     @property
     def first(self) -> float:
@@ -41,13 +139,32 @@ class RequestLog:
         return time.monotonic() - self._started
 
     def write(self) -> None:
-        """Log the request."""
-        _LOGGER.info(
-            "%s: spoke %d characters: %s, %s, %.1f s of sound in %.0f ms",
-            self._request.source,
-            self._request.text.length,
-            self.outcome,
-            "no sound" if self._first is None else f"first sound after {self._first * 1000:.0f} ms",
-            self.audio_seconds,
-            self.seconds * 1000,
+        """Say what became of it; once, at its end."""
+        request, report = self._request, self._request.report
+        made = report.made
+        self._requests.ended(
+            Record(
+                id=report.id,
+                time=self._time,
+                door=self._door,
+                client=request.source,
+                voice=report.voice,
+                engine=report.engine,
+                language=report.language,
+                characters=request.text.length,
+                queue_ms=_ms(report.queue),
+                first_audio_ms=None if self._first is None else _ms(self._first),
+                synthesis_ms=_ms(report.synthesis),
+                encode_ms=_ms(self._encoding),
+                send_ms=_ms(self._sending),
+                total_ms=_ms(self.seconds),
+                audio_seconds=round(self.audio_seconds, 3),
+                rtf=round(report.synthesis / made, 4) if made else None,
+                cache=report.cache,
+                outcome=self.outcome,
+            )
         )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

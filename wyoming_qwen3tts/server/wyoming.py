@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
 from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
@@ -31,7 +33,7 @@ from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
-from .requests import RequestLog
+from .requests import GONE, OK, RequestLog, Requests
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,14 +83,19 @@ class WyomingServer:
         info: Callable[[], bytes],
         limits: Limits,
         refresh: Callable[[], Awaitable[None]] | None = None,
+        requests: Requests | None = None,
+        allowed: Sequence[str] = (),
     ) -> None:
         """``info`` gives the answer to ``describe``, encoded; ``refresh`` looks whether it has changed.
 
-        ``refresh`` does not raise, and goes on where nobody waits for it any more.
+        ``refresh`` does not raise, and goes on where nobody waits for it any more. ``requests`` hears of
+        every request. ``allowed``: networks (CIDR) that clients may be in, beside this machine; none is any.
         """
         self._synthesizer = synthesizer
         self._info = info
         self._refresh = refresh
+        self._requests = requests if requests is not None else Requests()
+        self._allowed = [ipaddress.ip_network(network) for network in allowed]
         self._limits = limits
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._stopping = False
@@ -100,10 +107,12 @@ class WyomingServer:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one peer until it leaves."""
-        connection = Connection(reader, writer, self._synthesizer, self._info, self._limits, self._refresh)
+        connection = Connection(
+            reader, writer, self._synthesizer, self._info, self._limits, self._requests, self._refresh
+        )
         task = asyncio.current_task()
         assert task is not None
-        refusal = self._make_room()
+        refusal = self._not_allowed(writer) or self._make_room()
         self._connections[connection] = task
         try:
             if refusal is None:
@@ -117,6 +126,17 @@ class WyomingServer:
         finally:
             del self._connections[connection]
             writer.transport.abort()
+
+    def _not_allowed(self, writer: asyncio.StreamWriter) -> SpeechError | None:
+        """Return why a peer may not come in, None where it may. Unix sockets have permissions."""
+        peer = writer.get_extra_info("peername")
+        if not self._allowed or not isinstance(peer, tuple):
+            return None
+        address: IPv4Address | IPv6Address = ipaddress.ip_address(peer[0].partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_loopback or any(address in network for network in self._allowed):
+            return None
+        return SpeechError(f"clients at {address} may not come in (--allow)", "not-allowed")
 
     def _make_room(self) -> SpeechError | None:
         """Return why there is no room for one more connection, None if there is or could be made."""
@@ -163,12 +183,14 @@ class Connection:
         synthesizer: Synthesizer,
         info: Callable[[], bytes],
         limits: Limits,
+        log: Requests,
         refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._synthesizer = synthesizer
         self._limits = limits
+        self._log = log
         self._refresh = refresh
         self._parser = EventParser(limits.max_event_bytes)
         self._dialogue = Dialogue(info, streaming=limits.streaming, max_text=limits.max_text)
@@ -355,7 +377,7 @@ class Connection:
 
     async def _speak(self, conversation: Conversation) -> None:
         """Send one whole answer, or raise."""
-        request, log = conversation.request, RequestLog(conversation.request)
+        request, log = conversation.request, RequestLog(conversation.request, self._log, "wyoming")
         try:
             async with aclosing(self._synthesizer.speak(request)) as pieces:
                 async for piece in pieces:
@@ -365,16 +387,17 @@ class Connection:
             self._write(AudioStop(timestamp=round(log.audio_seconds * 1000)).event())
             if conversation.streamed:
                 self._write(SynthesizeStopped().event())
-            await self._drain()
-            log.outcome = "ok"
+            with log.sending():
+                await self._drain()
+            log.outcome = OK
         except SpeechError as error:
             log.outcome = error.code
             raise
         except asyncio.CancelledError:
-            log.outcome = self._dismissal.code if self._dismissal else "gone"
+            log.outcome = self._dismissal.code if self._dismissal else GONE
             raise
         except PeerGone:
-            log.outcome = "gone"
+            log.outcome = GONE
             raise
         finally:
             log.write()
@@ -389,13 +412,14 @@ class Connection:
             chunks.append(encode_sound(sound, milliseconds))
             first = log.sent(sound)
             if first or len(chunks) == CHUNKS_PER_WRITE:
-                await self._flush(chunks)
-        await self._flush(chunks)
+                await self._flush(chunks, log)
+        await self._flush(chunks, log)
 
-    async def _flush(self, chunks: list[bytes]) -> None:
+    async def _flush(self, chunks: list[bytes], log: RequestLog) -> None:
         self._writer.write(b"".join(chunks))
         chunks.clear()
-        await self._drain()
+        with log.sending():
+            await self._drain()
         await asyncio.sleep(0)  # drain does not yield while there is room: others want the loop too
 
     def _write(self, event: Event | bytes) -> None:

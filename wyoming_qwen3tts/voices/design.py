@@ -10,7 +10,7 @@ import wave
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..engines.base import CannotSpeak, CutShort
 from ..speech import (
@@ -53,8 +53,13 @@ TEXTS = {
 """What a designed voice says for its reference: 7 to 12 s, a statement, a pause and a question."""
 
 
+@runtime_checkable
 class DesigningEngine(Protocol):
     """An engine that can speak in a voice that a sentence describes."""
+
+    def designer(self) -> str:
+        """Return the model that does it. Raises EngineUnavailable where there is none."""
+        raise NotImplementedError
 
     def design(self, description: str, text: str, language: str, seed: int) -> AsyncGenerator[bytes, None]:
         """Yield PCM of ``text``. Raises EngineUnavailable, CannotSpeak, CutShort."""

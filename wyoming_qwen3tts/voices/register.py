@@ -74,7 +74,7 @@ class Register:
         styles_path: Path | None,
         default: str | None,
         language: str | None,
-        gone: Callable[[str], Awaitable[None]] | None = None,
+        gone: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         """``engines``: started, by name, in the order they are preferred.
 
@@ -194,7 +194,7 @@ class Register:
             for name in sorted(recorded - there - unusable.keys()):
                 self._keep(asyncio.create_task(self._tell(self._gone, name), name=GONE))
 
-    async def _tell(self, gone: Callable[[str], Awaitable[None]], name: str) -> None:
+    async def _tell(self, gone: Callable[[str], Awaitable[object]], name: str) -> None:
         await gone(name)
 
     def _signature(self) -> tuple[Hashable, Hashable]:

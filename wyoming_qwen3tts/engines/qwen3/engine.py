@@ -26,6 +26,7 @@ from .configuration import Configuration
 
 if TYPE_CHECKING:
     from .checkpoint import About
+    from .residents import Resident
     from .worker import Job, Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -92,17 +93,13 @@ class Qwen3Engine:
         return f"{first} is loaded {self._worker.where}{later}"
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return of each model whether it is loaded, its bytes, and what became of its clones."""
-        residents = self._worker.residents if self._worker is not None else ()
-        return {
-            resident.name: {
-                "name": resident.about.name,
-                "loaded": resident.ready,
-                "bytes": resident.memory if resident.scheduler is not None else 0,
-                "clones": asdict(resident.clones.counts),
-            }
-            for resident in residents
-        }
+        """Return of each model whether it is loaded, where, its bytes, and what it has done."""
+        worker = self._worker
+        return {} if worker is None else {each.name: _status(each, worker.where) for each in worker.residents}
+
+    def device_bytes(self) -> int:
+        """Return the bytes of the device's memory that are in use by this process; 0 for a CPU's."""
+        return 0 if self._worker is None else self._worker.device_bytes
 
     # ------------------------------------------------------------------ voices
 
@@ -165,6 +162,12 @@ class Qwen3Engine:
             raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
         return able[0]
 
+    def designer(self) -> str:
+        """Return the model that designs voices. Raises EngineUnavailable where there is none."""
+        if not (able := self._able("voice_design")):
+            raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
+        return able[0]
+
     def clone(self, recorded: Recorded) -> Voice:
         """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailable."""
         name, language, description = recorded.name, recorded.language, recorded.description
@@ -186,6 +189,7 @@ class Qwen3Engine:
             accented=bool(language),
             seed=recorded.seed,
             reference=recorded.reference,
+            designed=bool(recorded.designed),
         )
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
@@ -215,9 +219,9 @@ class Qwen3Engine:
 
         ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
         """
-        if not (able := self._able("voice_design")):
-            raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
-        voice = replace(self._voice(DESIGNED, able[0], ""), style=Style(DESIGNED, instruct=description))
+        voice = replace(
+            self._voice(DESIGNED, self.designer(), ""), style=Style(DESIGNED, instruct=description)
+        )
         async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
             async for sound in sounds:
                 yield sound
@@ -287,8 +291,32 @@ class Qwen3Engine:
         instruct = (own or self._configuration.instruct) if about.hears_instructions else ""
         language = _language(utterance.language, about.languages)
         speech = Speech(_plain(utterance.text), language, speaker, instruct=_plain(instruct))
-        take = Take(speech, utterance.seed, hand_over=sounds.put, ended=sounds.end, live=live)
+        take = Take(
+            speech,
+            utterance.seed,
+            hand_over=sounds.put,
+            ended=sounds.end,
+            begun=utterance.begun,
+            live=live,
+        )
         return worker, Job(take, voice.model, voice.reference), sounds
+
+
+def _status(resident: Resident, where: str) -> dict[str, Any]:
+    """Return how a model is; a look from another thread than its own, which changes nothing."""
+    scheduler = resident.scheduler
+    return {
+        "name": resident.about.name,
+        "kind": resident.about.kind,
+        "loaded": resident.ready,
+        "where": where,
+        "bytes": resident.memory if scheduler is not None else 0,
+        "slots": scheduler.most if scheduler is not None else 0,
+        "running": len(scheduler.running) if scheduler is not None else 0,
+        "waiting": len(resident.waiting) + (len(scheduler.waiting) if scheduler is not None else 0),
+        "work": asdict(resident.work),
+        "clones": asdict(resident.clones.counts),
+    }
 
 
 class _Sounds:

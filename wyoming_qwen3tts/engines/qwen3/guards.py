@@ -26,15 +26,17 @@ SLACK_FRAMES = 50
 class Fault:
     """Why a take was ended: the end of a sentence for people."""
 
+    name: str
+    """For numbers."""
     reason: str
     device: bool = False
     """The device, not the text, is to blame."""
 
 
-NOT_FINITE = Fault("the model gave values that are not numbers", device=True)
-LOOP = Fault(f"the voice repeated itself for {LOOP_SECONDS:g} s")
-SILENCE = Fault(f"the voice was silent for {SILENCE_SECONDS:g} s")
-CAP = Fault("the voice did not find its end")
+NOT_FINITE = Fault("not-finite", "the model gave values that are not numbers", device=True)
+LOOP = Fault("loop", f"the voice repeated itself for {LOOP_SECONDS:g} s")
+SILENCE = Fault("silence", f"the voice was silent for {SILENCE_SECONDS:g} s")
+CAP = Fault("no-end", "the voice did not find its end")
 
 
 def frame_cap(tokens: int, frames_per_token: float) -> int:

@@ -34,7 +34,7 @@ from .decoder import Decoder, plain
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
-from .scheduler import Limits, Scheduler
+from .scheduler import Limits, Scheduler, Work
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Resident:
         self.about = about
         self.memory = memory
         self.clones = clones
+        self.work = Work()
         self.scheduler: Scheduler | None = None
         self.checkpoint: Checkpoint | None = None
         self.warming: deque[Callable[[], object]] = deque()
@@ -394,7 +395,7 @@ class Residents:
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
         limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
         resident.checkpoint = found
-        resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits)
+        resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits, work=resident.work)
         resident.leaving = False
         resident.used = time.monotonic()
         if device.type == "cuda":

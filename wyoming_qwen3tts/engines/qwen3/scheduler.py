@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -62,12 +62,13 @@ class Take:
         *,
         hand_over: Callable[[bytes], object],
         ended: Callable[[Exception | None], object],
+        begun: Callable[[], object] | None = None,
         sampling: Sampling | None = None,
         live: bool = False,
     ) -> None:
         """``hand_over`` gets PCM; ``ended`` gets None after the last of it, or what went wrong.
 
-        Both are called on the device's thread.
+        ``begun`` is called when it has waited long enough. All are called on the device's thread.
         ``sampling``: the checkpoint's if absent. ``live``: more text may come: ``Scheduler.push_text``.
         """
         self.speech = speech
@@ -81,6 +82,7 @@ class Take:
         self.stable: StableText | None = None
         self._hand_over = hand_over
         self._ended = ended
+        self._told = begun
         self.cancelled = False
         self.ended = False
         """``ended`` has been told: nothing more comes of it."""
@@ -141,6 +143,11 @@ class Take:
         """Return the seconds of sound its listener has; -1 before the first."""
         return self.clock.in_hand(now) if self.handed_over else -1.0
 
+    def join(self) -> None:
+        """Say that it is its turn."""
+        if self._told is not None:
+            self._told()
+
     def give(self, pcm: bytes) -> None:
         """Hand PCM over."""
         if pcm and not self.cancelled:
@@ -172,6 +179,19 @@ class Limits:
     """Frames an utterance may take for each token of its text."""
 
 
+@dataclass(slots=True)
+class Work:
+    """What a model has done since the process began."""
+
+    steps: int = 0
+    frames: int = 0
+    """Of all takes together; by steps, the mean number of takes that shared one."""
+    takes: int = 0
+    """Those that came to an end, whole or not."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """How often which guard has fired."""
+
+
 class Scheduler:
     """Takes on slots. One frame a step for all who take part."""
 
@@ -184,8 +204,9 @@ class Scheduler:
         limits: Limits,
         *,
         overlap: bool | None = None,
+        work: Work | None = None,
     ) -> None:
-        """``sampling``: for takes without their own.
+        """``sampling``: for takes without their own. ``work`` is counted on.
 
         ``overlap``: queue the talker's step before looking at the frame; on CUDA if absent.
         """
@@ -194,6 +215,7 @@ class Scheduler:
         self._codec = codec
         self._sampling = sampling
         self._limits = limits
+        self.work = work if work is not None else Work()
         self._overlap = decoder.device.type == "cuda" if overlap is None else overlap
         self.most = decoder.slots
         """Takes at a time; less after the device ran out of memory."""
@@ -269,6 +291,8 @@ class Scheduler:
             assert take.noise is not None
             decoder.draw(take.slot, take.noise)
         codes = decoder.predict(first, last)
+        self.work.steps += 1
+        self.work.frames += len(takes)
         groups = self._due(takes, codes, first)
         sounds: Iterable[Tensor] = (self._decode(group, chunk) for chunk, group in groups)
         if self._overlap:
@@ -299,6 +323,7 @@ class Scheduler:
         """Give slots to takes that wait, in their order."""
         while self.waiting and len(self.running) < self.most:
             take = self.waiting.popleft()
+            take.join()
             try:
                 self._join(take)
             except (ValueError, TypeError, CannotSpeak) as error:  # the text's fault
@@ -477,10 +502,12 @@ class Scheduler:
         if fault is NOT_FINITE:
             self._decoder.clear(take.slot)
         self._leave(take)
+        self.work.takes += 1
         if fault is None:
             self._give(take)
             take.end()
             return
+        self.work.faults[fault.name] += 1
         _LOGGER.warning("%s after %d frames of %r", fault.reason, take.frames, take.speech.text[:40])
         if not take.handed_over and take.attempt == 0 and not take.was_live:
             take.again(seed=take.seed + 1)

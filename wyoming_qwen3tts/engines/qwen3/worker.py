@@ -68,6 +68,13 @@ class Worker:
         return self._residents.device
 
     @property
+    def device_bytes(self) -> int:
+        """Bytes of the device's memory that this process holds; 0 for a CPU's."""
+        if self._thread.is_alive() and self.device.type == "cuda":
+            return int(torch.cuda.memory_reserved(self.device))
+        return 0
+
+    @property
     def residents(self) -> Sequence[Resident]:
         """All models; they change on the device's thread, and are only to be looked at."""
         return self._residents.all

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from ...speech import SpeechError
@@ -20,12 +21,37 @@ STATUS = {
     "internal-error": 500,
     "text-too-long": 413,
     "model-not-found": 404,
+    "unknown-voice": 404,
+    "duplicate-name": 409,
+    "not-possible": 501,
+    "not-kept": 507,
+    "not-dropped": 500,
+    "data-directory": 507,
+    "cut-short": 500,
 }
 """SpeechError's codes that are not the request's fault, or have a status of their own; all others are 400."""
 
 
 CODES = {400: "invalid-request", 404: "not-found", 405: "method-not-allowed"}
 """Of what is wrong before anybody looks into a request."""
+
+
+class Error(BaseModel):
+    """What went wrong."""
+
+    message: str
+    """For people."""
+    type: str
+    param: str | None
+    """The part of the request that is to blame."""
+    code: str | None
+    """For programs."""
+
+
+class Answer(BaseModel):
+    """The answer to a request that cannot be served."""
+
+    error: Error
 
 
 def body(message: str, code: str, status: int, param: str | None = None) -> dict[str, Any]:

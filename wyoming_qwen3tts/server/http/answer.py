@@ -1,0 +1,107 @@
+"""The sound of one request on its way out, in a format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from ...audio.encoding import Encoder, Format, Raw, Wav, wav_header
+from ...speech import SpeechError, SpeechRequest
+from ..requests import GONE, OK, RequestLog
+from .parts import DOOR, Parts
+
+
+class Answer:
+    """One request, and what it was answered: ``begin``, then ``pieces`` or ``whole``."""
+
+    def __init__(self, parts: Parts, request: SpeechRequest, form: Format) -> None:
+        self._sounds = parts.synthesizer.speak(request)
+        self._form = form
+        self._encoder: Encoder = form.encoder()
+        self._first = b""
+        self._log = RequestLog(request, parts.requests, DOOR)
+        self.request = request
+        self.content = b""
+        """The file, after ``whole``."""
+
+    async def begin(self) -> None:
+        """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
+        try:
+            self._first = await anext(self._sounds)
+        except BaseException as error:
+            await self._sounds.aclose()
+            self._ended(error)
+            raise
+        self._log.sent(self._first)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What is known of it by now, for the response: after ``begin``, and more after ``whole``."""
+        report, log = self.request.report, self._log
+        found = {
+            "X-Request-Id": report.id,
+            "X-First-Audio-Ms": f"{log.first * 1000:.1f}",
+            "X-Cache": report.cache,
+        }
+        if self.content:
+            total, seconds = log.seconds, log.audio_seconds
+            found |= {
+                "X-Total-Ms": f"{total * 1000:.1f}",
+                "X-Audio-Seconds": f"{seconds:.3f}",
+                "X-RTF": f"{total / seconds:.4f}",
+            }
+        return found
+
+    @property
+    def audio_seconds(self) -> float:
+        """Seconds of sound so far."""
+        return self._log.audio_seconds
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the file. Raises SpeechError where it cannot be whole: then it has no end."""
+        try:
+            async with aclosing(self._sounds):
+                if piece := await self._encoded(self._first):
+                    with self._log.sending():
+                        yield piece
+                async for sound in self._sounds:
+                    self._log.sent(sound)
+                    if piece := await self._encoded(sound):
+                        with self._log.sending():
+                            yield piece
+            if piece := await self._encoded(None):
+                with self._log.sending():
+                    yield piece
+        except BaseException as error:
+            self._ended(error)
+            raise
+        self._ended(None)
+
+    def _ended(self, error: BaseException | None) -> None:
+        """Log what became of it."""
+        if isinstance(error, SpeechError):
+            self._log.outcome = error.code
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._log.outcome = GONE
+        elif error is None:
+            self._log.outcome = OK
+        self._log.write()
+
+    async def whole(self) -> None:
+        """Make all of the file, ``content``. Raises SpeechError."""
+        async with aclosing(self.pieces()) as pieces:
+            content = b"".join([piece async for piece in pieces])
+        if self._form.encoder is Wav:
+            head = wav_header(0)
+            content = wav_header(len(content) - len(head)) + content[len(head) :]
+        self.content = content
+
+    async def _encoded(self, sound: bytes | None) -> bytes:
+        """Return what the encoder makes of ``sound``; of None, the file's end."""
+
+        def encode() -> bytes:
+            return self._encoder.finish() if sound is None else self._encoder.push(sound)
+
+        with self._log.encoding():
+            return encode() if self._form.encoder in {Raw, Wav} else await asyncio.to_thread(encode)

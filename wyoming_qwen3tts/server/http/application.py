@@ -1,0 +1,95 @@
+"""All that is served over HTTP, and who may ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Scope
+
+from ... import __version__
+from ...settings import Settings
+from . import batch, cache, faults, health, page, socket, speech, voices
+from .access import OPEN, Access, Doorkeeper, Keys
+from .bounds import Bounds, Honest
+from .parts import Parts
+
+MEGABYTE = 1_000_000
+UPLOADS = "/v1/audio/voices"
+"""The path that takes more than words."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src 'self'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
+    "Cache-Control": "no-store",
+}
+"""Of every response that says nothing else: what it holds is for whoever asked, and no page may use it."""
+EXPOSED = (
+    "X-Request-Id",
+    "X-First-Audio-Ms",
+    "X-Total-Ms",
+    "X-Audio-Seconds",
+    "X-RTF",
+    "X-Cache",
+    "Retry-After",
+)
+ROUTES: Sequence[Callable[[Parts], APIRouter]] = (
+    speech.routes,
+    socket.routes,
+    batch.routes,
+    voices.routes,
+    cache.routes,
+    health.routes,
+)
+
+
+def application(parts: Parts) -> ASGIApp:
+    """Return what serves requests, whoever sends them."""
+    app = FastAPI(
+        title="wyoming-qwen3tts",
+        version=__version__,
+        docs_url=None,  # they fetch scripts from elsewhere
+        redoc_url=None,
+        responses={
+            "4XX": {"description": "What is wrong with the request", "model": faults.Answer},
+            "5XX": {"description": "What is wrong with the service", "model": faults.Answer},
+        },
+    )
+    for routes in ROUTES:
+        app.include_router(routes(parts))
+    app.include_router(page.routes())
+    faults.handle(app)
+    return app
+
+
+def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
+    """Return ``app`` for those who may come in, within what they may take."""
+    uploads = round(settings.max_upload * MEGABYTE)
+
+    def most(scope: Scope) -> int:
+        return uploads if scope["path"] == UPLOADS else settings.max_event_bytes
+
+    keeper = Doorkeeper(
+        keys,
+        rate=settings.rate_limit,
+        origins=settings.cors_origins,
+        ingress_port=settings.ingress_port or None,
+    )
+    app = Bounds(app, most=most, seconds=settings.event_timeout, send_timeout=settings.send_timeout)
+    app = Access(app, keeper, OPEN | page.paths())
+    if settings.cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "X-API-Key"),
+            expose_headers=EXPOSED,
+        )
+    return Honest(app, HEADERS)

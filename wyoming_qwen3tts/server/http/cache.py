@@ -1,0 +1,231 @@
+"""``/v1/cache``: what was said before and is kept, and phrases that are said before anybody asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from ...audio.pcm import duration
+from ...cache.cache import Cache
+from ...cache.tiers import MEGABYTE
+from ...speech import Caching, SpeechError, TextFeed
+from ...text.phrases import expand
+from ..requests import GONE, OK, RequestLog
+from .events import Event, stream, wants_events
+from .parts import Parts, request_for, status_of, while_there
+
+AT_A_TIME = 4
+"""Phrases that are said at a time."""
+MOST = 10_000
+"""Phrases of one request, templates written out; the command ``prerender`` takes more."""
+DOOR = "prerender"
+LASTING = {"not-kept", "stopping"}
+"""Codes of errors after which no other phrase will do better."""
+Name = Annotated[str, Query(max_length=200)]
+
+
+class Phrase(BaseModel):
+    """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
+
+    text: Annotated[str, Field(min_length=1)]
+    voice: str | None = None
+    language: str | None = None
+
+
+class Phrases(BaseModel):
+    """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
+
+    phrases: Annotated[list[str | Phrase], Field(min_length=1, max_length=MOST)]
+    voice: str | None = None
+    language: str | None = None
+
+
+def routes(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+
+    @router.get("/v1/cache")
+    async def statistics() -> dict[str, Any]:
+        """Say what is kept, and of how much use it was since the service began."""
+        return {"tiers": await tiers(parts), "prompts": prompts(parts)}
+
+    @router.delete("/v1/cache")
+    async def clear(voice: Name | None = None) -> dict[str, Any]:
+        """Drop what a voice said, or everything, pinned or not."""
+        cache = _cache(parts)
+        dropped = max(each.get("entries", 0) for each in (await tiers(parts, voice)).values())
+        if failed := await cache.forget(_speaker(parts, voice)):
+            reason = "; ".join(f"{name}: {why}" for name, why in failed.items())
+            raise SpeechError(f"some of it may still be kept: {reason}", "not-dropped")
+        return {"dropped": dropped}
+
+    @router.get("/v1/cache/phrases")
+    async def phrases(
+        search: Annotated[str, Query(max_length=1000)] = "",
+        voice: Name | None = None,
+        limit: Annotated[int, Query(ge=0, le=1000)] = 100,
+    ) -> dict[str, Any]:
+        """List what is kept, the last used first."""
+        total, found = await _cache(parts).listed(search, _speaker(parts, voice), limit)
+        return {"total": total, "phrases": [{**asdict(each), "key": each.key.hex()} for each in found]}
+
+    @router.delete("/v1/cache/phrases/{key}")
+    async def drop(key: str) -> dict[str, int]:
+        """Drop one entry, pinned or not."""
+        digest = b""
+        with suppress(ValueError):
+            digest = bytes.fromhex(key)
+        if len(digest) != 32:
+            raise SpeechError("a key is 64 hexadecimal digits", "invalid-request")
+        await _cache(parts).drop(digest)
+        return {"dropped": 1}
+
+    @router.post("/v1/cache/phrases")
+    async def keep(asked: Phrases, http: Request) -> Response:
+        """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
+        _cache(parts)
+        wanted = _expanded(asked)
+        if wants_events(http):
+            return stream(lambda tell: _Work(parts, wanted, tell).run())
+        found: list[dict[str, Any]] = []
+
+        async def quietly() -> None:
+            found.append(await _Work(parts, wanted, lambda event: None).run())
+
+        there = await while_there(http, quietly())
+        return JSONResponse(found[0]) if there else Response(status_code=499)
+
+    return router
+
+
+async def tiers(parts: Parts, voice: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return of each tier what it holds, of one voice alone if asked, and what was counted."""
+    cache = parts.cache
+    if cache is None:
+        return {}
+    settings, found = parts.settings, dict[str, dict[str, Any]]()
+    limits = {"memory": settings.cache_memory, "disk": settings.cache_disk}
+    speaker = _speaker(parts, voice)
+    for name, stock in (await cache.stocks()).items():
+        counts = cache.counts[name]
+        numbers = {
+            "limit": round(limits[name] * MEGABYTE) if name in limits else None,
+            **asdict(counts),
+            "saved_seconds": round(counts.saved, 3),
+        }
+        del numbers["saved"]
+        if isinstance(stock, str):
+            found[name] = {"reason": stock, **numbers}
+        elif speaker is not None:
+            entries, size = stock.voices.get(speaker, (0, 0))
+            found[name] = {"entries": entries, "bytes": size, **numbers}
+        else:
+            held = asdict(stock)
+            held["voices"] = {each: {"entries": n, "bytes": size} for each, (n, size) in stock.voices.items()}
+            found[name] = {**held, **numbers}
+    return found
+
+
+def prompts(parts: Parts) -> dict[str, Any]:
+    """Return what became of the calls for cloned voices' prompts, by model."""
+    return {
+        model: status["clones"]
+        for engine in parts.engines.values()
+        for model, status in status_of(engine).items()
+        if "clones" in status
+    }
+
+
+def _cache(parts: Parts) -> Cache:
+    if parts.cache is None:
+        raise SpeechError("nothing is kept (--cache-memory, --cache-disk, --cache-redis)", "not-possible")
+    return parts.cache
+
+
+def _speaker(parts: Parts, voice: str | None) -> str | None:
+    """Return the name by which a voice is known to the cache; that of one that is gone stays as it is."""
+    if voice is None or not parts.voices.catalog.understands(voice):
+        return voice
+    return parts.voices.catalog.find(voice).speaker
+
+
+def _expanded(asked: Phrases) -> list[Phrase]:
+    """Return all that is to be said, templates written out. Raises SpeechError."""
+    found: dict[tuple[str, str | None, str | None], Phrase] = {}
+    for each in asked.phrases:
+        phrase = Phrase(text=each) if isinstance(each, str) else each
+        voice, language = phrase.voice or asked.voice, phrase.language or asked.language
+        try:
+            texts = expand(phrase.text, MOST - len(found))
+        except ValueError as error:
+            raise SpeechError(f"{phrase.text[:40]!r}: {error}", "bad-phrase") from error
+        for text in texts:
+            found[text, voice, language] = Phrase(text=text, voice=voice, language=language)
+    return list(found.values())
+
+
+class _Work:
+    """Phrases that are said and kept, and what became of them."""
+
+    def __init__(self, parts: Parts, phrases: Sequence[Phrase], tell: Callable[[Event], object]) -> None:
+        self._parts = parts
+        self._left = iter(phrases)
+        self._total = len(phrases)
+        self._tell = tell
+        self._stored, self._seconds = 0, 0.0
+        self._failed: list[dict[str, Any]] = []
+        self._lasting: SpeechError | None = None
+
+    async def run(self) -> dict[str, Any]:
+        """Say all of them; return how many are stored. Raises SpeechError where none can be."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_A_TIME, self._total)):
+                group.create_task(self._work())
+        if self._lasting is not None:
+            raise self._lasting
+        return {"stored": self._stored, "failed": self._failed, "seconds": round(self._seconds, 2)}
+
+    async def _work(self) -> None:
+        for phrase in self._left:
+            try:
+                self._seconds += await _said(self._parts, phrase)
+                self._stored += 1
+            except SpeechError as error:
+                if error.code in LASTING:
+                    self._lasting = error
+                fault = {"message": str(error), "code": error.code}
+                self._failed.append({"text": phrase.text, "voice": phrase.voice, "error": fault})
+            done = self._stored + len(self._failed)
+            self._tell({"type": "progress", "done": done, "total": self._total, "failed": len(self._failed)})
+            if self._lasting is not None:
+                return
+
+
+async def _said(parts: Parts, phrase: Phrase) -> float:
+    """Say a phrase to nobody, and keep it; return the seconds of its sound. Raises SpeechError."""
+    request = request_for(
+        parts, TextFeed.whole(phrase.text), voice=phrase.voice, language=phrase.language, caching=Caching.PIN
+    )
+    log, seconds = RequestLog(request, parts.requests, DOOR), 0.0
+    try:
+        async with aclosing(parts.synthesizer.speak(request)) as sounds:
+            async for sound in sounds:
+                log.sent(sound)
+                seconds += duration(sound)
+        log.outcome = OK
+    except SpeechError as error:
+        log.outcome = error.code
+        raise
+    except asyncio.CancelledError:
+        log.outcome = GONE
+        raise
+    finally:
+        log.write()
+    return seconds

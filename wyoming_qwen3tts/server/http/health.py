@@ -1,0 +1,95 @@
+"""``/health``, ``/ready``, ``/metrics`` and the last requests: for those who run the service."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from prometheus_client.exposition import choose_encoder
+
+from ... import __version__
+from ...engines.base import ModelEngine
+from ..requests import LAST
+from .access import WELCOME
+from .cache import prompts, tiers
+from .metrics import Metrics
+from .parts import Parts, status_of
+
+
+def routes(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    metrics = Metrics(parts)
+    began = time.monotonic()
+
+    @router.get("/health")
+    async def health(http: Request) -> dict[str, Any]:
+        """Say that the service is alive, and to those who may come in how it is."""
+        if not http.scope["state"].get(WELCOME):
+            return {"status": "ok"}
+        catalog = parts.voices.catalog
+        return {
+            "status": "ok",
+            "version": __version__,
+            "python": platform.python_version(),
+            "uptime_seconds": round(time.monotonic() - began, 1),
+            "default_voice": catalog.default.name,
+            "engines": _engines(parts),
+            "memory_bytes": resident_bytes(),
+            "requests": {
+                "active": parts.requests.active,
+                "outcomes": dict(Counter(record.outcome for record in parts.requests.last)),
+            },
+            "connections": parts.connections(),
+            "caches": await tiers(parts),
+            "prompts": prompts(parts),
+        }
+
+    @router.get("/ready")
+    async def ready() -> dict[str, str]:
+        """Say that voices are loaded and warm; until then the answer is 503."""
+        return {"status": "ready"}
+
+    @router.get("/metrics", response_class=Response)
+    async def prometheus(http: Request) -> Response:
+        """Return the numbers, as Prometheus reads them."""
+        encode, content_type = choose_encoder(http.headers.get("accept", ""))
+        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+
+    @router.get("/v1/requests")
+    async def last(limit: Annotated[int, Query(ge=0, le=LAST)] = 100) -> dict[str, Any]:
+        """List the last requests of all doors, the newest first."""
+        records = list(parts.requests.last)[::-1][:limit]
+        return {"requests": [asdict(record) for record in records]}
+
+    return router
+
+
+def _engines(parts: Parts) -> list[Mapping[str, Any]]:
+    """Return of each engine whether it speaks, and how its models are, or why not."""
+    spoken = [
+        {
+            "name": name,
+            "ready": True,
+            "voices": len(engine.voices()),
+            "models": status_of(engine),
+            "device_bytes": engine.device_bytes() if isinstance(engine, ModelEngine) else 0,
+        }
+        for name, engine in parts.engines.items()
+    ]
+    return [*spoken, *({"name": name, "ready": False, "reason": why} for name, why in parts.silent.items())]
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process has (RSS); 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * 4096

@@ -1,0 +1,181 @@
+"""The numbers, for Prometheus. Names and units follow its naming practice: seconds, bytes, ``_total``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ... import __version__
+from ...engines.base import ModelEngine
+from ..requests import Record
+from .parts import Parts, status_of
+
+PREFIX = "wyoming_tts"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Bounds of times: a hit in the cache takes 0.5 ms, and after 0.3 s people begin to wonder."""
+FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.2, 1.5, 2.0, 5.0)
+"""Bounds of real-time factors: over 1 the sound runs dry."""
+
+
+class Metrics:
+    """All numbers of a service; those of requests from now on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.registry = registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        registry.register(_State(parts))
+
+        def histogram(
+            name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...] = SECONDS
+        ) -> Histogram:
+            return Histogram(f"{PREFIX}_{name}", text, labels, buckets=bounds, registry=registry)
+
+        def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
+            return Counter(f"{PREFIX}_{name}", text, labels, registry=registry)
+
+        self._requests = counter("requests", "Requests that are over", ("door", "engine", "outcome"))
+        self._cached = counter("request_sources", "Where the sound of requests came from", ("door", "cache"))
+        self._characters = counter("characters", "Characters of text", ("door",))
+        self._audio = counter("audio_seconds", "Seconds of sound that were sent", ("door", "engine"))
+        self._first = histogram("first_audio_seconds", "From a request to its first sound", ("door", "cache"))
+        self._queue = histogram("queue_seconds", "Wait until the engine began", ("engine",))
+        self._synthesis = histogram("synthesis_seconds", "Wait for the sound after that", ("engine",))
+        self._encode = histogram("encode_seconds", "Encoding of a reply", ("door",))
+        self._send = histogram("send_seconds", "Wait for the client to read", ("door",))
+        self._rtf = histogram(
+            "real_time_factor", "Seconds of synthesis for a second of sound", ("engine",), FACTORS
+        )
+        parts.requests.watchers.append(self.count)
+
+    def count(self, record: Record) -> None:
+        """Count a request that is over."""
+        door, engine = record.door, record.engine or "none"
+        self._requests.labels(door, engine, record.outcome).inc()
+        self._cached.labels(door, record.cache).inc()
+        self._characters.labels(door).inc(record.characters)
+        self._audio.labels(door, engine).inc(record.audio_seconds)
+        if record.first_audio_ms is not None:
+            self._first.labels(door, record.cache).observe(record.first_audio_ms / 1000)
+        self._encode.labels(door).observe(record.encode_ms / 1000)
+        self._send.labels(door).observe(record.send_ms / 1000)
+        if record.rtf is not None:
+            self._queue.labels(engine).observe(record.queue_ms / 1000)
+            self._synthesis.labels(engine).observe(record.synthesis_ms / 1000)
+            self._rtf.labels(engine).observe(record.rtf)
+
+
+class _State(Collector):
+    """What the parts of the service say of themselves when they are asked."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def describe(self) -> Iterator[Metric]:
+        """Return nothing, so that registering asks nobody."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all that there is to say."""
+        parts = self._parts
+        about = GaugeMetricFamily(f"{PREFIX}_info", "The service", labels=["version", "default_voice"])
+        about.add_metric([__version__, parts.voices.catalog.default.name], 1)
+        yield about
+        yield GaugeMetricFamily(
+            f"{PREFIX}_requests_active", "Requests that are being answered", parts.requests.active
+        )
+        yield GaugeMetricFamily(
+            f"{PREFIX}_connections", "Clients connected to the Wyoming door", parts.connections()
+        )
+        yield GaugeMetricFamily(f"{PREFIX}_voices", "Voices there are", len(parts.voices.catalog.voices))
+        ready = GaugeMetricFamily(f"{PREFIX}_engine_ready", "Whether an engine speaks", labels=["engine"])
+        for name in (*parts.engines, *parts.silent):
+            ready.add_metric([name], float(name in parts.engines))
+        yield ready
+        yield from self._models()
+        yield from self._cache()
+
+    def _models(self) -> Iterator[Metric]:
+        label = ["model"]
+        gauges = {
+            "loaded": GaugeMetricFamily(
+                f"{PREFIX}_model_loaded", "Whether a model is in memory", labels=label
+            ),
+            "bytes": GaugeMetricFamily(f"{PREFIX}_model_bytes", "Memory of a loaded model", labels=label),
+            "slots": GaugeMetricFamily(
+                f"{PREFIX}_model_slots", "Utterances it may speak at a time", labels=label
+            ),
+            "running": GaugeMetricFamily(
+                f"{PREFIX}_model_running", "Utterances it speaks: the batch", labels=label
+            ),
+            "waiting": GaugeMetricFamily(
+                f"{PREFIX}_model_waiting", "Utterances that wait for it", labels=label
+            ),
+        }
+        counters = {
+            "frames": CounterMetricFamily(
+                f"{PREFIX}_model_frames", "Frames of 80 ms it has made", labels=label
+            ),
+            "steps": CounterMetricFamily(f"{PREFIX}_model_steps", "Steps it took for them", labels=label),
+            "takes": CounterMetricFamily(f"{PREFIX}_model_utterances", "Utterances that ended", labels=label),
+        }
+        guards = CounterMetricFamily(
+            f"{PREFIX}_guards", "Guards that have ended an utterance", labels=["model", "guard"]
+        )
+        clones = CounterMetricFamily(
+            f"{PREFIX}_prompts", "Where prompts of cloned voices came from", labels=["model", "source"]
+        )
+        device = GaugeMetricFamily(f"{PREFIX}_device_bytes", "Memory of the GPU in use", labels=["engine"])
+        for name, engine in self._parts.engines.items():
+            if not isinstance(engine, ModelEngine):
+                continue
+            device.add_metric([name], engine.device_bytes())
+            for model, status in status_of(engine).items():
+                for key, gauge in gauges.items():
+                    gauge.add_metric([model], float(status.get(key, 0)))
+                work = status.get("work", {})
+                for key, counter in counters.items():
+                    counter.add_metric([model], work.get(key, 0))
+                for guard, fired in work.get("faults", {}).items():
+                    guards.add_metric([model, guard], fired)
+                for source, count in status.get("clones", {}).items():
+                    clones.add_metric([model, source], count)
+        yield from (*gauges.values(), *counters.values(), guards, clones, device)
+
+    def _cache(self) -> Iterator[Metric]:
+        label = ["tier"]
+        families = {
+            "hits": CounterMetricFamily(f"{PREFIX}_cache_hits", "Sentences that were found", labels=label),
+            "misses": CounterMetricFamily(f"{PREFIX}_cache_misses", "Sentences that were not", labels=label),
+            "stored": CounterMetricFamily(f"{PREFIX}_cache_stored", "Sentences that were kept", labels=label),
+            "evicted": CounterMetricFamily(
+                f"{PREFIX}_cache_evicted", "Sentences that made room", labels=label
+            ),
+            "damaged": CounterMetricFamily(
+                f"{PREFIX}_cache_damaged", "Sentences found damaged", labels=label
+            ),
+            "failures": CounterMetricFamily(f"{PREFIX}_cache_failures", "Calls that failed", labels=label),
+            "saved": CounterMetricFamily(f"{PREFIX}_cache_saved_seconds", "Synthesis spared", labels=label),
+        }
+        cache = self._parts.cache
+        if cache is not None:
+            for tier, counts in cache.counts.items():
+                for key, family in families.items():
+                    family.add_metric([tier], getattr(counts, key))
+            yield GaugeMetricFamily(
+                f"{PREFIX}_cache_memory_bytes", "Sound kept in memory", cache.memory.bytes
+            )
+            yield GaugeMetricFamily(
+                f"{PREFIX}_cache_memory_entries", "Sentences kept in memory", len(cache.memory)
+            )
+        yield from families.values()

@@ -1,0 +1,107 @@
+"""What the routes are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Request
+
+from ...cache.cache import Cache
+from ...engines.base import Engine, ModelEngine
+from ...settings import Settings
+from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
+from ...synthesizer import Synthesizer
+from ...voices.library import VoiceLibrary
+from ...voices.register import Voices
+from ..requests import Requests
+
+DOOR = "http"
+MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The service, as far as requests have to do with it."""
+
+    synthesizer: Synthesizer
+    voices: Voices
+    settings: Settings
+    requests: Requests = field(default_factory=Requests)
+    engines: Mapping[str, Engine] = field(default_factory=dict)
+    """Those that have started, by name."""
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Why others have not."""
+    cache: Cache | None = None
+    library: VoiceLibrary | None = None
+    """Where voices are added and removed; None where they are not."""
+    connections: Callable[[], int] = lambda: 0
+    """How many clients are connected to the Wyoming door."""
+
+
+def request_for(
+    parts: Parts,
+    text: TextFeed,
+    *,
+    voice: str | None = None,
+    style: str | None = None,
+    language: str | None = None,
+    instructions: str | None = None,
+    speed: float | None = None,
+    model: str | None = None,
+    caching: Caching = Caching.AUTO,
+) -> SpeechRequest:
+    """Return what is asked for. Raises SpeechError, for a text that is too long or a model nobody has."""
+    if model is not None and model not in (known := known_models(parts.voices)):
+        raise SpeechError(f"there is no model {model[:80]!r}, but {', '.join(known)}", "model-not-found")
+    check_length(text.length, parts)
+    return SpeechRequest(
+        text,
+        voice=voice,
+        speaker=style,
+        language=language,
+        speed=speed,
+        instructions=instructions,
+        strict=True,
+        caching=caching,
+        source=DOOR,
+    )
+
+
+def check_length(characters: int, parts: Parts) -> None:
+    """Raise SpeechError where a text is too long."""
+    if characters > (most := parts.settings.max_text):
+        raise SpeechError(f"input has over {most} characters, the most for one request", "text-too-long")
+
+
+def known_models(voices: Voices) -> list[str]:
+    """Return the names that a model may be asked for by."""
+    return list(dict.fromkeys((*MODELS, *(voice.model for voice in voices.catalog.voices if voice.model))))
+
+
+def status_of(engine: Engine) -> Mapping[str, dict[str, Any]]:
+    """Return how the models of an engine are, by name; empty for one that has none."""
+    return engine.status() if isinstance(engine, ModelEngine) else {}
+
+
+async def while_there(http: Request, work: Coroutine[Any, Any, None]) -> bool:
+    """Do something for a client; tell whether it was still there at the end. Who leaves ends the work."""
+
+    async def leave() -> None:
+        while (await http.receive())["type"] != "http.disconnect":
+            pass
+
+    working, leaving = asyncio.create_task(work), asyncio.create_task(leave())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            return False
+        await working
+        return True
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)

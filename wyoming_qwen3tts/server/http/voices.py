@@ -1,0 +1,223 @@
+"""``/v1/audio/voices``: those there are, and making and removing those of the household."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from ...engines.base import CloningEngine, EngineUnavailable
+from ...speech import Recorded, Reference, SpeechError, Voice
+from ...voices.design import DesigningEngine, check, design
+from ...voices.library import SEEDS, VoiceLibrary
+from ...voices.presets import key
+from .events import stream, wants_events
+from .parts import Parts, while_there
+from .uploads import Uploads
+
+RECORDING = frozenset({"file", "audio_sample"})
+"""What the recording is called in a form: by most, and by OpenAI."""
+FIELDS = frozenset({"name", "transcript", "language", "description", "seed", "consent"})
+"""``consent`` is OpenAI's: the id of a recording that they keep. Here nothing leaves the house."""
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["name", "file"],
+                    "properties": {
+                        "name": {"type": "string"},
+                        "file": {"type": "string", "format": "binary"},
+                        "transcript": {"type": "string"},
+                        "language": {"type": "string"},
+                        "description": {"type": "string"},
+                        "seed": {"type": "integer", "minimum": 0, "maximum": SEEDS - 1},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+_ANYBODY = Recorded("anybody", Reference(Path(), ""))
+
+
+class Design(BaseModel):
+    """A voice that is to be made of a description."""
+
+    name: str
+    description: Annotated[str, Field(min_length=1)]
+    language: str | None = None
+    text: str = ""
+    """What it says first, 7 to 12 seconds, in ``language``; the service has some."""
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
+
+
+def routes(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    uploads, designing = Uploads(), asyncio.Lock()
+
+    @router.get("/v1/audio/voices")
+    async def list_voices() -> dict[str, Any]:
+        """List the voices, as Home Assistant is offered them, and what else can be done."""
+        await parts.voices.refresh()
+        cannot_clone, cannot_design = _cannot_clone(parts), _cannot_design(parts)
+        return {
+            "voices": [_shown(voice, parts) for voice in parts.voices.catalog.voices],
+            "can_clone": not cannot_clone,
+            "clone_reason": cannot_clone,
+            "can_design": not cannot_design,
+            "design_reason": cannot_design,
+            "problems": await asyncio.to_thread(_problems, parts.library),
+        }
+
+    @router.post("/v1/audio/voices", status_code=201, openapi_extra=_FORM)
+    async def add(http: Request) -> Response:
+        """Make a voice of a recording of 5 to 15 seconds."""
+        library = _library(parts)
+        async with uploads.take(http, RECORDING) as form:
+            if unknown := sorted(form.fields.keys() - FIELDS):
+                raise SpeechError(
+                    f"there is no field {unknown[0][:40]!r}, but {', '.join(sorted(FIELDS))}", "bad-form"
+                )
+            if form.recording is None or not form.fields.get("name"):
+                raise SpeechError("a name and a file with the recording are wanted", "bad-form")
+            made = await asyncio.to_thread(
+                library.add,
+                form.fields["name"],
+                form.recording,
+                transcript=form.fields.get("transcript", ""),
+                language=form.fields.get("language") or None,
+                description=form.fields.get("description", ""),
+                seed=_seed(form.fields.get("seed", "")),
+            )
+        return JSONResponse(await _made(parts, made), 201)
+
+    @router.post("/v1/audio/voices/design", status_code=201)
+    async def designed(asked: Design, http: Request) -> Response:
+        """Make a voice of a description; with ``Accept: text/event-stream`` it is told how far it is."""
+        library = _library(parts)
+        if reason := _cannot_design(parts):
+            raise SpeechError(reason, "not-possible")
+        engine = next(engine for engine in parts.engines.values() if isinstance(engine, DesigningEngine))
+        language = asked.language or parts.settings.language or "en"
+        options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
+        await asyncio.to_thread(check, library, asked.name, asked.description, **options)
+        if designing.locked():
+            raise SpeechError("another voice is being designed", "busy")
+
+        async def make(progress: Callable[[str], object]) -> dict[str, Any]:
+            async with designing:
+                made = await design(
+                    engine, library, asked.name, asked.description, **options, progress=progress
+                )
+            return await _made(parts, made)
+
+        if wants_events(http):
+            return stream(lambda tell: make(lambda step: tell({"type": "progress", "step": step})))
+        found: list[dict[str, Any]] = []
+
+        async def quietly() -> None:
+            found.append(await make(lambda step: None))
+
+        there = await while_there(http, quietly())
+        return JSONResponse(found[0], 201) if there else Response(status_code=499)
+
+    @router.delete("/v1/audio/voices/{name}")
+    async def remove(name: str) -> dict[str, str]:
+        """Delete a voice of the household, its recording, and all that was made of it."""
+        library = _library(parts)
+        removed = await asyncio.to_thread(library.remove, name)
+        await parts.voices.refresh()
+        return {"removed": removed}
+
+    return router
+
+
+def _library(parts: Parts) -> VoiceLibrary:
+    if parts.library is None:
+        raise SpeechError("there is no data directory to keep voices in", "not-possible")
+    return parts.library
+
+
+def _seed(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or not text.isascii() or int(text) >= SEEDS:
+        raise SpeechError(f"seed is not a whole number from 0 to {SEEDS - 1}", "bad-voice")
+    return int(text)
+
+
+def _shown(voice: Voice, parts: Parts) -> dict[str, Any]:
+    """Return what is said of a voice."""
+    catalog = parts.voices.catalog
+    return {
+        "id": voice.name,
+        "name": voice.name,
+        "description": voice.description,
+        "languages": list(voice.languages),
+        "engine": voice.engine,
+        "model": voice.model,
+        "kind": "preset" if voice.reference is None else "designed" if voice.designed else "cloned",
+        "styles": [each.style.name for each in catalog.styles(voice) if each.style is not None],
+        "instructions": voice.hears_instructions,
+        "default": voice.name == catalog.default.name,
+        "removable": voice.reference is not None and parts.library is not None,
+    }
+
+
+async def _made(parts: Parts, made: Recorded) -> dict[str, Any]:
+    """Return what is said of a new voice: None for the voice where nobody here can speak with it."""
+    await parts.voices.refresh()
+    found = next((v for v in parts.voices.catalog.voices if key(v.name) == key(made.name)), None)
+    remarks = list(made.remarks)
+    if found is None:
+        remarks.append(
+            f"{made.name} is kept, and nobody speaks with it yet: {_cannot_clone(parts) or 'see the log'}"
+        )
+    return {"voice": None if found is None else _shown(found, parts), "remarks": remarks}
+
+
+def _problems(library: VoiceLibrary | None) -> list[dict[str, str]]:
+    if library is None:
+        return []
+    return [{"name": each.name, "message": each.message} for each in library.read().problems]
+
+
+def _cannot_clone(parts: Parts) -> str:
+    """Return why nobody can speak with the voice of a recording; empty if somebody can."""
+    if parts.library is None:
+        return "there is no data directory to keep voices in"
+    reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
+    for engine in parts.engines.values():
+        if isinstance(engine, CloningEngine):
+            try:
+                engine.clone(_ANYBODY)
+            except EngineUnavailable as error:
+                reason = str(error)
+            else:
+                return ""
+    return reason
+
+
+def _cannot_design(parts: Parts) -> str:
+    """Return why no voice can be made of a description; empty if one can."""
+    if reason := _cannot_clone(parts):
+        return reason
+    for engine in parts.engines.values():
+        if isinstance(engine, DesigningEngine):
+            try:
+                engine.designer()
+            except EngineUnavailable as error:
+                return str(error)
+            return ""
+    return "that needs a VoiceDesign checkpoint of Qwen3-TTS (--model)"
