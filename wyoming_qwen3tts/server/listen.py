@@ -47,6 +47,7 @@ class Listener:
         self._ipv6_too = ipv6_too and address.host == "0.0.0.0"  # noqa: S104 - a comparison
         self._handler = handler
         self._inode: int | None = None
+        self._opened: list[socket.socket] = []
         self._acceptors: list[asyncio.Task[None]] = []
         self._peers: set[asyncio.Task[None]] = set()
         self._stdio: asyncio.Task[None] | None = None
@@ -100,21 +101,21 @@ class Listener:
 
     def _accept_from(self, opened: socket.socket) -> None:
         opened.setblocking(False)
+        self._opened.append(opened)
         self._acceptors.append(asyncio.create_task(self._accept(opened), name=f"accept {self.address}"))
 
     async def _accept(self, opened: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with opened:
-            while True:
-                try:
-                    peer, _ = await loop.sock_accept(opened)
-                except OSError as error:
-                    _LOGGER.warning("Cannot accept a connection on %s: %s", self.address, error.strerror)
-                    await asyncio.sleep(ACCEPT_PAUSE)
-                    continue
-                task = asyncio.create_task(self._serve(peer), name="peer")
-                self._peers.add(task)
-                task.add_done_callback(self._peers.discard)
+        while True:
+            try:
+                peer, _ = await loop.sock_accept(opened)
+            except OSError as error:
+                _LOGGER.warning("Cannot accept a connection on %s: %s", self.address, error.strerror)
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
+            task = asyncio.create_task(self._serve(peer), name="peer")
+            self._peers.add(task)
+            task.add_done_callback(self._peers.discard)
 
     async def _serve(self, peer: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=peer, limit=READ_SIZE)
@@ -125,6 +126,8 @@ class Listener:
         for acceptor in self._acceptors:
             acceptor.cancel()
         await asyncio.gather(*self._acceptors, return_exceptions=True)
+        for opened in self._opened:
+            opened.close()
         if self._inode is not None:
             remove_socket(Path(self.address.path), self._inode)
 

@@ -11,6 +11,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -19,6 +20,8 @@ from ... import __version__
 from ...engines.base import ModelEngine
 from ..requests import Record
 from .parts import Parts, status_of
+
+disable_created_metrics()  # when each series began is of no use, and half of all lines
 
 PREFIX = "wyoming_tts"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
