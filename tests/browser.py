@@ -14,11 +14,12 @@ from selenium.common.exceptions import (
     JavascriptException,
     NoSuchElementException,
     StaleElementReferenceException,
+    TimeoutException,
 )
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.house import HANG
 
@@ -37,15 +38,20 @@ class Browser:
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
 
-    def open(self, url: str) -> None:
-        """Come to a page as if for the first time, with nothing kept and nothing left from the last test."""
-        self.driver.get("about:blank")
-        self.command("Storage.clearDataForOrigin", origin=url.split("#")[0].rstrip("/"), storageTypes="all")
-        self.command("Network.clearBrowserCache")
+    def open(self, url: str, **headers: str) -> None:
+        """Come to a page in a new tab, as if for the first time. ``headers`` go with everything it asks for."""
+        old = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        new = self.driver.current_window_handle
+        self.driver.switch_to.window(old)
+        self.driver.close()
+        self.driver.switch_to.window(new)
+        self.command("Network.enable")
+        self.command("Network.setExtraHTTPHeaders", headers=headers)
+        self.command("Storage.clearDataForOrigin", origin=url[: url.index("/", 8)], storageTypes="all")
         self.look(DESKTOP)
+        self.complaints()
         self.driver.get(url)
-        self.driver.execute_script("sessionStorage.clear()")
-        self.driver.get_log("browser")
 
     def look(self, size: tuple[int, int], *, dark: bool = False) -> None:
         """Be a window of a size, on a device that is set to light or dark."""
@@ -102,15 +108,37 @@ class Browser:
             raise AssertionError(f"{error}; it says {self.read(selector)!r}") from None
         return self.read(selector)
 
-    def until(self, true: Callable[[], T], what: str) -> T:
-        """Wait for something."""
+    def until(self, true: Callable[[], T | None], what: str) -> T:
+        """Wait until something is true, or there; return it."""
         ignored = (NoSuchElementException, StaleElementReferenceException, JavascriptException)
-        waiting = WebDriverWait(self.driver, HANG, 0.05, ignored_exceptions=ignored)
-        return waiting.until(lambda _: true(), what)
+        waiting: WebDriverWait[Chrome] = WebDriverWait(self.driver, HANG, 0.05, ignored_exceptions=ignored)
+        try:
+            return waiting.until(lambda _: true() or False, what)
+        except TimeoutException as error:
+            raise AssertionError(f"waited in vain for {what}") from error
+
+    def press(self, *keys: str) -> None:
+        """Press keys wherever the focus is; Ctrl and its like are held down to the end of ``keys``."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def choose(self, select: str, value: str) -> None:
+        """Choose an option of a select."""
+        self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, f"{select} [value='{value}']"), value)
+        Select(self.find(select)).select_by_value(value)
+
+    def write(self, field: str, text: str) -> None:
+        """Write a text into a field, in the place of the one that is there."""
+        element = self.find(field)
+        element.clear()
+        element.send_keys(text)
 
     def complaints(self) -> list[str]:
-        """Return what the page's console has complained about since it was opened."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        """Return what the page's console has complained about since the last time.
+
+        That a request was refused is none: the browser notes it whatever the page makes of it.
+        """
+        entries: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries if entry["source"] != "network"]
 
     def keep(self, name: str) -> None:
         """Keep a picture of the whole page for whoever wants to see it."""
@@ -129,8 +157,8 @@ class Browser:
 
 
 @contextmanager
-def browser(downloads: Path) -> Iterator[Browser]:
-    """Start a browser with a microphone that hums and loudspeakers that nobody hears."""
+def browser(downloads: Path, microphone: Path) -> Iterator[Browser]:
+    """Start a browser whose microphone hears a WAV file over and over, and whose loudspeakers nobody does."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.fail(f"chromium is missing; install it: {INSTALL}")
@@ -144,6 +172,7 @@ def browser(downloads: Path) -> Iterator[Browser]:
         "mute-audio",
         "use-fake-device-for-media-stream",
         "use-fake-ui-for-media-stream",
+        f"use-file-for-fake-audio-capture={microphone}",
         "autoplay-policy=no-user-gesture-required",
     ):
         options.add_argument(f"--{argument}")

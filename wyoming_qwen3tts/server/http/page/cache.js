@@ -25,7 +25,7 @@ function tier(name, { reason, entries, bytes: size, limit, pinned, hits, misses,
   ];
   return make("div.card", {},
     title,
-    ...bar("Full", limit ? size / limit : null, limit ? `${bytes(size)} of ${bytes(limit)}` : bytes(size)),
+    ...bar("Used", limit ? size / limit : null, limit ? `${bytes(size)} of ${bytes(limit)}` : bytes(size)),
     ...bar("Hits", asked ? hits / asked : 0, asked ? `${Math.round((100 * hits) / asked)} % of ${count(asked)}` : "not asked yet"),
     make("dl", {}, ...facts.flatMap(([what, value]) => [make("dt", {}, what), make("dd", {}, value)])));
 }

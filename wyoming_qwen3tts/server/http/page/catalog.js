@@ -10,6 +10,7 @@ import { $, fill, language, make } from "./dom.js";
  * @property {string[]} languages BCP 47, its own first
  * @property {string} engine
  * @property {"preset"|"cloned"|"designed"} kind
+ * @property {string} [base] the voice that this one is a style or an accent of
  * @property {string[]} styles
  * @property {boolean} instructions whether it listens to them
  * @property {boolean} default
@@ -30,7 +31,9 @@ export const onCatalog = (listener) => listeners.push(listener);
 
 /** Look the voices up. */
 export async function load() {
-  catalog = { voices: [], problems: [], ...(await ask("v1/audio/voices")) };
+  const answer = await ask("v1/audio/voices");
+  // Styles and accents are also listed as voices of their own; here they are chosen otherwise.
+  catalog = { ...answer, voices: answer.voices.filter((voice) => !voice.base || voice.default) };
   if (!Object.keys(sentences).length) sentences = await ask("sentences.json");
   for (const listener of listeners) listener(catalog);
 }

@@ -64,9 +64,9 @@ async function end() {
   $("#level").hidden = true;
   file.value = "";
   take(new File([made.file], "recording.wav", { type: "audio/wav" }), advice(made.seconds));
-  say(line, "Recorded. Listen to it before you send it.");
-  // Whoever reads something else corrects this; who reads it as it stands has nothing to type.
-  if (!transcript.value) transcript.value = $("#reading blockquote").textContent;
+  if (transcript.value) return say(line, "Recorded. Listen to it before you send it.");
+  transcript.value = $("#reading blockquote").textContent;
+  say(line, "Recorded. Listen to it before you send it; and if you did not read what was to be read, correct it below.");
 }
 
 async function clone() {
@@ -84,12 +84,26 @@ async function clone() {
   try {
     const { voice, remarks } = await ask("v1/audio/voices", { method: "POST", body });
     await load();
+    clear();
     sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
   } catch (error) {
     say(line, "");
     blame(form, error);
   }
   button.disabled = false;
+}
+
+/** Be ready for another voice. */
+function clear() {
+  recording = null;
+  $("#recording").hidden = true;
+  record.textContent = "Record";
+  for (const field of [name, transcript, description, file]) field.value = "";
+}
+
+/** Record no longer than somebody sees it. */
+export function hide() {
+  if (recorder && !record.disabled) end();
 }
 
 /** Set the form up. */

@@ -31,10 +31,7 @@ function title() {
 async function perform(i) {
   say(line, "");
   const speech = await takes[i].speak({ input: text.value, voice: cast[i] }, show);
-  if (speech.error && speech.state !== "stopped") {
-    const what = speech.state === "broken" ? "the reply broke off, this is not all of it." : speech.error.message;
-    say(line, `${takes[i].caption.textContent}: ${what}`, true);
-  }
+  if (speech.error) say(line, `${takes[i].caption.textContent}: ${speech.error.message}`, true);
   return speech.state === "whole";
 }
 

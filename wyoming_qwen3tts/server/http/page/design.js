@@ -29,6 +29,7 @@ async function design() {
   try {
     const { voice, remarks } = await follow("v1/audio/voices/design", asked, ({ step }) => say(line, step));
     await load();
+    for (const field of [name, description, text, seed]) field.value = "";
     sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
   } catch (error) {
     say(line, "");

@@ -15,9 +15,11 @@ import * as voices from "./voices.js";
 /** Milliseconds before the page asks again whether the service is there. */
 const PATIENCE = 3000;
 
-const VIEWS = { speak, compare, voices, activity, cache };
+const VIEWS = { speak, compare, voices: { ...voices, hide: clone.hide }, activity, cache };
 const links = [...document.querySelectorAll("nav a")];
 let shown = null;
+/** Whether the service has answered, so that views may ask it for more. */
+let there = false;
 let timer = 0;
 
 /** Show the view that the address names; an unknown one is the first. */
@@ -35,7 +37,7 @@ function route() {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  VIEWS[name].show?.();
+  if (there) VIEWS[name].show?.();
   scrollTo(0, 0);
 }
 
@@ -46,11 +48,12 @@ async function begin() {
   try {
     await load();
     notice.hidden = true;
-    VIEWS[shown].show?.();
+    if (!there) VIEWS[shown].show?.();
+    there = true;
     await health();
   } catch (error) {
-    if (notice.hidden || $("p", notice).textContent !== error.message) $("p", notice).textContent = error.message;
     notice.hidden = false;
+    if ($("p", notice).textContent !== error.message) $("p", notice).textContent = error.message;
     if (isAway(error)) timer = setTimeout(begin, PATIENCE);
   }
 }

@@ -26,13 +26,14 @@ export class Recorder {
   /** Begin. Throws an Error with a sentence where the microphone is not to be had. */
   async start() {
     const raw = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    this.#context = new AudioContext();
     try {
+      await this.#context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url));
       this.#stream = await navigator.mediaDevices.getUserMedia({ audio: raw });
     } catch (error) {
+      await this.#context.close();
       throw new Error(REFUSALS[error.name] ?? `The microphone cannot be used: ${error.message}`);
     }
-    this.#context = new AudioContext();
-    await this.#context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url));
     const node = new AudioWorkletNode(this.#context, "recorder", { numberOfOutputs: 0 });
     node.port.onmessage = ({ data }) => this.#take(data);
     this.#context.createMediaStreamSource(this.#stream).connect(node);

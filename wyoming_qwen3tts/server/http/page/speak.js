@@ -24,7 +24,7 @@ function request() {
 function adapt() {
   const chosen = find(voice.value);
   const styles = chosen?.styles ?? [];
-  fill(style, [make("option", { value: "" }, "As it is"), ...styles.map((name) => make("option", {}, name))]);
+  fill(style, [make("option", { value: "" }, "As it is"), ...styles.map((name) => make("option", { value: name }, name))]);
   useful(style, styles.length > 0);
   useful(instructions, chosen?.instructions ?? false);
   offerLanguages(language, chosen?.languages ?? []);
@@ -37,7 +37,7 @@ function show({ state, first, sound, error }) {
   else if (state === "coming") say(line, `The first sound came after ${milliseconds(first)}.`);
   else if (state === "whole") say(line, `${seconds(sound.seconds)} of sound; the first came after ${milliseconds(first)}.`);
   else if (state === "stopped") say(line, "Stopped.");
-  else if (state === "broken") say(line, `The reply broke off after ${seconds(sound.seconds)}: this is not all of it.`, true);
+  else if (state === "broken") say(line, error.message, true);
   else if (line.textContent !== error.message) blame(form, error);
 }
 

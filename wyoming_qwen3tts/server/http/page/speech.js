@@ -1,5 +1,6 @@
 // One text on its way from the service to the ear. Only one is heard at a time.
 import { call } from "./api.js";
+import { seconds } from "./dom.js";
 import { Player, Sound, loudspeaker } from "./sound.js";
 
 /** @type {Speech|null} */
@@ -15,7 +16,7 @@ export class Speech {
   cache = null;
   /** asking, coming, whole, stopped, broken (began, but did not end well) or failed */
   state = "asking";
-  /** @type {Error|null} */
+  /** Why it is broken or failed, in a sentence. @type {Error|null} */
   error = null;
   playing = false;
   /** @type {Player|null} */
@@ -47,8 +48,9 @@ export class Speech {
       await this.#receive(response.body.getReader(), asked);
       this.state = "whole";
     } catch (error) {
-      this.error = error;
-      if (this.state !== "stopped") this.state = this.sound.length ? "broken" : "failed";
+      if (this.state === "stopped") return;
+      this.state = this.sound.length ? "broken" : "failed";
+      this.error = this.sound.length ? new Error(`The reply broke off after ${seconds(this.sound.seconds)}: this is not all of it.`) : error;
     }
     this.#changed(this);
     await this.#player.end();
@@ -115,7 +117,7 @@ export function sayButton(button, request, failed) {
     failed("");
     speech = new Speech(request(), ({ playing }) => (button.textContent = playing ? "Stop" : label));
     await speech.speak();
-    if (speech.error && speech.state !== "stopped") failed(speech.error.message);
+    if (speech.error) failed(speech.error.message);
   });
   return button;
 }

@@ -46,11 +46,12 @@ export class Take {
   /** Speak a request; resolves to the speech when it was heard. */
   async speak(request, changed = () => {}) {
     this.clear();
-    this.speech = new Speech(request, (speech) => {
+    const speech = new Speech(request, () => {
+      if (speech !== this.speech) return; // what was stopped for this one has nothing to say any more
       this.#show(speech);
       changed(speech);
     });
-    const speech = this.speech;
+    this.speech = speech;
     await speech.speak();
     return speech;
   }
@@ -75,7 +76,6 @@ export class Take {
   }
 
   #show(speech) {
-    if (speech !== this.speech) return;
     const busy = speech.state === "asking" || speech.state === "coming";
     this.again.textContent = speech.playing ? "Stop" : "Play again";
     this.again.disabled = !speech.playing && !speech.sound.length && !this.fresh;

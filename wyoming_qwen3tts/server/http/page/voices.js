@@ -8,7 +8,7 @@ const KINDS = { cloned: "cloned", designed: "designed" };
 /** Voices of one kind that are listed without being asked for. */
 const FEW = 12;
 
-const list = $("#voice-list");
+const place = $("#voice-list");
 const search = $("#voices-search");
 const line = $("#voices-status");
 
@@ -19,10 +19,10 @@ function matches(voice, words) {
   return words.every((word) => text.includes(word));
 }
 
-function show() {
+function list() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = catalog.voices.filter((voice) => matches(voice, words));
-  list.replaceChildren(...groups(found).map(([title, members]) => group(title, members, words.length > 0)));
+  place.replaceChildren(...groups(found).map(([title, members]) => group(title, members, words.length > 0)));
   say(line, words.length ? `${found.length} of ${catalog.voices.length} voices` : "");
 }
 
@@ -63,11 +63,16 @@ async function remove({ id, name }) {
   }
 }
 
+/** Look again: voices come and go by other ways, too. */
+export function show() {
+  load().catch((error) => say(line, error.message, true));
+}
+
 /** Set the list up. */
 export function start() {
-  search.addEventListener("input", show);
+  search.addEventListener("input", list);
   onCatalog(({ problems }) => {
-    show();
+    list();
     $("#problems").replaceChildren(...problems.map(({ name, message }) => make("li", {}, `${name}: ${message}`)));
   });
 }
