@@ -285,6 +285,7 @@ def test_style_and_instructions_are_offered_where_the_voice_has_them_and_reach_i
     tab: Browser, place: Place
 ) -> None:
     tab.choose("#speak-voice", "Vivian")
+    assert tab.find("#speak-text").get_property("value").startswith("晚上好")
     assert not tab.driver.find_element(By.ID, "speak-style").is_displayed()
     tab.choose("#speak-voice", "Ryan")
     tab.choose("#speak-style", "calm")

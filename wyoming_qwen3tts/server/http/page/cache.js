@@ -41,10 +41,9 @@ function phrase({ key, text, voice: speaker, seconds: length, pinned }) {
   const about = make("div", {},
     make("p", {}, text, ...(pinned ? [make("span.tag", {}, "kept for good")] : [])),
     make("p.muted", {}, [speaker, ...(length === null ? [] : [seconds(length)])].join(" · ")));
-  const play = make("button", { type: "button", "aria-label": `Play “${text}”` }, "Play");
+  const play = sayButton(`Play “${text}”`, () => ({ input: text, voice: speaker }), (why) => say(line, why, true));
   const drop = make("button.danger", { type: "button", "aria-label": `Forget “${text}”` }, "Forget");
-  const row = make("li", {}, about, make("div.actions", {},
-    sayButton(play, () => ({ input: text, voice: speaker }), (why) => say(line, why, true)), drop));
+  const row = make("li", {}, about, make("div.actions", {}, play, drop));
   drop.addEventListener("click", () => attempt(async () => {
     await ask(`v1/cache/phrases/${encodeURIComponent(key)}`, { method: "DELETE" });
     const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector("button.danger");

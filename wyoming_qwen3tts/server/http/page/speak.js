@@ -1,5 +1,5 @@
 // The first view: type, choose, hear it while it is made.
-import { find, offerLanguages, offerVoices, onCatalog, useful } from "./catalog.js";
+import { find, offerLanguages, offerVoices, onCatalog, sample, sentences, useful } from "./catalog.js";
 import { $, absolve, blame, fill, make, milliseconds, say, seconds } from "./dom.js";
 import { Take } from "./take.js";
 
@@ -7,6 +7,8 @@ const form = $("#speak-view form");
 const { text, voice, style, language, speed, instructions, stop } = form.elements;
 const line = $(".status", form);
 const take = new Take("");
+/** The text that stands there until somebody writes another one. */
+let offered = text.value;
 
 /** What is asked for; what is as it always is goes unsaid. */
 function request() {
@@ -28,6 +30,10 @@ function adapt() {
   useful(style, styles.length > 0);
   useful(instructions, chosen?.instructions ?? false);
   offerLanguages(language, chosen?.languages ?? []);
+  if (text.value !== offered || !chosen) return;
+  const greeting = sample(chosen).input;
+  // The greeting that the page comes with is English already, and shorter.
+  text.value = offered = greeting === sentences.en ? text.defaultValue : greeting;
 }
 
 function show({ state, first, sound, error }) {

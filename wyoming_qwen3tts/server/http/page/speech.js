@@ -1,6 +1,6 @@
 // One text on its way from the service to the ear. Only one is heard at a time.
 import { call } from "./api.js";
-import { seconds } from "./dom.js";
+import { make, seconds } from "./dom.js";
 import { Player, Sound, loudspeaker } from "./sound.js";
 
 /** @type {Speech|null} */
@@ -108,14 +108,24 @@ export class Speech {
 /** Stop whatever is heard. */
 export const hush = () => audible?.stop();
 
-/** Make a button that says something, and stops saying it. `failed` is told in a sentence why not. */
-export function sayButton(button, request, failed) {
-  const label = button.textContent;
+/**
+ * Make a button that says something, and stops saying it.
+ * @param {string} name what a screen reader calls it; begins with Play
+ * @param {() => Object} request
+ * @param {(why: string) => void} failed is told in a sentence why not, or that it is forgotten
+ */
+export function sayButton(name, request, failed) {
+  const button = make("button", { type: "button" });
+  const label = (does) => {
+    button.textContent = does;
+    button.setAttribute("aria-label", name.replace("Play", does));
+  };
   let speech = null;
+  label("Play");
   button.addEventListener("click", async () => {
     if (speech?.playing) return speech.stop();
     failed("");
-    speech = new Speech(request(), ({ playing }) => (button.textContent = playing ? "Stop" : label));
+    speech = new Speech(request(), ({ playing }) => label(playing ? "Stop" : "Play"));
     await speech.speak();
     if (speech.error) failed(speech.error.message);
   });

@@ -40,8 +40,8 @@ function row(voice) {
       ...(KINDS[voice.kind] ? [make("span.tag", {}, KINDS[voice.kind])] : [])),
     make("p", {}, voice.description),
     make("p.muted", {}, [spoken, ...voice.styles].join(" · ")));
-  const play = make("button", { type: "button", "aria-label": `Play a sample of ${voice.name}` }, "Play");
-  const actions = make("div.actions", {}, sayButton(play, () => sample(voice), (why) => say(line, why, true)));
+  const play = sayButton(`Play a sample of ${voice.name}`, () => sample(voice), (why) => say(line, why, true));
+  const actions = make("div.actions", {}, play);
   if (voice.removable) {
     const away = make("button.danger", { type: "button", "aria-label": `Remove ${voice.name}` }, "Remove…");
     away.addEventListener("click", () => remove(voice));
