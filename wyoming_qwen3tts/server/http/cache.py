@@ -31,10 +31,13 @@ LASTING = {"not-kept", "stopping"}
 Name = Annotated[str, Query(max_length=200)]
 
 
+Text = Annotated[str, Field(min_length=1)]
+
+
 class Phrase(BaseModel):
     """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: Text
     voice: str | None = None
     language: str | None = None
 
@@ -42,7 +45,7 @@ class Phrase(BaseModel):
 class Phrases(BaseModel):
     """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
 
-    phrases: Annotated[list[str | Phrase], Field(min_length=1, max_length=MOST)]
+    phrases: Annotated[list[Text | Phrase], Field(min_length=1, max_length=MOST)]
     voice: str | None = None
     language: str | None = None
 
