@@ -22,6 +22,8 @@ class Answer:
         self._first = b""
         self._log = RequestLog(request, parts.requests, DOOR)
         self.request = request
+        self.given_up = GONE
+        """The outcome where nobody wants the rest: the client left, unless somebody knows better."""
         self.content = b""
         """The file, after ``whole``."""
 
@@ -38,20 +40,30 @@ class Answer:
     @property
     def headers(self) -> Mapping[str, str]:
         """What is known of it by now, for the response: after ``begin``, and more after ``whole``."""
-        report, log = self.request.report, self._log
+        report = self.request.report
         found = {
             "X-Request-Id": report.id,
-            "X-First-Audio-Ms": f"{log.first * 1000:.1f}",
+            "X-First-Audio-Ms": f"{self.first_audio_ms:.1f}",
             "X-Cache": report.cache,
         }
         if self.content:
-            total, seconds = log.seconds, log.audio_seconds
+            total, seconds = self.total_ms, self.audio_seconds
             found |= {
-                "X-Total-Ms": f"{total * 1000:.1f}",
+                "X-Total-Ms": f"{total:.1f}",
                 "X-Audio-Seconds": f"{seconds:.3f}",
-                "X-RTF": f"{total / seconds:.4f}",
+                "X-RTF": f"{total / 1000 / seconds:.4f}",
             }
         return found
+
+    @property
+    def first_audio_ms(self) -> float:
+        """Milliseconds to the first sound, after ``begin``."""
+        return self._log.first * 1000
+
+    @property
+    def total_ms(self) -> float:
+        """Milliseconds so far."""
+        return self._log.seconds * 1000
 
     @property
     def audio_seconds(self) -> float:
@@ -83,7 +95,7 @@ class Answer:
         if isinstance(error, SpeechError):
             self._log.outcome = error.code
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._log.outcome = GONE
+            self._log.outcome = self.given_up
         elif error is None:
             self._log.outcome = OK
         self._log.write()

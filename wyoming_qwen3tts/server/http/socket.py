@@ -1,12 +1,233 @@
-"""To come."""
+"""``/v1/audio/speech/ws``: text in, while it is being written; sound out, while it is being made.
+
+Messages of text are JSON objects with a ``type``, in both directions (``messages.py`` has them all); binary
+messages are sound, and come from the server only. ::
+
+    client                                                  server
+    {"type": "speech.start", "id": "a", "voice": "Ryan"}
+    {"type": "speech.text", "text": "Dinner is "}
+    {"type": "speech.text", "text": "ready. It"}            {"type": "speech.started", "id": "a", …}
+    {"type": "speech.text", "text": " is soup."}            binary, binary, …
+    {"type": "speech.end"}                                  {"type": "speech.done", "id": "a", …}
+
+    {"type": "speech.speak", "id": "b", "input": "Hello."}  the same for a text that is whole
+    {"type": "speech.cancel", "id": "a"}                    {"type": "speech.cancelled", "id": "a"}
+    {"type": "speech.cancel"}                               the same, of every utterance
+    {"type": "ping"}                                        {"type": "pong"}
+
+- ``speech.start`` and ``speech.speak`` take what ``POST /v1/audio/speech`` does: ``voice``, ``style``,
+  ``language``, ``speed``, ``instructions``, ``model``, ``response_format`` (``pcm`` unless it says another:
+  24 kHz, mono, signed 16 bit little endian).
+- Utterances are spoken in order; a few may wait (``--max-requests``), more are refused as ``busy``.
+- An utterance has one end: ``speech.done`` if all of it was sent, ``speech.cancelled``, or ``error`` with its
+  ``id``; the sound before the last two is not the whole. What still comes of its text is then ignored.
+- An ``error`` without ``id`` is about a message that was ignored; everything else goes on. A piece of text
+  that cannot be read, or another ``speech.start``, ends the text that is open with an error, for it would not
+  be whole.
+- Who owes us text and says nothing for ``--idle-timeout`` gets that utterance's end (``timeout``); who has
+  nothing to say for as long is told so and sent away (1001). A message of more than ``--max-event-bytes``
+  ends the connection (1009), and so does the service's stop (1012).
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import asyncio
+import logging
+from contextlib import aclosing, suppress
 
+from fastapi import APIRouter, WebSocket
+from starlette.types import Message as Received
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from ...speech import SpeechError
+from . import messages
+from .answer import Answer
+from .dialogue import Dialogue, Job, Stop
+from .messages import BadMessage, Cancelled, Done, Failed, Started
 from .parts import Parts
+
+LARGEST_SOUND = 16 * 1024
+"""Bytes of one binary message: a third of a second. Clients' libraries take a megabyte at the most, and a
+sentence that was said before is there in one piece."""
+IDLE, BROKEN = 1001, 1011
+"""Codes of ends that are ours (RFC 6455): we go away; something went wrong here."""
+CANCELLED = "cancelled"
+"""The outcome of what the client did not want any more."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class PeerGone(Exception):  # noqa: N818 - what happened
+    """The client cannot be told anything any more: it left, or reads nothing."""
 
 
 def routes(parts: Parts) -> APIRouter:
     """Return the routes."""
-    return APIRouter()
+    router = APIRouter()
+
+    @router.websocket("/v1/audio/speech/ws")
+    async def converse(socket: WebSocket) -> None:
+        """Speak what is written."""
+        await Conversation(socket, parts).run()
+
+    return router
+
+
+class Conversation:
+    """One WebSocket: a task that listens, and one for each utterance, of which one at a time has its turn."""
+
+    def __init__(self, socket: WebSocket, parts: Parts) -> None:
+        self._socket = socket
+        self._parts = parts
+        self._dialogue = Dialogue(parts)
+        self._turn = asyncio.Lock()  # it is given in the order that it was asked for
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._speaking: Answer | None = None
+        self._clock = asyncio.get_running_loop().time
+        self._last_heard = self._clock()
+
+    async def run(self) -> None:
+        """Listen and speak until the client leaves, or has had nothing to say for long."""
+        try:
+            await self._socket.accept()
+            async with asyncio.TaskGroup() as group:
+                await self._listen(group)
+            await self._socket.close(IDLE, "nothing came")
+        except* (PeerGone, WebSocketDisconnect, OSError) as gone:
+            _LOGGER.debug("A WebSocket is gone: %s", gone.exceptions[0])
+        except* Exception:
+            _LOGGER.exception("A WebSocket failed")
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.close(BROKEN, "internal error")
+
+    # -- listening ------------------------------------------------------------------------------------------
+
+    async def _listen(self, group: asyncio.TaskGroup) -> None:
+        """Take messages until there is silence. Raises PeerGone."""
+        while True:
+            if (message := await self._receive()) is not None:
+                self._last_heard = self._clock()
+                await self._take(message, group)
+                continue
+            late = SpeechError(f"nothing came for {self._parts.settings.idle_timeout:g} s", "timeout")
+            if not self._dialogue.fail(late):
+                await self._send(Failed(late))
+                return
+            self._last_heard = self._clock()
+
+    async def _receive(self) -> Received | None:
+        """Return the next message, None if it is late. Raises PeerGone."""
+        while (left := self._time_left()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                continue  # something may have been said meanwhile
+            if message["type"] == "websocket.disconnect":
+                raise PeerGone(f"it left ({message.get('code')})")
+            return message
+        return None
+
+    def _time_left(self) -> float:
+        """Return the seconds that the client may still be silent."""
+        limit = self._parts.settings.idle_timeout
+        if self._tasks and not self._dialogue.awaits_text:
+            return limit  # while there is something to say, the client only has to listen
+        return self._last_heard + limit - self._clock()
+
+    async def _take(self, message: Received, group: asyncio.TaskGroup) -> None:
+        """Do what a message says. Raises PeerGone."""
+        try:
+            found = self._dialogue.receive(message.get("text"))
+        except BadMessage as error:
+            await self._send(Failed(error, error.whose))
+            return
+        if isinstance(found, Job):
+            self._tasks[found] = group.create_task(self._say(found), name="utterance")
+        elif isinstance(found, Stop):
+            for job in found.jobs:
+                await self._stop(job)
+        elif found is not None:
+            await self._send(found)
+
+    async def _stop(self, job: Job) -> None:
+        """End an utterance. Raises PeerGone."""
+        task = self._tasks[job]
+        if self._speaking is None or self._speaking.request is not job.request:
+            self._over(job)  # it was still waiting
+            task.cancel()
+            await self._send(Cancelled(job.id))
+        elif self._speaking.given_up != CANCELLED:
+            self._speaking.given_up = CANCELLED
+            task.cancel()  # it tells the client when the work has ended
+
+    # -- speaking -------------------------------------------------------------------------------------------
+
+    async def _say(self, job: Job) -> None:
+        """Wait for an utterance's turn, speak it, and tell its end. Raises PeerGone."""
+        async with self._turn:
+            end = await self._spoken(job)
+            self._over(job)
+            await self._send(end)  # before anything of the next one
+
+    def _over(self, job: Job) -> None:
+        self._dialogue.over(job)
+        del self._tasks[job]
+        self._last_heard = self._clock()
+
+    async def _spoken(self, job: Job) -> Done | Cancelled | Failed:
+        """Send the sound of an utterance; return what became of it. Raises PeerGone."""
+        answer = self._speaking = Answer(self._parts, job.request, job.form)
+        try:
+            await self._send_sound(answer, job)
+        except asyncio.CancelledError:
+            if answer.given_up != CANCELLED:
+                raise
+            return Cancelled(job.id)
+        except SpeechError as error:
+            return Failed(error, job.id)
+        except PeerGone:
+            raise
+        except Exception:
+            _LOGGER.exception("What was asked for over a WebSocket failed")
+            message = "internal error; the server's log has the details"
+            return Failed(SpeechError(message, "internal-error"), job.id)
+        finally:
+            self._speaking = None
+        total, seconds = answer.total_ms, answer.audio_seconds
+        return Done(
+            id=job.id,
+            audio_seconds=round(seconds, 3),
+            total_ms=round(total, 1),
+            rtf=round(total / 1000 / seconds, 4),
+            cache=job.request.report.cache,
+            request_id=job.request.report.id,
+        )
+
+    async def _send_sound(self, answer: Answer, job: Job) -> None:
+        """Send the sound of an utterance. Raises SpeechError, PeerGone."""
+        await answer.begin()
+        started = False
+        async with aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                if not started:
+                    first, cache = round(answer.first_audio_ms, 1), job.request.report.cache
+                    await self._send(Started(job.id, job.form.name, first, cache))
+                    started = True
+                for start in range(0, len(piece), LARGEST_SOUND):
+                    await self._send(piece[start : start + LARGEST_SOUND])
+                    await asyncio.sleep(0)  # sending does not yield while there is room: others want the loop
+
+    async def _send(self, message: messages.Message | bytes) -> None:
+        """Send a message, waiting for the client where it is slow. Raises PeerGone."""
+        if self._socket.application_state is not WebSocketState.CONNECTED:
+            raise PeerGone("it left")
+        try:
+            if isinstance(message, bytes):
+                await self._socket.send_bytes(message)
+            else:
+                await self._socket.send_text(messages.encode(message))
+        except WebSocketDisconnect as error:
+            raise PeerGone(str(error.__context__ or "it left")) from error
+        except RuntimeError as error:  # uvicorn has closed it, and there was no time yet to be told
+            raise PeerGone(str(error)) from error

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ...audio.encoding import FORMATS
 from ...speech import FASTEST, SLOWEST, SpeechError, TextFeed
 from .answer import Answer
+from .model import Model
 from .parts import MODELS, Parts, known_models, request_for, while_there
 
 CLIENT_CLOSED_REQUEST = 499
@@ -27,13 +28,13 @@ Asked = Literal["mp3", "opus", "flac", "wav", "pcm", "aac"]
 Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)]
 
 
-class VoiceId(BaseModel):
+class VoiceId(Model):
     """A voice as an object, as OpenAI names those that somebody made."""
 
     id: str
 
 
-class Manner(BaseModel):
+class Manner(Model):
     """How a text is to be spoken: OpenAI's options, and ``language`` (BCP 47) and ``style`` of our own."""
 
     voice: str | VoiceId | None = None
