@@ -268,6 +268,19 @@ def test_stop_ends_the_work_and_what_came_is_not_offered_as_whole(tab: Browser, 
     assert not tab.driver.find_elements(By.CSS_SELECTOR, "#speak-view a[href^=blob]")
 
 
+def test_a_second_text_takes_the_place_of_the_first(tab: Browser, place: Place) -> None:
+    tab.write("#speak-text", LISTEN)
+    tab.choose("#speak-voice", "Ryan · 中文")
+    tab.button("Speak").click()
+    tab.reads("#speak-view .status", "The first sound came")
+    tab.write("#speak-text", "Never mind.")
+    tab.button("Speak").click()
+    assert place.engine.left.wait(HANG)
+    tab.until(lambda: not tab.find("#speak-view form [name=stop]").is_enabled(), "the end")
+    assert "0.2 s of sound" in tab.read("#speak-view .status")
+    assert place.engine.said[-1] == "Never mind."
+
+
 def test_a_reply_that_breaks_off_is_said_to_be_broken_off(tab: Browser) -> None:
     tab.write("#speak-text", "The first is fine. The second is broken.")
     tab.button("Speak").click()
@@ -504,6 +517,7 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
     tab.button("Play “The front door is open.”").click()
     tab.button("Forget “The front door is open.”").click()
     tab.reads("#phrases-status", "is forgotten")
+    assert tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li") == []
     assert place.engine.said[before:] == [], "it was played from the cache"
     _, _, listed = fetched(place.url + "v1/cache/phrases?search=door")
     assert [each["text"] for each in json.loads(listed)["phrases"]] == ["The back door is open."]
@@ -626,16 +640,20 @@ def test_behind_ingress_it_works_even_without_a_slash(
     assert chromium.complaints() == []
 
 
+@pytest.mark.parametrize("asked", [True, False], ids=["asked again", "by itself"])
 def test_while_the_service_starts_the_page_waits_calmly(
-    chromium: Browser, ingress: tuple[str, type[Ingress]]
+    chromium: Browser, ingress: tuple[str, type[Ingress]], asked: bool
 ) -> None:
     url, handler = ingress
     handler.starting = True
     chromium.open(url)
     chromium.reads("#notice", "the service is starting")
     assert chromium.find("#notice").get_attribute("role") == "status"
+    if asked:
+        chromium.run("for (let timer = 0; timer < 1000; timer++) clearTimeout(timer)")
     handler.starting = False
-    chromium.button("Try again").click()
+    if asked:
+        chromium.button("Try again").click()
     chromium.reads("#health", "default voice")
     assert not chromium.driver.find_element(By.ID, "notice").is_displayed()
 
