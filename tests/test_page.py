@@ -298,7 +298,7 @@ def test_style_and_instructions_are_offered_where_the_voice_has_them_and_reach_i
     tab: Browser, place: Place
 ) -> None:
     tab.choose("#speak-voice", "Vivian")
-    assert tab.find("#speak-text").get_property("value").startswith("晚上好")
+    assert str(tab.find("#speak-text").get_property("value")).startswith("晚上好")
     assert not tab.driver.find_element(By.ID, "speak-style").is_displayed()
     tab.choose("#speak-voice", "Ryan")
     tab.choose("#speak-style", "calm")
@@ -422,6 +422,7 @@ def test_what_is_wrong_with_a_file_is_told_in_the_service_s_words(tab: Browser, 
     name.send_keys("Bob")
     tab.button("Clone").click()
     tab.reads("#clone .status", "There is no recording yet")
+    assert (name.get_attribute("aria-invalid"), name.get_attribute("aria-describedby")) == (None, "")
     tab.driver.find_element(By.NAME, "file").send_keys(str(save(tmp_path / "short.flac", speech(1.2))))
     tab.button("Clone").click()
     tab.reads("#clone .status", "at least 3 s are needed")
@@ -515,6 +516,8 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
     assert "kept for good" in tab.find("#phrases").text
     before = len(place.engine.said)
     tab.button("Play “The front door is open.”").click()
+    newest = place.url + "v1/requests?limit=1"
+    tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["door"] == "http", "its end")
     tab.button("Forget “The front door is open.”").click()
     tab.reads("#phrases-status", "is forgotten")
     assert tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li") == []

@@ -45,16 +45,18 @@ export function blame(form, error) {
   const id = `${control.form.id}-${error.param}-fault`;
   field.append(make("p.fault", { id, role: "alert" }, error.message));
   control.setAttribute("aria-invalid", "true");
-  control.setAttribute("aria-describedby", id);
+  control.setAttribute("aria-describedby", `${control.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
   control.focus();
 }
 
 /** Forget what was wrong with a form. */
 export function absolve(form) {
-  for (const fault of form.querySelectorAll(".fault")) fault.remove();
-  for (const control of form.querySelectorAll("[aria-invalid]")) {
+  for (const fault of form.querySelectorAll(".fault")) {
+    const control = $(`[aria-describedby~="${fault.id}"]`, form);
+    const others = control.getAttribute("aria-describedby").split(" ").filter((id) => id !== fault.id);
+    control.setAttribute("aria-describedby", others.join(" "));
     control.removeAttribute("aria-invalid");
-    control.removeAttribute("aria-describedby");
+    fault.remove();
   }
   say($(".status", form), "");
 }

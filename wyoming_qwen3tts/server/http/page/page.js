@@ -13,7 +13,7 @@ import { hush } from "./speech.js";
 import * as voices from "./voices.js";
 
 /** Milliseconds before the page asks again whether the service is there. */
-const PATIENCE = 3000;
+const PATIENCE = 2000;
 
 const VIEWS = { speak, compare, voices: { ...voices, hide: clone.hide }, activity, cache };
 const links = [...document.querySelectorAll("nav a")];

@@ -4,7 +4,6 @@ import { catalog, groups, load, onCatalog, sample } from "./catalog.js";
 import { $, confirm, language, make, say } from "./dom.js";
 import { sayButton } from "./speech.js";
 
-const KINDS = { cloned: "cloned", designed: "designed" };
 /** Voices of one kind that are listed without being asked for. */
 const FEW = 12;
 
@@ -37,7 +36,7 @@ function row(voice) {
   const about = make("div", {},
     make("p", {}, make("strong", {}, voice.name),
       ...(voice.default ? [make("span.tag", {}, "default")] : []),
-      ...(KINDS[voice.kind] ? [make("span.tag", {}, KINDS[voice.kind])] : [])),
+      ...(voice.kind === "preset" ? [] : [make("span.tag", {}, voice.kind)])),
     make("p", {}, voice.description),
     make("p.muted", {}, [spoken, ...voice.styles].join(" · ")));
   const play = sayButton(`Play a sample of ${voice.name}`, () => sample(voice), (why) => say(line, why, true));
