@@ -15,9 +15,11 @@ RUN apt-get update \
 COPY --from=build /opt/speech /opt/speech
 ENV PATH=/opt/speech/bin:$PATH
 ENV WYOMING_QWEN3TTS_DATA_DIR=/data
+# Whoever comes from outside of the container needs a key: WYOMING_QWEN3TTS_API_KEYS.
+ENV WYOMING_QWEN3TTS_HTTP_PORT=8080 WYOMING_QWEN3TTS_HTTP_HOST=0.0.0.0
 VOLUME /data
 USER speech
-EXPOSE 10200
+EXPOSE 10200 8080
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["wyoming-qwen3tts", "health"]
 # Ten seconds pass between docker's SIGTERM and its SIGKILL; --stop-timeout is 8 by default.
 ENTRYPOINT ["tini", "--", "wyoming-qwen3tts"]

@@ -62,7 +62,7 @@ async def test_who_asks_for_what_is_being_made_shares_it(tmp_path: Path) -> None
         while (await client.get("/health")).json()["requests"]["active"] < 2:
             pass
         go.set()
-        assert await asyncio.gather(first, second) == ["miss", "shared"]
+        assert (await first, await second) == ("miss", "shared")
 
 
 async def test_what_is_kept_is_counted_and_listed(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_where_nothing_is_kept_that_is_said(tmp_path: Path) -> None:
         for method, path in (("GET", "/phrases"), ("DELETE", ""), ("POST", "/phrases")):
             body = {"json": {"phrases": ["Hello."]}} if method == "POST" else {}
             answer = await client.request(method, f"/v1/cache{path}", **body)  # type: ignore[arg-type]
-            assert (answer.status_code, code_of(answer)) == (501, "not-possible")
+            assert (answer.status_code, code_of(answer)) == (409, "not-possible")
     async with web([Repeatable()], cache_memory=8.0) as client:
         answer = await client.post("/v1/cache/phrases", json={"phrases": ["Hello.", "Bye."]})
-        assert (answer.status_code, code_of(answer)) == (507, "not-kept")
+        assert (answer.status_code, code_of(answer)) == (409, "not-kept")

@@ -53,7 +53,9 @@ def test_the_app_offers_the_settings_and_nothing_else() -> None:
     assert re.fullmatch(r"[a-z0-9_]+", app["slug"])
     assert set(app["arch"]) == {"amd64", "aarch64"}
     assert app["discovery"] == ["wyoming"]
-    assert app["ports"] == {"10200/tcp": None}
+    assert app["ports"] == {"10200/tcp": None, "8080/tcp": None}
+    assert app["ingress"] is True
+    assert app["environment"]["WYOMING_QWEN3TTS_INGRESS_PORT"] == str(app["ingress_port"])
     kind = re.compile(r"(str|password|bool|int\(\d+,\d+\)|float\([\d.]+,[\d.]+\)|list\([\w|]+\))\?")
     assert all(kind.fullmatch(value) for value in app["schema"].values())
 

@@ -186,8 +186,9 @@ class Synthesizer:
         try:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
-            who = await self._who(request.voice, request.speaker, request.language)
-            who = replace(who, voice=self._as_asked(request, who.voice))
+            who = await self._who(request.voice, request.speaker, request.language, strict=request.strict)
+            if request.instructions:
+                who = replace(who, voice=instructed(who.voice, request.instructions))
             # What is to be kept is said in whole sentences.
             live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
             cut = limits.first_clause and not live and request.caching != Caching.PIN
@@ -226,12 +227,6 @@ class Synthesizer:
             raise
         except Exception as error:
             lead.close(error)
-
-    def _as_asked(self, request: SpeechRequest, voice: Voice) -> Voice:
-        """Return the voice found for a request, told what the request tells it. Raises SpeechError."""
-        if request.strict and not self._voices.catalog.understands(request.voice, request.speaker):
-            raise SpeechError(f"there is no voice {brief(request.voice or '')!r}", "voice-not-found")
-        return instructed(voice, request.instructions) if request.instructions else voice
 
     async def _say_part(self, job: _Job, part: Part, who: _Who, speed: float, pause: float | None) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""
@@ -316,10 +311,13 @@ class Synthesizer:
         key = self._key(utterance, self._engines[utterance.voice.engine], None, job)
         return key is not None and self._cache is not None and await self._cache.knows(key)
 
-    async def _who(self, named: str | None, speaker: str | None, language: str | None) -> _Who:
+    async def _who(
+        self, named: str | None, speaker: str | None, language: str | None, *, strict: bool = False
+    ) -> _Who:
         """Return who may say what asks for this voice, style and language, if it asks for any.
 
-        Raises SpeechError where a voice cannot have the style that was asked for.
+        Raises SpeechError where a voice cannot have the style that was asked for; and if ``strict`` where
+        nobody knows voice or style, for whom another would speak.
         """
         if not self._voices.catalog.understands(named, speaker):
             # Somebody may have added it a second ago, and nobody else is to say what it was meant to say.
@@ -327,6 +325,11 @@ class Synthesizer:
                 async with asyncio.timeout(REFRESH):
                     await self._voices.refresh()
         catalog = self._voices.catalog
+        if strict and not catalog.understands(named, speaker):
+            what = f"no voice {brief(named)!r}" if named else f"no style {brief(speaker or '')!r}"
+            if named and speaker and catalog.understands(named):
+                what = f"no style {brief(speaker)!r} of {brief(named)}"
+            raise SpeechError(f"there is {what}", "voice-not-found")
         voice = catalog.find(named, language or self._language, speaker)
         if language is not None:
             voice = catalog.unbound(voice, language)

@@ -18,7 +18,7 @@ from ...cache.tiers import MEGABYTE
 from ...speech import Caching, SpeechError, TextFeed
 from ...text.phrases import expand
 from ..requests import GONE, OK, RequestLog
-from .events import Event, stream, wants_events
+from .events import ALSO, Event, stream, wants_events
 from .parts import Parts, request_for, status_of, while_there
 
 AT_A_TIME = 4
@@ -90,7 +90,7 @@ def routes(parts: Parts) -> APIRouter:
         await _cache(parts).drop(digest)
         return {"dropped": 1}
 
-    @router.post("/v1/cache/phrases")
+    @router.post("/v1/cache/phrases", responses=ALSO)
     async def keep(asked: Phrases, http: Request) -> Response:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
         _cache(parts)

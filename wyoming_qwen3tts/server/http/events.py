@@ -17,6 +17,11 @@ _LOGGER = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 
+ALSO: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What came of it, or how far it is", "content": {MEDIA_TYPE: {}}}
+}
+"""What OpenAPI is told of an answer that may be events."""
+
 Event = dict[str, Any]
 Work = Callable[[Callable[[Event], object]], Awaitable[Event]]
 """Does something, tells how far it is, and returns what came of it."""

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from ...speech import SpeechError
 
@@ -23,8 +24,9 @@ STATUS = {
     "model-not-found": 404,
     "unknown-voice": 404,
     "duplicate-name": 409,
-    "not-possible": 501,
-    "not-kept": 507,
+    "duplicate-id": 409,
+    "not-possible": 409,
+    "not-kept": 409,
     "not-dropped": 500,
     "data-directory": 507,
     "cut-short": 500,
@@ -32,6 +34,7 @@ STATUS = {
 """SpeechError's codes that are not the request's fault, or have a status of their own; all others are 400."""
 
 
+METHOD_NOT_ALLOWED = 405
 CODES = {400: "invalid-request", 404: "not-found", 405: "method-not-allowed"}
 """Of what is wrong before anybody looks into a request."""
 
@@ -62,6 +65,16 @@ def body(message: str, code: str, status: int, param: str | None = None) -> dict
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Return the methods with which a path can be asked for."""
+    found: set[str] = set()
+    for template, methods in app.openapi()["paths"].items():
+        pattern, _, _ = compile_path(template)
+        if pattern.match(path):
+            found |= {method.upper() for method in methods}
+    return sorted(found)
+
+
 def handle(app: FastAPI) -> None:
     """Let an application answer so, whatever goes wrong."""
 
@@ -82,9 +95,11 @@ def handle(app: FastAPI) -> None:
         return answer(f"{field or 'the body'}: {first['msg']}", "invalid-request", 400, field)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        code = CODES.get(error.status_code, "http-error")
-        return answer(str(error.detail), code, error.status_code, headers=error.headers)
+    async def http(asked: Request, error: HTTPException) -> JSONResponse:
+        code, headers = CODES.get(error.status_code, "http-error"), dict(error.headers or {})
+        if error.status_code == METHOD_NOT_ALLOWED and (methods := _methods(app, asked.url.path)):
+            headers["Allow"] = ", ".join(methods)  # of all routes of this path, not of the first alone
+        return answer(str(error.detail), code, error.status_code, headers=headers)
 
     @app.exception_handler(Exception)
     async def anything(_: Request, error: Exception) -> JSONResponse:

@@ -56,7 +56,7 @@ def routes(parts: Parts) -> APIRouter:
         """Say that voices are loaded and warm; until then the answer is 503."""
         return {"status": "ready"}
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus(http: Request) -> Response:
         """Return the numbers, as Prometheus reads them."""
         encode, content_type = choose_encoder(http.headers.get("accept", ""))

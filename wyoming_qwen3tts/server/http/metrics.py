@@ -21,7 +21,7 @@ from ...engines.base import ModelEngine
 from ..requests import Record
 from .parts import Parts, status_of
 
-disable_created_metrics()  # when each series began is of no use, and half of all lines
+disable_created_metrics()  # type: ignore[no-untyped-call] # when each series began is of no use, and half of all lines
 
 PREFIX = "wyoming_tts"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)

@@ -15,6 +15,7 @@ from pydantic import Field
 from ...audio.encoding import FORMATS
 from ...speech import FASTEST, SLOWEST, SpeechError, TextFeed
 from .answer import Answer
+from .events import MEDIA_TYPE
 from .model import Model
 from .parts import MODELS, Parts, known_models, request_for, while_there
 
@@ -59,6 +60,26 @@ class Speech(Manner):
     stream: bool = True
 
 
+_HEADERS = {
+    "X-Request-Id": "the same as in the log",
+    "X-First-Audio-Ms": "from the request to its first sound",
+    "X-Cache": "where the sound comes from: memory, disk, redis, shared, part, miss or off",
+    "X-Total-Ms": 'of the whole answer, with "stream": false',
+    "X-Audio-Seconds": 'of sound, with "stream": false',
+    "X-RTF": 'real-time factor: seconds for a second of sound, with "stream": false',
+}
+SOUND: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The sound, while it is made",
+        "content": {form.content_type: {} for form in FORMATS.values()} | {MEDIA_TYPE: {}},
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
+        },
+    }
+}
+"""What OpenAPI is told of an answer."""
+
+
 def form_of(asked: str) -> str:
     """Return the name of a format that is spoken here. Raises SpeechError."""
     if asked not in FORMATS:
@@ -72,7 +93,7 @@ def routes(parts: Parts) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
-    @router.post("/v1/audio/speech")
+    @router.post("/v1/audio/speech", response_class=Response, responses=SOUND)
     async def speak(asked: Speech, http: Request) -> Response:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
         request = request_for(
@@ -90,7 +111,7 @@ def routes(parts: Parts) -> APIRouter:
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":
-            return StreamingResponse(_events(answer), media_type="text/event-stream", headers=answer.headers)
+            return StreamingResponse(_events(answer), media_type=MEDIA_TYPE, headers=answer.headers)
         if asked.stream and http.scope["http_version"] != "1.0":  # which has no end but the connection's
             return StreamingResponse(answer.pieces(), media_type=form.content_type, headers=answer.headers)
         if not await while_there(http, answer.whole()):

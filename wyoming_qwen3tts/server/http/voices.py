@@ -16,7 +16,7 @@ from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices.design import DesigningEngine, check, design
 from ...voices.library import SEEDS, VoiceLibrary
 from ...voices.presets import key
-from .events import stream, wants_events
+from .events import ALSO, stream, wants_events
 from .parts import Parts, while_there
 from .uploads import Uploads
 
@@ -102,7 +102,7 @@ def routes(parts: Parts) -> APIRouter:
             )
         return JSONResponse(await _made(parts, made), 201)
 
-    @router.post("/v1/audio/voices/design", status_code=201)
+    @router.post("/v1/audio/voices/design", status_code=201, responses=ALSO)
     async def designed(asked: Design, http: Request) -> Response:
         """Make a voice of a description; with ``Accept: text/event-stream`` it is told how far it is."""
         library = _library(parts)
