@@ -26,7 +26,7 @@ from tests.house import (
     tone,
 )
 from tests.test_encoding import decoded
-from tests.test_http import free_port
+from tests.web import free_port
 from wyoming_qwen3tts.engines.base import CannotSpeak
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
 from wyoming_qwen3tts.service import Service

@@ -55,8 +55,8 @@ def request_for(
     caching: Caching = Caching.AUTO,
 ) -> SpeechRequest:
     """Return what is asked for. Raises SpeechError, for a text that is too long or a model nobody has."""
-    if model is not None and model not in (known := known_models(parts.voices)):
-        raise SpeechError(f"there is no model {model[:80]!r}, but {', '.join(known)}", "model-not-found")
+    if model is not None:
+        check_model(model, parts)
     check_length(text.length, parts)
     return SpeechRequest(
         text,
@@ -69,6 +69,12 @@ def request_for(
         caching=caching,
         source=DOOR,
     )
+
+
+def check_model(model: str, parts: Parts) -> None:
+    """Raise SpeechError for a model nobody has."""
+    if model not in (known := known_models(parts.voices)):
+        raise SpeechError(f"there is no model {model[:80]!r}, but {', '.join(known)}", "model-not-found")
 
 
 def check_length(characters: int, parts: Parts) -> None:

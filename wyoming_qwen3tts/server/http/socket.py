@@ -183,6 +183,7 @@ class Conversation:
         except asyncio.CancelledError:
             if answer.given_up != CANCELLED:
                 raise
+            self._tasks[job].uncancel()  # it goes on, to tell
             return Cancelled(job.id)
         except SpeechError as error:
             return Failed(error, job.id)

@@ -1,0 +1,227 @@
+"""Many texts spoken for one client: a few at a time, in their order, and how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...audio.encoding import Format
+from ...speech import SpeechError, SpeechRequest
+from .answer import Answer
+from .archives import Archive, Member, stem
+from .faults import STATUS, body
+from .parts import Parts
+
+AT_A_TIME = 4
+"""Texts that are spoken at a time."""
+AHEAD = 8
+"""Texts that are begun, or finished and not sent yet: those are in memory."""
+REMEMBERED = 100
+"""Batches that are remembered, beside those that go on."""
+PIECE = 64 * 1024
+"""Bytes that are sent at a time: a client that is slow makes us wait after each."""
+RUNNING, DONE, BROKEN_OFF = "running", "done", "broken-off"
+"""How a batch is: it goes on; all of it was sent, or nothing of it could be said; it has no end."""
+LASTING = {"stopping"}
+"""Codes of errors after which nothing else will do better."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a batch is."""
+
+    id: str
+    total: int
+    done: int = 0
+    """Texts that are over, those that failed too."""
+    failed: int = 0
+    seconds: float = 0.0
+    """Of sound so far."""
+    state: str = RUNNING
+
+
+class Batches:
+    """Those that go on, and the last that did."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Progress] = {}
+        """The oldest first."""
+
+    def begin(self, name: str, total: int) -> Progress:
+        """Return the progress of a new batch. Raises SpeechError where another of its name goes on."""
+        before = self._known.pop(name, None)
+        if before is not None and before.state == RUNNING:
+            self._known[name] = before
+            raise SpeechError(f"a batch {name} is going on", "duplicate-id")
+        over = [each for each in self._known.values() if each.state != RUNNING]
+        for each in over[: max(0, len(over) - REMEMBERED + 1)]:
+            del self._known[each.id]
+        self._known[name] = Progress(name, total)
+        return self._known[name]
+
+    def find(self, name: str) -> Progress | None:
+        """Return how far a batch is; None where nobody knows it."""
+        return self._known.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One text of a batch."""
+
+    number: int
+    """From 1."""
+    text: str
+    name: str
+    """What its file is called after."""
+    voice: str | None
+    request: Callable[[], SpeechRequest]
+    """Raises SpeechError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What became of one text: a file, or why there is none."""
+
+    wanted: Wanted
+    content: bytes = b""
+    voice: str = ""
+    seconds: float = 0.0
+    cache: str = ""
+    error: SpeechError | None = None
+
+
+class Making:
+    """A batch on its way into an archive: ``begin``, then ``pieces``; ``close`` in any case."""
+
+    def __init__(
+        self, parts: Parts, wanted: Sequence[Wanted], form: Format, archive: Archive, progress: Progress
+    ) -> None:
+        self._parts = parts
+        self._left: Iterator[Wanted] = iter(wanted)
+        self._digits = max(4, len(str(len(wanted))))
+        self._form = form
+        self._archive = archive
+        self._progress = progress
+        self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._tasks: deque[asyncio.Task[Spoken]] = deque()
+        """In the order of their texts."""
+        self._ready: deque[Spoken] = deque()
+        self._index: list[dict[str, Any]] = []
+
+    async def begin(self) -> None:
+        """Wait for the first text that can be said. Raises the first one's SpeechError where none can."""
+        for _ in range(AHEAD):
+            self._more()
+        while (spoken := await self._next()) is not None:
+            self._ready.append(spoken)
+            if spoken.error is None:
+                return
+        self._progress.state = DONE
+        first = self._ready[0].error
+        assert first is not None
+        raise first
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the archive, after ``begin``. Raises SpeechError where it cannot be whole: it has no end."""
+        while self._ready:
+            for piece in _pieces(await self._added(self._ready.popleft())):
+                yield piece
+            if not self._ready and (spoken := await self._next()) is not None:
+                self._ready.append(spoken)
+        for piece in _pieces(await asyncio.to_thread(self._end)):
+            yield piece
+        self._progress.state = DONE
+
+    async def close(self) -> None:
+        """End whatever still goes on."""
+        if self._progress.state == RUNNING:
+            self._progress.state = BROKEN_OFF
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _next(self) -> Spoken | None:
+        """Return the next text's file, None after the last. Raises SpeechError where all is in vain."""
+        if not self._tasks:
+            return None
+        spoken = await self._tasks[0]  # it stays there meanwhile, for close
+        del self._tasks[0]
+        self._more()
+        if spoken.error is not None and spoken.error.code in LASTING:
+            raise spoken.error
+        return spoken
+
+    def _more(self) -> None:
+        """Begin with one more text, if there is one."""
+        if (wanted := next(self._left, None)) is not None:
+            self._tasks.append(asyncio.create_task(self._speak(wanted), name="batch"))
+
+    async def _speak(self, wanted: Wanted) -> Spoken:
+        progress = self._progress
+        async with self._turns:
+            spoken = await self._spoken(wanted)
+        progress.done += 1
+        progress.failed += spoken.error is not None
+        progress.seconds = round(progress.seconds + spoken.seconds, 3)
+        return spoken
+
+    async def _spoken(self, wanted: Wanted) -> Spoken:
+        """Return the file of one text, or why there is none."""
+        try:
+            request = wanted.request()
+            answer = Answer(self._parts, request, self._form)
+            await answer.begin()
+            await answer.whole()
+        except SpeechError as error:
+            return Spoken(wanted, error=error)
+        except Exception:
+            _LOGGER.exception("Number %d of batch %s failed", wanted.number, self._progress.id)
+            message = "internal error; the server's log has the details"
+            return Spoken(wanted, error=SpeechError(message, "internal-error"))
+        report = request.report
+        return Spoken(wanted, answer.content, report.voice, answer.audio_seconds, report.cache)
+
+    async def _added(self, spoken: Spoken) -> bytes:
+        """Return what the archive makes of one text's file, and note it in the index."""
+        wanted, error = spoken.wanted, spoken.error
+        listed: dict[str, Any] = {"number": wanted.number, "text": wanted.text}
+        headers = {"X-Index": str(wanted.number)}
+        if error is not None:
+            fault = body(str(error), error.code, STATUS.get(error.code, 400))
+            listed |= {"voice": wanted.voice, **fault}
+            member = Member("", "application/json", json.dumps(fault).encode(), headers)
+        else:
+            words = stem(wanted.name)
+            name = f"{wanted.number:0{self._digits}}{words and '-'}{words}.{self._form.name}"
+            seconds = round(spoken.seconds, 3)
+            listed |= {"file": name, "voice": spoken.voice, "seconds": seconds, "cache": spoken.cache}
+            headers |= {"X-Audio-Seconds": f"{seconds:.3f}", "X-Cache": spoken.cache}
+            member = Member(name, self._form.content_type, spoken.content, headers)
+        self._index.append(listed)
+        return await asyncio.to_thread(self._archive.add, member)
+
+    def _end(self) -> bytes:
+        """Return the index, what became of every text, and the archive's end."""
+        progress = self._progress
+        listed = {
+            "id": progress.id,
+            "total": progress.total,
+            "failed": progress.failed,
+            "seconds": progress.seconds,
+            "inputs": self._index,
+        }
+        content = json.dumps(listed, ensure_ascii=False, indent=1).encode()
+        index = Member("index.json", "application/json", content)
+        return self._archive.add(index) + self._archive.finish()
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
