@@ -25,6 +25,8 @@ from tests.house import HANG
 
 INSTALL = "apt-get install chromium chromium-driver"
 ARTEFACTS = "WYOMING_QWEN3TTS_ARTEFACTS"
+"""The environment variable that names the directory for screenshots."""
+SCREENSHOTS = Path(__file__).resolve().parent.parent / "build" / "screenshots"
 DESKTOP, PHONE, NARROW = (1280, 900), (390, 844), (320, 640)
 """Sizes of windows, in CSS pixels: a computer's, a telephone's, and the least that WCAG asks for."""
 
@@ -142,7 +144,7 @@ class Browser:
 
     def keep(self, name: str) -> None:
         """Keep a picture of the whole page for whoever wants to see it."""
-        folder = Path(os.environ.get(ARTEFACTS, "build/screenshots"))
+        folder = Path(os.environ.get(ARTEFACTS, SCREENSHOTS))
         folder.mkdir(parents=True, exist_ok=True)
         height = self.run("return document.documentElement.scrollHeight")
         width = self.run("return innerWidth")

@@ -9,7 +9,6 @@ import * as design from "./design.js";
 import { $ } from "./dom.js";
 import * as prerender from "./prerender.js";
 import * as speak from "./speak.js";
-import { hush } from "./speech.js";
 import * as voices from "./voices.js";
 
 /** Milliseconds before the page asks again whether the service is there. */
@@ -27,7 +26,6 @@ function route() {
   const name = location.hash.slice(1) in VIEWS ? location.hash.slice(1) : "speak";
   if (name === shown) return;
   if (shown) {
-    hush();
     VIEWS[shown].hide?.();
     $(`#${shown}-view`).hidden = true;
   }
