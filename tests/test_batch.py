@@ -24,6 +24,7 @@ from tests.web import Web, code_of, web
 from wyoming_qwen3tts.engines.base import CannotSpeak
 from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Member, Zip, stem
 from wyoming_qwen3tts.server.http.batches import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
+from wyoming_qwen3tts.server.http.stream import Stream
 from wyoming_qwen3tts.speech import SpeechError, Utterance
 
 PATH = "/v1/audio/speech/batch"
@@ -378,6 +379,20 @@ async def test_a_few_are_spoken_at_a_time_and_few_wait_for_their_turn() -> None:
     assert engine.most == AT_A_TIME
 
 
+async def test_what_is_in_memory_is_no_more_than_one_text_may_be() -> None:
+    engine = Gated()
+    async with web([engine], max_text=25) as client, asyncio.TaskGroup() as group:
+        answering = group.create_task(asked(client, COUNTED[:4], response_format="pcm"))
+        await engine.until(going=2, begun=2)  # of ten characters each
+        engine.let_go(COUNTED[1])
+        await engine.until(going=1, begun=2)
+        engine.let_go(COUNTED[0])
+        await engine.until(going=2, begun=4)
+        engine.let_go(*COUNTED)
+        files, _ = unzipped((await answering).content)
+    assert list(files.values()) == list(map(tone, COUNTED[:4]))
+
+
 async def test_it_is_told_how_far_a_batch_is_while_it_goes_on() -> None:
     engine = Gated()
     async with web([engine]) as client:
@@ -448,6 +463,43 @@ async def test_a_client_that_leaves_ends_the_work(begun: bool) -> None:
         await engine.until(going=0, begun=AT_A_TIME + begun)
         progress = (await client.get(f"{PATH}/left")).json()
         assert (progress["state"], progress["done"]) == ("broken-off", int(begun))
+
+
+@pytest.mark.parametrize(
+    ("stuck", "expected"),
+    [
+        ("http.response.start", ["http.response.start", "closed"]),
+        ("http.response.body", ["http.response.start", "begun", "http.response.body", "ended", "closed"]),
+    ],
+)
+async def test_who_makes_an_answer_is_told_that_nobody_wants_it_even_if_it_was_never_begun(
+    stuck: str, expected: list[str]
+) -> None:
+    told = list[str]()
+    waiting = asyncio.Event()
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        try:
+            told.append("begun")
+            yield b""
+        finally:
+            told.append("ended")
+
+    async def close() -> None:
+        told.append("closed")
+
+    async def receive() -> dict[str, Any]:
+        await waiting.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        told.append(message["type"])
+        if message["type"] == stuck:
+            waiting.set()
+            await asyncio.sleep(HANG)
+
+    await Stream(pieces(), "text/plain", {}, close)({"type": "http", "asgi": {}}, receive, send)
+    assert told == expected
 
 
 async def test_every_text_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ class Answer:
         self._form = form
         self._encoder: Encoder = form.encoder()
         self._first = b""
+        self._over = False
         self._log = RequestLog(request, parts.requests, DOOR)
         self.request = request
         self.given_up = GONE
@@ -90,8 +91,16 @@ class Answer:
             raise
         self._ended(None)
 
+    async def close(self) -> None:
+        """End the work if it goes on."""
+        await self._sounds.aclose()
+        self._ended(GeneratorExit())
+
     def _ended(self, error: BaseException | None) -> None:
-        """Log what became of it."""
+        """Log what became of it, once."""
+        if self._over:
+            return
+        self._over = True
         if isinstance(error, SpeechError):
             self._log.outcome = error.code
         elif isinstance(error, asyncio.CancelledError | GeneratorExit):

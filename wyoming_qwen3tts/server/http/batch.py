@@ -11,10 +11,8 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, HTTPException, Path, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
-from starlette.types import Receive, Scope, Send
 
 from ...audio.encoding import FORMATS
 from ...speech import SpeechError, SpeechRequest, TextFeed
@@ -23,6 +21,7 @@ from .batches import Batches, Making, Progress, Wanted
 from .model import Model
 from .parts import Parts, check_model, request_for, while_there
 from .speech import CLIENT_CLOSED_REQUEST, Asked, Manner, Speed, VoiceId, form_of
+from .stream import Stream
 
 MOST = 1000
 """Texts of one batch."""
@@ -101,7 +100,7 @@ def routes(parts: Parts) -> APIRouter:
         if not begun:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         headers = {"X-Request-Id": progress.id, "Content-Disposition": disposition(archive.name)}
-        return _Stream(making, archive.content_type, headers)
+        return Stream(making.pieces(), archive.content_type, headers, making.close)
 
     @router.get("/v1/audio/speech/batch/{id}")
     async def progress(name: Annotated[str, Path(alias="id")]) -> Progress:
@@ -143,17 +142,3 @@ def _one(asked: Asking, item: Item, number: int, parts: Parts) -> Wanted:
         )
 
     return Wanted(number, item.input, item.input if item.name is None else item.name, voice, request)
-
-
-class _Stream(StreamingResponse):
-    """An archive while it is made. Whatever becomes of it, in the end nobody works for it any more."""
-
-    def __init__(self, making: Making, content_type: str, headers: dict[str, str]) -> None:
-        super().__init__(making.pieces(), media_type=content_type, headers=headers)
-        self._making = making
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._making.close()

@@ -20,7 +20,8 @@ from .parts import Parts
 AT_A_TIME = 4
 """Texts that are spoken at a time."""
 AHEAD = 8
-"""Texts that are begun, or finished and not sent yet: those are in memory."""
+"""Texts that are begun, or finished and wait for those before them. They are in memory: so they have no more
+characters together than one text may have, and cost no more than that."""
 REMEMBERED = 100
 """Batches that are remembered, beside those that go on."""
 PIECE = 64 * 1024
@@ -104,7 +105,7 @@ class Making:
         self, parts: Parts, wanted: Sequence[Wanted], form: Format, archive: Archive, progress: Progress
     ) -> None:
         self._parts = parts
-        self._left: Iterator[Wanted] = iter(wanted)
+        self._left = deque(wanted)
         self._digits = max(4, len(str(len(wanted))))
         self._form = form
         self._archive = archive
@@ -112,13 +113,13 @@ class Making:
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self._tasks: deque[asyncio.Task[Spoken]] = deque()
         """In the order of their texts."""
+        self._held = 0
+        """Characters of those."""
         self._ready: deque[Spoken] = deque()
         self._index: list[dict[str, Any]] = []
 
     async def begin(self) -> None:
         """Wait for the first text that can be said. Raises the first one's SpeechError where none can."""
-        for _ in range(AHEAD):
-            self._more()
         while (spoken := await self._next()) is not None:
             self._ready.append(spoken)
             if spoken.error is None:
@@ -149,18 +150,26 @@ class Making:
 
     async def _next(self) -> Spoken | None:
         """Return the next text's file, None after the last. Raises SpeechError where all is in vain."""
+        self._more()
         if not self._tasks:
             return None
         spoken = await self._tasks[0]  # it stays there meanwhile, for close
         del self._tasks[0]
-        self._more()
+        self._held -= len(spoken.wanted.text)
+        self._more()  # while this one is sent
         if spoken.error is not None and spoken.error.code in LASTING:
             raise spoken.error
         return spoken
 
     def _more(self) -> None:
-        """Begin with one more text, if there is one."""
-        if (wanted := next(self._left, None)) is not None:
+        """Begin with as many texts as there is room for: one at the least."""
+        most = self._parts.settings.max_text
+        while self._left and len(self._tasks) < AHEAD:
+            wanted = self._left[0]
+            if self._tasks and self._held + len(wanted.text) > most:
+                return
+            self._left.popleft()
+            self._held += len(wanted.text)
             self._tasks.append(asyncio.create_task(self._speak(wanted), name="batch"))
 
     async def _speak(self, wanted: Wanted) -> Spoken:

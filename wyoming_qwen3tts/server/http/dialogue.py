@@ -154,7 +154,8 @@ class Dialogue:
         except SpeechError as error:
             self.fail(error)
         else:
-            feed.push(message.text)
+            if message.text:  # nothing weighs something in a queue, too
+                feed.push(message.text)
 
     def _end(self, message: End) -> None:
         job = self._addressed(message)

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from ...audio.encoding import FORMATS
@@ -18,6 +17,7 @@ from .answer import Answer
 from .events import MEDIA_TYPE
 from .model import Model
 from .parts import MODELS, Parts, known_models, request_for, while_there
+from .stream import Stream
 
 CLIENT_CLOSED_REQUEST = 499
 """The status of an answer that nobody is there to read."""
@@ -111,9 +111,9 @@ def routes(parts: Parts) -> APIRouter:
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":
-            return StreamingResponse(_events(answer), media_type=MEDIA_TYPE, headers=answer.headers)
+            return Stream(_events(answer), MEDIA_TYPE, answer.headers, answer.close)
         if asked.stream and http.scope["http_version"] != "1.0":  # which has no end but the connection's
-            return StreamingResponse(answer.pieces(), media_type=form.content_type, headers=answer.headers)
+            return Stream(answer.pieces(), form.content_type, answer.headers, answer.close)
         if not await while_there(http, answer.whole()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         return Response(answer.content, media_type=form.content_type, headers=answer.headers)
