@@ -340,6 +340,33 @@ def test_pieces_cut_anywhere_are_played_without_a_gap_to_the_last_sample(tab: Br
     assert position == pytest.approx(9001 / 24_000)
 
 
+def test_where_sound_runs_dry_it_fades_and_goes_on_without_a_click(tab: Browser) -> None:
+    steepest, heard, silent = tab.run(
+        """
+        const { Player, RATE } = await import("./sound.js");
+        const wave = Int16Array.from({ length: 3 * 4810 }, (_, i) => 16000 * Math.cos(i / 40));
+        const context = new OfflineAudioContext(1, 2 * RATE, RATE);
+        const player = new Player(context);
+        player.push(wave.slice(0, 4810));
+        const late = context.suspend(0.5).then(() => {
+          player.push(wave.slice(4810, 9620));
+          player.push(wave.slice(9620));
+          player.end();
+          return context.resume();
+        });
+        const played = (await context.startRendering()).getChannelData(0);
+        await late;
+        const begin = played.findIndex((value) => value !== 0);
+        const inside = played.slice(begin + 1, played.findLastIndex((value) => value !== 0));
+        const steepest = inside.reduce((most, value, i) => Math.max(most, i ? Math.abs(value - inside[i - 1]) : 0), 0);
+        return [steepest, played.filter((value) => Math.abs(value) > 0.001).length, inside.filter((value) => value === 0).length];
+        """
+    )
+    assert steepest < 0.03
+    assert heard > 3 * 4810 * 0.95
+    assert silent > 0.3 * 24_000
+
+
 # -- comparing ----------------------------------------------------------------------------------------------
 
 

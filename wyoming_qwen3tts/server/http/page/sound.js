@@ -6,7 +6,7 @@ export const RATE = 24000;
 const LEAD = 0.06;
 /** The same after the sound has run dry: one long gap is better than many short ones. */
 const AGAIN = 0.3;
-/** Seconds in which sound fades when it is stopped: at once, but without a click. */
+/** Seconds in which sound fades where it ends in the middle of a wave: at once, but without a click. */
 const FADE = 0.004;
 /** Samples of one bar of a waveform: 10 ms. */
 export const BAR = RATE / 100;
@@ -93,6 +93,7 @@ export class Player {
   #frames = 0;
   #next = 0; // when what is pushed next is to be heard, in frames of the context's clock
   #heard = 0;
+  #fading = 0; // when the sound is to fade out, seconds of the context's clock
   #ended = false;
   #finish;
 
@@ -112,8 +113,10 @@ export class Player {
     const source = new AudioBufferSourceNode(this.#context, { buffer });
     source.connect(this.#gain);
     const now = this.#context.currentTime * RATE;
-    if (this.#next <= now) this.#next = Math.ceil(now + (this.#frames ? AGAIN : LEAD) * RATE);
+    const dry = this.#next <= now;
+    if (dry) this.#next = Math.ceil(now + (this.#frames ? AGAIN : LEAD) * RATE);
     source.start(this.#next / RATE);
+    this.#fade(dry && this.#frames > 0, this.#next / RATE, (this.#next + samples.length) / RATE);
     this.#next += samples.length;
     this.#frames += samples.length;
     this.#sources.add(source);
@@ -125,6 +128,7 @@ export class Player {
 
   /** No more comes; what was pushed is played to its last sample. */
   end() {
+    if (!this.#ended) this.#loud();
     this.#ended = true;
     this.#settle();
     return this.finished;
@@ -134,6 +138,7 @@ export class Player {
   stop() {
     this.#ended = true;
     const now = this.#context.currentTime;
+    this.#gain.gain.cancelScheduledValues(now);
     this.#gain.gain.setTargetAtTime(0, now, FADE / 4);
     for (const source of this.#sources) source.stop(now + FADE);
     this.#sources.clear();
@@ -145,6 +150,20 @@ export class Player {
     const ahead = this.#next - (this.#context.currentTime - (this.#context.outputLatency || 0)) * RATE;
     this.#heard = Math.max(this.#heard, Math.min(this.#frames, this.#frames - ahead));
     return this.#heard / RATE;
+  }
+
+  /** Fade out at the end of what there is, in case nothing follows in time, and in where something did not. */
+  #fade(again, begin, end) {
+    const { gain } = this.#gain;
+    this.#loud();
+    if (again) gain.setValueAtTime(0, begin).linearRampToValueAtTime(1, begin + FADE);
+    this.#fading = Math.max(begin + FADE, end - FADE);
+    gain.setValueAtTime(1, this.#fading).linearRampToValueAtTime(0, Math.max(this.#fading, end));
+  }
+
+  /** Something follows, or this was the very end: take the last fading out back. */
+  #loud() {
+    this.#gain.gain.cancelScheduledValues(this.#fading).setValueAtTime(1, this.#fading);
   }
 
   #settle() {
