@@ -164,7 +164,9 @@ class Honest:
 
         try:
             await self._app(scope, receive, sending)
-        except (SpeechError, OSError) as error:
-            _LOGGER.warning("%s: broken off: %s", scope.get("path", ""), error)
-        except Exception:
-            _LOGGER.exception("%s: failed", scope.get("path", ""))
+        except Exception as error:
+            fault = error.__cause__ or error  # Starlette's own says only that it came too late for an answer
+            if isinstance(fault, SpeechError | OSError):
+                _LOGGER.warning("%s: broken off: %s", scope.get("path", ""), fault)
+            else:
+                _LOGGER.exception("%s: failed", scope.get("path", ""))

@@ -1,0 +1,160 @@
+"""What a client of the HTTP door may take, and how an answer ends that cannot be whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import httpx2
+import pytest
+
+from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, tone
+from tests.web import Web, code_of, web
+from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.speech import Utterance
+
+HEAD = b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+async def answered(client: Web, *pieces: bytes) -> bytes:
+    """Send bytes, whoever reads them; return all that comes back until the other side closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    async with asyncio.timeout(HANG):
+        with suppress(OSError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+        answer = await reader.read()
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return answer
+
+
+async def test_who_sends_a_huge_body_first_and_reads_then_still_hears_why_it_is_refused() -> None:
+    async with web([ScriptedEngine()], max_event_bytes=2000) as client:
+        head = HEAD + b"Content-Length: 20000000\r\n\r\n"
+        answer = await answered(client, head, *[bytes(100_000)] * 200)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b'"code":"body-too-large"' in answer
+        far = b"X-Forwarded-For: 10.0.0.1\r\n"
+        answer = await answered(
+            client, HEAD + far + b"Content-Length: 20000000\r\n\r\n", *[bytes(100_000)] * 200
+        )
+        assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_who_asks_before_sending_a_huge_body_need_not_send_it() -> None:
+    async with web([ScriptedEngine()], max_event_bytes=2000) as client, asyncio.timeout(HANG):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(HEAD + b"Content-Length: 20000000\r\nExpect: 100-continue\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"Content-Length: many\r\n\r\n",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"X: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"\r\n",
+    ],
+)
+async def test_a_request_that_is_none_is_refused_and_the_next_is_served(bad: bytes) -> None:
+    async with web([ScriptedEngine()]) as client:
+        answer = await answered(client, HEAD + b"Connection: close\r\n" + bad)
+        assert answer.split(b" ")[1] in {b"400", b"413"}
+        assert (await client.post("/v1/audio/speech", json={"input": "Hello."})).status_code == 200
+
+
+LATE = b"HTTP/1.1 408 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD])
+async def test_who_does_not_say_what_it_wants_in_time_is_let_go(sent: bytes) -> None:
+    async with web([ScriptedEngine()], event_timeout=0.3) as client:
+        assert await answered(client, sent) == LATE
+
+
+async def test_the_second_request_of_a_connection_has_to_come_in_time_too() -> None:
+    async with web([ScriptedEngine()], event_timeout=0.3) as client, asyncio.timeout(HANG):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b'{"status":"ready"}')
+        writer.write(b"GET /rea")
+        assert await reader.read() == LATE
+        writer.close()
+
+
+async def test_there_are_only_so_many_connections() -> None:
+    async with web([ScriptedEngine()], max_connections=4) as client:
+        idle = [await asyncio.open_connection("127.0.0.1", client.port) for _ in range(4)]
+        answer = await answered(client, b"")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        async with connect(client.wyoming) as wyoming:
+            assert await home_assistant_plain(wyoming, "Hello.") == tone("Hello.")
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(HANG):
+            while True:
+                with suppress(httpx2.HTTPError):
+                    if (await client.get("/ready")).status_code == 200:
+                        break
+
+
+async def test_a_client_that_reads_nothing_costs_no_more_than_its_time() -> None:
+    ended = asyncio.Event()
+
+    async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield tone("a" * 500)
+        finally:
+            ended.set()
+
+    async with web([ScriptedEngine(endless)], send_timeout=0.3) as client, asyncio.timeout(HANG):
+        _, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        body = b'{"input": "Hello.", "response_format": "pcm"}'
+        writer.write(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await ended.wait()
+        while True:
+            async with asyncio.timeout(HANG):
+                if last := (await client.get("/v1/requests")).json()["requests"]:
+                    break
+        assert last[0]["outcome"] != "ok"
+        writer.close()
+
+
+async def test_an_answer_that_breaks_off_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone("a" * 1000)
+        raise EngineUnavailable("the model failed")
+
+    async with web([ScriptedEngine(breaks)]) as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.post("/v1/audio/speech", json={"input": "Hello.", "response_format": "pcm"})
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in warnings] == ["/v1/audio/speech: broken off: the model failed"]
+    assert warnings[0].exc_info is None
+
+
+async def test_a_fault_of_ours_is_an_answer_and_a_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        raise ZeroDivisionError("nobody thought of that")
+        yield b""
+
+    async with web([ScriptedEngine(breaks)]) as client:
+        answer = await client.post("/v1/audio/speech", json={"input": "Hello."})
+        assert (answer.status_code, code_of(answer)) == (500, "internal-error")
+        assert "nobody thought" not in answer.text
+    faults = [record for record in caplog.records if record.exc_info]
+    assert len(faults) == 1
+    assert "nobody thought" in caplog.text
