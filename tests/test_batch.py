@@ -9,7 +9,7 @@ import io
 import json
 import wave
 import zipfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from email.message import EmailMessage
 from typing import Any
@@ -18,9 +18,9 @@ import httpx2
 import pytest
 
 from tests import house
-from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, tone
+from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service_in_thread, tone
 from tests.test_encoding import decoded
-from tests.web import Web, code_of, web
+from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import CannotSpeak
 from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Member, Zip, stem
 from wyoming_qwen3tts.server.http.batches import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
@@ -205,6 +205,14 @@ async def test_where_nothing_can_be_said_the_answer_is_the_first_error() -> None
         assert (progress["done"], progress["failed"], progress["state"]) == (20, 20, "done")
 
 
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[tuple[str, ScriptedEngine]]:
+    """Where a service answers that takes a hundred characters, and its engine."""
+    engine, port = ScriptedEngine(), free_port()
+    with service_in_thread([engine], http_port=port, max_text=100):
+        yield f"http://127.0.0.1:{port}", engine
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "code", "words"),
     [
@@ -232,15 +240,14 @@ async def test_where_nothing_can_be_said_the_answer_is_the_first_error() -> None
         ({"inputs": ["a" * 100] * 11}, 413, "text-too-long", "1100 characters together; the most is 1000"),
     ],
 )
-async def test_what_is_wrong_with_all_of_it_is_named_before_anything_is_said(
-    wrong: dict[str, Any], status: int, code: str, words: str
+def test_what_is_wrong_with_all_of_it_is_named_before_anything_is_said(
+    refusing: tuple[str, ScriptedEngine], wrong: dict[str, Any], status: int, code: str, words: str
 ) -> None:
-    engine = ScriptedEngine()
-    async with web([engine], max_text=100) as client:
-        body = json.dumps({"inputs": ["Hi."], **wrong}).encode()
-        answer = await client.post(PATH, content=body, headers={"Content-Type": "application/json"})
-        assert (answer.status_code, code_of(answer)) == (status, code)
-        assert words in answer.json()["error"]["message"]
+    url, engine = refusing
+    body = json.dumps({"inputs": ["Hi."], **wrong}).encode()
+    answer = httpx2.post(f"{url}{PATH}", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, code_of(answer)) == (status, code)
+    assert words in answer.json()["error"]["message"]
     assert engine.said == []
 
 

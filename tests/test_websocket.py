@@ -28,6 +28,7 @@ from tests.house import (
 from tests.test_encoding import decoded
 from tests.web import free_port
 from wyoming_qwen3tts.engines.base import CannotSpeak
+from wyoming_qwen3tts.server.http.dialogue import Dialogue
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
@@ -544,7 +545,7 @@ async def test_a_client_that_listens_need_not_speak() -> None:
     async with door(ScriptedEngine(slow), idle_timeout=0.1) as client:
         await client.speak(FIRST, "a")
         await client.hear_sound()
-        await asyncio.sleep(0.3)  # three times what a silent client has
+        await asyncio.sleep(0.3)  # three times what a client has that is silent
         go.set()
         await client.hear("speech.done")
     assert client.sound == {"a": tone(FIRST)}
@@ -571,6 +572,26 @@ async def test_a_service_that_stops_says_so_and_announces_nothing_as_whole() -> 
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
     assert engine.ended == ["For ever."]
+
+
+async def test_what_nobody_expected_ends_the_connection_and_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Dialogue, text: str | None) -> None:
+        raise ZeroDivisionError(text)
+
+    engine = Endless()
+    async with door(engine) as client:
+        await client.speak("For ever.", "a")
+        await client.hear_sound()
+        monkeypatch.setattr(Dialogue, "receive", fail)
+        await client.say("ping")
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.hear("pong", "speech.done")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
+    assert engine.ended == ["For ever."]
+    assert "A WebSocket failed" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -622,7 +643,7 @@ def patient() -> Iterator[str]:
         yield f"ws://127.0.0.1:{port}{PATH}"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=TALK)
 def test_whatever_is_said_is_answered_and_every_utterance_has_one_end(
     patient: str, talk: list[str | bytes]

@@ -92,13 +92,12 @@ class Conversation:
             await self._socket.accept()
             async with asyncio.TaskGroup() as group:
                 await self._listen(group)
-            await self._socket.close(IDLE, "nothing came")
+            await self._close(IDLE, "nothing came")
         except* (PeerGone, WebSocketDisconnect, OSError) as gone:
             _LOGGER.debug("A WebSocket is gone: %s", gone.exceptions[0])
         except* Exception:
             _LOGGER.exception("A WebSocket failed")
-            with suppress(WebSocketDisconnect, RuntimeError):
-                await self._socket.close(BROKEN, "internal error")
+            await self._close(BROKEN, "internal error")
 
     # -- listening ------------------------------------------------------------------------------------------
 
@@ -145,21 +144,28 @@ class Conversation:
         if isinstance(found, Job):
             self._tasks[found] = group.create_task(self._say(found), name="utterance")
         elif isinstance(found, Stop):
-            for job in found.jobs:
-                await self._stop(job)
+            waiting = [job for job in found.jobs if self._stop(job)]  # all at once, or one gets its turn
+            for job in waiting:
+                await self._send(Cancelled(job.id))
         elif found is not None:
             await self._send(found)
 
-    async def _stop(self, job: Job) -> None:
-        """End an utterance. Raises PeerGone."""
+    def _stop(self, job: Job) -> bool:
+        """End an utterance; tell whether it was still waiting. Of another its task tells the end."""
         task = self._tasks[job]
         if self._speaking is None or self._speaking.request is not job.request:
-            self._over(job)  # it was still waiting
+            self._over(job)
             task.cancel()
-            await self._send(Cancelled(job.id))
-        elif self._speaking.given_up != CANCELLED:
+            return True
+        if self._speaking.given_up != CANCELLED:
             self._speaking.given_up = CANCELLED
-            task.cancel()  # it tells the client when the work has ended
+            task.cancel()
+        return False
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Close, unless that has happened."""
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(code, reason)
 
     # -- speaking -------------------------------------------------------------------------------------------
 
