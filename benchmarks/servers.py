@@ -112,7 +112,7 @@ def _proc(name: str) -> str:
 @asynccontextmanager
 async def running(program: Program) -> AsyncIterator[Server]:
     """Start a server, yield it at once, end it."""
-    port = _free_port()
+    port = free_port()
     command = [word.replace("{port}", str(port)) for word in program.command]
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
@@ -141,7 +141,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

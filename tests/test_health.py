@@ -82,6 +82,7 @@ async def test_ready_is_503_until_the_voices_are_warm_and_health_answers_meanwhi
         assert code_of(answer) == "starting"
         assert answer.headers["retry-after"]
         assert (await client.get("/health")).json()["status"] == "starting"
+        assert "<title>" in (await client.get("/")).text
         answer = await client.post("/v1/audio/speech", json={"input": "Hello."})
         assert (answer.status_code, code_of(answer)) == (503, "starting")
         loading.set()

@@ -96,6 +96,7 @@ async def test_voices_are_listed_with_what_they_can(tmp_path: Path) -> None:
             "styles": ["calm"],
             "instructions": True,
             "default": False,
+            "base": "",
             "removable": False,
         }
         assert [voice["name"] for voice in answer["voices"] if voice["default"]] == ["Vivian"]

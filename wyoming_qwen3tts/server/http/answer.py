@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
 from ...audio.encoding import Encoder, Format, Raw, Wav, wav_header
 from ...speech import SpeechError, SpeechRequest
 from ..requests import GONE, OK, RequestLog
 from .parts import DOOR, Parts
+
+FEWEST, MOST = 4_800, 48_000
+"""Bytes of PCM that are encoded at a time, first and later: 0.1 s, a page of Ogg, and 1 s."""
 
 
 class Answer:
@@ -20,6 +23,7 @@ class Answer:
         self._form = form
         self._encoder: Encoder = form.encoder()
         self._first = b""
+        self._part = FEWEST
         self._over = False
         self._log = RequestLog(request, parts.requests, DOOR)
         self.request = request
@@ -75,14 +79,14 @@ class Answer:
         """Yield the file. Raises SpeechError where it cannot be whole: then it has no end."""
         try:
             async with aclosing(self._sounds):
-                if piece := await self._encoded(self._first):
-                    with self._log.sending():
-                        yield piece
-                async for sound in self._sounds:
-                    self._log.sent(sound)
-                    if piece := await self._encoded(sound):
-                        with self._log.sending():
-                            yield piece
+                sound: bytes | None = self._first
+                while sound is not None:
+                    for part in self._parts(sound):
+                        if piece := await self._encoded(part):
+                            with self._log.sending():
+                                yield piece
+                    sound = await anext(self._sounds, None)
+                    self._log.sent(sound or b"")
             if piece := await self._encoded(None):
                 with self._log.sending():
                     yield piece
@@ -118,6 +122,21 @@ class Answer:
             content = wav_header(len(content) - len(head)) + content[len(head) :]
         self.content = content
 
+    def _parts(self, sound: bytes) -> Iterator[bytes]:
+        """Yield ``sound`` as it is to be encoded: a little at first, for a known phrase comes all at once."""
+        if self._light:
+            yield sound
+            return
+        at = 0
+        while at < len(sound):
+            yield sound[at : at + self._part]
+            at += self._part
+            self._part = min(2 * self._part, MOST)
+
+    @property
+    def _light(self) -> bool:
+        return self._form.encoder in {Raw, Wav}
+
     async def _encoded(self, sound: bytes | None) -> bytes:
         """Return what the encoder makes of ``sound``; of None, the file's end."""
 
@@ -125,4 +144,4 @@ class Answer:
             return self._encoder.finish() if sound is None else self._encoder.push(sound)
 
         with self._log.encoding():
-            return encode() if self._form.encoder in {Raw, Wav} else await asyncio.to_thread(encode)
+            return encode() if self._light else await asyncio.to_thread(encode)

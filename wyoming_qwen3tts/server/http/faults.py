@@ -35,6 +35,16 @@ STATUS = {
 
 
 METHOD_NOT_ALLOWED = 405
+PARAMS = {
+    "bad-name": "name",
+    "duplicate-name": "name",
+    "bad-recording": "file",
+    "no-text": "text",
+    "voice-not-found": "voice",
+    "model-not-found": "model",
+    "text-too-long": "input",
+}
+"""The part of a request that is to blame, where a SpeechError's code says so."""
 CODES = {400: "invalid-request", 404: "not-found", 405: "method-not-allowed"}
 """Of what is wrong before anybody looks into a request."""
 
@@ -86,7 +96,8 @@ def handle(app: FastAPI) -> None:
     @app.exception_handler(SpeechError)
     async def speech(_: Request, error: SpeechError) -> JSONResponse:
         status = STATUS.get(error.code, 400)
-        return answer(str(error), error.code, status, headers={"Retry-After": "1"} if status == 429 else None)
+        headers = {"Retry-After": "1"} if status == 429 else None
+        return answer(str(error), error.code, status, PARAMS.get(error.code), headers)
 
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -22,6 +22,7 @@ from ... import __version__
 from ...settings import Settings
 from ..listen import BACKLOG, CannotListen, remove_socket, unix_socket
 from ..wyoming import SEND_BUFFER
+from . import page
 from .access import keys_of
 from .application import guarded
 from .faults import body
@@ -50,15 +51,20 @@ class Limits:
 
 
 class Gate:
-    """What is served: that it starts, until it does."""
+    """What is served: that it starts, until it does. Who looks at the page meanwhile sees that."""
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
+        self._page = page.routes()
+        self._paths = page.paths()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if self.app is not None:
             await self.app(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] in self._paths:
+            await self._page(scope, receive, send)
             return
         if scope["path"] == "/health":
             answer = JSONResponse({"status": "starting", "version": __version__})

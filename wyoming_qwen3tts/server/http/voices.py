@@ -171,6 +171,7 @@ def _shown(voice: Voice, parts: Parts) -> dict[str, Any]:
         "styles": [each.style.name for each in catalog.styles(voice) if each.style is not None],
         "instructions": voice.hears_instructions,
         "default": voice.name == catalog.default.name,
+        "base": voice.base,
         "removable": voice.reference is not None and parts.library is not None,
     }
 
