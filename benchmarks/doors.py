@@ -1,9 +1,9 @@
 """What each door adds: the first sound of the same phrases over Wyoming, HTTP and a WebSocket.
 
 ``python -m benchmarks.doors`` serves the built-in voice and asks at every door in turn, one sentence after
-the other: first with nothing kept, then for what is in memory. It prints the median of the milliseconds to the
-first byte of sound, and the ratio to Wyoming's. A format that has to be encoded has its header first, which
-is no sound: what counts is the first byte after it.
+the other: first with nothing kept, then for what is in memory. It prints the median of the milliseconds to
+the first byte of sound, and the ratio to Wyoming's. A format that has to be encoded has its header first,
+which is no sound: what counts is the first byte after it.
 """
 
 from __future__ import annotations
