@@ -7,11 +7,13 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_sync
@@ -28,7 +30,9 @@ from tests.house import (
 from tests.test_encoding import decoded
 from tests.web import free_port
 from wyoming_qwen3tts.engines.base import CannotSpeak
-from wyoming_qwen3tts.server.http.dialogue import Dialogue
+from wyoming_qwen3tts.server.http.dialogue import Dialogue, Job, Stop
+from wyoming_qwen3tts.server.http.messages import BadMessage
+from wyoming_qwen3tts.server.http.parts import Parts
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
@@ -548,7 +552,9 @@ async def test_a_client_that_listens_need_not_speak() -> None:
         await asyncio.sleep(0.3)  # three times what a client has that is silent
         go.set()
         await client.hear("speech.done")
+        await client.pong()
     assert client.sound == {"a": tone(FIRST)}
+    assert [message["type"] for message in client.heard] == ["speech.started", "speech.done", "pong"]
 
 
 async def test_a_service_that_stops_says_so_and_announces_nothing_as_whole() -> None:
@@ -606,6 +612,88 @@ async def test_who_may_not_come_in_is_told_before_the_handshake(headers: dict[st
                 pass
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body)["error"]["code"]
+
+
+IDS = st.sampled_from(["a", "b", "c"])
+
+
+class Rules(RuleBasedStateMachine):
+    """The rules alone, held against a plainer account: every piece goes to its own text, or nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nobody: Any = SimpleNamespace(catalog=SimpleNamespace(voices=()))
+        parts = Parts(synthesizer=nobody, voices=nobody, settings=Settings(max_requests=1))
+        self.dialogue = Dialogue(parts)
+        self.living: dict[str, Job] = {}
+        self.texts: dict[Job, str] = {}
+        self.writing: Job | None = None
+
+    def say(self, kind: str, **fields: Any) -> Any:
+        try:
+            return self.dialogue.receive(json.dumps({"type": kind, **fields}))
+        except BadMessage:
+            return None
+
+    def began(self, job: Job | None, name: str, text: str) -> None:
+        assert (job is not None) == (name not in self.living and len(self.living) <= 1)
+        if job is not None:
+            self.living[name], self.texts[job] = job, text
+
+    @rule(name=IDS)
+    def start(self, name: str) -> None:
+        job = self.say("speech.start", id=name)
+        self.began(job, name, "")
+        self.writing = job
+
+    @rule(name=IDS)
+    def speak(self, name: str) -> None:
+        self.began(self.say("speech.speak", id=name, input="Hi."), name, "Hi.")
+
+    @rule(text=st.text("xyz ", max_size=6))
+    def piece(self, text: str) -> None:
+        self.say("speech.text", text=text)
+        if self.writing is not None:
+            self.texts[self.writing] += text
+
+    @rule()
+    def bad_piece(self) -> None:
+        self.say("speech.text", text=None)
+        self.writing = None
+
+    @rule()
+    def end(self) -> None:
+        self.say("speech.end")
+        if self.writing is not None:
+            assert self.writing.request.text.ended
+        self.writing = None
+
+    @rule(name=IDS | st.none())
+    def cancel(self, name: str | None) -> None:
+        stop = self.say("speech.cancel", id=name)
+        meant = [job for each, job in self.living.items() if name in {None, each}]
+        assert (stop.jobs if isinstance(stop, Stop) else []) == meant
+        if self.writing in meant:
+            self.writing = None
+
+    @rule(name=IDS)
+    def over(self, name: str) -> None:
+        if (job := self.living.pop(name, None)) is not None:
+            self.dialogue.over(job)
+            if job is self.writing:
+                self.writing = None
+
+    @invariant()
+    def holds(self) -> None:
+        assert self.dialogue.awaits_text == (self.writing is not None)
+        for job in self.living.values():
+            assert job.request.text.peek() == self.texts[job]
+        if self.writing is not None:
+            assert not self.writing.request.text.ended
+
+
+def test_every_piece_goes_to_the_text_that_it_was_written_for_or_nowhere() -> None:
+    run_state_machine_as_test(Rules, settings=settings(max_examples=60, deadline=None))
 
 
 VALUES = st.recursive(

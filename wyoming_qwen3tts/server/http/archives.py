@@ -19,6 +19,9 @@ from urllib.parse import quote
 LONGEST_STEM = 40
 """Characters of a file's name that say what is in it: with four bytes each, no file system has less room."""
 
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The first moment that a ZIP archive knows; a small machine begins in 1970 until it is told the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -65,7 +68,7 @@ class Zip:
         """
         if not member.name:
             return b""
-        entry = zipfile.ZipInfo(member.name, time.localtime()[:6])
+        entry = zipfile.ZipInfo(member.name, max(time.localtime()[:6], EARLIEST))
         entry.external_attr = 0o644 << 16  # a file that everybody may read
         self._file.writestr(entry, member.content)
         return self._pipe.take()
