@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ...audio.pcm import duration
 from ...cache.cache import Cache
@@ -19,6 +19,7 @@ from ...speech import Caching, SpeechError, TextFeed
 from ...text.phrases import expand
 from ..requests import GONE, OK, RequestLog
 from .events import ALSO, Event, stream, wants_events
+from .model import Model
 from .parts import Parts, request_for, status_of, while_there
 
 AT_A_TIME = 4
@@ -34,7 +35,7 @@ Name = Annotated[str, Query(max_length=200)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class Phrase(BaseModel):
+class Phrase(Model):
     """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
     text: Text
@@ -42,7 +43,7 @@ class Phrase(BaseModel):
     language: str | None = None
 
 
-class Phrases(BaseModel):
+class Phrases(Model):
     """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
 
     phrases: Annotated[list[Text | Phrase], Field(min_length=1, max_length=MOST)]

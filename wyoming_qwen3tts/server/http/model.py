@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
 
 _UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Model(BaseModel):
-    """The base of what clients send."""
+    """The base of what clients send: nothing in it is turned into what it is not, such as "no" into false."""
+
+    model_config = ConfigDict(strict=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ...engines.base import CloningEngine, EngineUnavailable
 from ...speech import Recorded, Reference, SpeechError, Voice
@@ -17,6 +17,7 @@ from ...voices.design import DesigningEngine, check, design
 from ...voices.library import SEEDS, VoiceLibrary
 from ...voices.presets import key
 from .events import ALSO, stream, wants_events
+from .model import Model
 from .parts import Parts, while_there
 from .uploads import Uploads
 
@@ -50,7 +51,7 @@ _FORM = {
 _ANYBODY = Recorded("anybody", Reference(Path(), ""))
 
 
-class Design(BaseModel):
+class Design(Model):
     """A voice that is to be made of a description."""
 
     name: str
