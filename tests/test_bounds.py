@@ -10,8 +10,8 @@ from contextlib import suppress
 import httpx2
 import pytest
 
-from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, tone
-from tests.web import Web, code_of, web
+from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
+from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import EngineUnavailable
 from wyoming_qwen3tts.speech import Utterance
 
@@ -158,3 +158,52 @@ async def test_a_fault_of_ours_is_an_answer_and_a_traceback_in_the_log(
     faults = [record for record in caplog.records if record.exc_info]
     assert len(faults) == 1
     assert "nobody thought" in caplog.text
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_what_is_not_said_when_the_service_stops_is_broken_off_and_says_so(
+    begun: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = asyncio.Event()
+
+    async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if begun:
+            yield tone("a" * 1000)
+        waiting.set()
+        await asyncio.sleep(3600)
+
+    async with asyncio.timeout(HANG):
+        async with web([ScriptedEngine(endless)], stop_timeout=0.2) as client:
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+            body = b'{"input": "Hello.", "response_format": "pcm"}'
+            writer.write(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            await waiting.wait()
+        answer = await reader.read()
+        writer.close()
+    if begun:
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert not answer.endswith(b"0\r\n\r\n")
+    else:
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"stopping"' in answer
+    assert "/v1/audio/speech: broken off: the service is stopping" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_what_is_being_said_when_the_service_stops_is_said_to_its_end() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)[:4800]
+        begun.set()
+        await go.wait()
+        yield tone(utterance.text)[4800:]
+
+    port = free_port()
+    async with Web(base_url=f"http://127.0.0.1:{port}", verify=False) as client, asyncio.timeout(HANG):
+        async with service([ScriptedEngine(slow)], http_port=port, stop_timeout=HANG):
+            asked = {"input": "The kettle is boiling.", "response_format": "pcm"}
+            asking = asyncio.create_task(client.post("/v1/audio/speech", json=asked))
+            await begun.wait()
+            asyncio.get_running_loop().call_later(0.1, go.set)
+        assert (await asking).content == tone("The kettle is boiling.")

@@ -560,7 +560,9 @@ async def test_a_client_that_listens_need_not_speak() -> None:
 async def test_a_service_that_stops_says_so_and_announces_nothing_as_whole() -> None:
     engine, port = Endless(), free_port()
     running = Service(
-        Settings(uri=("tcp://127.0.0.1:0",), http_port=port, stop_timeout=0.2, **house.NOT_KEPT),
+        Settings(
+            uri=("tcp://127.0.0.1:0",), http_port=port, stop_timeout=0.2, **house.NOT_KEPT, **house.AS_IT_IS
+        ),
         [engine],
     )
     await running.start()

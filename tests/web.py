@@ -39,7 +39,8 @@ async def web(engines: Sequence[Engine] | None, **settings: Any) -> AsyncIterato
     """A service with an HTTP door, and a client of it."""
     port = settings.setdefault("http_port", free_port())
     async with service(engines, **settings) as uri:
-        async with Web(base_url=f"http://127.0.0.1:{port}", timeout=HANG) as client:
+        # No certificates: reading them takes longer than most tests.
+        async with Web(base_url=f"http://127.0.0.1:{port}", timeout=HANG, verify=False) as client:
             client.wyoming = uri
             yield client
 

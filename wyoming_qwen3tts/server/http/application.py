@@ -32,6 +32,7 @@ HEADERS = {
 }
 """Of every response that says nothing else: what it holds is for whoever asked, and no page may use it."""
 EXPOSED = (
+    "Content-Disposition",
     "X-Request-Id",
     "X-First-Audio-Ms",
     "X-Total-Ms",
@@ -89,7 +90,7 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
             app,
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "X-API-Key"),
+            allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-Id"),
             expose_headers=EXPOSED,
         )
     return Honest(app, HEADERS)

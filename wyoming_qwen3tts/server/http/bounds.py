@@ -15,7 +15,7 @@ from .faults import body
 
 _LOGGER = logging.getLogger(__name__)
 
-TOO_LARGE, TOO_LATE = 413, 408
+TOO_LARGE, TOO_LATE, STOPPING = 413, 408, 503
 LINGER = 2.0
 """Seconds that the rest of a body is thrown away which is not wanted, so that its sender hears why: closing a
 socket with unread input makes the system drop what was sent."""
@@ -151,8 +151,11 @@ class Honest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        begun = False
 
         async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 own = list(message.get("headers", []))
                 there = {name.lower() for name, _ in own}
@@ -164,6 +167,11 @@ class Honest:
 
         try:
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:  # at the service's end; uvicorn would take it for a fault
+            _LOGGER.warning("%s: broken off: the service is stopping", scope.get("path", ""))
+            if not begun and scope["type"] == "http":
+                answer = JSONResponse(body("the service is stopping", "stopping", STOPPING), STOPPING)
+                await answer(scope, receive, sending)
         except Exception as error:
             fault = error.__cause__ or error  # Starlette's own says only that it came too late for an answer
             if isinstance(fault, SpeechError | OSError):

@@ -36,6 +36,9 @@ LARGEST_HEAD = 16_384
 BREAK_OFF = 1.0
 """Seconds for what is broken off at the end."""
 
+POLL = 0.01
+"""Seconds between looks whether all have left at the end."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -48,6 +51,8 @@ class Limits:
     """Seconds for the headers of a request."""
     message_bytes: int
     """Of a WebSocket."""
+    send_timeout: float
+    """Seconds that it may read nothing."""
 
 
 class Gate:
@@ -84,7 +89,7 @@ class HttpServer:
         self._limits = limits
         self._sockets: list[socket.socket] = []
         self._files: list[tuple[Path, int]] = []
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, port: int, hosts: Sequence[str]) -> int:
@@ -136,6 +141,8 @@ class HttpServer:
             http=type("Bounded", (Protocol,), {"limits": self._limits}),
             ws="websockets-sansio",
             ws_max_size=self._limits.message_bytes,
+            ws_per_message_deflate=False,  # sound does not get smaller; trying costs the event loop much
+            ws_ping_timeout=self._limits.send_timeout,  # who plays what it reads answers late
             timeout_keep_alive=round(KEEP_ALIVE),
             h11_max_incomplete_event_size=LARGEST_HEAD,
         )
@@ -145,12 +152,9 @@ class HttpServer:
     async def stop(self, timeout: float) -> None:
         """Accept nobody more; let what is said end for up to ``timeout`` seconds, break off the rest."""
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            done, _ = await asyncio.wait({self._task}, timeout=timeout)
-            if not done:
-                self._server.force_exit = True
-                await asyncio.wait({self._task}, timeout=BREAK_OFF)
-                self._task.cancel()
+            self._server.leave(timeout)
+            await asyncio.wait({self._task}, timeout=timeout + 2 * BREAK_OFF)
+            self._task.cancel()
         self.close()
 
     def close(self) -> None:
@@ -165,7 +169,10 @@ def open_doors(settings: Settings, connections: int) -> HttpServer:
     """Return a server that listens wherever the settings say. Raises CannotListen, SettingsError."""
     keys = keys_of(settings)
     limits = Limits(
-        connections=connections, head_timeout=settings.event_timeout, message_bytes=settings.max_event_bytes
+        connections=connections,
+        head_timeout=settings.event_timeout,
+        message_bytes=settings.max_event_bytes,
+        send_timeout=settings.send_timeout,
     )
     server = HttpServer(limits, lambda app: guarded(app, settings, keys))
     try:
@@ -190,9 +197,52 @@ def open_doors(settings: Settings, connections: int) -> HttpServer:
 
 
 class _Server(uvicorn.Server):
+    """uvicorn, that leaves when it is told to: its own looks every 0.1 s for that, and for every end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+        self._patience = 0.0
+
+    def leave(self, patience: float) -> None:
+        """Accept nobody more; whoever is served may be for so many seconds."""
+        self._patience = patience
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        """Wait for ``leave``; every second uvicorn's clock is set, which it does at every tenth tick."""
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 10
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._leaving.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close; break off what takes too long."""
+        for server in self.servers:
+            server.close()
+        for opened in sockets or []:
+            opened.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while state.tasks or state.connections:  # noqa: ASYNC110 - nobody tells when they end
+                    await asyncio.sleep(POLL)
+        for task in state.tasks:
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=BREAK_OFF)
+        for connection in list(state.connections):
+            connection.transport.abort()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # they are the service's
+        """Leave signals to the service."""
+        yield
 
 
 class Protocol(H11Protocol):
@@ -208,6 +258,9 @@ class Protocol(H11Protocol):
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if opened.family in {socket.AF_INET, socket.AF_INET6}:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as in Wyoming's door
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # or what nobody reads keeps a closed connection open
+                limit = round(self.limits.send_timeout * 1000)
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
         if len(self.connections) > self.limits.connections:
             _LOGGER.warning("All %d connections for HTTP are in use", self.limits.connections)
             self._refuse(503)
