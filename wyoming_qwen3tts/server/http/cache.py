@@ -16,7 +16,7 @@ from ...audio.pcm import duration
 from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
 from ...speech import Caching, SpeechError, TextFeed
-from ...text.phrases import expand
+from ...text.phrases import Phrase, expand
 from ..requests import GONE, OK, RequestLog
 from .events import ALSO, Event, stream, wants_events
 from .model import Model
@@ -35,7 +35,7 @@ Name = Annotated[str, Query(max_length=200)]
 Text = Annotated[str, Field(min_length=1)]
 
 
-class Phrase(Model):
+class Asked(Model):
     """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
     text: Text
@@ -46,7 +46,7 @@ class Phrase(Model):
 class Phrases(Model):
     """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
 
-    phrases: Annotated[list[Text | Phrase], Field(min_length=1, max_length=MOST)]
+    phrases: Annotated[list[Text | Asked], Field(min_length=1, max_length=MOST)]
     voice: str | None = None
     language: str | None = None
 
@@ -162,17 +162,16 @@ def _speaker(parts: Parts, voice: str | None) -> str | None:
 
 def _expanded(asked: Phrases) -> list[Phrase]:
     """Return all that is to be said, templates written out. Raises SpeechError."""
-    found: dict[tuple[str, str | None, str | None], Phrase] = {}
+    found: dict[Phrase, None] = {}
     for each in asked.phrases:
-        phrase = Phrase(text=each) if isinstance(each, str) else each
+        phrase = Asked(text=each) if isinstance(each, str) else each
         voice, language = phrase.voice or asked.voice, phrase.language or asked.language
         try:
             texts = expand(phrase.text, MOST - len(found))
         except ValueError as error:
             raise SpeechError(f"{phrase.text[:40]!r}: {error}", "bad-phrase") from error
-        for text in texts:
-            found[text, voice, language] = Phrase(text=text, voice=voice, language=language)
-    return list(found.values())
+        found |= {Phrase(text, voice, language): None for text in texts}
+    return list(found)
 
 
 class _Work:

@@ -37,20 +37,23 @@ export class Speech {
   async speak() {
     this.#take();
     let asked = 0;
+    let arrived = false;
     try {
       const response = await call("v1/audio/speech", {
         json: { model: "tts-1", ...this.request, response_format: "pcm", stream_format: "audio" },
         signal: this.#abort.signal,
         asking: () => (asked = performance.now()),
       });
+      arrived = true;
       this.served = Number(response.headers.get("X-First-Audio-Ms")) || null;
       this.cache = response.headers.get("X-Cache");
       await this.#receive(response.body.getReader(), asked);
       this.state = "whole";
     } catch (error) {
       if (this.state === "stopped") return;
-      this.state = this.sound.length ? "broken" : "failed";
-      this.error = this.sound.length ? new Error(`The reply broke off after ${seconds(this.sound.seconds)}: this is not all of it.`) : error;
+      // What was on its way when it broke off may be lost: then it broke off after nothing at all.
+      this.state = arrived ? "broken" : "failed";
+      this.error = arrived ? new Error(`The reply broke off after ${seconds(this.sound.seconds)}: this is not all of it.`) : error;
     }
     this.#changed(this);
     await this.#player.end();
