@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
@@ -128,9 +129,13 @@ async def service(
     """Run a service on a free port of this machine; give its URI.
 
     What ``engines`` say comes through as it is, unless the settings ask for more. ``library`` and ``styles`` (a
-    file) are in the place of what the settings name.
+    file) are in the place of what the settings name. Without ``data_dir`` it begins with an empty one: what
+    another test's service has learned of voices is nobody's business.
     """
     as_it_is = AS_IT_IS if engines else {}
+    empty = None if "data_dir" in settings else tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    if empty is not None:
+        settings["data_dir"] = Path(empty.name)
     settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **NOT_KEPT, **as_it_is, **settings}
     running = Service(Settings(**settings), engines)
     furnished = mock.patch.object(
@@ -144,6 +149,8 @@ async def service(
         yield str(running.addresses[0])
     finally:
         await running.stop()
+        if empty is not None:
+            empty.cleanup()
 
 
 @contextmanager

@@ -133,6 +133,7 @@ async def test_health_says_how_everything_is(tmp_path: Path) -> None:
     assert health["caches"]["disk"]["entries"] == 1
     assert health["prompts"] == {"tiny": {"hits": 4, "made": 1}}
     assert health["default_voice"] == "tone"
+    assert {"python", "wyoming", "numpy", "fastapi"} <= health["versions"].keys()
     assert health["memory_bytes"] > 10_000_000
     assert health["uptime_seconds"] >= 0
 

@@ -172,6 +172,8 @@ async def test_a_phrase_that_cannot_be_kept_is_named_and_the_others_are_kept(tmp
     [
         ({"phrases": []}, "invalid-request"),
         ({"phrases": [""]}, "invalid-request"),
+        ({"phrases": ["a\0b"]}, "invalid-request"),
+        ({"phrases": [{"text": "a\0b"}]}, "invalid-request"),
         ({"phrases": ["{1..99999} {1..99999}"]}, "bad-phrase"),
         ({"phrases": ["{broken"]}, "bad-phrase"),
         ({"phrases": [{"voice": "tone"}]}, "invalid-request"),

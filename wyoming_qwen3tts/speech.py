@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,10 +31,19 @@ KEYS = 1
 """Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
+_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+
 
 def base_language(tag: str) -> str:
     """Return the language of a BCP 47 tag, without its region: ``pt`` of ``pt-BR`` or ``pt_BR``."""
     return tag.lower().replace("_", "-").partition("-")[0]
+
+
+def unspeakable(text: str) -> tuple[str, int] | None:
+    """Return what in a text is no character that can be said or written down, and where; None for nothing."""
+    if (found := _UNSPEAKABLE.search(text)) is None:
+        return None
+    return "NUL" if found[0] == "\0" else f"a lone surrogate (U+{ord(found[0]):X})", found.start()
 
 
 class SpeechError(Exception):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +19,12 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from ..speech import Caching, SpeechRequest, TextFeed
+from ..speech import Caching, SpeechRequest, TextFeed, unspeakable
 from .events import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
 
 _AUDIO = (AudioStart, AudioChunk, AudioStop)
-_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +128,9 @@ class Dialogue:
             raise ProtocolError(
                 f"the text has over {self._max_text} characters, the most for one request", "text-too-long"
             )
-        if found := _UNSPEAKABLE.search(text):
-            name = "NUL" if found[0] == "\0" else f"a lone surrogate (U+{ord(found[0]):X})"
-            raise ProtocolError(
-                f"the text holds {name} at character {so_far + found.start()}", "invalid-text"
-            )
+        if (found := unspeakable(text)) is not None:
+            what, at = found
+            raise ProtocolError(f"the text holds {what} at character {so_far + at}", "invalid-text")
         return text
 
 

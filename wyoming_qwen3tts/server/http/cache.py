@@ -19,7 +19,7 @@ from ...speech import Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..requests import GONE, OK, RequestLog
 from .events import ALSO, Event, stream, wants_events
-from .model import Model
+from .model import Model, Text
 from .parts import Parts, request_for, status_of, while_there
 
 AT_A_TIME = 4
@@ -30,9 +30,6 @@ DOOR = "prerender"
 LASTING = {"not-kept", "stopping"}
 """Codes of errors after which no other phrase will do better."""
 Name = Annotated[str, Query(max_length=200)]
-
-
-Text = Annotated[str, Field(min_length=1)]
 
 
 class Asked(Model):
@@ -164,13 +161,15 @@ def _expanded(asked: Phrases) -> list[Phrase]:
     """Return all that is to be said, templates written out. Raises SpeechError."""
     found: dict[Phrase, None] = {}
     for each in asked.phrases:
-        phrase = Asked(text=each) if isinstance(each, str) else each
-        voice, language = phrase.voice or asked.voice, phrase.language or asked.language
+        text, voice, language = (
+            (each, None, None) if isinstance(each, str) else (each.text, each.voice, each.language)
+        )
+        voice, language = voice or asked.voice, language or asked.language
         try:
-            texts = expand(phrase.text, MOST - len(found))
+            texts = expand(text, MOST - len(found))
         except ValueError as error:
-            raise SpeechError(f"{phrase.text[:40]!r}: {error}", "bad-phrase") from error
-        found |= {Phrase(text, voice, language): None for text in texts}
+            raise SpeechError(f"{text[:40]!r}: {error}", "bad-phrase") from error
+        found |= {Phrase(one, voice, language): None for one in texts}
     return list(found)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +23,11 @@ from .access import WELCOME
 from .cache import prompts, tiers
 from .metrics import Metrics
 from .parts import Parts, status_of
+
+PACKAGES = (
+    *("torch", "transformers", "qwen-tts", "hibari-tts", "onnxruntime", "numpy"),
+    *("wyoming", "fastapi", "uvicorn", "websockets", "redis"),
+)
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -37,7 +45,7 @@ def routes(parts: Parts) -> APIRouter:
         return {
             "status": "ok",
             "version": __version__,
-            "python": platform.python_version(),
+            "versions": versions(),
             "uptime_seconds": round(time.monotonic() - began, 1),
             "default_voice": catalog.default.name,
             "engines": _engines(parts),
@@ -69,6 +77,16 @@ def routes(parts: Parts) -> APIRouter:
         return {"requests": [asdict(record) for record in records]}
 
     return router
+
+
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of what the sound and the doors depend on, as far as it is installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _engines(parts: Parts) -> list[Mapping[str, Any]]:

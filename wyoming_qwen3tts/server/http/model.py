@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+from ...speech import unspeakable
+
+
+def of_characters(value: object) -> object:
+    """Return a value as it is. JSON has escapes for what is no character: halves of one, say."""
+    if isinstance(value, str) and (found := unspeakable(value)) is not None:
+        what, at = found
+        raise PydanticCustomError("characters", "There is {what} at character {at}", {"what": what, "at": at})
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(of_characters)]
+"""A text in a list; those that are fields are looked at anyhow."""
 
 
 class Model(BaseModel):
@@ -18,10 +30,4 @@ class Model(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _of_characters(cls, value: object) -> object:
-        """Return a field's value as it is. JSON has escapes for what is no character: halves of one, say."""
-        if isinstance(value, str) and (found := _UNSPEAKABLE.search(value)):
-            what = "NUL" if found[0] == "\0" else f"a lone surrogate (U+{ord(found[0]):X})"
-            raise PydanticCustomError(
-                "characters", "There is {what} at character {at}", {"what": what, "at": found.start()}
-            )
-        return value
+        return of_characters(value)
