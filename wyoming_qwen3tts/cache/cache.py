@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -60,6 +60,7 @@ class Cache:
         self._writing: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._closed = False
+        self._closing = asyncio.Event()
 
     @property
     def counts(self) -> Mapping[str, Counts]:
@@ -279,9 +280,11 @@ class Cache:
 
     async def _keep_house(self) -> None:
         """Add up what was counted, and notice what was forgotten elsewhere."""
-        while True:
+        while not self._closed:
             await self._look_round()
-            await asyncio.sleep(HOUSEKEEPING)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOUSEKEEPING):
+                    await self._closing.wait()
 
     async def _look_round(self) -> None:
         await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
@@ -294,7 +297,10 @@ class Cache:
     async def close(self) -> None:
         """End what is being made, wait for what is being written, close the tiers: each within CLOSE."""
         self._closed = True
+        self._closing.set()
         if self._housekeeping is not None:
+            # It may be counting: what is broken off there is counted, and would be once more.
+            await asyncio.wait({self._housekeeping}, timeout=CLOSE)
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
         flights = [flight.end() for flight in self._flights]
