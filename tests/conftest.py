@@ -15,7 +15,7 @@ from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 
 COSTLY = {"heart", "home"}
 """Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
-LONGEST = {"test_shared.py"}
+LONGEST = {"test_page.py", "test_shared.py"}
 """Files whose tests take many seconds each. They are begun first, or one worker waits for them at the end."""
 
 
