@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import httpx2
 import pytest
 
 from tests.house import HANG, ScriptedEngine, raw, read_events, service
+from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, free_port, web
+from wyoming_qwen3tts.server.http import access
 from wyoming_qwen3tts.server.http.access import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
+from wyoming_qwen3tts.server.wyoming import WyomingServer
 from wyoming_qwen3tts.service import CannotServe
 from wyoming_qwen3tts.settings import Settings, SettingsError
 
@@ -309,11 +314,11 @@ async def test_every_answer_has_the_headers_that_keep_browsers_from_harm() -> No
 async def test_wyoming_clients_come_from_networks_that_are_allowed(
     allowed: tuple[str, ...], peer: str, code: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    get = asyncio.StreamWriter.get_extra_info
+    handle = WyomingServer.handle
     monkeypatch.setattr(
-        asyncio.StreamWriter,
-        "get_extra_info",
-        lambda self, name, default=None: (peer, 4711) if name == "peername" else get(self, name, default),
+        WyomingServer,
+        "handle",
+        lambda self, reader, writer, address: handle(self, reader, writer, (peer, 4711)),
     )
     async with service([ScriptedEngine()], allow=allowed) as uri, raw(uri) as (reader, writer):
         writer.write(b'{"type": "describe"}\n')
@@ -321,3 +326,42 @@ async def test_wyoming_clients_come_from_networks_that_are_allowed(
         assert (event.type, event.data.get("code")) == (("info", None) if code is None else ("error", code))
         if code is not None:
             assert "(--allow)" in event.data["text"]
+
+
+def reset(address: tuple[str, int], request: bytes) -> None:
+    """Send a request and reset the connection: what was sent is there to be read, and who sent it is not."""
+    with socket.create_connection(address) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.sendall(request)
+
+
+async def test_who_resets_the_connection_is_not_taken_for_one_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows any more who it was, it was not this machine, and not the owner of a Unix socket."""
+    monkeypatch.setattr(access, "is_loopback", lambda address: False)
+    engine = Repeatable()
+    async with web([engine], api_keys=(KEY,), data_dir=tmp_path, **KEPT) as client, asyncio.timeout(HANG):
+        mine = {"X-API-Key": KEY}
+        await client.post("/v1/audio/speech", json=SPEECH, headers=mine)
+        for _ in range(100):
+            request = b"DELETE /v1/cache HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            await asyncio.to_thread(reset, ("127.0.0.1", client.port), request)
+        kept = (await client.get("/v1/cache", headers=mine)).json()["tiers"]
+        assert kept["memory"]["entries"] == 1
+
+
+async def test_who_resets_the_connection_does_not_slip_past_the_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(IPv4Address, "is_loopback", False)
+    engine = ScriptedEngine()
+    async with service([engine], allow=("10.0.0.0/8",)) as uri:
+        port = int(uri.rpartition(":")[2])
+        for _ in range(100):
+            request = b'{"type": "synthesize", "data": {"text": "Hello."}}\n'
+            await asyncio.to_thread(reset, ("127.0.0.1", port), request)
+        async with raw(uri) as (reader, _):
+            (event,) = await read_events(reader, "error")
+            assert event.data["code"] == "not-allowed"
+    assert not engine.said

@@ -24,7 +24,8 @@ ACCEPT_PAUSE = 0.2
 
 _LOGGER = logging.getLogger(__name__)
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, object], Awaitable[None]]
+"""Serves a peer, whose address is that of when it was accepted: once it has reset the connection, none is known."""
 
 
 class CannotListen(Exception):  # noqa: N818 - what it says
@@ -108,18 +109,18 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                peer, _ = await loop.sock_accept(opened)
+                peer, address = await loop.sock_accept(opened)
             except OSError as error:
                 _LOGGER.warning("Cannot accept a connection on %s: %s", self.address, error.strerror)
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
-            task = asyncio.create_task(self._serve(peer), name="peer")
+            task = asyncio.create_task(self._serve(peer, address), name="peer")
             self._peers.add(task)
             task.add_done_callback(self._peers.discard)
 
-    async def _serve(self, peer: socket.socket) -> None:
+    async def _serve(self, peer: socket.socket, address: object) -> None:
         reader, writer = await asyncio.open_connection(sock=peer, limit=READ_SIZE)
-        await self._handler(reader, writer)
+        await self._handler(reader, writer, address)
 
     async def stop(self) -> None:
         """Accept no more peers, and remove the socket's file if it is still ours. Connections go on."""
@@ -187,7 +188,7 @@ async def _serve_stdio(handler: Handler) -> None:
     output.start()
     reader, writer = await asyncio.open_connection(sock=ours, limit=READ_SIZE)
     try:
-        await handler(reader, writer)
+        await handler(reader, writer, None)
     finally:
         writer.close()
         await asyncio.to_thread(output.join)

@@ -105,14 +105,16 @@ class WyomingServer:
         """How many peers are connected."""
         return len(self._connections)
 
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one peer until it leaves."""
+    async def handle(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: object = None
+    ) -> None:
+        """Serve one peer until it leaves. ``address``: of TCP, as ``accept`` gives it."""
         connection = Connection(
             reader, writer, self._synthesizer, self._info, self._limits, self._requests, self._refresh
         )
         task = asyncio.current_task()
         assert task is not None
-        refusal = self._not_allowed(writer) or self._make_room()
+        refusal = self._not_allowed(address) or self._make_room()
         self._connections[connection] = task
         try:
             if refusal is None:
@@ -127,9 +129,8 @@ class WyomingServer:
             del self._connections[connection]
             writer.transport.abort()
 
-    def _not_allowed(self, writer: asyncio.StreamWriter) -> SpeechError | None:
+    def _not_allowed(self, peer: object) -> SpeechError | None:
         """Return why a peer may not come in, None where it may. Unix sockets have permissions."""
-        peer = writer.get_extra_info("peername")
         if not self._allowed or not isinstance(peer, tuple):
             return None
         address: IPv4Address | IPv6Address = ipaddress.ip_address(peer[0].partition("%")[0])

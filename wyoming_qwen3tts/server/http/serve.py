@@ -26,6 +26,7 @@ from . import page
 from .access import keys_of
 from .application import guarded
 from .faults import body
+from .peer import peer_of
 
 LOOPBACK = ("127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where somebody has asked for it
@@ -254,6 +255,7 @@ class Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it."""
         super().connection_made(transport)
+        self.client = peer_of(transport)
         opened = transport.get_extra_info("socket")
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if opened.family in {socket.AF_INET, socket.AF_INET6}:
