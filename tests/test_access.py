@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from ipaddress import IPv4Address
@@ -66,6 +67,8 @@ def scope(
         (scope(origin="http://evil.example"), "not-allowed"),
         (scope(origin="http://localhost:9000"), "not-allowed"),
         (scope(origin="null"), "not-allowed"),
+        (scope(origin="http://["), "not-allowed"),
+        (scope(host="["), "key-needed"),
         (scope(origin="https://house.example"), None),
         # Others need a key, in either header.
         (scope(FAR), "key-needed"),
@@ -365,3 +368,22 @@ async def test_who_resets_the_connection_does_not_slip_past_the_networks(
             (event,) = await read_events(reader, "error")
             assert event.data["code"] == "not-allowed"
     assert not engine.said
+
+
+async def test_a_file_of_keys_that_is_no_file_does_not_hold_the_service_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys")
+    with pytest.raises(CannotServe, match="is no file"):
+        async with service([ScriptedEngine()], http_port=free_port(), api_key_file=tmp_path / "keys"):
+            pass
+
+
+async def test_both_doors_fit_into_the_files_that_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (1024, 4096)
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr("resource.getrlimit", lambda _: limits)
+    monkeypatch.setattr("resource.setrlimit", lambda _, now: raised.append(now))
+    async with web([ScriptedEngine()], max_connections=1000):
+        pass
+    async with web([ScriptedEngine()], max_connections=5000):
+        pass
+    assert raised == [(2128, 4096), (4096, 4096)]

@@ -13,7 +13,8 @@ import pytest
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import EngineUnavailable
-from wyoming_qwen3tts.speech import Utterance
+from wyoming_qwen3tts.speech import LONGEST_NAME, Utterance
+from wyoming_qwen3tts.voices import catalog
 
 HEAD = b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -207,3 +208,44 @@ async def test_what_is_being_said_when_the_service_stops_is_said_to_its_end() ->
             await begun.wait()
             asyncio.get_running_loop().call_later(0.1, go.set)
         assert (await asking).content == tone("The kettle is boiling.")
+
+
+async def test_a_path_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        raise ZeroDivisionError
+        yield b""
+
+    async with web([ScriptedEngine(breaks)]) as client:
+        faults = {"Origin": "http://["}
+        answer = await client.get("/x%0a2026-11-21%20INFO%20forged", headers=faults)
+        assert (answer.status_code, code_of(answer)) == (403, "not-allowed")
+        asked = {"input": "Hello."}
+        await client.post("/v1/audio/speech?a=%0aforged", json=asked)
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("field", ["voice", "style", "language", "model"])
+async def test_a_name_has_so_many_characters_and_no_more(field: str) -> None:
+    async with web([ScriptedEngine()]) as client:
+        answer = await client.post("/v1/audio/speech", json={"input": "Hi.", field: "x" * 1000})
+        assert (answer.status_code, code_of(answer)) == (400, "invalid-request")
+        assert answer.json()["error"]["param"] == field
+
+
+async def test_a_name_without_end_is_as_good_as_none_at_the_other_door(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is looked for is no longer than any name: all voices are looked through for it."""
+    longest = 0
+    key = catalog.key
+
+    def watched(name: str) -> str:
+        nonlocal longest
+        longest = max(longest, len(name))
+        return key(name)
+
+    monkeypatch.setattr(catalog, "key", watched)
+    async with service([ScriptedEngine()]) as uri, connect(uri) as client:
+        voice = {"name": "x" * 100_000, "speaker": "y" * 100_000, "language": "z" * 100_000}
+        assert await home_assistant_plain(client, "Hello.", voice) == tone("Hello.")
+    assert 0 < longest < 3 * LONGEST_NAME  # a voice and a style, and what stands between them

@@ -180,6 +180,13 @@ async def test_espeak_takes_no_commands_from_text(robot: EspeakEngine) -> None:
         assert await say(robot, text), text
 
 
+@pytest.mark.parametrize("text", ["http://" + "a." * 200, "a." * 1000, "u.s.a. " * 300])
+async def test_espeak_says_what_it_dies_of_in_another_way(robot: EspeakEngine, text: str) -> None:
+    (german,) = [voice for voice in robot.voices() if voice.name == "espeak-de"]
+    sound = b"".join([piece async for piece in robot.speak(Utterance(text, german, "de"))])
+    assert len(sound) > 10 * BYTES_PER_SECOND
+
+
 async def test_espeak_with_nothing_to_say_cannot_speak(robot: EspeakEngine) -> None:
     with pytest.raises(CannotSpeak):
         await say(robot, " ")

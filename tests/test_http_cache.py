@@ -114,6 +114,15 @@ async def test_one_phrase_is_dropped_and_made_again(tmp_path: Path) -> None:
             assert answer.status_code in {400, 404, 405}, key
 
 
+async def test_nobody_s_name_drops_nothing(tmp_path: Path) -> None:
+    async with web([Repeatable()], data_dir=tmp_path, **KEPT) as client:
+        await say(client, "Front door open.")
+        answer = await client.delete("/v1/cache?voice=")  # a variable that was not set, say
+        assert (answer.status_code, code_of(answer)) == (400, "invalid-request")
+        assert (await client.delete("/v1/cache?voice=nobody")).json() == {"dropped": 0}
+        assert await say(client, "Front door open.") == "memory"
+
+
 @pytest.mark.parametrize("voice", [None, "tone"])
 async def test_all_is_dropped_or_what_one_voice_said(tmp_path: Path, voice: str | None) -> None:
     async with web([Repeatable()], data_dir=tmp_path, **KEPT) as client:
@@ -176,6 +185,12 @@ async def test_a_phrase_that_cannot_be_kept_is_named_and_the_others_are_kept(tmp
         ({"phrases": [{"text": "a\0b"}]}, "invalid-request"),
         ({"phrases": ["{1..99999} {1..99999}"]}, "bad-phrase"),
         ({"phrases": ["{broken"]}, "bad-phrase"),
+        ({"phrases": ["{1..5000}" + "x" * 2000]}, "bad-phrase"),
+        ({"phrases": ["{1..9}" * 150]}, "bad-phrase"),
+        ({"phrases": ["{1..9}" * 150_000]}, "bad-phrase"),
+        ({"phrases": ["{1..9999}0", "{1..9999}1"]}, "bad-phrase"),
+        ({"phrases": ["{1..9999}" + "x" * 900]}, "text-too-long"),
+        ({"phrases": ["a"], "voice": "x" * 1000}, "invalid-request"),
         ({"phrases": [{"voice": "tone"}]}, "invalid-request"),
         ({"phrases": "no list"}, "invalid-request"),
         ({}, "invalid-request"),
@@ -185,7 +200,8 @@ async def test_phrases_that_are_none_are_refused(tmp_path: Path, asked: dict[str
     engine = Repeatable()
     async with web([engine], data_dir=tmp_path, **KEPT) as client:
         answer = await client.post("/v1/cache/phrases", json=asked)
-        assert (answer.status_code, code_of(answer)) == (400, code)
+        assert (answer.status_code, code_of(answer)) == (413 if code == "text-too-long" else 400, code)
+        assert len(answer.text) < 1000
     assert not engine.said
 
 

@@ -208,6 +208,7 @@ async def test_an_upload_that_will_not_do_is_told_why_and_nothing_is_kept(
         ("application/json", b"{}", "multipart/form-data"),
         ("multipart/form-data", b"", "multipart/form-data"),
         ("multipart/form-data; boundary=x", b"", "no end"),
+        (f"multipart/form-data; boundary={'B' * 300}", b"x", "cannot be read"),
         ("multipart/form-data; boundary=x", b"--x\r\n", "no end"),
         ("multipart/form-data; boundary=x", b"nonsense" * 1000, "cannot be read"),
         (

@@ -277,3 +277,15 @@ def test_the_data_directory_is_where_a_users_data_is(tmp_path: Path, monkeypatch
     monkeypatch.setenv("HOME", "/home/somebody")
     assert load().data == Path("/home/somebody/.local/share/wyoming-qwen3tts")
     assert load("--data-dir", "/data").data == Path("/data")
+
+
+@pytest.mark.parametrize(
+    "value", ['{"k": "s3cret-s3cret-s3cret"}', '[["s3cret-s3cret-s3cret"]]', '",s3cret-s3cret,"']
+)
+def test_a_secret_that_is_wrong_is_not_shown(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(f'{{"api_keys": {value}}}')
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(["--options-file", str(path)], {})
+    assert "api_keys" in str(caught.value)
+    assert "s3cret" not in str(caught.value)

@@ -77,6 +77,8 @@ class Service:
         self._cache: Cache | None = None
         self._http: HttpServer | None = None
         self._requests = Requests()
+        self._connections = 0
+        """How many each door may have."""
         self._silent: dict[str, str] = {}
         """Engines that do not speak, and why."""
 
@@ -114,7 +116,10 @@ class Service:
         settings = self._settings
         for note in settings.notes:
             _LOGGER.warning("Settings: %s", note)
-        await self._open_http()
+        has_http = bool(settings.http_port or settings.http_socket or settings.ingress_port)
+        self._connections = _affordable(settings.max_connections, doors=1 + has_http)
+        if has_http:
+            await self._open_http()
         try:
             await asyncio.to_thread(tempo.load, settings.tempo)
         except tempo.TempoMissing as error:
@@ -175,7 +180,7 @@ class Service:
                 max_event_bytes=settings.max_event_bytes,
                 max_text=settings.max_text,
                 max_requests=settings.max_requests,
-                max_connections=_affordable(settings.max_connections),
+                max_connections=self._connections,
                 idle_timeout=settings.idle_timeout,
                 event_timeout=settings.event_timeout,
                 send_timeout=settings.send_timeout,
@@ -255,14 +260,12 @@ class Service:
     async def _open_http(self) -> None:
         """Listen for HTTP, and say there that the service is starting. Raises CannotServe."""
         settings = self._settings
-        if not (settings.http_port or settings.http_socket or settings.ingress_port):
-            return
         try:
             serve = await asyncio.to_thread(_http)
         except ImportError as error:
             raise CannotServe(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
         try:
-            self._http = serve.open_doors(settings, _affordable(settings.max_connections))
+            self._http = serve.open_doors(settings, self._connections)
         except (CannotListen, SettingsError) as error:
             raise CannotServe(str(error)) from error
 
@@ -385,18 +388,23 @@ def gpu() -> str:
     return "and no GPU was found"
 
 
-def _affordable(connections: int) -> int:
-    """Raise the limit of open files as far as allowed; return how many connections that leaves room for."""
+def _affordable(connections: int, doors: int) -> int:
+    """Raise the limit of open files as far as allowed; return how many connections a door may then have."""
     spare = 128  # for libraries and processes, and for peers that are about to be refused
-    wanted = connections + spare
+    wanted = connections * doors + spare
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
-        connections = max(allowed // 4, allowed - spare)
-        _LOGGER.warning("This process may open %d files, so at most %d connections", allowed, connections)
+        connections = max(allowed // 4, allowed - spare) // doors
+        _LOGGER.warning(
+            "This process may open %d files, so at most %d connections%s",
+            allowed,
+            connections,
+            " at each door" if doors > 1 else "",
+        )
     return connections
 
 

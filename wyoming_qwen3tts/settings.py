@@ -26,6 +26,7 @@ from .speech import FASTEST, LANGUAGES, SLOWEST
 
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
+HIDDEN = "what is given (not shown: a password may be in it)"
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -698,9 +699,10 @@ def _read(origin: str, key: str, value: Any) -> Any:
     elif isinstance(value, bool | int | float | str):
         text = str(value)
     else:
-        raise SettingsError(f"{origin}: {json.dumps(value)} is not allowed; allowed: {kind.allowed}")
+        shown = HIDDEN if kind.secret else json.dumps(value)
+        raise SettingsError(f"{origin}: {shown} is not allowed; allowed: {kind.allowed}")
     try:
         return kind.read(text)
     except ValueError:
-        shown = "what is given (not shown: a password may be in it)" if kind.secret else repr(text)
+        shown = HIDDEN if kind.secret else repr(text)
         raise SettingsError(f"{origin}: {shown} is not allowed; allowed: {kind.allowed}") from None

@@ -27,6 +27,9 @@ LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "ru", "zh", "ja", "ko")
 """The ten languages of Qwen3-TTS, BCP 47."""
 SLOWEST, FASTEST = 0.5, 2.0
 """Bounds of a speed: beyond them speech is hard to follow, and every method makes it rough."""
+LONGEST_NAME, LONGEST_TAG = 200, 35
+"""Characters of a name that somebody may ask for, twice those of any voice with its style; and of a language
+tag, as RFC 5646 (4.4.1) has it. What is longer is nobody's."""
 KEYS = 1
 """Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS

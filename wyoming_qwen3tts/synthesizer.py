@@ -26,6 +26,8 @@ from .engines.base import (
 from .speech import (
     BYTES_PER_SECOND,
     FASTEST,
+    LONGEST_NAME,
+    LONGEST_TAG,
     MISS,
     OFF,
     SAMPLE_WIDTH,
@@ -319,6 +321,9 @@ class Synthesizer:
         Raises SpeechError where a voice cannot have the style that was asked for; and if ``strict`` where
         nobody knows voice or style, for whom another would speak.
         """
+        # All voices are looked through for them, on the event loop.
+        named, speaker = named and named[:LONGEST_NAME], speaker and speaker[:LONGEST_NAME]
+        language = language and language[:LONGEST_TAG]
         if not self._voices.catalog.understands(named, speaker):
             # Somebody may have added it a second ago, and nobody else is to say what it was meant to say.
             with contextlib.suppress(TimeoutError):

@@ -39,5 +39,5 @@ def configure(*, debug: bool, log_format: str) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     # Libraries' own chatter is not about speech.
-    for library in ("asyncio", "zeroconf", "uvicorn"):
+    for library in ("asyncio", "zeroconf", "uvicorn", "python_multipart"):
         logging.getLogger(library).setLevel(logging.WARNING)

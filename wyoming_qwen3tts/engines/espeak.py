@@ -25,6 +25,7 @@ COMMAND_TIMEOUT = 10.0
 ALL = "all"
 NONE = "none"
 
+_INNER_DOT = re.compile(r"\.(?=[^\s.]|\s+\S\.)")
 _WAV_HEADER = 44
 _ATTRIBUTION = Attribution("eSpeak NG", "https://github.com/espeak-ng/espeak-ng")
 _TAGS = {"cmn": "zh", "yue": "zh-HK", "fr-fr": "fr"}
@@ -100,7 +101,12 @@ class EspeakEngine:
             async with self._slots:
                 if utterance.begun is not None:
                     utterance.begun()
-                wav = await self._run(*arguments, stdin=readable(utterance.text))
+                text = readable(utterance.text)
+                try:
+                    wav = await self._run(*arguments, stdin=text)
+                except CannotSpeak:
+                    # espeak-ng 1.51 aborts on hundreds of letters with dots between them: "u.s.a.u.s.a.…"
+                    wav = await self._run(*arguments, stdin=_INNER_DOT.sub(" ", text))
         except OSError as error:
             raise EngineUnavailable(f"{self._command} cannot be run: {error}") from error
         pcm = await asyncio.to_thread(_to_pcm, wav)
@@ -124,6 +130,8 @@ class EspeakEngine:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
+        if process.returncode is not None and process.returncode < 0:
+            raise CannotSpeak(f"{self._command} died of {stdin[:40]!r} (signal {-process.returncode})")
         if process.returncode != 0:
             raise EngineUnavailable(f"{self._command} ended with status {process.returncode}")
         return output

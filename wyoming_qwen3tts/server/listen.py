@@ -25,7 +25,7 @@ ACCEPT_PAUSE = 0.2
 _LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, object], Awaitable[None]]
-"""Serves a peer, whose address is that of when it was accepted: once it has reset the connection, none is known."""
+"""Serves a peer. Its address is that of when it was accepted: of who resets the connection none is known."""
 
 
 class CannotListen(Exception):  # noqa: N818 - what it says

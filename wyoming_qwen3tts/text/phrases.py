@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,9 @@ from pathlib import Path
 
 MOST = 100_000
 """Phrases of one file."""
+TOO_MANY = "with it there are more than {:,} phrases"
+LONGEST_TEMPLATE = 1_000
+"""Characters of a phrase that has templates in it: all that it stands for is as long."""
 COLUMNS = ("text", "voice", "language")
 TABLES = {".csv", ".tsv"}
 
@@ -61,13 +63,15 @@ def read(path: Path) -> list[Phrase]:
     return list(found.values())
 
 
-def expand(text: str, most: int = MOST) -> list[str]:
+def expand(text: str, most: int = MOST, of: int = MOST) -> list[str]:
     """Return all that a template stands for, a text without braces for itself.
 
     ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one,
     ``{a..e}`` every letter; ``{front,back}`` is each of the words. The last one changes fastest. Raises
-    ValueError where that is more than ``most``, or braces are no template.
+    ValueError where that is more than ``most``, what is left ``of`` so many, or braces are no template.
     """
+    if len(text) > LONGEST_TEMPLATE and "{" in text:
+        raise ValueError(f"with templates in it a phrase has {LONGEST_TEMPLATE:,} characters at most")
     parts: list[Sequence[str]] = []
     end = 0
     for found in _TEMPLATE.finditer(text):
@@ -76,8 +80,11 @@ def expand(text: str, most: int = MOST) -> list[str]:
         parts += [[_without_braces(text[end : found.start()])], chosen]
         end = found.end()
     parts.append([_without_braces(text[end:])])
-    if math.prod(map(len, parts)) > most:
-        raise ValueError(f"with it there are more than {MOST:,} phrases")
+    number = 1
+    for chosen in parts:
+        number *= len(chosen)
+        if number > most:
+            raise ValueError(TOO_MANY.format(of))
     return ["".join(chosen) for chosen in itertools.product(*parts)]
 
 
@@ -97,7 +104,7 @@ def _range(first: str, last: str, step: str | None) -> Sequence[str]:
     if not by:
         raise ValueError("a step of 0 leads nowhere")
     if abs(stop - start) // by >= MOST:
-        raise ValueError(f"with it there are more than {MOST:,} phrases")
+        raise ValueError(TOO_MANY.format(MOST))
     padded = any(len(number.lstrip("-")) > 1 and number.lstrip("-")[0] == "0" for number in (first, last))
     width = max(len(first), len(last)) if padded else 0
     numbers = range(start, stop + 1, by) if start <= stop else range(start, stop - 1, -by)

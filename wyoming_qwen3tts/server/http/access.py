@@ -84,6 +84,8 @@ def keys_of(settings: Settings) -> Keys:
 
 def _lines(path: Path) -> list[str]:
     try:
+        if not path.is_file() and path.exists():
+            raise SettingsError(f"--api-key-file: {path} is no file")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -182,7 +184,10 @@ class Doorkeeper:
 
     def _is_ours(self, origin: str, headers: Headers) -> bool:
         host = headers.get("host", "")
-        return bool(host) and urlsplit(origin).netloc == host
+        try:
+            return bool(host) and urlsplit(origin).netloc == host
+        except ValueError:
+            return False
 
 
 def _key(headers: Headers) -> str:

@@ -18,7 +18,7 @@ from ...audio.encoding import FORMATS
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .archives import ARCHIVES, disposition
 from .batches import Batches, Making, Progress, Wanted
-from .model import Model
+from .model import Model, Name, Tag
 from .parts import Parts, check_model, request_for, while_there
 from .speech import CLIENT_CLOSED_REQUEST, Asked, Manner, Speed, VoiceId, form_of
 from .stream import Stream
@@ -34,9 +34,9 @@ class Item(Model):
     """One text, and what is its own about it."""
 
     input: str
-    voice: str | VoiceId | None = None
-    style: str | None = None
-    language: str | None = None
+    voice: Name | VoiceId | None = None
+    style: Name | None = None
+    language: Tag | None = None
     speed: Speed | None = None
     instructions: str | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
@@ -54,8 +54,8 @@ class Asking(Manner):
     @classmethod
     def _each(cls, inputs: Any) -> Any:
         """Return the inputs, all as items. Says which one is wrong."""
-        if not isinstance(inputs, list):
-            return inputs
+        if not isinstance(inputs, list) or len(inputs) > MOST:
+            return inputs  # which is refused
         return [_item(each, number) for number, each in enumerate(inputs, 1)]
 
 

@@ -19,6 +19,8 @@ TOO_LARGE, TOO_LATE, STOPPING = 413, 408, 503
 LINGER = 2.0
 """Seconds that the rest of a body is thrown away which is not wanted, so that its sender hears why: closing a
 socket with unread input makes the system drop what was sent."""
+LONGEST_PATH = 100
+"""Characters of a path in the log."""
 BROKEN_OFF = "ASGI callable returned without completing response."
 """What uvicorn logs of an answer that has no end: we have said it already, and better."""
 
@@ -168,13 +170,18 @@ class Honest:
         try:
             await self._app(scope, receive, sending)
         except asyncio.CancelledError:  # at the service's end; uvicorn would take it for a fault
-            _LOGGER.warning("%s: broken off: the service is stopping", scope.get("path", ""))
+            _LOGGER.warning("%s: broken off: the service is stopping", _path(scope))
             if not begun and scope["type"] == "http":
                 answer = JSONResponse(body("the service is stopping", "stopping", STOPPING), STOPPING)
                 await answer(scope, receive, sending)
         except Exception as error:
             fault = error.__cause__ or error  # Starlette's own says only that it came too late for an answer
             if isinstance(fault, SpeechError | OSError):
-                _LOGGER.warning("%s: broken off: %s", scope.get("path", ""), fault)
+                _LOGGER.warning("%s: broken off: %s", _path(scope), fault)
             else:
-                _LOGGER.exception("%s: failed", scope.get("path", ""))
+                _LOGGER.exception("%s: failed", _path(scope))
+
+
+def _path(scope: Scope) -> str:
+    """Return a request's path for the log: on one line, and no longer than that."""
+    return repr(scope.get("path", "")[:LONGEST_PATH])[1:-1]

@@ -15,37 +15,41 @@ from pydantic import Field
 from ...audio.pcm import duration
 from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
-from ...speech import Caching, SpeechError, TextFeed
+from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..requests import GONE, OK, RequestLog
 from .events import ALSO, Event, stream, wants_events
-from .model import Model, Text
+from .model import Model, Name, Tag, Text
 from .parts import Parts, request_for, status_of, while_there
 
 AT_A_TIME = 4
 """Phrases that are said at a time."""
 MOST = 10_000
 """Phrases of one request, templates written out; the command ``prerender`` takes more."""
+TEXTS = 10
+"""All of them together, in texts of the greatest length (``--max-text``)."""
+SHOWN = 200
+"""Characters of a phrase that is named because it could not be kept."""
 DOOR = "prerender"
 LASTING = {"not-kept", "stopping"}
 """Codes of errors after which no other phrase will do better."""
-Name = Annotated[str, Query(max_length=200)]
+Asking = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 
 
 class Asked(Model):
     """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
     text: Text
-    voice: str | None = None
-    language: str | None = None
+    voice: Name | None = None
+    language: Tag | None = None
 
 
 class Phrases(Model):
     """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
 
     phrases: Annotated[list[Text | Asked], Field(min_length=1, max_length=MOST)]
-    voice: str | None = None
-    language: str | None = None
+    voice: Name | None = None
+    language: Tag | None = None
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -58,7 +62,7 @@ def routes(parts: Parts) -> APIRouter:
         return {"tiers": await tiers(parts), "prompts": prompts(parts)}
 
     @router.delete("/v1/cache")
-    async def clear(voice: Name | None = None) -> dict[str, Any]:
+    async def clear(voice: Asking | None = None) -> dict[str, Any]:
         """Drop what a voice said, or everything, pinned or not."""
         cache = _cache(parts)
         dropped = max(each.get("entries", 0) for each in (await tiers(parts, voice)).values())
@@ -70,7 +74,7 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/v1/cache/phrases")
     async def phrases(
         search: Annotated[str, Query(max_length=1000)] = "",
-        voice: Name | None = None,
+        voice: Asking | None = None,
         limit: Annotated[int, Query(ge=0, le=1000)] = 100,
     ) -> dict[str, Any]:
         """List what is kept, the last used first."""
@@ -92,7 +96,7 @@ def routes(parts: Parts) -> APIRouter:
     async def keep(asked: Phrases, http: Request) -> Response:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
         _cache(parts)
-        wanted = _expanded(asked)
+        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * parts.settings.max_text)
         if wants_events(http):
             return stream(lambda tell: _Work(parts, wanted, tell).run())
         found: list[dict[str, Any]] = []
@@ -157,8 +161,12 @@ def _speaker(parts: Parts, voice: str | None) -> str | None:
     return parts.voices.catalog.find(voice).speaker
 
 
-def _expanded(asked: Phrases) -> list[Phrase]:
-    """Return all that is to be said, templates written out. Raises SpeechError."""
+def _expanded(asked: Phrases, most: int) -> list[Phrase]:
+    """Return all that is to be said, templates written out: ``most`` characters. Raises SpeechError.
+
+    Work for a thread: there may be ten thousand.
+    """
+    characters = 0
     found: dict[Phrase, None] = {}
     for each in asked.phrases:
         text, voice, language = (
@@ -166,9 +174,12 @@ def _expanded(asked: Phrases) -> list[Phrase]:
         )
         voice, language = voice or asked.voice, language or asked.language
         try:
-            texts = expand(text, MOST - len(found))
+            texts = expand(text, MOST - len(found), MOST)
         except ValueError as error:
             raise SpeechError(f"{text[:40]!r}: {error}", "bad-phrase") from error
+        characters += sum(map(len, texts))
+        if characters > most:
+            raise SpeechError(f"the phrases have over {most:,} characters together", "text-too-long")
         found |= {Phrase(one, voice, language): None for one in texts}
     return list(found)
 
@@ -203,7 +214,7 @@ class _Work:
                 if error.code in LASTING:
                     self._lasting = error
                 fault = {"message": str(error), "code": error.code}
-                self._failed.append({"text": phrase.text, "voice": phrase.voice, "error": fault})
+                self._failed.append({"text": phrase.text[:SHOWN], "voice": phrase.voice, "error": fault})
             done = self._stored + len(self._failed)
             self._tell({"type": "progress", "done": done, "total": self._total, "failed": len(self._failed)})
             if self._lasting is not None:

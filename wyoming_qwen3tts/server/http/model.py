@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...speech import unspeakable
+from ...speech import LONGEST_NAME, LONGEST_TAG, unspeakable
 
 
 def of_characters(value: object) -> object:
@@ -20,6 +20,10 @@ def of_characters(value: object) -> object:
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(of_characters)]
 """A text in a list; those that are fields are looked at anyhow."""
+
+
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+Tag = Annotated[str, Field(max_length=LONGEST_TAG)]
 
 
 class Model(BaseModel):

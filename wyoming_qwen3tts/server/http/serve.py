@@ -26,6 +26,7 @@ from . import page
 from .access import keys_of
 from .application import guarded
 from .faults import body
+from .websockets import FairWebSocket
 from .peer import peer_of
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -140,7 +141,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,  # whom to believe is for Access to say
             http=type("Bounded", (Protocol,), {"limits": self._limits}),
-            ws="websockets-sansio",
+            ws=FairWebSocket,
             ws_max_size=self._limits.message_bytes,
             ws_per_message_deflate=False,  # sound does not get smaller; trying costs the event loop much
             ws_ping_timeout=self._limits.send_timeout,  # who plays what it reads answers late

@@ -15,7 +15,7 @@ from ...audio.encoding import FORMATS
 from ...speech import FASTEST, SLOWEST, SpeechError, TextFeed
 from .answer import Answer
 from .events import MEDIA_TYPE
-from .model import Model
+from .model import Model, Name, Tag
 from .parts import MODELS, Parts, known_models, request_for, while_there
 from .stream import Stream
 
@@ -32,19 +32,19 @@ Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)]
 class VoiceId(Model):
     """A voice as an object, as OpenAI names those that somebody made."""
 
-    id: str
+    id: Name
 
 
 class Manner(Model):
     """How a text is to be spoken: OpenAI's options, and ``language`` (BCP 47) and ``style`` of our own."""
 
-    voice: str | VoiceId | None = None
-    model: str = MODELS[0]
+    voice: Name | VoiceId | None = None
+    model: Name = MODELS[0]
     instructions: str | None = None
     speed: Speed | None = None
     response_format: Asked = "mp3"
-    language: str | None = None
-    style: str | None = None
+    language: Tag | None = None
+    style: Name | None = None
 
     @property
     def voice_name(self) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from ...speech import SpeechError
 
+KIND = "multipart/form-data"
 AT_A_TIME = 4
 """Uploads that are taken at a time: more are refused."""
 BLOCK = 1 << 16
@@ -64,7 +65,7 @@ class Uploads:
 
 async def _taken(http: Request, place: Path, files: frozenset[str]) -> Form:
     kind, options = parse_options_header(http.headers.get("content-type"))
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    if kind != KIND.encode() or not options.get(b"boundary"):
         raise SpeechError("a form is wanted: Content-Type: multipart/form-data", "bad-form")
     path = place / "form"
     with await asyncio.to_thread(path.open, "wb") as file:
@@ -83,59 +84,71 @@ async def _taken(http: Request, place: Path, files: frozenset[str]) -> Form:
 
 def _parsed(path: Path, boundary: bytes, files: frozenset[str]) -> Form:
     """Return what is in a form. Runs in a thread; raises SpeechError."""
-    fields: dict[str, str] = {}
-    found: list[Path] = []
-    parts = 0
-
-    def one_more(name: str) -> None:
-        nonlocal parts
-        parts += 1
-        if parts > MOST_PARTS:
-            raise SpeechError(f"the form has over {MOST_PARTS} parts", "bad-form")
-        if name in fields or (name in files and found):
-            raise SpeechError(f"the form has {name} twice", "bad-form")
-
-    def on_field(field: Field) -> None:
-        name, value = _text(field.field_name, "a name"), field.value or b""
-        one_more(name)
-        fields[name] = _text(value, name)
-
-    def on_file(file: File) -> None:
-        name = _text(file.field_name, "a name")
-        one_more(name)
-        if name not in files:
-            raise SpeechError(f"{name[:40]!r} is no file here", "bad-form")
-        recording = path.with_name("recording")
-        _keep(file.file_object, recording)
-        found.append(recording)
-
+    parts = _Parts(path.with_name("recording"), files)
     config = {"UPLOAD_DIR": str(path.parent), "MAX_MEMORY_FILE_SIZE": BLOCK}
     late = time.monotonic() + PARSE_SECONDS
-    parser = FormParser("multipart/form-data", on_field, on_file, boundary=boundary, config=config)
-    ended = False
-
-    def on_end() -> None:
-        nonlocal ended
-        ended = True
-
-    parser.on_end = on_end
-    try:
-        with path.open("rb") as form:
-            while block := form.read(BLOCK):
-                parser.write(block)
-                if time.monotonic() > late:
-                    raise SpeechError("the form takes too long to read", "bad-form")
-        parser.finalize()
-    except (FormParserError, UnicodeDecodeError, ValueError, AssertionError) as error:
-        raise SpeechError(
-            f"the form cannot be read: {str(error)[:200] or 'it is damaged'}", "bad-form"
-        ) from error
-    finally:
-        with suppress(FormParserError, AssertionError):
-            parser.close()
-    if not ended:
+    with ExitStack() as stack:
+        try:
+            parser = FormParser(KIND, parts.on_field, parts.on_file, parts.on_end, boundary, config=config)
+            stack.callback(_close, parser)
+            with path.open("rb") as form:
+                while block := form.read(BLOCK):
+                    parser.write(block)
+                    if time.monotonic() > late:
+                        raise SpeechError("the form takes too long to read", "bad-form")
+            parser.finalize()
+        except (FormParserError, UnicodeDecodeError, ValueError, AssertionError) as error:
+            what = str(error)[:200] or "it is damaged"
+            raise SpeechError(f"the form cannot be read: {what}", "bad-form") from error
+    if not parts.ended:
         raise SpeechError("the form cannot be read: it has no end", "bad-form")
-    return Form(fields, found[0] if found else None)
+    return Form(parts.fields, parts.recording)
+
+
+class _Parts:
+    """Takes the parts of a form as they are found. All of it raises SpeechError for what is not wanted."""
+
+    def __init__(self, place: Path, files: frozenset[str]) -> None:
+        """``place``: where the one file goes, which may be called as in ``files``."""
+        self.fields: dict[str, str] = {}
+        self.recording: Path | None = None
+        self.ended = False
+        self._place = place
+        self._files = files
+        self._count = 0
+
+    def on_field(self, field: Field) -> None:
+        """Take a text."""
+        name = self._name(field.field_name)
+        self.fields[name] = _text(field.value, name)
+
+    def on_file(self, file: File) -> None:
+        """Take a file, if it is the one that is wanted."""
+        with closing(file.file_object) as content:
+            name = self._name(file.field_name)
+            if name not in self._files:
+                raise SpeechError(f"{name[:40]!r} is no file here", "bad-form")
+            _keep(content, self._place)
+        self.recording = self._place
+
+    def on_end(self) -> None:
+        """Note that the form is whole."""
+        self.ended = True
+
+    def _name(self, given: bytes | None) -> str:
+        """Return the name of one more part."""
+        name = _text(given, "a name")
+        self._count += 1
+        if self._count > MOST_PARTS:
+            raise SpeechError(f"the form has over {MOST_PARTS} parts", "bad-form")
+        if name in self.fields or (name in self._files and self.recording is not None):
+            raise SpeechError(f"the form has {name[:40]} twice", "bad-form")
+        return name
+
+
+def _close(parser: FormParser) -> None:
+    with suppress(FormParserError, AssertionError):
+        parser.close()
 
 
 def _keep(source: IO[bytes], path: Path) -> None:
@@ -143,7 +156,6 @@ def _keep(source: IO[bytes], path: Path) -> None:
     with path.open("wb") as file:
         while block := source.read(BLOCK):
             file.write(block)
-    source.close()
 
 
 def _text(value: bytes | None, what: str) -> str:

@@ -14,10 +14,10 @@ from pydantic import Field
 from ...engines.base import CloningEngine, EngineUnavailable
 from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices.design import DesigningEngine, check, design
-from ...voices.library import SEEDS, VoiceLibrary
+from ...voices.library import LONGEST_TEXT, SEEDS, VoiceLibrary
 from ...voices.presets import key
 from .events import ALSO, stream, wants_events
-from .model import Model
+from .model import Model, Name, Tag
 from .parts import Parts, while_there
 from .uploads import Uploads
 
@@ -54,10 +54,10 @@ _ANYBODY = Recorded("anybody", Reference(Path(), ""))
 class Design(Model):
     """A voice that is to be made of a description."""
 
-    name: str
-    description: Annotated[str, Field(min_length=1)]
-    language: str | None = None
-    text: str = ""
+    name: Name
+    description: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
+    language: Tag | None = None
+    text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
     """What it says first, 7 to 12 seconds, in ``language``; the service has some."""
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
 
