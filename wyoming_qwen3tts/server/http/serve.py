@@ -26,8 +26,8 @@ from . import page
 from .access import keys_of
 from .application import guarded
 from .faults import body
-from .websockets import FairWebSocket
 from .peer import peer_of
+from .websockets import FairWebSocket
 
 LOOPBACK = ("127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where somebody has asked for it
