@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_sync
@@ -30,10 +32,12 @@ from tests.house import (
 from tests.test_encoding import decoded
 from tests.web import free_port
 from wyoming_qwen3tts.engines.base import CannotSpeak
+from wyoming_qwen3tts.server.http import websockets
 from wyoming_qwen3tts.server.http.dialogue import Dialogue, Job, Stop
 from wyoming_qwen3tts.server.http.messages import BadMessage
 from wyoming_qwen3tts.server.http.parts import Parts
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
+from wyoming_qwen3tts.server.http.websockets import FairWebSocket
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
@@ -614,6 +618,143 @@ async def test_who_may_not_come_in_is_told_before_the_handshake(headers: dict[st
                 pass
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body)["error"]["code"]
+
+
+TEXT, CONTINUED, PING, PONG, LAST = 0x1, 0x0, 0x9, 0xA, 0x80
+
+
+def frame(head: int, content: bytes = b"") -> bytes:
+    """Return a frame as a client sends it, masked with zeros."""
+    size = len(content)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return bytes([head]) + length + bytes(4) + content
+
+
+@asynccontextmanager
+async def raw(
+    client: Client, limit: int = 1 << 20
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A WebSocket of which every frame is the test's own, and that reads about ``limit`` bytes ahead."""
+    port = client.port  # type: ignore[attr-defined]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+    writer.write(
+        f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    try:
+        async with asyncio.timeout(HANG):
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+async def ends(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Return the code and the reason with which a raw WebSocket is closed; 0 where it was reset."""
+    try:
+        received = await reader.read()
+    except ConnectionError:
+        return 0, ""
+    _, _, end = received.rpartition(b"\x88")
+    return int.from_bytes(end[1:3]), end[3:].decode()
+
+
+async def test_a_flood_of_small_frames_leaves_everybody_else_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = 0
+    taken: list[tuple[int, int]] = []
+    monkeypatch.setattr(websockets, "CONTROLS", 1_000_000)
+    take = WebSocketsSansIOProtocol.data_received
+
+    def spied(self: WebSocketsSansIOProtocol, data: bytes) -> None:
+        taken.append((turn, len(data)))
+        take(self, data)
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async with door(ScriptedEngine()) as client, raw(client) as (_, writer):
+        monkeypatch.setattr(WebSocketsSansIOProtocol, "data_received", spied)
+        waiting = asyncio.create_task(others())
+        flood = frame(LAST | PONG) * 20_000
+        writer.write(flood)
+        while sum(size for _, size in taken) < len(flood):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        waiting.cancel()
+    assert max(size for _, size in taken) <= websockets.SLICE
+    assert max(Counter(turn for turn, _ in taken).values()) == 1
+
+
+@pytest.mark.parametrize("kind", [PING, PONG])
+async def test_who_floods_with_control_frames_is_sent_away(kind: int) -> None:
+    async with door(ScriptedEngine()) as client, raw(client) as (reader, writer):
+        writer.write(frame(LAST | kind) * 1000)
+        writer.write(frame(LAST | TEXT, b'{"type": "ping"}'))
+        await reader.readuntil(b'{"type": "pong"}')
+        for _ in range(20):
+            writer.write(frame(LAST | kind) * 1000)
+        assert await ends(reader) in {(1008, "too many pings and pongs"), (0, "")}
+        await client.pong()
+
+
+async def test_a_message_in_fragments_without_end_is_refused() -> None:
+    async with door(ScriptedEngine()) as client, raw(client) as (reader, writer):
+        writer.write(frame(TEXT) + frame(CONTINUED) * (websockets.FRAGMENTS - 1))
+        writer.write(frame(LAST | PING, b"there"))
+        await reader.readuntil(b"there")
+        writer.write(frame(CONTINUED))
+        assert await ends(reader) == (1008, "too many fragments")
+        await client.pong()
+
+
+async def test_who_reads_no_pongs_is_read_no_more_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websockets, "CONTROLS", 1_000_000)
+    made: list[FairWebSocket] = []
+    begin = FairWebSocket.connection_made
+
+    def spied(self: FairWebSocket, transport: asyncio.BaseTransport) -> None:
+        made.append(self)
+        begin(self, transport)
+
+    async with door(ScriptedEngine()) as client:
+        monkeypatch.setattr(FairWebSocket, "connection_made", spied)
+        async with raw(client, 1024) as (reader, writer):
+            (door_,) = made
+            sent, pings = 0, frame(LAST | PING, b"x" * 119) * 100
+            while not (door_._owing and writer.transport.get_write_buffer_size() > 1 << 20):
+                writer.write(pings)
+                sent += 100
+                await asyncio.sleep(0)
+            assert door_.transport.get_write_buffer_size() < 1 << 17
+            assert len(door_._left) <= 1 << 18
+            assert (await reader.readexactly(sent * 121)).count(b"x" * 119) == sent
+
+
+@pytest.mark.parametrize("size", [100_000, 1000, 125])
+async def test_a_message_of_the_greatest_size_is_taken_in_however_many_fragments(size: int) -> None:
+    async with door(ScriptedEngine(), max_event_bytes=50_000) as client, raw(client) as (reader, writer):
+        message = b'{"type":' + b" " * (50_000 - 15) + b'"ping"}'
+        parts = [message[at : at + size] for at in range(0, len(message), size)]
+        assert len(parts) < websockets.FRAGMENTS
+        for number, part in enumerate(parts, 1):
+            head = (TEXT if number == 1 else CONTINUED) | (LAST if number == len(parts) else 0)
+            writer.write(frame(head, part))
+        await reader.readuntil(b'{"type": "pong"}')
+
+
+async def test_messages_that_come_all_at_once_are_taken_in_their_order() -> None:
+    async with door(ScriptedEngine(), max_requests=1000) as client:
+        names = [f"{number:03}" for number in range(200)]
+        speak = b"".join(
+            frame(LAST | TEXT, json.dumps({"type": "speech.speak", "id": name, "voice": "Nobody"}).encode())
+            for name in names
+        )
+        async with raw(client) as (reader, writer):
+            writer.write(speak + frame(LAST | TEXT, b'{"type": "ping"}'))
+            received = await reader.readuntil(b'{"type": "pong"}')
+    assert re.findall(rb'"id": "(\d+)"', received) == [name.encode() for name in names]
 
 
 IDS = st.sampled_from(["a", "b", "c"])
