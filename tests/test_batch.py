@@ -21,10 +21,13 @@ from tests import house
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service_in_thread, tone
 from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
+from wyoming_qwen3tts.audio.encoding import Format
 from wyoming_qwen3tts.engines.base import CannotSpeak
-from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Member, Zip, stem
+from wyoming_qwen3tts.server.http import answer, whole
+from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Given, Member, Zip, stem
 from wyoming_qwen3tts.server.http.batches import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
 from wyoming_qwen3tts.server.http.stream import Stream
+from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import SpeechError, Utterance
 
 PATH = "/v1/audio/speech/batch"
@@ -296,7 +299,9 @@ async def test_names_are_unique_and_no_paths() -> None:
 def test_an_archive_can_be_unpacked_while_it_arrives() -> None:
     """Sizes stand before the files, and what came so far of an archive without its end is no archive."""
     archive = Zip()
-    pieces = [archive.add(Member(f"{n}.txt", "text/plain", bytes([n]) * n)) for n in range(3)]
+    pieces = [
+        b"".join(archive.add(Member(f"{n}.txt", "text/plain", Given(bytes([n]) * n)))) for n in range(3)
+    ]
     for number, piece in enumerate(pieces):
         assert piece.endswith(bytes([number]) * number)
         assert int.from_bytes(piece[22:26], "little") == number, "the size is in the local header"
@@ -332,6 +337,60 @@ async def test_an_archive_that_breaks_off_cannot_be_taken_for_whole(archive: str
         boundary = received.partition(b"boundary=")[2][:32]
         assert received.count(b"--" + boundary) == len(TEXTS)
         assert b"--" + boundary + b"--" not in received
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> list[WholeFile]:
+    """All files that are made, of which one has room for 1000 bytes in memory."""
+    made: list[WholeFile] = []
+    begin = WholeFile.__init__
+
+    def spied(self: WholeFile, form: Format) -> None:
+        begin(self, form)
+        made.append(self)
+
+    monkeypatch.setattr(whole, "IN_MEMORY", 1000)
+    monkeypatch.setattr(WholeFile, "__init__", spied)
+    return made
+
+
+async def closed(files: list[WholeFile]) -> None:
+    """Wait until all files are closed."""
+    async with asyncio.timeout(HANG):
+        while not all(file._file._file.closed for file in files):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("archive", ["zip", "multipart"])
+async def test_files_are_on_disk_and_gone_when_they_are_sent(archive: str, files: list[WholeFile]) -> None:
+    async with web([ScriptedEngine()]) as client:
+        answer = await asked(client, TEXTS, archive=archive)
+        await closed(files)
+    assert all(file.on_disk for file in files)
+    assert len(files) == len(TEXTS)
+    assert all(tone(text) in answer.content for text in TEXTS)
+
+
+async def test_no_file_is_left_by_a_client_that_leaves(files: list[WholeFile]) -> None:
+    engine = Gated()
+    engine.let_go(*COUNTED[:3], *COUNTED[4:])
+    async with web([engine]) as client:
+        async with client.stream("POST", PATH, json={"inputs": COUNTED}) as answer:
+            pieces = answer.aiter_bytes()
+            await anext(pieces)
+            await engine.until(going=1, begun=AHEAD + 3)
+        await engine.until(going=0, begun=AHEAD + 3)
+        await closed(files)
+    assert len(files) > 3, "some were waiting for their turn"
+
+
+async def test_a_text_with_too_much_sound_for_a_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "WHOLE_SECONDS", 1.0)
+    async with web([ScriptedEngine()]) as client:
+        content = (await asked(client, ["Hi there.", "word " * 20])).content
+    files, index = unzipped(content)
+    assert list(files) == ["0001-Hi-there.wav"]
+    assert index["inputs"][1]["error"]["code"] == "answer-too-long"
 
 
 class Gated(ScriptedEngine):

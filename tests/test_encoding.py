@@ -8,8 +8,9 @@ import wave
 import av
 import numpy as np
 import pytest
+import soundfile
 
-from wyoming_qwen3tts.audio.encoding import FORMATS, wav_header
+from wyoming_qwen3tts.audio.encoding import FORMATS, sound_file, wav_header
 from wyoming_qwen3tts.speech import SAMPLE_RATE
 
 SECONDS = 3
@@ -44,6 +45,23 @@ def test_a_wav_file_has_the_samples_behind_a_header_that_every_player_takes() ->
     with wave.open(io.BytesIO(wav_header(len(SOUND) * 2) + SOUND.tobytes())) as file:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (SAMPLE_RATE, 2, 1)
         assert file.readframes(file.getnframes()) == SOUND.tobytes()
+
+
+@pytest.mark.parametrize("name", ["wav", "mp3", "flac", "opus"])
+def test_a_whole_file_knows_its_length(name: str) -> None:
+    file, kind = io.BytesIO(), FORMATS[name].kind
+    assert kind is not None
+    with sound_file(file, kind) as writer:
+        for at in range(0, len(SOUND), 1024):
+            writer.write(SOUND[at : at + 1024])
+    found = soundfile.info(io.BytesIO(file.getvalue()))
+    assert (found.frames, found.samplerate, found.channels) == (len(SOUND), SAMPLE_RATE, 1)
+    with av.open(io.BytesIO(file.getvalue()), "r") as read:
+        assert read.duration == pytest.approx(SECONDS * av.time_base, abs=0.01 * av.time_base)
+    heard = decoded(file.getvalue())
+    assert len(heard) == pytest.approx(len(SOUND), abs=0.01 * SAMPLE_RATE)
+    if name in {"wav", "flac"}:
+        assert np.array_equal(heard, SOUND)
 
 
 def test_flac_is_lossless() -> None:

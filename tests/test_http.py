@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import io
 import json
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 import openai
 import pytest
+import soundfile
 from openai import AsyncOpenAI
 
 from tests.house import (
@@ -28,7 +30,10 @@ from tests.house import (
     tone,
 )
 from tests.test_encoding import decoded
+from wyoming_qwen3tts.audio.encoding import Format
 from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
+from wyoming_qwen3tts.server.http import answer, whole
+from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import Utterance
 
 
@@ -188,6 +193,125 @@ async def test_whole_files_know_their_length() -> None:
         assert float(headers["x-audio-seconds"]) == pytest.approx(len(tone("Dinner.")) / 48_000, abs=0.001)
         assert float(headers["x-total-ms"]) >= float(headers["x-first-audio-ms"])
         assert float(headers["x-rtf"]) > 0
+
+
+@pytest.mark.parametrize("form", ["wav", "mp3", "flac", "opus"])
+async def test_whole_files_can_be_read_by_who_has_to_know_their_length(form: Any) -> None:
+    async with door(ScriptedEngine()) as client:
+        answer = await client.audio.speech.create(
+            model="tts-1", voice="tone", input="Dinner.", response_format=form, extra_body={"stream": False}
+        )
+    samples, rate = soundfile.read(io.BytesIO(answer.content), dtype="int16")
+    assert (len(samples), rate) == (len(tone("Dinner.")) // 2, 24_000)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> list[WholeFile]:
+    """The files that are made, each with room for 1000 bytes in memory."""
+    made: list[WholeFile] = []
+    begin = WholeFile.__init__
+
+    def spied(self: WholeFile, form: Format) -> None:
+        begin(self, form)
+        made.append(self)
+
+    monkeypatch.setattr(whole, "IN_MEMORY", 1000)
+    monkeypatch.setattr(WholeFile, "__init__", spied)
+    return made
+
+
+async def closed(file: WholeFile) -> None:
+    async with asyncio.timeout(HANG):
+        while not file._file._file.closed:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+
+
+async def whole_wav(client: AsyncOpenAI, text: str) -> Any:
+    return await client.audio.speech.create(
+        model="tts-1", voice="tone", input=text, response_format="wav", extra_body={"stream": False}
+    )
+
+
+async def test_a_large_whole_file_is_on_disk_until_it_is_sent(small: list[WholeFile]) -> None:
+    engine = ScriptedEngine()
+    async with door(engine) as client:
+        answer = await whole_wav(client, "Dinner is ready, " * 20)
+        (file,) = small
+        await closed(file)
+    assert file.on_disk
+    assert answer.content[44:] == b"".join(map(tone, engine.said))
+
+
+async def test_a_whole_file_is_gone_with_a_client_that_leaves(small: list[WholeFile]) -> None:
+    async def much(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        for _ in range(200):
+            yield tone(utterance.text) * 10
+
+    async with door(ScriptedEngine(much)) as client:
+        async with client.audio.speech.with_streaming_response.create(
+            model="tts-1",
+            voice="tone",
+            input="Dinner is ready.",
+            response_format="pcm",
+            extra_body={"stream": False},
+        ) as answer:
+            await anext(answer.iter_bytes())
+        (file,) = small
+        await closed(file)
+        assert file.on_disk
+
+
+async def test_a_whole_file_is_gone_with_a_client_that_leaves_while_it_is_made(
+    small: list[WholeFile],
+) -> None:
+    async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        while True:
+            yield tone(utterance.text)
+            await asyncio.sleep(0.001)
+
+    async with door(ScriptedEngine(endless)) as client, asyncio.timeout(HANG):
+        asking = asyncio.create_task(whole_wav(client, "For ever."))
+        while not (small and small[0].on_disk):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        await closed(small[0])
+
+
+async def test_too_much_sound_for_a_whole_file_is_refused_and_can_be_streamed(
+    monkeypatch: pytest.MonkeyPatch, small: list[WholeFile]
+) -> None:
+    monkeypatch.setattr(answer, "WHOLE_SECONDS", 1.0)
+    text = "word " * 20
+    async with door(ScriptedEngine()) as client:
+        with pytest.raises(openai.APIStatusError, match="ask for it as a stream") as error:
+            await whole_wav(client, text)
+        assert (error.value.status_code, error.value.code) == (413, "answer-too-long")
+        await closed(small[0])
+        streamed = await client.audio.speech.create(
+            model="tts-1", voice="tone", input=text, response_format="pcm"
+        )
+        assert streamed.content == tone(text.strip())
+
+
+@pytest.mark.parametrize("form", ["wav", "mp3", "flac", "opus", "pcm"])
+async def test_a_disk_that_is_full_is_told(form: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if self.tell() + len(data) > 2000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(whole, "SpooledTemporaryFile", lambda _: Full())
+    async with door(ScriptedEngine()) as client:
+        with pytest.raises(openai.InternalServerError, match="No space left on device") as error:
+            await client.audio.speech.create(
+                model="tts-1",
+                voice="tone",
+                input="Dinner is ready, " * 20,
+                response_format=form,
+                extra_body={"stream": False},
+            )
+        assert (error.value.status_code, error.value.code) == (507, "no-room")
 
 
 async def test_instructions_speed_voice_and_language_reach_the_voice() -> None:

@@ -2,14 +2,15 @@
 
 What is sent cannot be changed any more, and how long a file is stands at its beginning. So files say here
 what streams do: a WAV file that it is as long as can be, a FLAC file nothing, and an MP3 file has not got
-the first frame, which would say it.
+the first frame, which would say it. Who can wait until a file is whole lets ``sound_file`` write it, where it
+can go back.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +47,8 @@ class Format:
     content_type: str
     """Its media type (RFC 6838)."""
     encoder: Callable[[], Encoder]
+    kind: Mapping[str, Any] | None = None
+    """What libsndfile is to write, as soundfile names it; None for the samples as they are."""
 
 
 class Raw:
@@ -94,16 +97,12 @@ def wav_header(size: int | None) -> bytes:
 class Compressed:
     """A file that libsndfile writes."""
 
-    def __init__(self, kind: str, subtype: str, **how: Any) -> None:
-        """``kind``, ``subtype``, ``how``: as soundfile names them."""
-        import soundfile
-
+    def __init__(self, kind: Mapping[str, Any]) -> None:
+        """``kind``: see ``Format``."""
         self._sink = _Sink()
-        self._file: soundfile.SoundFile = soundfile.SoundFile(
-            self._sink, "w", SAMPLE_RATE, CHANNELS, subtype, format=kind, **how
-        )
-        self._first_frame = kind == "MP3"
-        if subtype == "OPUS":
+        self._file = sound_file(self._sink, kind)
+        self._first_frame = kind["format"] == "MP3"
+        if kind["subtype"] == "OPUS":
             _set_page(self._file, OPUS_PAGE)
 
     def push(self, pcm: bytes) -> bytes:
@@ -123,6 +122,13 @@ class Compressed:
             self._first_frame = False
             return taken[_mp3_frame(taken) :]
         return taken
+
+
+def sound_file(file: Any, kind: Mapping[str, Any]) -> soundfile.SoundFile:
+    """Return what writes samples to ``file``, which is left open; see ``Format`` for ``kind``."""
+    import soundfile
+
+    return soundfile.SoundFile(file, "w", SAMPLE_RATE, CHANNELS, **kind)
 
 
 class _Sink(io.RawIOBase):
@@ -180,17 +186,22 @@ def _mp3_frame(data: bytes) -> int:
     return 72 * kilobits * 1000 // SAMPLE_RATE + padding
 
 
+_WAV = {"format": "WAV", "subtype": "PCM_16"}
+_FLAC = {"format": "FLAC", "subtype": "PCM_16"}
+_OPUS = {"format": "OGG", "subtype": "OPUS"}
+_MP3 = {
+    "format": "MP3",
+    "subtype": "MPEG_LAYER_III",
+    "compression_level": 0.5,
+    "bitrate_mode": "CONSTANT",
+}
 FORMATS = {
     each.name: each
     for each in (
-        Format("wav", "audio/wav", Wav),
-        Format(
-            "mp3",
-            "audio/mpeg",
-            lambda: Compressed("MP3", "MPEG_LAYER_III", compression_level=0.5, bitrate_mode="CONSTANT"),
-        ),
-        Format("flac", "audio/flac", lambda: Compressed("FLAC", "PCM_16")),
-        Format("opus", "audio/ogg", lambda: Compressed("OGG", "OPUS")),
+        Format("wav", "audio/wav", Wav, _WAV),
+        Format("mp3", "audio/mpeg", lambda: Compressed(_MP3), _MP3),
+        Format("flac", "audio/flac", lambda: Compressed(_FLAC), _FLAC),
+        Format("opus", "audio/ogg", lambda: Compressed(_OPUS), _OPUS),
         Format("pcm", f"audio/L16; rate={SAMPLE_RATE}; channels={CHANNELS}", Raw),
     )
 }

@@ -6,13 +6,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
-from ...audio.encoding import Encoder, Format, Raw, Wav, wav_header
+from ...audio.encoding import Encoder, Format, Raw, Wav
 from ...speech import SpeechError, SpeechRequest
 from ..requests import GONE, OK, RequestLog
 from .parts import DOOR, Parts
+from .whole import WholeFile
 
 FEWEST, MOST = 4_800, 48_000
 """Bytes of PCM that are encoded at a time, first and later: 0.1 s, a page of Ogg, and 1 s."""
+WHOLE_SECONDS = 3600.0
+"""Of sound in a file that is made before it is sent: 173 MB of WAV. A stream may be as long as its text."""
+TOO_LONG = (
+    f"the answer has over {WHOLE_SECONDS:g} s of sound, too much for a file that is made before it is sent: "
+    'ask for it as a stream (without "stream": false, by HTTP/1.1), or for less at a time'
+)
 
 
 class Answer:
@@ -21,7 +28,7 @@ class Answer:
     def __init__(self, parts: Parts, request: SpeechRequest, form: Format) -> None:
         self._sounds = parts.synthesizer.speak(request)
         self._form = form
-        self._encoder: Encoder = form.encoder()
+        self._encoder: Encoder | None = None
         self._first = b""
         self._part = FEWEST
         self._over = False
@@ -29,8 +36,7 @@ class Answer:
         self.request = request
         self.given_up = GONE
         """The outcome where nobody wants the rest: the client left, unless somebody knows better."""
-        self.content = b""
-        """The file, after ``whole``."""
+        self._file: WholeFile | None = None
 
     async def begin(self) -> None:
         """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
@@ -51,7 +57,7 @@ class Answer:
             "X-First-Audio-Ms": f"{self.first_audio_ms:.1f}",
             "X-Cache": report.cache,
         }
-        if self.content:
+        if self._file is not None:
             total, seconds = self.total_ms, self.audio_seconds
             found |= {
                 "X-Total-Ms": f"{total:.1f}",
@@ -75,18 +81,21 @@ class Answer:
         """Seconds of sound so far."""
         return self._log.audio_seconds
 
+    @property
+    def file(self) -> WholeFile:
+        """The file, after ``whole``; whoever gets so far drops it, itself or by ``close``."""
+        assert self._file is not None
+        return self._file
+
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the file. Raises SpeechError where it cannot be whole: then it has no end."""
         try:
-            async with aclosing(self._sounds):
-                sound: bytes | None = self._first
-                while sound is not None:
+            async with aclosing(self._heard()) as sounds:
+                async for sound in sounds:
                     for part in self._parts(sound):
                         if piece := await self._encoded(part):
                             with self._log.sending():
                                 yield piece
-                    sound = await anext(self._sounds, None)
-                    self._log.sent(sound or b"")
             if piece := await self._encoded(None):
                 with self._log.sending():
                     yield piece
@@ -96,9 +105,11 @@ class Answer:
         self._ended(None)
 
     async def close(self) -> None:
-        """End the work if it goes on."""
+        """End the work if it goes on, and drop the file if there is one."""
         await self._sounds.aclose()
         self._ended(GeneratorExit())
+        if self._file is not None:
+            self._file.drop()
 
     def _ended(self, error: BaseException | None) -> None:
         """Log what became of it, once."""
@@ -114,13 +125,35 @@ class Answer:
         self._log.write()
 
     async def whole(self) -> None:
-        """Make all of the file, ``content``. Raises SpeechError."""
-        async with aclosing(self.pieces()) as pieces:
-            content = b"".join([piece async for piece in pieces])
-        if self._form.encoder is Wav:
-            head = wav_header(0)
-            content = wav_header(len(content) - len(head)) + content[len(head) :]
-        self.content = content
+        """Make all of the file, ``file``. Raises SpeechError."""
+        file = WholeFile(self._form)
+        try:
+            async with aclosing(self._heard()) as sounds:
+                async for sound in sounds:
+                    self._check_length()
+                    with self._log.encoding():
+                        await asyncio.to_thread(file.push, sound)
+            with self._log.encoding():
+                await asyncio.to_thread(file.finish)
+        except BaseException as error:
+            file.drop()
+            self._ended(error)
+            raise
+        self._file = file
+        self._ended(None)
+
+    def _check_length(self) -> None:
+        if self.audio_seconds > WHOLE_SECONDS:
+            raise SpeechError(TOO_LONG, "answer-too-long")
+
+    async def _heard(self) -> AsyncGenerator[bytes, None]:
+        """Yield the sound, and count it."""
+        async with aclosing(self._sounds):
+            sound, self._first = self._first, b""
+            yield sound
+            async for sound in self._sounds:
+                self._log.sent(sound)
+                yield sound
 
     def _parts(self, sound: bytes) -> Iterator[bytes]:
         """Yield ``sound`` as it is to be encoded: a little at first, for a known phrase comes all at once."""
@@ -139,9 +172,10 @@ class Answer:
 
     async def _encoded(self, sound: bytes | None) -> bytes:
         """Return what the encoder makes of ``sound``; of None, the file's end."""
+        encoder = self._encoder = self._encoder or self._form.encoder()
 
         def encode() -> bytes:
-            return self._encoder.finish() if sound is None else self._encoder.push(sound)
+            return encoder.finish() if sound is None else encoder.push(sound)
 
         with self._log.encoding():
             return encode() if self._light else await asyncio.to_thread(encode)

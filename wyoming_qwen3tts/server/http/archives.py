@@ -6,12 +6,12 @@ message without its last boundary, are told from whole ones by whoever reads the
 
 from __future__ import annotations
 
-import io
 import time
 import unicodedata
 import uuid
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Protocol, cast
 from urllib.parse import quote
@@ -23,6 +23,36 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The first moment that a ZIP archive knows; a small machine begins in 1970 until it is told the time."""
 
 
+class Content(Protocol):
+    """What is in a file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        raise NotImplementedError
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield it from its beginning, a little at a time; may be asked for again."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Content that is small and there."""
+
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield it all."""
+        if self.content:
+            yield self.content
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file, or what is there in its place."""
@@ -30,7 +60,7 @@ class Member:
     name: str
     """Without slashes, quotes and control characters; empty for what is no file."""
     content_type: str
-    content: bytes
+    content: Content
     headers: Mapping[str, str] = field(default_factory=dict)
     """More about it, where there is room for that."""
 
@@ -42,8 +72,8 @@ class Archive(Protocol):
     name: str
     """The archive's own."""
 
-    def add(self, member: Member) -> bytes:
-        """Return what is to be sent for a file."""
+    def add(self, member: Member) -> Iterator[bytes]:
+        """Yield what is to be sent for a file."""
         raise NotImplementedError
 
     def finish(self) -> bytes:
@@ -61,17 +91,29 @@ class Zip:
         self._pipe = _Pipe()
         self._file = zipfile.ZipFile(cast("IO[bytes]", self._pipe), "w")
 
-    def add(self, member: Member) -> bytes:
-        """Return what is to be sent for a file; nothing for what is none.
+    def add(self, member: Member) -> Iterator[bytes]:
+        """Yield what is to be sent for a file; nothing for what is none.
 
-        Sizes and checksum come first, so that it can be unpacked while it arrives.
+        Sizes and checksum come first, so that it can be unpacked while it arrives. ``zipfile`` would go back
+        for them; so it is only told where the file is, for the directory.
         """
         if not member.name:
-            return b""
+            return
         entry = zipfile.ZipInfo(member.name, max(time.localtime()[:6], EARLIEST))
         entry.external_attr = 0o644 << 16  # a file that everybody may read
-        self._file.writestr(entry, member.content)
-        return self._pipe.take()
+        entry.file_size = entry.compress_size = member.content.size
+        entry.CRC = 0
+        for block in member.content.blocks():
+            entry.CRC = zlib.crc32(block, entry.CRC)
+        entry.header_offset = self._pipe.tell()
+        self._pipe.write(entry.FileHeader())
+        for block in member.content.blocks():
+            self._pipe.write(block)
+            yield self._pipe.take()
+        if not member.content.size:
+            yield self._pipe.take()
+        self._file.filelist.append(entry)
+        self._file.start_dir = self._pipe.tell()
 
     def finish(self) -> bytes:
         """Return the directory, without which it is no archive."""
@@ -88,17 +130,19 @@ class Multipart:
         self._boundary = uuid.uuid4().hex
         self.content_type = f"multipart/mixed; boundary={self._boundary}"
 
-    def add(self, member: Member) -> bytes:
-        """Return what is to be sent for a file, or for what is there in its place."""
+    def add(self, member: Member) -> Iterator[bytes]:
+        """Yield what is to be sent for a file, or for what is there in its place."""
         headers = {
             "Content-Type": member.content_type,
             **({"Content-Disposition": disposition(member.name)} if member.name else {}),
             "Content-Transfer-Encoding": "binary",
-            "Content-Length": str(len(member.content)),
+            "Content-Length": str(member.content.size),
             **member.headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"--{self._boundary}\r\n{head}\r\n".encode() + member.content + b"\r\n"
+        yield f"--{self._boundary}\r\n{head}\r\n".encode()
+        yield from member.content.blocks()
+        yield b"\r\n"
 
     def finish(self) -> bytes:
         """Return the last boundary."""
@@ -133,29 +177,20 @@ def stem(text: str) -> str:
 
 
 class _Pipe:
-    """What ``zipfile`` needs of a file. Its beginning is taken away as it grows.
+    """What ``zipfile`` needs of a file that it cannot go back in. What was written is taken away.
 
     It is no ``io.IOBase``: that is closed when nobody needs it any more, and then an archive without an end
     could not be given up in silence.
     """
 
     def __init__(self) -> None:
-        self._gone = 0
-        """Bytes that were taken."""
         self._there = bytearray()
         self._at = 0
 
     def write(self, data: bytes) -> int:
-        at = self._at - self._gone
-        self._there[at : at + len(data)] = data
+        self._there += data
         self._at += len(data)
         return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        assert whence == io.SEEK_SET
-        assert offset >= self._gone, "what was taken cannot be written over"
-        self._at = offset
-        return self._at
 
     def tell(self) -> int:
         return self._at
@@ -166,6 +201,5 @@ class _Pipe:
     def take(self) -> bytes:
         """Return what was written since the last time."""
         taken = bytes(self._there)
-        self._gone += len(taken)
         self._there.clear()
         return taken

@@ -7,25 +7,25 @@ import json
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from ...audio.encoding import Format
 from ...speech import SpeechError, SpeechRequest
 from .answer import Answer
-from .archives import Archive, Member, stem
+from .archives import Archive, Given, Member, stem
 from .faults import STATUS, body
 from .parts import Parts
+from .whole import WholeFile, threaded
 
 AT_A_TIME = 4
 """Texts that are spoken at a time."""
 AHEAD = 8
-"""Texts that are begun, or finished and wait for those before them. They are in memory: so they have no more
-characters together than one text may have, and cost no more than that."""
+"""Texts that are begun, or finished and wait for those before them. They take room: so they have no more
+characters together than one text may have."""
 REMEMBERED = 100
 """Batches that are remembered, beside those that go on."""
-PIECE = 64 * 1024
-"""Bytes that are sent at a time: a client that is slow makes us wait after each."""
 RUNNING, DONE, BROKEN_OFF = "running", "done", "broken-off"
 """How a batch is: it goes on; all of it was sent, or nothing of it could be said; it has no end."""
 LASTING = {"stopping"}
@@ -91,7 +91,7 @@ class Spoken:
     """What became of one text: a file, or why there is none."""
 
     wanted: Wanted
-    content: bytes = b""
+    file: WholeFile | None = None
     voice: str = ""
     seconds: float = 0.0
     cache: str = ""
@@ -132,12 +132,17 @@ class Making:
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the archive, after ``begin``. Raises SpeechError where it cannot be whole: it has no end."""
         while self._ready:
-            for piece in _pieces(await self._added(self._ready.popleft())):
+            spoken = self._ready[0]  # it stays there meanwhile, for close
+            async with aclosing(threaded(self._archive.add(self._member(spoken)))) as pieces:
+                async for piece in pieces:
+                    yield piece
+            self._ready.popleft()
+            _drop(spoken)
+            if not self._ready and (following := await self._next()) is not None:
+                self._ready.append(following)
+        async with aclosing(threaded(self._end())) as pieces:
+            async for piece in pieces:
                 yield piece
-            if not self._ready and (spoken := await self._next()) is not None:
-                self._ready.append(spoken)
-        for piece in _pieces(await asyncio.to_thread(self._end)):
-            yield piece
         self._progress.state = DONE
 
     async def close(self) -> None:
@@ -146,7 +151,10 @@ class Making:
             self._progress.state = BROKEN_OFF
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for spoken in (*self._ready, *ended):
+            if isinstance(spoken, Spoken):
+                _drop(spoken)
 
     async def _next(self) -> Spoken | None:
         """Return the next text's file, None after the last. Raises SpeechError where all is in vain."""
@@ -195,29 +203,30 @@ class Making:
             message = "internal error; the server's log has the details"
             return Spoken(wanted, error=SpeechError(message, "internal-error"))
         report = request.report
-        return Spoken(wanted, answer.content, report.voice, answer.audio_seconds, report.cache)
+        return Spoken(wanted, answer.file, report.voice, answer.audio_seconds, report.cache)
 
-    async def _added(self, spoken: Spoken) -> bytes:
-        """Return what the archive makes of one text's file, and note it in the index."""
+    def _member(self, spoken: Spoken) -> Member:
+        """Return one text's file, or what is in its place, and note it in the index."""
         wanted, error = spoken.wanted, spoken.error
         listed: dict[str, Any] = {"number": wanted.number, "text": wanted.text}
         headers = {"X-Index": str(wanted.number)}
-        if error is not None:
+        if error is not None or spoken.file is None:
+            assert error is not None
             fault = body(str(error), error.code, STATUS.get(error.code, 400))
             listed |= {"voice": wanted.voice, **fault}
-            member = Member("", "application/json", json.dumps(fault).encode(), headers)
+            member = Member("", "application/json", Given(json.dumps(fault).encode()), headers)
         else:
             words = stem(wanted.name)
             name = f"{wanted.number:0{self._digits}}{words and '-'}{words}.{self._form.name}"
             seconds = round(spoken.seconds, 3)
             listed |= {"file": name, "voice": spoken.voice, "seconds": seconds, "cache": spoken.cache}
             headers |= {"X-Audio-Seconds": f"{seconds:.3f}", "X-Cache": spoken.cache}
-            member = Member(name, self._form.content_type, spoken.content, headers)
+            member = Member(name, self._form.content_type, spoken.file, headers)
         self._index.append(listed)
-        return await asyncio.to_thread(self._archive.add, member)
+        return member
 
-    def _end(self) -> bytes:
-        """Return the index, what became of every text, and the archive's end."""
+    def _end(self) -> Iterator[bytes]:
+        """Yield the index, what became of every text, and the archive's end."""
         progress = self._progress
         listed = {
             "id": progress.id,
@@ -227,10 +236,10 @@ class Making:
             "inputs": self._index,
         }
         content = json.dumps(listed, ensure_ascii=False, indent=1).encode()
-        index = Member("index.json", "application/json", content)
-        return self._archive.add(index) + self._archive.finish()
+        yield from self._archive.add(Member("index.json", "application/json", Given(content)))
+        yield self._archive.finish()
 
 
-def _pieces(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), PIECE):
-        yield content[start : start + PIECE]
+def _drop(spoken: Spoken) -> None:
+    if spoken.file is not None:
+        spoken.file.drop()

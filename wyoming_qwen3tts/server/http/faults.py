@@ -21,6 +21,8 @@ STATUS = {
     "tempo-failed": 500,
     "internal-error": 500,
     "text-too-long": 413,
+    "answer-too-long": 413,
+    "no-room": 507,
     "model-not-found": 404,
     "unknown-voice": 404,
     "duplicate-name": 409,

@@ -18,6 +18,7 @@ from .events import MEDIA_TYPE
 from .model import Model, Name, Tag
 from .parts import MODELS, Parts, known_models, request_for, while_there
 from .stream import Stream
+from .whole import threaded
 
 CLIENT_CLOSED_REQUEST = 499
 """The status of an answer that nobody is there to read."""
@@ -116,7 +117,8 @@ def routes(parts: Parts) -> APIRouter:
             return Stream(answer.pieces(), form.content_type, answer.headers, answer.close)
         if not await while_there(http, answer.whole()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
-        return Response(answer.content, media_type=form.content_type, headers=answer.headers)
+        headers = {**answer.headers, "Content-Length": str(answer.file.size)}
+        return Stream(threaded(answer.file.blocks()), form.content_type, headers, answer.close)
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
