@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wyoming_qwen3tts.audio.encoding import FORMATS, sound_file, wav_header
+from wyoming_qwen3tts.audio.encoding import FORMATS, sound_file
 from wyoming_qwen3tts.speech import SAMPLE_RATE
 
 SECONDS = 3
@@ -42,9 +42,8 @@ def test_a_wav_file_has_the_samples_behind_a_header_that_every_player_takes() ->
     data = b"".join(encoded("wav"))
     assert data[44:] == SOUND.tobytes()
     assert np.array_equal(decoded(data), SOUND)
-    with wave.open(io.BytesIO(wav_header(len(SOUND) * 2) + SOUND.tobytes())) as file:
+    with wave.open(io.BytesIO(data)) as file:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (SAMPLE_RATE, 2, 1)
-        assert file.readframes(file.getnframes()) == SOUND.tobytes()
 
 
 @pytest.mark.parametrize("name", ["wav", "mp3", "flac", "opus"])

@@ -71,7 +71,7 @@ class Wav:
 
     def push(self, pcm: bytes) -> bytes:
         """Return ``pcm``, the first time behind the header."""
-        head = b"" if self._begun else wav_header(None)
+        head = b"" if self._begun else wav_header()
         self._begun = True
         return head + pcm
 
@@ -80,17 +80,15 @@ class Wav:
         return self.push(b"")
 
 
-def wav_header(size: int | None) -> bytes:
-    """Return the header of a WAV file with ``size`` bytes of sound; None is what nobody knows yet."""
-    data = ENDLESS if size is None else size
+def wav_header() -> bytes:
+    """Return the header of a WAV file of which nobody knows yet how long it is."""
     form = struct.pack(
         "<HHIIHH", 1, CHANNELS, SAMPLE_RATE, BYTES_PER_SECOND, CHANNELS * SAMPLE_WIDTH, 8 * SAMPLE_WIDTH
     )
-    whole = ENDLESS if size is None else 4 + 8 + len(form) + 8 + size
     return (
-        struct.pack("<4sI4s4sI", b"RIFF", whole, b"WAVE", b"fmt ", len(form))
+        struct.pack("<4sI4s4sI", b"RIFF", ENDLESS, b"WAVE", b"fmt ", len(form))
         + form
-        + struct.pack("<4sI", b"data", data)
+        + struct.pack("<4sI", b"data", ENDLESS)
     )
 
 
