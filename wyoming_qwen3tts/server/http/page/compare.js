@@ -11,6 +11,8 @@ const takes = [0, 1].map((i) => new Take("", () => form.reportValidity() && perf
 let cast = [];
 /** Counts what was pressed: who waited for a sound of before does not go on. */
 let round = 0;
+/** The round whose first sounds were told of: once, for who they are is told in the same place. */
+let told = -1;
 
 /** Begin anew: another text, or other voices. */
 function reset() {
@@ -38,7 +40,9 @@ async function perform(i) {
 function show() {
   stop.disabled = !takes.some(({ speech }) => speech?.playing);
   const [one, other] = takes.map(({ speech }) => speech?.first ?? null);
-  if (one !== null && other !== null) say(line, `First audio after ${milliseconds(one)} and after ${milliseconds(other)}.`);
+  if (one === null || other === null || told === round) return;
+  told = round;
+  say(line, `First audio after ${milliseconds(one)} and after ${milliseconds(other)}.`);
 }
 
 async function both() {
