@@ -33,7 +33,7 @@ from wyoming_qwen3tts.server.http import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
 from wyoming_qwen3tts.voices.library import VoiceLibrary
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 VIEWS = ("speak", "compare", "voices", "activity", "cache")
 INGRESS = "/api/hassio_ingress/Zq8_x-71"
