@@ -146,12 +146,17 @@ async def test_numbers_are_as_prometheus_reads_them(tmp_path: Path) -> None:
             await home_assistant_plain(wyoming, "Front door open.")
         await client.post("/v1/audio/speech", json={"input": "Back door shut.", "response_format": "flac"})
         await client.post("/v1/audio/speech", json={"input": "Hello.", "voice": "nobody"})
+        during = await numbers(client)
+        await home_assistant_plain(wyoming, "Front door open.", {"name": "nobody"})
         after = await numbers(client)
 
     def risen(name: str, **labels: str) -> float:
         key = (f"{PREFIX}_{name}", tuple(sorted(labels.items())))
         return after[key] - before.get(key, 0.0)
 
+    fallbacks = (f"{PREFIX}_fallbacks_total", (("reason", "voice"),))
+    assert (during[fallbacks], after[fallbacks]) == (0, 1)
+    after = during
     assert risen("requests_total", door="wyoming", engine="scripted", outcome="ok") == 2
     assert risen("requests_total", door="http", engine="scripted", outcome="ok") == 1
     assert risen("requests_total", door="http", engine="none", outcome="voice-not-found") == 1

@@ -268,6 +268,7 @@ class Caching(Enum):
     """Kept for ever; an error where it cannot be."""
 
 
+VOICE = "voice"
 MISS, PART, OFF = "miss", "part", "off"
 """Where sound came from beside the cache's tiers: it was made; some was; the cache had no part in it."""
 
@@ -281,6 +282,8 @@ class Report:
     engine: str = ""
     language: str = ""
     """BCP 47. Of the request's first utterance, as the two before: others may be another's."""
+    fallback: str = ""
+    """Why somebody else speaks than was asked for: VOICE where nobody has such a voice or style."""
     queue: float = 0.0
     """How long its utterances waited until their engine began with them."""
     synthesis: float = 0.0

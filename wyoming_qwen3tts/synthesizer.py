@@ -32,6 +32,7 @@ from .speech import (
     OFF,
     SAMPLE_WIDTH,
     SLOWEST,
+    VOICE,
     Caching,
     SpeechError,
     SpeechRequest,
@@ -189,6 +190,8 @@ class Synthesizer:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language, strict=request.strict)
+            if not self._voices.catalog.understands(request.voice, request.speaker):
+                request.report.fallback = VOICE
             if request.instructions:
                 who = replace(who, voice=instructed(who.voice, request.instructions))
             # What is to be kept is said in whole sentences.

@@ -50,6 +50,8 @@ class Record:
     cache: str
     """The tier that all of it came from; or miss, part, shared, off (see ``speech.Report.cache``)."""
     outcome: str
+    fallback: str = ""
+    """Why somebody else spoke than was asked for; empty where nobody did."""
 
     def __str__(self) -> str:
         first = (
@@ -162,6 +164,7 @@ class RequestLog:
                 rtf=round(report.synthesis / made, 4) if made else None,
                 cache=report.cache,
                 outcome=self.outcome,
+                fallback=report.fallback,
             )
         )
 

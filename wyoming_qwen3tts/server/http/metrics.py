@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from ... import __version__
 from ...engines.base import ModelEngine
+from ...speech import VOICE
 from ..requests import Record
 from .parts import Parts, status_of
 
@@ -49,6 +50,8 @@ class Metrics:
 
         self._requests = counter("requests", "Requests that are over", ("door", "engine", "outcome"))
         self._cached = counter("request_sources", "Where the sound of requests came from", ("door", "cache"))
+        self._fallbacks = counter("fallbacks", "Requests that another spoke than was asked for", ("reason",))
+        self._fallbacks.labels(VOICE)  # to be seen before the first
         self._characters = counter("characters", "Characters of text", ("door",))
         self._audio = counter("audio_seconds", "Seconds of sound that were sent", ("door", "engine"))
         self._first = histogram("first_audio_seconds", "From a request to its first sound", ("door", "cache"))
@@ -66,6 +69,8 @@ class Metrics:
         door, engine = record.door, record.engine or "none"
         self._requests.labels(door, engine, record.outcome).inc()
         self._cached.labels(door, record.cache).inc()
+        if record.fallback:
+            self._fallbacks.labels(record.fallback).inc()
         self._characters.labels(door).inc(record.characters)
         self._audio.labels(door, engine).inc(record.audio_seconds)
         if record.first_audio_ms is not None:
