@@ -620,6 +620,21 @@ async def test_who_may_not_come_in_is_told_before_the_handshake(headers: dict[st
     assert json.loads(refused.value.response.body)["error"]["code"]
 
 
+async def test_every_utterance_counts_as_a_request_with_its_key() -> None:
+    key = "correct-horse-battery"
+    engine = ScriptedEngine()
+    async with door(engine, api_keys=(key,), rate_limit=3, http_host="127.0.0.1") as client:
+        url = f"ws://127.0.0.1:{client.port}{PATH}"  # type: ignore[attr-defined]
+        async with connect(url, additional_headers={"X-API-Key": key}) as socket:
+            mine = Client(socket)
+            for name in "abc":
+                await mine.speak(f"Sentence {name}.", name)
+            refused = await mine.hear("error")
+            assert (refused["id"], refused["error"]["code"]) == ("c", "rate-limited")
+            await mine.pong()  # and the socket goes on
+    assert engine.said == ["Sentence a.", "Sentence b."]
+
+
 TEXT, CONTINUED, PING, PONG, LAST = 0x1, 0x0, 0x9, 0xA, 0x80
 
 

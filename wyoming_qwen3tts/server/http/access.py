@@ -34,6 +34,8 @@ OPEN = frozenset({"/health", "/ready"})
 """What anybody may see: that the service is there."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers with which a proxy says that it asks for somebody else."""
+COUNT = "count"
+"""In a request's state: counts one more with the same key, as ``Rate`` does; absent where nobody counts."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 WELCOME = "welcome"
 """In a request's state: whether it may see more than anybody."""
@@ -143,10 +145,8 @@ class Doorkeeper:
                 return Refusal(403, "this port is for Home Assistant's ingress", "not-allowed")
             return None
         if (number := self._keys.find(_key(headers))) is not None:
-            if wait := self._rate.wait(number):
-                again = {"Retry-After": str(math.ceil(wait))}
-                return Refusal(429, "too many requests a minute with this key", "rate-limited", again)
-            return None
+            scope.setdefault("state", {})[COUNT] = lambda: self._count(number)
+            return self._count(number)
         if self._is_this_machine(scope, headers):
             if not self._is_own_name(host := headers.get("host", "localhost")):
                 message = (
@@ -158,6 +158,13 @@ class Doorkeeper:
                 return None
             return Refusal(403, f"pages of {origin[:80]!r} may not ask (--cors-origins)", "not-allowed")
         return self._no_key(headers)
+
+    def _count(self, number: int) -> Refusal | None:
+        """Count a request with a key; return why it is one too many, None where it is not."""
+        if not (wait := self._rate.wait(number)):
+            return None
+        again = {"Retry-After": str(math.ceil(wait))}
+        return Refusal(429, "too many requests a minute with this key", "rate-limited", again)
 
     def _no_key(self, headers: Headers) -> Refusal:
         if not self._keys:

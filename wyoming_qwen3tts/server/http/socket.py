@@ -41,6 +41,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...speech import SpeechError
 from . import messages
+from .access import COUNT
 from .answer import Answer
 from .dialogue import Dialogue, Job, Stop
 from .messages import BadMessage, Cancelled, Done, Failed, Started
@@ -183,6 +184,8 @@ class Conversation:
 
     async def _spoken(self, job: Job) -> Done | Cancelled | Failed:
         """Send the sound of an utterance; return what became of it. Raises PeerGone."""
+        if (refusal := self._socket.scope.get("state", {}).get(COUNT, lambda: None)()) is not None:
+            return Failed(SpeechError(refusal.message, refusal.code), job.id)
         answer = self._speaking = Answer(self._parts, job.request, job.form)
         try:
             await self._send_sound(answer, job)
