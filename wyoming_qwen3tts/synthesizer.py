@@ -97,6 +97,8 @@ class _Who:
     """Whether ``expected`` is more than the voice's first language."""
     among: tuple[str, ...] | None
     """The languages it can be; None is any."""
+    understood: bool
+    """Whether it is who was asked for."""
     free: bool
     """Nobody asked for a voice or a language: the text decides."""
 
@@ -190,7 +192,7 @@ class Synthesizer:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who(request.voice, request.speaker, request.language, strict=request.strict)
-            if not self._voices.catalog.understands(request.voice, request.speaker):
+            if not who.understood:
                 request.report.fallback = VOICE
             if request.instructions:
                 who = replace(who, voice=instructed(who.voice, request.instructions))
@@ -353,6 +355,7 @@ class Synthesizer:
             expected=expected,
             known=language is not None or self._language is not None,
             among=None if free else voice.languages,
+            understood=catalog.understands(named, speaker),
             free=free,
         )
 
