@@ -60,6 +60,11 @@ class SpeechError(Exception):
             self.code = code
 
 
+def internal_error() -> SpeechError:
+    """Return what a client is told of a fault of ours, which the log has with all its details."""
+    return SpeechError("internal error; the server's log has the details", "internal-error")
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Who made a voice, and where it comes from."""

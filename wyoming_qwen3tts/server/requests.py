@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from ..audio.pcm import duration
-from ..speech import SpeechRequest
+from ..speech import SpeechError, SpeechRequest
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -89,6 +90,13 @@ class Requests:
             watcher(record)
 
 
+def outcome_of(error: BaseException, gone: str = GONE) -> str:
+    """Return what became of a request that ended with ``error``; ``gone`` where nobody wanted the rest."""
+    if isinstance(error, SpeechError):
+        return error.code
+    return gone if isinstance(error, asyncio.CancelledError | GeneratorExit) else FAILED
+
+
 class RequestLog:
     """What is noted of one request. Its clock starts when it is made."""
 
@@ -101,7 +109,6 @@ class RequestLog:
         self._first: float | None = None
         self._sending = self._encoding = 0.0
         self.audio_seconds = 0.0
-        self.outcome = FAILED
         requests.began()
 
     def sent(self, sound: bytes) -> bool:
@@ -140,7 +147,7 @@ class RequestLog:
         """Seconds since the request."""
         return time.monotonic() - self._started
 
-    def write(self) -> None:
+    def write(self, outcome: str) -> None:
         """Say what became of it; once, at its end."""
         request, report = self._request, self._request.report
         made = report.made
@@ -163,7 +170,7 @@ class RequestLog:
                 audio_seconds=round(self.audio_seconds, 3),
                 rtf=round(report.synthesis / made, 4) if made else None,
                 cache=report.cache,
-                outcome=self.outcome,
+                outcome=outcome,
                 fallback=report.fallback,
             )
         )

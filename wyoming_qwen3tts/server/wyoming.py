@@ -29,11 +29,11 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
+from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_error
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
-from .requests import GONE, OK, RequestLog, Requests
+from .requests import GONE, OK, RequestLog, Requests, outcome_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ class Connection:
         if fault is not None:
             if not isinstance(fault, SpeechError):
                 _LOGGER.error("%s: failed", self.peer, exc_info=fault)
-                fault = SpeechError("internal error; the server's log has the details", "internal-error")
+                fault = internal_error()
             _LOGGER.warning("%s: %s: %s", self.peer, fault.code, fault)
             with contextlib.suppress(PeerGone):
                 await self._send(_error(fault))
@@ -390,18 +390,13 @@ class Connection:
                 self._write(SynthesizeStopped().event())
             with log.sending():
                 await self._drain()
-            log.outcome = OK
-        except SpeechError as error:
-            log.outcome = error.code
-            raise
-        except asyncio.CancelledError:
-            log.outcome = self._dismissal.code if self._dismissal else GONE
-            raise
         except PeerGone:
-            log.outcome = GONE
+            log.write(GONE)
             raise
-        finally:
-            log.write()
+        except BaseException as error:
+            log.write(outcome_of(error, self._dismissal.code if self._dismissal else GONE))
+            raise
+        log.write(OK)
 
     async def _send_sound(self, piece: bytes, log: RequestLog) -> None:
         """Send PCM as chunk events, a few to a write, waiting for the client where it is slow."""

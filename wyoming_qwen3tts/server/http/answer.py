@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from ...audio.encoding import Encoder, Format, Raw, Wav
 from ...speech import SpeechError, SpeechRequest
-from ..requests import GONE, OK, RequestLog
+from ..requests import GONE, OK, RequestLog, outcome_of
 from .parts import DOOR, Parts
 from .whole import WholeFile
 
@@ -44,7 +44,7 @@ class Answer:
             self._first = await anext(self._sounds)
         except BaseException as error:
             await self._sounds.aclose()
-            self._ended(error)
+            self._ended(outcome_of(error, self.given_up))
             raise
         self._log.sent(self._first)
 
@@ -100,29 +100,22 @@ class Answer:
                 with self._log.sending():
                     yield piece
         except BaseException as error:
-            self._ended(error)
+            self._ended(outcome_of(error, self.given_up))
             raise
-        self._ended(None)
+        self._ended(OK)
 
     async def close(self) -> None:
         """End the work if it goes on, and drop the file if there is one."""
         await self._sounds.aclose()
-        self._ended(GeneratorExit())
+        self._ended(self.given_up)
         if self._file is not None:
             self._file.drop()
 
-    def _ended(self, error: BaseException | None) -> None:
+    def _ended(self, outcome: str) -> None:
         """Log what became of it, once."""
-        if self._over:
-            return
-        self._over = True
-        if isinstance(error, SpeechError):
-            self._log.outcome = error.code
-        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self._log.outcome = self.given_up
-        elif error is None:
-            self._log.outcome = OK
-        self._log.write()
+        if not self._over:
+            self._over = True
+            self._log.write(outcome)
 
     async def whole(self) -> None:
         """Make all of the file, ``file``. Raises SpeechError."""
@@ -137,10 +130,10 @@ class Answer:
                 await asyncio.to_thread(file.finish)
         except BaseException as error:
             file.drop()
-            self._ended(error)
+            self._ended(outcome_of(error, self.given_up))
             raise
         self._file = file
-        self._ended(None)
+        self._ended(OK)
 
     def _check_length(self) -> None:
         if self.audio_seconds > WHOLE_SECONDS:

@@ -9,13 +9,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Scope
 
 from ... import __version__
+from ...cache.tiers import MEGABYTE
 from ...settings import Settings
 from . import batch, cache, faults, health, page, socket, speech, voices
 from .access import OPEN, Access, Doorkeeper, Keys
 from .bounds import Bounds, Honest
 from .parts import Parts
 
-MEGABYTE = 1_000_000
 UPLOADS = "/v1/audio/voices"
 """The path that takes more than words."""
 HEADERS = {

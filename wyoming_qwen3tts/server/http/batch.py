@@ -14,19 +14,16 @@ from fastapi import APIRouter, Header, HTTPException, Path, Request, Response
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...audio.encoding import FORMATS
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .archives import ARCHIVES, disposition
 from .batches import Batches, Making, Progress, Wanted
 from .model import Model, Name, Tag
-from .parts import Parts, check_model, request_for, while_there
-from .speech import CLIENT_CLOSED_REQUEST, Asked, Manner, Speed, VoiceId, form_of
+from .parts import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
+from .speech import Asked, Manner, Speed, VoiceId, form_of
 from .stream import Stream
 
 MOST = 1000
 """Texts of one batch."""
-TEXTS = 10
-"""All of them together, in texts of the greatest length (``--max-text``)."""
 RequestId = Annotated[str | None, Header(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -85,7 +82,7 @@ def routes(parts: Parts) -> APIRouter:
     )
     async def speak(asked: Asking, http: Request, x_request_id: RequestId = None) -> Response:
         """Speak many texts. `X-Request-Id`, if the client sends one, is what its progress is found by."""
-        form = FORMATS[form_of(asked.response_format)]
+        form = form_of(asked.response_format)
         check_model(asked.model, parts)
         wanted = _wanted(asked, parts)
         archive = ARCHIVES[asked.archive]()

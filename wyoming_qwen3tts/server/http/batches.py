@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...audio.encoding import Format
-from ...speech import SpeechError, SpeechRequest
+from ...speech import SpeechError, SpeechRequest, internal_error
 from .answer import Answer
 from .archives import Archive, Given, Member, stem
 from .faults import STATUS, body
@@ -200,8 +200,7 @@ class Making:
             return Spoken(wanted, error=error)
         except Exception:
             _LOGGER.exception("Number %d of batch %s failed", wanted.number, self._progress.id)
-            message = "internal error; the server's log has the details"
-            return Spoken(wanted, error=SpeechError(message, "internal-error"))
+            return Spoken(wanted, error=internal_error())
         report = request.report
         return Spoken(wanted, answer.file, report.voice, answer.audio_seconds, report.cache)
 

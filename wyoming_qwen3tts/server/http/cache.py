@@ -9,25 +9,21 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from ...audio.pcm import duration
 from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
-from ..requests import GONE, OK, RequestLog
-from .events import ALSO, Event, stream, wants_events
+from ..requests import OK, RequestLog, outcome_of
+from .events import ALSO, Event, answered
 from .model import Model, Name, Tag, Text
-from .parts import Parts, request_for, status_of, while_there
+from .parts import TEXTS, Parts, request_for, status_of
 
 AT_A_TIME = 4
 """Phrases that are said at a time."""
 MOST = 10_000
 """Phrases of one request, templates written out; the command ``prerender`` takes more."""
-TEXTS = 10
-"""All of them together, in texts of the greatest length (``--max-text``)."""
 SHOWN = 200
 """Characters of a phrase that is named because it could not be kept."""
 DOOR = "prerender"
@@ -97,15 +93,7 @@ def routes(parts: Parts) -> APIRouter:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
         _cache(parts)
         wanted = await asyncio.to_thread(_expanded, asked, TEXTS * parts.settings.max_text)
-        if wants_events(http):
-            return stream(lambda tell: _Work(parts, wanted, tell).run())
-        found: list[dict[str, Any]] = []
-
-        async def quietly() -> None:
-            found.append(await _Work(parts, wanted, lambda event: None).run())
-
-        there = await while_there(http, quietly())
-        return JSONResponse(found[0]) if there else Response(status_code=499)
+        return await answered(http, lambda tell: _Work(parts, wanted, tell).run())
 
     return router
 
@@ -226,19 +214,13 @@ async def _said(parts: Parts, phrase: Phrase) -> float:
     request = request_for(
         parts, TextFeed.whole(phrase.text), voice=phrase.voice, language=phrase.language, caching=Caching.PIN
     )
-    log, seconds = RequestLog(request, parts.requests, DOOR), 0.0
+    log = RequestLog(request, parts.requests, DOOR)
     try:
         async with aclosing(parts.synthesizer.speak(request)) as sounds:
             async for sound in sounds:
                 log.sent(sound)
-                seconds += duration(sound)
-        log.outcome = OK
-    except SpeechError as error:
-        log.outcome = error.code
+    except BaseException as error:
+        log.write(outcome_of(error))
         raise
-    except asyncio.CancelledError:
-        log.outcome = GONE
-        raise
-    finally:
-        log.write()
-    return seconds
+    log.write(OK)
+    return log.audio_seconds

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...audio.encoding import FORMATS, Format
+from ...audio.encoding import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .messages import MESSAGES, BadMessage, Cancel, End, Pong, Speak, Text, Wish
-from .parts import Parts, check_length, request_for
+from .parts import Parts, check_length
 from .speech import form_of
 
 
@@ -131,18 +131,9 @@ class Dialogue:
             raise BadMessage(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
         if len(self._jobs) > (most := self._parts.settings.max_requests):
             raise BadMessage(f"{most} utterances are waiting, the most there may be", "busy")
-        request = request_for(
-            self._parts,
-            TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed(),
-            voice=message.voice_name,
-            style=message.style,
-            language=message.language,
-            instructions=message.instructions,
-            speed=message.speed,
-            model=message.model,
-        )
-        form = FORMATS[form_of(message.response_format)]
-        return Job(message.id or request.report.id, request, form)
+        text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
+        request = message.request(self._parts, text)
+        return Job(message.id or request.report.id, request, form_of(message.response_format))
 
     def _text(self, message: Text) -> None:
         job = self._addressed(message)

@@ -8,10 +8,11 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
-from fastapi import Request
-from fastapi.responses import StreamingResponse
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
-from ...speech import SpeechError
+from ...speech import SpeechError, internal_error
+from .parts import CLIENT_CLOSED_REQUEST, while_there
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,9 +28,26 @@ Work = Callable[[Callable[[Event], object]], Awaitable[Event]]
 """Does something, tells how far it is, and returns what came of it."""
 
 
-def wants_events(http: Request) -> bool:
-    """Tell whether a client asks for events in the place of one answer."""
-    return MEDIA_TYPE in http.headers.get("accept", "")
+async def answered(http: Request, work: Work, status: int = 200) -> Response:
+    """Do ``work`` for a client, as long as it is there, and answer with what comes of it.
+
+    Who asks for events is told how far it is: then the status is 200, and an error the last event. Else it
+    raises what ``work`` raises.
+    """
+    if MEDIA_TYPE in http.headers.get("accept", ""):
+        return stream(work)
+    found: list[Event] = []
+
+    async def do() -> None:
+        found.append(await work(lambda event: None))
+
+    there = await while_there(http, do())
+    return JSONResponse(found[0], status) if there else Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def fault(error: SpeechError) -> Event:
+    """Return the event of an error."""
+    return {"type": "error", "error": {"message": str(error), "code": error.code}}
 
 
 def event(content: Event) -> str:
@@ -56,11 +74,10 @@ async def _told(work: Work) -> AsyncGenerator[str, None]:
         try:
             tell({"type": "done", **await work(tell)})
         except SpeechError as error:
-            tell({"type": "error", "error": {"message": str(error), "code": error.code}})
+            tell(fault(error))
         except Exception:
             _LOGGER.exception("What was asked for over HTTP failed")
-            message = "internal error; the server's log has the details"
-            tell({"type": "error", "error": {"message": message, "code": "internal-error"}})
+            tell(fault(internal_error()))
         loop.call_soon(news.put_nowait, None)
 
     working = asyncio.create_task(do(), name="work")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from ...speech import SpeechError
+from ...speech import SpeechError, internal_error
 
 STATUS = {
     "busy": 429,
@@ -95,11 +95,14 @@ def handle(app: FastAPI) -> None:
     ) -> JSONResponse:
         return JSONResponse(body(message, code, status, param), status, headers)
 
-    @app.exception_handler(SpeechError)
-    async def speech(_: Request, error: SpeechError) -> JSONResponse:
+    def refused(error: SpeechError) -> JSONResponse:
         status = STATUS.get(error.code, 400)
         headers = {"Retry-After": "1"} if status == 429 else None
         return answer(str(error), error.code, status, PARAMS.get(error.code), headers)
+
+    @app.exception_handler(SpeechError)
+    async def speech(_: Request, error: SpeechError) -> JSONResponse:
+        return refused(error)
 
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -116,4 +119,4 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def anything(_: Request, error: Exception) -> JSONResponse:
-        return answer("internal error; the server's log has the details", "internal-error", 500)
+        return refused(internal_error())

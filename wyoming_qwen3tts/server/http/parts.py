@@ -19,6 +19,10 @@ from ...voices.register import Voices
 from ..requests import Requests
 
 DOOR = "http"
+CLIENT_CLOSED_REQUEST = 499
+"""The status of an answer that nobody is there to read."""
+TEXTS = 10
+"""All texts of one request together have no more characters than so many of the greatest length."""
 MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
 

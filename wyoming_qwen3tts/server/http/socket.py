@@ -39,7 +39,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.types import Message as Received
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from ...speech import SpeechError
+from ...speech import SpeechError, internal_error
 from . import messages
 from .access import COUNT
 from .answer import Answer
@@ -200,8 +200,7 @@ class Conversation:
             raise
         except Exception:
             _LOGGER.exception("What was asked for over a WebSocket failed")
-            message = "internal error; the server's log has the details"
-            return Failed(SpeechError(message, "internal-error"), job.id)
+            return Failed(internal_error(), job.id)
         finally:
             self._speaking = None
         total, seconds = answer.total_ms, answer.audio_seconds

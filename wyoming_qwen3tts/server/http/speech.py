@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -11,18 +10,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from ...audio.encoding import FORMATS
-from ...speech import FASTEST, SLOWEST, SpeechError, TextFeed
+from ...audio.encoding import FORMATS, Format
+from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from .answer import Answer
-from .events import MEDIA_TYPE
+from .events import MEDIA_TYPE, event, fault
 from .model import Model, Name, Tag
-from .parts import MODELS, Parts, known_models, request_for, while_there
+from .parts import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
 from .stream import Stream
 from .whole import threaded
 
-CLIENT_CLOSED_REQUEST = 499
-"""The status of an answer that nobody is there to read."""
-EVENT = "data: {}\n\n"
 FRAMES_A_SECOND = 12.5
 """What counts as tokens of sound: the codec's frames."""
 
@@ -51,6 +47,19 @@ class Manner(Model):
     def voice_name(self) -> str | None:
         """The voice's name, None where any will do."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+
+    def request(self, parts: Parts, text: TextFeed) -> SpeechRequest:
+        """Return the request to speak ``text`` so. Raises SpeechError."""
+        return request_for(
+            parts,
+            text,
+            voice=self.voice_name,
+            style=self.style,
+            language=self.language,
+            instructions=self.instructions,
+            speed=self.speed,
+            model=self.model,
+        )
 
 
 class Speech(Manner):
@@ -81,13 +90,13 @@ SOUND: dict[int | str, dict[str, Any]] = {
 """What OpenAPI is told of an answer."""
 
 
-def form_of(asked: str) -> str:
-    """Return the name of a format that is spoken here. Raises SpeechError."""
+def form_of(asked: str) -> Format:
+    """Return a format that is spoken here. Raises SpeechError."""
     if asked not in FORMATS:
         raise SpeechError(
             f"response_format {asked} is not spoken here, but {', '.join(FORMATS)}", "invalid-request"
         )
-    return asked
+    return FORMATS[asked]
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -97,17 +106,8 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/v1/audio/speech", response_class=Response, responses=SOUND)
     async def speak(asked: Speech, http: Request) -> Response:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
-        request = request_for(
-            parts,
-            TextFeed.whole(asked.input),
-            voice=asked.voice_name,
-            style=asked.style,
-            language=asked.language,
-            instructions=asked.instructions,
-            speed=asked.speed,
-            model=asked.model,
-        )
-        form = FORMATS[form_of(asked.response_format)]
+        request = asked.request(parts, TextFeed.whole(asked.input))
+        form = form_of(asked.response_format)
         answer = Answer(parts, request, form)
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
@@ -140,14 +140,13 @@ async def _events(answer: Answer) -> AsyncGenerator[str, None]:
         async with aclosing(answer.pieces()) as pieces:
             async for piece in pieces:
                 audio = base64.b64encode(piece).decode()
-                yield EVENT.format(json.dumps({"type": "speech.audio.delta", "audio": audio}))
+                yield event({"type": "speech.audio.delta", "audio": audio})
     except SpeechError as error:
-        fault = {"type": "error", "error": {"message": str(error), "code": error.code}}
-        yield EVENT.format(json.dumps(fault))
+        yield event(fault(error))
         return
     tokens = {
         "input_tokens": answer.request.text.length,
         "output_tokens": round(answer.audio_seconds * FRAMES_A_SECOND),
     }
     usage = {**tokens, "total_tokens": sum(tokens.values())}
-    yield EVENT.format(json.dumps({"type": "speech.audio.done", "usage": usage}))
+    yield event({"type": "speech.audio.done", "usage": usage})

@@ -16,9 +16,9 @@ from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices.design import DesigningEngine, check, design
 from ...voices.library import LONGEST_TEXT, SEEDS, VoiceLibrary
 from ...voices.presets import key
-from .events import ALSO, stream, wants_events
+from .events import ALSO, Event, answered
 from .model import Model, Name, Tag
-from .parts import Parts, while_there
+from .parts import Parts
 from .uploads import Uploads
 
 RECORDING = frozenset({"file", "audio_sample"})
@@ -116,22 +116,17 @@ def routes(parts: Parts) -> APIRouter:
         if designing.locked():
             raise SpeechError("another voice is being designed", "busy")
 
-        async def make(progress: Callable[[str], object]) -> dict[str, Any]:
+        async def make(tell: Callable[[Event], object]) -> Event:
+            def progress(step: str) -> None:
+                tell({"type": "progress", "step": step})
+
             async with designing:
                 made = await design(
                     engine, library, asked.name, asked.description, **options, progress=progress
                 )
             return await _made(parts, made)
 
-        if wants_events(http):
-            return stream(lambda tell: make(lambda step: tell({"type": "progress", "step": step})))
-        found: list[dict[str, Any]] = []
-
-        async def quietly() -> None:
-            found.append(await make(lambda step: None))
-
-        there = await while_there(http, quietly())
-        return JSONResponse(found[0], 201) if there else Response(status_code=499)
+        return await answered(http, make, 201)
 
     @router.delete("/v1/audio/voices/{name}")
     async def remove(name: str) -> dict[str, str]:
