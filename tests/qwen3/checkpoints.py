@@ -13,7 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wyoming_qwen3tts.engines.qwen3.checkpoint import CODEC, KINDS, official_package
+from wyoming_qwen3tts.engines.qwen3.checkpoint import official_package
+from wyoming_qwen3tts.engines.qwen3.files import CODEC, KINDS
 
 LANGUAGES = {
     "chinese": 2055,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wyoming_qwen3tts.engines.base import EngineUnavailable
-from wyoming_qwen3tts.engines.qwen3 import checkpoint
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, files
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
 
 CPU = torch.device("cpu")
@@ -119,22 +119,22 @@ def test_sampling_comes_from_the_checkpoint(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        (checkpoint.Source("/no/where"), "there is no directory /no/where"),
-        (checkpoint.Source("nowhere"), "there is no directory nowhere"),
-        (checkpoint.Source("Owner/Not here!"), "neither a directory nor a model's name"),
+        (files.Source("/no/where"), "there is no directory /no/where"),
+        (files.Source("nowhere"), "there is no directory nowhere"),
+        (files.Source("Owner/Not here!"), "neither a directory nor a model's name"),
         (
-            checkpoint.Source("Qwen/absent"),
+            files.Source("Qwen/absent"),
             "Qwen/absent has not been downloaded, and the hub cannot be reached",
         ),
         (
-            checkpoint.Source("Qwen/absent", "v1", local_files_only=True),
+            files.Source("Qwen/absent", "v1", local_files_only=True),
             r"Qwen/absent \(revision v1\) has not been downloaded$",
         ),
     ],
 )
-def test_a_model_that_is_nowhere(source: checkpoint.Source, complaint: str) -> None:
+def test_a_model_that_is_nowhere(source: files.Source, complaint: str) -> None:
     with pytest.raises(EngineUnavailable, match=complaint):
-        checkpoint.find(source)
+        files.find(source)
 
 
 def test_a_downloaded_model_is_found_without_the_network(tiny: Path, tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_downloaded_model_is_found_without_the_network(tiny: Path, tmp_path: P
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     for revision in (None, commit):
-        source = checkpoint.Source("Qwen/Tiny", revision, tmp_path, local_files_only=True)
-        found = checkpoint.find(source)
+        source = files.Source("Qwen/Tiny", revision, tmp_path, local_files_only=True)
+        found = files.find(source)
         assert found == repository / "snapshots" / commit
-        checkpoint.check(found)
+        files.check(found)
 
 
 def test_devices() -> None:

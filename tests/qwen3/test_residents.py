@@ -21,11 +21,11 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
 from wyoming_qwen3tts.engines.base import EngineUnavailable
-from wyoming_qwen3tts.engines.qwen3 import checkpoint, residents
-from wyoming_qwen3tts.engines.qwen3.checkpoint import Source
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, files, residents
 from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
+from wyoming_qwen3tts.engines.qwen3.files import Source
 from wyoming_qwen3tts.engines.qwen3.residents import GIGABYTE, Resident, Residents
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.engines.qwen3.worker import Worker
@@ -127,7 +127,7 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
 
 def budget(*directories: Path, spare: float = 0.0) -> float:
     """Gigabytes that these models take together, and ``spare`` of the last one more."""
-    sizes = [checkpoint.about(directory).memory(torch.float32, 8, 2048) for directory in directories]
+    sizes = [files.about(directory).memory(torch.float32, 8, 2048) for directory in directories]
     return (sum(sizes) + spare * sizes[-1]) / GIGABYTE
 
 
@@ -258,7 +258,7 @@ async def test_a_model_is_looked_for_again_only_if_it_has_gone(
             asked.append(source)
             return moved
 
-        monkeypatch.setattr(checkpoint, "find", find)
+        monkeypatch.setattr(files, "find", find)
         sound = await heard(engine, said)
         assert not asked
         worker_of(engine).unload(str(mine))
@@ -642,7 +642,7 @@ def test_a_model_may_name_its_revision(tmp_path: Path) -> None:
 
 def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Path) -> None:
     def fingerprint(directory: Path, dtype: torch.dtype = torch.float32) -> str:
-        return checkpoint.fingerprint(directory, dtype)
+        return files.fingerprint(directory, dtype)
 
     one = fingerprint(models["base"])
     assert one == fingerprint(Path(shutil.copytree(models["base"], tmp_path / "copy")))
@@ -651,10 +651,10 @@ def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Pat
 
 
 def test_a_checkpoint_says_what_it_is_without_being_loaded(models: dict[str, Path]) -> None:
-    about = checkpoint.about(models["custom_voice"])
+    about = files.about(models["custom_voice"])
     assert about.name == "Qwen3-TTS 1.7B CustomVoice"
     assert about.hears_instructions
     assert len(about.speakers) == 9
     assert len(about.languages) == 10
-    assert not checkpoint.about(models["base"]).hears_instructions
-    assert not checkpoint.hears_instructions("custom_voice", "0.6B")
+    assert not files.about(models["base"]).hears_instructions
+    assert not files.hears_instructions("custom_voice", "0.6B")

@@ -25,7 +25,7 @@ from . import speakers
 from .configuration import Configuration
 
 if TYPE_CHECKING:
-    from .checkpoint import About
+    from .files import About
     from .residents import Resident
     from .worker import Job, Worker
 

@@ -25,12 +25,13 @@ from tqdm import tqdm
 
 from ...speech import Reference
 from ..base import EngineUnavailable
-from . import checkpoint, speakers
-from .checkpoint import About, Checkpoint, Source
+from . import checkpoint, files, speakers
+from .checkpoint import Checkpoint
 from .clones import Clones
 from .codec import Codec
 from .configuration import Configuration
 from .decoder import Decoder, plain
+from .files import About, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
@@ -171,10 +172,10 @@ class Residents:
     def _look(self, name: str) -> Resident:
         said = self._configuration
         source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
-        directory = checkpoint.find(source)
-        about = checkpoint.about(directory)
+        directory = files.find(source)
+        about = files.about(directory)
         memory = about.memory(self.dtype, said.takes, said.length)
-        clones = Clones(said.prompts, checkpoint.fingerprint(directory, self.dtype))
+        clones = Clones(said.prompts, files.fingerprint(directory, self.dtype))
         return Resident(name, source, directory, about, memory, clones)
 
     def named(self, name: str) -> Resident:
@@ -334,11 +335,11 @@ class Residents:
         What a branch on the hub has moved to meanwhile is another model, whose clones are others.
         """
         try:
-            checkpoint.check(resident.directory)
+            files.check(resident.directory)
         except EngineUnavailable:
-            directory = checkpoint.find(resident.source)
-            checkpoint.check(directory)
-            clones = Clones(self._configuration.prompts, checkpoint.fingerprint(directory, self.dtype))
+            directory = files.find(resident.source)
+            files.check(directory)
+            clones = Clones(self._configuration.prompts, files.fingerprint(directory, self.dtype))
             self._post(partial(self._moved, resident, directory, clones))
             return directory
         return resident.directory
