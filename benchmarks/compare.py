@@ -327,7 +327,7 @@ async def measure_describe(plan: Plan, pair: Pair, report: Report) -> None:
 async def _probe_under_load(plan: Plan, server: Server, probes: Probes, report: Report) -> None:
     """Probe one server for one slice, one probe at a time, from when every request has sound."""
     load = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load", str(server.port), str(plan.requests)),
+        *(sys.executable, "-m", "benchmarks.background", str(server.port), str(plan.requests)),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

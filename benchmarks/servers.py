@@ -10,16 +10,15 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.environment import ROOT, without_options
+from benchmarks.processes import Tree
 from benchmarks.talk import HOST, BadAnswer, TimedOut, describe
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
 POLL = 0.005
 QUIET_TIMEOUT = 60.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ServerFailed(Exception):  # noqa: N818 - what it says
@@ -43,6 +42,7 @@ class Server:
         self.port = port
         self.began = time.perf_counter()
         """When its process was started."""
+        self.tree = Tree(process.pid)
         self._process = process
         self._log = log
 
@@ -62,10 +62,10 @@ class Server:
     async def quiet(self) -> None:
         """Wait until it has no more work from requests that were broken off."""
         give_up = time.perf_counter() + QUIET_TIMEOUT
-        before = self._cpu_seconds()
+        before = self.tree.cpu_seconds()
         while time.perf_counter() < give_up:
             await asyncio.sleep(0.5)
-            now = self._cpu_seconds()
+            now = self.tree.cpu_seconds()
             if now - before <= 0.02:
                 return
             before = now
@@ -73,40 +73,18 @@ class Server:
 
     def memory(self) -> tuple[float, float]:
         """Return what it and its children hold now and held at most, in MiB."""
-        now = peak = 0
-        for pid in self._tree():
-            for line in _proc(f"{pid}/status").splitlines():
-                if line.startswith("VmRSS:"):
-                    now += int(line.split()[1])
-                elif line.startswith("VmHWM:"):
-                    peak += int(line.split()[1])
-        return now / 1024, peak / 1024
+        return self.tree.memory()
+
+    def logged(self, *levels: str) -> list[str]:
+        """Return the lines of its log that have one of these levels, such as ``ERROR``."""
+        return [line for line in self._lines() if any(f" {level} " in line[:40] for level in levels)]
 
     def _failure(self, what: str) -> ServerFailed:
-        lines = os.pread(self._log, 1 << 20, 0).decode(errors="replace").splitlines()
-        return ServerFailed("\n".join((f"{self.name} {what}; its last words:", *lines[-15:])))
+        return ServerFailed("\n".join((f"{self.name} {what}; its last words:", *self._lines()[-15:])))
 
-    def _tree(self) -> list[int]:
-        found = [self._process.pid]
-        for pid in found:  # grows while it is walked
-            for task in Path(f"/proc/{pid}/task").glob("*"):
-                found += map(int, _proc(f"{pid}/task/{task.name}/children").split())
-        return found
-
-    def _cpu_seconds(self) -> float:
-        ticks = 0
-        for pid in self._tree():
-            fields = _proc(f"{pid}/stat").rpartition(")")[2].split()
-            ticks += sum(map(int, fields[11:13]))
-        return ticks / _TICKS
-
-
-def _proc(name: str) -> str:
-    """Return a file of /proc, empty for a process that has just ended."""
-    try:
-        return Path("/proc", name).read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    def _lines(self) -> list[str]:
+        size = os.fstat(self._log).st_size
+        return os.pread(self._log, size, 0).decode(errors="replace").splitlines()
 
 
 @asynccontextmanager

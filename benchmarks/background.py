@@ -1,0 +1,58 @@
+"""Keeps a server speaking, for ``compare``: a process of its own, so that the stopwatch is not disturbed.
+
+``python -m benchmarks.background PORT CONNECTIONS`` prints ``speaking`` once every connection has sound, goes
+on until its standard input ends, and then prints what it heard as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from benchmarks.talk import LONG_TEXT, BadAnswer, speak, unique
+
+
+class Background:
+    """Connections that have a long text spoken over and over."""
+
+    def __init__(self, port: int, connections: int) -> None:
+        self._port = port
+        self._connections = connections
+        self._silent = set(range(connections))
+        self._failed: list[str] = []
+        self._sound = 0.0
+
+    async def run(self) -> None:
+        """Speak until standard input ends."""
+        began = time.perf_counter()
+        speakers = [asyncio.create_task(self._speak(number)) for number in range(self._connections)]
+        await asyncio.to_thread(sys.stdin.read)
+        rate = self._sound / (time.perf_counter() - began)
+        for speaker in speakers:
+            speaker.cancel()
+        await asyncio.gather(*speakers, return_exceptions=True)
+        print(json.dumps({"rate": rate, "failed": self._failed}))
+
+    async def _speak(self, number: int) -> None:
+        def heard(seconds: float) -> None:
+            self._sound += seconds
+            self._has_sound(number)
+
+        try:
+            while True:
+                await speak(self._port, unique(LONG_TEXT), streamed=False, heard=heard)
+        except BadAnswer as error:
+            self._failed.append(str(error))
+            self._has_sound(number)
+
+    def _has_sound(self, number: int) -> None:
+        if self._silent:
+            self._silent.discard(number)
+            if not self._silent:
+                print("speaking", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(Background(int(sys.argv[1]), int(sys.argv[2])).run())
