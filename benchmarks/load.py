@@ -139,8 +139,11 @@ class Step:
         """Return each client's seconds of sound a second of wanting it, of those paced or of the others."""
         found = []
         for mine in self._by_client():
-            wanted = sum(reply.total for reply in mine)
-            if (mine[0].client in self.paced) == paced and wanted > 0:
+            if (mine[0].client in self.paced) != paced:
+                continue
+            # Who plays has no use for sound before its time.
+            wanted = sum(max(reply.total, reply.sound) if paced else reply.total for reply in mine)
+            if wanted > 0:
                 found.append(sum(reply.sound for reply in mine) / wanted)
         return found
 
@@ -414,7 +417,7 @@ async def _come_home(step: Step, crews: Iterable[asyncio.Task[dict[str, Any]]]) 
 
 def judge(step: Step) -> None:
     """Add to ``step`` what was cut, wrong, lost or leaked."""
-    for verdict in (CUT, WRONG):
+    for verdict in (CUT, WRONG, *([DIFFERS] if step.engine == "builtin" else [])):
         if bad := sum(reply.verdict == verdict for reply in step.replies):
             step.faults.append(f"{bad} replies {verdict}")
     refused = set(map(id, step.refused))

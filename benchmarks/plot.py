@@ -1,0 +1,88 @@
+"""Lines over time as an SVG: axes, a legend, and nothing that a browser or GitHub cannot show by itself."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+WIDTH, HEIGHT = 900, 190
+"""Of one panel, in pixels."""
+LEFT, RIGHT, TOP, BOTTOM = 70, 20, 34, 34
+"""Margins of a panel."""
+TICKS = 5
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+
+Line = Sequence[tuple[float, float]]
+"""Points, in the order of their x."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What is drawn in one pair of axes; y begins at 0, so that growth looks as large as it is."""
+
+    title: str
+    lines: Mapping[str, Line]
+
+
+def draw(file: Path, panels: Sequence[Panel], x_title: str) -> None:
+    """Write panels, one under the other."""
+    x_top = max((x for panel in panels for line in panel.lines.values() for x, _ in line), default=0) or 1.0
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT * len(panels)}"'
+        ' font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+    ]
+    for number, panel in enumerate(panels):
+        parts += [f'<g transform="translate(0 {HEIGHT * number})">', *_panel(panel, x_title, x_top), "</g>"]
+    file.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
+
+
+def _panel(panel: Panel, x_title: str, x_top: float) -> list[str]:
+    highest = max((y for line in panel.lines.values() for _, y in line), default=0) or 1.0
+    y_step = _step(highest)
+    y_top = y_step * math.ceil(highest / y_step)
+    bottom = HEIGHT - BOTTOM
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (
+            LEFT + x / x_top * (WIDTH - LEFT - RIGHT),
+            bottom - y / y_top * (bottom - TOP),
+        )
+
+    parts = [
+        _text(LEFT, TOP - 16, panel.title, weight="bold"),
+        _text(WIDTH - RIGHT, HEIGHT - 4, x_title, "end"),
+    ]
+    for tick in range(round(y_top / y_step) + 1):
+        _, y = place(0, tick * y_step)
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(_text(LEFT - 6, y + 4, f"{tick * y_step:g}", "end"))
+    x_step = _step(x_top)
+    parts += [
+        _text(place(tick * x_step, 0)[0], bottom + 16, f"{tick * x_step:g}", "middle")
+        for tick in range(int(x_top / x_step) + 1)
+    ]
+    legend = WIDTH - RIGHT
+    for (name, line), colour in zip(reversed(list(panel.lines.items())), COLOURS, strict=False):
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
+        parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="1.2"/>')
+        parts.append(_text(legend, TOP - 16, name, "end", colour))
+        legend -= 8 * len(name) + 16
+    return parts
+
+
+def _step(top: float) -> float:
+    """Return a round distance for some ``TICKS`` ticks up to ``top``."""
+    rough = top / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+
+
+def _text(
+    x: float, y: float, text: str, anchor: str = "start", colour: str = "black", weight: str = "normal"
+) -> str:
+    how = f'text-anchor="{anchor}" fill="{colour}" font-weight="{weight}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {how}>{html.escape(text)}</text>'
