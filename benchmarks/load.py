@@ -37,7 +37,7 @@ from benchmarks import processes
 from benchmarks.clients import CUT, DIFFERS, WRONG, Failed, Item, Plan, Reply, hear
 from benchmarks.environment import ROOT
 from benchmarks.processes import Look, Tree
-from benchmarks.servers import Program, Server, ServerFailed, running
+from benchmarks.servers import Program, Server, ServerFailed, gone, running
 from benchmarks.talk import HOST, LONG_TEXT
 
 SHORT = (
@@ -203,13 +203,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--options", default="", metavar="TEXT", help="more options for the server")
     parser.add_argument("--processes", type=int, default=1, help="that the clients run in (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every reply and every look there")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the log of our last server there")
     return parser.parse_args()
 
 
 async def _measure(options: argparse.Namespace, steps: list[Step]) -> None:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     engines = ["builtin", "tiny"] if options.engine == "both" else [options.engine]
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", end="; ")
     print(f"{options.minutes:g} minutes a step, {options.paced} of the clients paced")
@@ -238,8 +240,12 @@ async def _target(engine: str, place: Path, options: argparse.Namespace) -> Asyn
         yield Target(options.uri, Tree(options.pid) if options.pid else None)
         return
     async with running(_program(engine, place, options)) as server:
-        await server.ready()
-        yield Target(f"tcp://{HOST}:{server.port}", server.tree, server)
+        try:
+            await server.ready()
+            yield Target(f"tcp://{HOST}:{server.port}", server.tree, server)
+        finally:
+            if options.log:
+                server.keep_log(options.log)
 
 
 def _program(engine: str, place: Path, options: argparse.Namespace) -> Program:
@@ -389,10 +395,7 @@ async def _crew(plan: Plan) -> dict[str, Any]:
             raise Failed("the clients' process failed")
         return noted
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await gone(process)
 
 
 async def _come_home(step: Step, crews: Iterable[asyncio.Task[dict[str, Any]]]) -> None:

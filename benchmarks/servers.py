@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.environment import ROOT, without_options
 from benchmarks.processes import Tree
@@ -17,6 +18,7 @@ from benchmarks.talk import HOST, BadAnswer, TimedOut, describe
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
+END_TIMEOUT = 5.0
 POLL = 0.005
 QUIET_TIMEOUT = 60.0
 
@@ -79,6 +81,10 @@ class Server:
         """Return the lines of its log that have one of these levels, such as ``ERROR``."""
         return [line for line in self._lines() if any(f" {level} " in line[:40] for level in levels)]
 
+    def keep_log(self, file: Path) -> None:
+        """Write there what it has logged, line by line as it came."""
+        file.write_text("\n".join((*self._lines(), "")), encoding="utf-8")
+
     def _failure(self, what: str) -> ServerFailed:
         return ServerFailed("\n".join((f"{self.name} {what}; its last words:", *self._lines()[-15:])))
 
@@ -113,6 +119,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         process.terminate()
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def gone(process: asyncio.subprocess.Process) -> None:
+    """Wait a while for a process that should be ending, and kill it if it does not."""
+    try:
+        async with asyncio.timeout(END_TIMEOUT):
             await process.wait()
     except TimeoutError:
         process.kill()

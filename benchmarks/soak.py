@@ -39,13 +39,14 @@ from benchmarks.environment import ROOT
 from benchmarks.load import MORE_DESCRIPTORS, leaks, percentile, row
 from benchmarks.plot import Panel
 from benchmarks.processes import Look
-from benchmarks.servers import Program, Server, ServerFailed, free_port, running
+from benchmarks.servers import Program, Server, ServerFailed, free_port, gone, running
 from benchmarks.talk import HOST
 
 CACHE_MEMORY, CACHE_DISK = 8, 20
 """Megabytes: less than what is said in a minute, so that there is always something to evict."""
-PATIENCE = ("--idle-timeout", "20", "--event-timeout", "4", "--send-timeout", "5")
-"""The server's: short, so that its limits are met often."""
+PATIENCE = ("--idle-timeout", "20", "--event-timeout", "4", "--send-timeout", "10")
+"""The server's: short, so that its limits are met often. Python's streams take up to 256 kB at a time and
+nothing until most of that is gone, so that who plays in real time may read nothing for 5.3 s."""
 PROBE = "The probe is spoken once a second, and it always says the same."
 KNOWN = "The known probe comes from the cache."
 PROBE_EVERY = 1.0
@@ -123,6 +124,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--options", default="", metavar="TEXT", help="more options for the server")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw memory, descriptors and latency")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every look and every probe there")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the server's log there")
     options = parser.parse_args()
     if options.plot and options.plot.suffix != ".svg":
         parser.error("plots are SVG: name a file that ends in .svg")
@@ -132,7 +134,8 @@ def _options() -> argparse.Namespace:
 async def _soak(options: argparse.Namespace, soak: Soak) -> None:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", end="; ")
     print(f"{options.minutes:g} minutes, {options.visitors} visitors\n")
     http_port = free_port()
@@ -145,6 +148,8 @@ async def _soak(options: argparse.Namespace, soak: Soak) -> None:
                 await _traffic(server, http_port, options, soak)
             finally:
                 soak.faults += [f"log: {line}" for line in server.logged("ERROR", "CRITICAL")[:20]]
+                if options.log:
+                    server.keep_log(options.log)
 
 
 def _program(place: Path, http_port: int, options: argparse.Namespace) -> Program:
@@ -205,10 +210,7 @@ async def _visitors(
     finally:
         process.stdin.close()
         await asyncio.wait([noting], timeout=20)
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await gone(process)
 
 
 async def _note(told: asyncio.StreamReader, soak: Soak) -> None:

@@ -118,11 +118,15 @@ class Visitors:
                 async with asyncio.timeout(PATIENCE):
                     await kind()
             except (Unexpected, Failed, BadAnswer) as error:
-                self.faults.append(f"{name}: {error}")
+                self._fault(f"{name}: {error}")
             except TimeoutError:
-                self.faults.append(f"{name}: not over after {PATIENCE:g} s")
+                self._fault(f"{name}: not over after {PATIENCE:g} s")
             except (OSError, EOFError, ValueError, websockets.WebSocketException) as error:
-                self.faults.append(f"{name}: {type(error).__name__}: {error}")
+                self._fault(f"{name}: {type(error).__name__}: {error}")
+
+    def _fault(self, what: str) -> None:
+        """Note a fault, with the time as the server's log has it."""
+        self.faults.append(f"{time.strftime('%H:%M:%S')} {what}")
 
     # -- Wyoming ---------------------------------------------------------------------------------------------
 
@@ -180,7 +184,7 @@ class Visitors:
         """Ask for a very long text and read nothing of it, for longer than the server waits or for less."""
         async with self._client() as client:
             await client.write_event(Item(unique(LONG_TEXT) * 3, None, streamed=False).events()[0])
-            await asyncio.sleep(self._random.choice((2.0, 10.0)))
+            await asyncio.sleep(self._random.choice((2.0, 15.0)))
 
     async def wordless(self) -> None:
         """Connect and say nothing."""
