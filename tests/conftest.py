@@ -58,7 +58,7 @@ class Lent:
 
     def __init__(self, engine: BuiltinEngine) -> None:
         self.name, self.voices, self.speak = engine.name, engine.voices, engine.speak
-        self.identity = engine.identity
+        self.identity, self.takes = engine.identity, engine.takes
 
     async def start(self) -> None:
         pass

@@ -29,6 +29,7 @@ from wyoming.tts import (
 
 from wyoming_qwen3tts import service as service_module
 from wyoming_qwen3tts.engines.base import Engine
+from wyoming_qwen3tts.engines.failover import Crew, Limits
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
@@ -69,6 +70,7 @@ class ScriptedEngine:
     """An engine that speaks by a script, for faults and timings that a real voice cannot be asked for."""
 
     name = "scripted"
+    takes = 1000
 
     def __init__(self, script: Script = say_tone, voices: Sequence[Voice] | None = None) -> None:
         self.script = script
@@ -118,6 +120,21 @@ CAST = (VIVIAN, RYAN, DYLAN, DEAF, ROBOT)
 """Two native speakers, one of a dialect, a voice that follows no instruction, and a last resort."""
 
 
+PATIENT = Limits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=True)
+"""Bounds that no test meets."""
+
+
+@asynccontextmanager
+async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> AsyncIterator[Crew]:
+    """Engines that are relied on, started."""
+    found = Crew(engines, limits, **options)
+    await found.start()
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
 @asynccontextmanager
 async def service(
     engines: Sequence[Engine] | None = None,
@@ -146,11 +163,19 @@ async def service(
     try:
         with furnished if library or styles else nullcontext():
             await running.start()
+            await settled(running)
         yield str(running.addresses[0])
     finally:
         await running.stop()
         if empty is not None:
             empty.cleanup()
+
+
+async def settled(running: Service) -> None:
+    """Wait until engines that load in the background have loaded, or cannot be."""
+    async with asyncio.timeout(HANG):
+        while any(member.loading for member in running.crew.members.values()):
+            await asyncio.sleep(0.01)
 
 
 @contextmanager

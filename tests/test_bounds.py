@@ -86,7 +86,7 @@ async def test_the_second_request_of_a_connection_has_to_come_in_time_too() -> N
     async with web([ScriptedEngine()], event_timeout=0.3) as client, asyncio.timeout(HANG):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await reader.readuntil(b'{"status":"ready"}')
+        await reader.readuntil(b'{"status":"ready","speaking":"scripted"}')
         writer.write(b"GET /rea")
         assert await reader.read() == LATE
         writer.close()
@@ -137,7 +137,7 @@ async def test_an_answer_that_breaks_off_is_a_line_in_the_log(caplog: pytest.Log
         yield tone("a" * 1000)
         raise EngineUnavailable("the model failed")
 
-    async with web([ScriptedEngine(breaks)]) as client:
+    async with web([ScriptedEngine(breaks)], resume=False) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post("/v1/audio/speech", json={"input": "Hello.", "response_format": "pcm"})
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]

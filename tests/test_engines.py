@@ -133,6 +133,7 @@ async def test_a_sentence_that_nobody_wants_is_not_made(heart: BuiltinEngine) ->
     await asyncio.gather(*firsts, return_exceptions=True)
     for stream in streams:
         await stream.aclose()
+    assert heart._pool is not None
     assert heart._pool._work_queue.qsize() < 50
     assert await say(heart, "Still here.")
 

@@ -86,7 +86,7 @@ async def test_ready_is_503_until_the_voices_are_warm_and_health_answers_meanwhi
         answer = await client.post("/v1/audio/speech", json={"input": "Hello."})
         assert (answer.status_code, code_of(answer)) == (503, "starting")
         loading.set()
-        assert (await patiently(client, 200)).json() == {"status": "ready"}
+        assert (await patiently(client, 200)).json() == {"status": "ready", "speaking": "scripted"}
         assert (await client.get("/health")).json()["status"] == "ok"
         assert (await client.post("/v1/audio/speech", json={"input": "Hello."})).status_code == 200
     stop.set()
@@ -120,14 +120,17 @@ async def test_health_says_how_everything_is(tmp_path: Path) -> None:
         health = (await client.get("/health")).json()
     assert health["engines"] == [
         {
-            "name": "scripted",
-            "ready": True,
-            "voices": 2,
+            **{"name": "scripted", "state": "up", "ready": True, "reason": "", "voices": 2},
+            **{"waiting": 0, "failures": 0, "restarts": 0},
             "models": engine.status(),
             "device_bytes": 5678,
         },
-        {"name": "broken", "ready": False, "reason": "it has no voice today"},
+        {
+            **{"name": "broken", "state": "starting", "ready": False, "reason": "it has no voice today"},
+            **{"voices": 2, "waiting": 0, "failures": 0, "restarts": 0},
+        },
     ]
+    assert (health["status"], health["speaking"]) == ("ok", "scripted")
     assert health["connections"] == 1
     assert health["requests"] == {"active": 0, "outcomes": {"ok": 1}}
     assert health["caches"]["disk"]["entries"] == 1

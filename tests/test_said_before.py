@@ -138,7 +138,7 @@ async def test_what_was_cut_short_or_failed_is_made_again(tmp_path: Path) -> Non
             raise CutShort("lost itself")
 
     engine = Repeatable(lost)
-    async with service([engine], data_dir=tmp_path, **KEPT) as uri:
+    async with service([engine], data_dir=tmp_path, resume=False, **KEPT) as uri:
         for _ in range(2):
             async with connect(uri) as client:
                 assert await home_assistant_plain(client, "He is lost.") == tone("He is lost.")

@@ -38,6 +38,9 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
     values: dict[str, Any] = {
         key: {
             "uri": "unix:///a tcp://h:1",
+            "engine": "espeak,builtin",
+            "fallback": "false",
+            "resume": "false",
             "model": "a,b/c@d",
             "voice": "v",
             "espeak_languages": "de",
@@ -78,6 +81,8 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
         flag = f"--{key.replace('_', '-')}"
         flags += {
             "streaming": ["--no-streaming"],
+            "fallback": ["--no-fallback"],
+            "resume": ["--no-resume"],
             "first_clause": ["--no-first-clause"],
             "debug": ["--debug"],
             "local_files_only": ["--local-files-only"],

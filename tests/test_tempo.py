@@ -21,6 +21,7 @@ from tests.house import (
     ScriptedEngine,
     SpeechFailed,
     connect,
+    crew,
     home_assistant_plain,
     home_assistant_streamed,
     service,
@@ -152,17 +153,18 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
         yield buzz(1, 150).tobytes()
 
     engine = ScriptedEngine(say)
-    road = Synthesizer(
-        Fixed(VoiceCatalog(engine.voices())),
-        {engine.name: engine},
-        Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
-        finishing=Finishing(),
-        calibration=Calibration(Levels(None), {}, 9),
-        speed=configured,
-        frontend=Frontend(),
-    )
-    async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go."), speed=speed))) as pieces:
-        sound = b"".join([piece async for piece in pieces])
+    async with crew(engine) as able:
+        road = Synthesizer(
+            Fixed(VoiceCatalog(engine.voices())),
+            able,
+            Limits(lead_seconds=9, bridge_silence=0),
+            finishing=Finishing(),
+            calibration=Calibration(Levels(None), able),
+            speed=configured,
+            frontend=Frontend(),
+        )
+        async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go."), speed=speed))) as pieces:
+            sound = b"".join([piece async for piece in pieces])
     return len(sound) / 2 / SAMPLE_RATE, told
 
 

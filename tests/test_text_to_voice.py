@@ -16,6 +16,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.house import (
     ScriptedEngine,
     connect,
+    crew,
     home_assistant_plain,
     home_assistant_streamed,
     raw,
@@ -281,17 +282,18 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
                 asyncio.get_running_loop()
             loaded.append(language)
 
-    road = Synthesizer(
-        Fixed(VoiceCatalog(engine.voices())),
-        {engine.name: engine},
-        Limits(lead_seconds=9, engine_timeout=9, bridge_silence=0),
-        finishing=Finishing(),
-        calibration=Calibration(Levels(None), {}, 9),
-        speed=1.0,
-        frontend=Slow(),
-    )
-    async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go on.")))) as pieces:
-        assert b"".join([piece async for piece in pieces]) == tone("Go on.")
+    async with crew(engine) as able:
+        road = Synthesizer(
+            Fixed(VoiceCatalog(engine.voices())),
+            able,
+            Limits(lead_seconds=9, bridge_silence=0),
+            finishing=Finishing(),
+            calibration=Calibration(Levels(None), able),
+            speed=1.0,
+            frontend=Slow(),
+        )
+        async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go on.")))) as pieces:
+            assert b"".join([piece async for piece in pieces]) == tone("Go on.")
     assert loaded == ["en-US"]
 
 

@@ -19,6 +19,7 @@ from tests.house import (
     VIVIAN,
     ScriptedEngine,
     connect,
+    crew,
     home_assistant_plain,
     listed,
     offered,
@@ -476,13 +477,14 @@ def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool
                 assert names.index(of.base) < names.index(of.name)
 
 
-def test_the_answer_to_describe_is_made_once() -> None:
+async def test_the_answer_to_describe_is_made_once() -> None:
     voices = Fixed(VoiceCatalog(CAST))
-    description = Description(voices, streaming=True)
-    first = description()
-    assert description() is first
-    voices.catalog = VoiceCatalog(CAST[:2])
-    assert description() != first
+    async with crew(ScriptedEngine()) as able:
+        description = Description(voices, able, streaming=True)
+        first = description()
+        assert description() is first
+        voices.catalog = VoiceCatalog(CAST[:2])
+        assert description() != first
 
 
 # -- through a client ---------------------------------------------------------------------------------------

@@ -781,7 +781,7 @@ class Rules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         nobody: Any = SimpleNamespace(catalog=SimpleNamespace(voices=()))
-        parts = Parts(synthesizer=nobody, voices=nobody, settings=Settings(max_requests=1))
+        parts = Parts(synthesizer=nobody, voices=nobody, crew=nobody, settings=Settings(max_requests=1))
         self.dialogue = Dialogue(parts)
         self.living: dict[str, Job] = {}
         self.texts: dict[Job, str] = {}

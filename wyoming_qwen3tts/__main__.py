@@ -19,14 +19,18 @@ COMMANDS = ("say", "voices", "prerender", "cache", "health")
 """Commands for people."""
 VERIFY = "verify"
 """The command that takes the server's own options."""
-ENGINE_THREADS = "qwen3-"
-"""How the names of an engine's daemon threads begin."""
-CACHE_THREADS, CACHE_PATIENCE = "cache-disk", 0.5
-"""How the name of the thread begins that has the cache's file, and the seconds it may take to end."""
+AGAIN = os.EX_TEMPFAIL
+"""The exit status, 75, of a service that has to be started again: a device hangs, say."""
+ENGINE_THREADS = "qwen3-", "builtin-voice"
+"""How the names of engines' threads begin."""
+CACHE_THREADS = "cache-disk"
+"""How the name of the thread begins that has the cache's file."""
+PATIENCE = 0.5
+"""Seconds that such a thread may take to end, once it was told to."""
 
 
 def main(arguments: list[str]) -> int:
-    """Return the exit status: 0 ended as asked, 1 could not serve, 2 wrong options."""
+    """Return the exit status: 0 ended as asked, 1 could not serve, 2 wrong options, AGAIN."""
     if arguments and arguments[0] in COMMANDS:
         from . import commands
 
@@ -46,11 +50,11 @@ def main(arguments: list[str]) -> int:
 
         return commands.verify(settings)
     try:
-        asyncio.run(Service(settings).run())
+        as_asked = asyncio.run(Service(settings).run())
     except CannotServe as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 0 if as_asked else AGAIN
 
 
 @contextlib.asynccontextmanager
@@ -87,9 +91,9 @@ def leave(status: int) -> NoReturn:
     hold the process up for as long.
     """
     for thread in threading.enumerate():
-        if thread.name.startswith(CACHE_THREADS):
-            thread.join(CACHE_PATIENCE)
-    if any(thread.name.startswith((ENGINE_THREADS, CACHE_THREADS)) for thread in threading.enumerate()):
+        if thread.name.startswith((ENGINE_THREADS[1], CACHE_THREADS)):
+            thread.join(PATIENCE)
+    if any(thread.name.startswith((*ENGINE_THREADS, CACHE_THREADS)) for thread in threading.enumerate()):
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all

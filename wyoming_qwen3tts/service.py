@@ -21,9 +21,10 @@ from .audio.loudness import Levels
 from .cache.cache import Cache
 from .cache.memory import Memory
 from .cache.tiers import MEGABYTE, tiers_for
-from .engines.base import Engine, EngineUnavailable
+from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
+from .engines.failover import Crew, Limits
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .server import wyoming
@@ -65,31 +66,45 @@ class Service:
     def __init__(self, settings: Settings, engines: Sequence[Engine] | None = None) -> None:
         """``engines``: in the order they are preferred; by default what the settings ask for."""
         self._settings = settings
-        self._candidates = engines_for(settings) if engines is None else engines
-        self._engines: dict[str, Engine] = {}
+        self._lost: asyncio.Future[str] | None = None
+        """Told why only a new process can speak as it should."""
+        self.crew = Crew(
+            engines_for(settings) if engines is None else engines,
+            Limits(
+                waiting=settings.waiting,
+                stall=settings.stall_timeout,
+                gap=settings.engine_timeout,
+                restart=settings.restart_after,
+                resume=settings.resume,
+            ),
+            fallback=settings.fallback,
+            lost=self._is_lost,
+        )
+        self._measuring: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
         self._server: wyoming.WyomingServer | None = None
         self._register: Register | None = None
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
-        self._measuring: asyncio.Task[None] | None = None
         self._cache: Cache | None = None
         self._http: HttpServer | None = None
-        self._requests = Requests()
+        self._requests = Requests(settings.max_active, settings.max_active_per_client)
         self._connections = 0
         """How many each door may have."""
-        self._silent: dict[str, str] = {}
-        """Engines that do not speak, and why."""
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where the service listens."""
         return [listener.address for listener in self._listeners]
 
-    async def run(self) -> None:
-        """Serve until SIGTERM, SIGINT, or the end of standard input if that is a door. Raises CannotServe."""
+    async def run(self) -> bool:
+        """Serve until SIGTERM, SIGINT, or the end of standard input if that is a door. Raises CannotServe.
+
+        Returns whether that was all; False where it ended by itself, to be started again.
+        """
         stop = asyncio.Event()
+        self._lost = lost = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -101,7 +116,10 @@ class Service:
             if starting.done():
                 await starting
                 ended = [listener.ended for listener in self._listeners if listener.ended is not None]
-                await asyncio.wait({stopped, *ended}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({stopped, lost, *ended}, return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                _LOGGER.error("The service ends, to be started again: %s", lost.result())
+            return not lost.done()
         finally:
             stopped.cancel()
             starting.cancel()
@@ -128,25 +146,25 @@ class Service:
             frontend = await asyncio.to_thread(frontend_for, settings)
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
-        await self._start_engines()
+        await self.crew.start()
         self._cache = cache_for(settings)
         if self._cache is not None:
             await self._cache.start()
         gone = self._cache.forget if self._cache is not None else None
-        self._register = register = register_for(settings, self._engines, gone)
+        self._register = register = register_for(settings, self.crew, gone)
         try:
             await register.start()
         except UnknownVoice as error:
             raise CannotServe(str(error)) from error
         self._calibration = calibration = Calibration(
-            Levels(settings.loudness, settings.data / LEVELS), self._engines, settings.engine_timeout
+            Levels(settings.loudness, settings.data / LEVELS), self.crew
         )
         road = synthesizer.Synthesizer(
             register,
-            self._engines,
+            self.crew,
             synthesizer.Limits(
                 lead_seconds=settings.lead_seconds,
-                engine_timeout=settings.engine_timeout,
+                deadline=settings.deadline,
                 bridge_silence=settings.bridge_silence,
                 live_text=settings.live_text,
                 first_clause=settings.first_clause,
@@ -173,7 +191,7 @@ class Service:
         await calibration.ready(catalog.default)
         self._server = wyoming.WyomingServer(
             road,
-            Description(register, streaming=settings.streaming),
+            Description(register, self.crew, streaming=settings.streaming),
             wyoming.Limits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,
@@ -189,16 +207,31 @@ class Service:
             requests=self._requests,
             allowed=settings.allow,
         )
-        reason = why(catalog.default, self._engines, settings)
+        reason = why(catalog.default, self.crew, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
         self._serve_http(road, register)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
         self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
-        default = catalog.default
-        kin = [v for v in catalog.voices if (v.engine, v.model) == (default.engine, default.model)]
-        self._measuring = asyncio.create_task(calibration.measure(kin), name="measuring")
+        self.crew.watchers.append(self._measure)
+        self._measure()
         await self._announce()
+
+    def _measure(self) -> None:
+        """Measure the voices of the default voice's model, if that speaks."""
+        assert self._calibration is not None
+        assert self._register is not None
+        catalog = self._register.catalog
+        default = catalog.default
+        if not self._measuring and self.crew.up(default.engine):
+            kin = [v for v in catalog.voices if (v.engine, v.model) == (default.engine, default.model)]
+            task = asyncio.create_task(self._calibration.measure(kin), name="measuring")
+            self._measuring.add(task)
+            task.add_done_callback(self._measuring.discard)
+
+    def _is_lost(self, reason: str) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(reason)
 
     async def stop(self) -> None:
         """Withdraw, accept nobody more, let running requests finish, close the rest, end the engines."""
@@ -207,7 +240,7 @@ class Service:
         for listener in self._listeners:
             await listener.stop()
         await self._close_doors()
-        for task in (self._watch, self._measuring):
+        for task in (self._watch, *self._measuring):
             if task is not None:
                 task.cancel()
         if self._calibration is not None:
@@ -216,8 +249,7 @@ class Service:
             await self._register.close()
         if self._cache is not None:
             await self._cache.close()
-        for engine in self._candidates:
-            await engine.close()
+        await self.crew.close()
         _LOGGER.info("Stopped")
 
     async def _close_doors(self) -> None:
@@ -230,16 +262,6 @@ class Service:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
             closing.append(self._server.stop(self._settings.stop_timeout))
         await asyncio.gather(*closing)
-
-    async def _start_engines(self) -> None:
-        for engine in self._candidates:
-            try:
-                await engine.start()
-            except EngineUnavailable as error:
-                _LOGGER.warning("No %s voices: %s", engine.name, error)
-                self._silent[engine.name] = str(error)
-                continue
-            self._engines[engine.name] = engine
 
     async def _listen(self, server: wyoming.WyomingServer) -> None:
         for uri in self._settings.uri:
@@ -284,8 +306,7 @@ class Service:
                     voices=register,
                     settings=self._settings,
                     requests=self._requests,
-                    engines=self._engines,
-                    silent=self._silent,
+                    crew=self.crew,
                     cache=self._cache,
                     library=VoiceLibrary(self._settings.data, RESERVED),
                     connections=lambda: server.connections if server is not None else 0,
@@ -337,13 +358,12 @@ def frontend_for(settings: Settings) -> Frontend:
 
 def engines_for(settings: Settings) -> list[Engine]:
     """Return the engines that may speak, in the order they are preferred."""
-    engines: list[Engine] = []
+    makers: dict[str, Callable[[], Engine]] = {"builtin": lambda: BuiltinEngine(settings.builtin_threads)}
     if settings.model:
-        engines.append(Qwen3Engine(Configuration.of(settings)))
-    engines.append(BuiltinEngine(settings.builtin_threads))
+        makers["qwen3"] = lambda: Qwen3Engine(Configuration.of(settings))
     if settings.espeak_languages != NONE:
-        engines.append(EspeakEngine(settings.espeak_languages))
-    return engines
+        makers["espeak"] = lambda: EspeakEngine(settings.espeak_languages)
+    return [makers[name]() for name in settings.engine if name in makers]
 
 
 def cache_for(settings: Settings) -> Cache | None:

@@ -24,6 +24,7 @@ from . import __version__
 from .redis_url import FORM, check_url
 from .speech import FASTEST, LANGUAGES, SLOWEST
 
+ENGINES = ("qwen3", "builtin", "espeak")
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
 HIDDEN = "what is given (not shown: a password may be in it)"
@@ -174,6 +175,18 @@ def names() -> Kind:
     return Kind(read, "names, with commas between them", "str", "NAMES", ",")
 
 
+def some_of(*choices: str) -> Kind:
+    """Some of these words, in an order, with commas between them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        found: tuple[str, ...] = names().read(text)
+        if set(found) - set(choices):
+            raise ValueError(text)
+        return found
+
+    return replace(names(), read=read, allowed=f"{', '.join(choices)}, in any order")
+
+
 def keys() -> Kind:
     """Secrets with commas between them."""
     return replace(
@@ -306,6 +319,18 @@ class Settings:
     uri: tuple[str, ...] = option(
         ("tcp://0.0.0.0:10200",), uris(), "where to listen; several with spaces between them", app=False
     )
+    engine: tuple[str, ...] = option(
+        ENGINES,
+        some_of(*ENGINES),
+        "what speaks, in the order of preference: what one cannot say, the next one says",
+    )
+    fallback: bool = option(True, switch(), "let the next engine speak while one cannot")
+    resume: bool = option(
+        True,
+        switch(),
+        "finish, with the same engine, a sentence that broke off; without it such a sentence is an error",
+        app=False,
+    )
     voice: str | None = option(
         None, words("a voice's name", "NAME"), "default voice; the first one if absent"
     )
@@ -354,7 +379,7 @@ class Settings:
     )
     takes: int = option(8, whole(1, 64), "utterances the model speaks at a time", app=False)
     waiting: int = option(
-        64, whole(1, 100_000), "utterances that wait for the model; more are refused", app=False
+        1000, whole(1, 100_000), "sentences that wait for an engine; more are refused", app=False
     )
     context: int = option(
         2048, whole(256, 8192), "longest utterance: tokens and frames (12.5 a second) together", app=False
@@ -491,6 +516,24 @@ class Settings:
     )
     engine_timeout: float = option(
         60.0, seconds(0.1, 3600), "longest wait for a voice's next piece of sound", app=False
+    )
+    stall_timeout: float = option(
+        10.0, seconds(0.1, 3600), "time without a sign of life after which an engine has hung", app=False
+    )
+    restart_after: float = option(
+        60.0,
+        seconds(0, 86400),
+        "time that an engine may hang until the service ends itself with status 75, to be started again; "
+        "0 never does",
+    )
+    deadline: float = option(
+        120.0, seconds(0, 86400), "longest time from a request's words to its first sound; 0 is no limit"
+    )
+    max_active: int = option(
+        1000, whole(1, 100_000), "requests that are answered at a time; more are refused as busy", app=False
+    )
+    max_active_per_client: int = option(
+        256, whole(1, 100_000), "the same of one client: an address, or a key of HTTP", app=False
     )
     max_text: int = option(100_000, whole(1, 10_000_000), "characters in one request")
     max_event_bytes: int = option(1 << 20, whole(1024, 1 << 30), "bytes in one event", app=False)
@@ -631,7 +674,7 @@ def shown_default(declared: dataclasses.Field[Any]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return (
-        " ".join(value)
+        (declared.metadata["kind"].separator or " ").join(value)
         if isinstance(value, tuple)
         else f"{value:g}"
         if isinstance(value, float)

@@ -176,6 +176,9 @@ class Utterance:
     begun: Callable[[], object] | None = field(default=None, compare=False, repr=False)
     """The engine calls it, on any thread, when it begins: until then the utterance has waited its turn."""
 
+    due: float = field(default=0.0, compare=False)
+    """When its listener runs dry (``time.monotonic``): the first one due is the next to be said."""
+
     def key(self, engine: str) -> bytes:
         """Return a digest, 32 bytes, of all that the engine's sound of this utterance depends on.
 
@@ -273,7 +276,8 @@ class Caching(Enum):
     """Kept for ever; an error where it cannot be."""
 
 
-VOICE = "voice"
+VOICE, ENGINE = "voice", "engine"
+"""Why somebody else speaks than was asked for: there is no such voice; its engine cannot speak."""
 MISS, PART, OFF = "miss", "part", "off"
 """Where sound came from beside the cache's tiers: it was made; some was; the cache had no part in it."""
 
@@ -288,7 +292,7 @@ class Report:
     language: str = ""
     """BCP 47. Of the request's first utterance, as the two before: others may be another's."""
     fallback: str = ""
-    """Why somebody else speaks than was asked for: VOICE where nobody has such a voice or style."""
+    """Why somebody else speaks than was asked for: VOICE or ENGINE; empty where nobody does."""
     queue: float = 0.0
     """How long its utterances waited until their engine began with them."""
     synthesis: float = 0.0
@@ -306,11 +310,15 @@ class Report:
             return PART
         return self.sources[-1] if self.sources else OFF
 
-    def says(self, utterance: Utterance) -> None:
-        """Note who says the next utterance, if it is the first."""
-        if not self.voice:
+    def says(self, utterance: Utterance, *, first: bool) -> None:
+        """Note who says the next utterance, if it is the first that is heard."""
+        if first:
             self.voice, self.engine = utterance.voice.name, utterance.voice.engine
             self.language = utterance.language
+
+    def stands_in(self) -> None:
+        """Note that somebody else says the last utterance, of which nothing was heard."""
+        self.fallback = self.fallback or ENGINE
 
 
 class Turn:
@@ -370,5 +378,7 @@ class SpeechRequest:
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""
+    client: str = ""
+    """Whose it is: an address, or a key's name. Those of nobody in particular are all one client's."""
     report: Report = field(default_factory=Report)
     """What becomes of it."""

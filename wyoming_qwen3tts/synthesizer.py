@@ -7,8 +7,8 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Hashable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
@@ -23,6 +23,7 @@ from .engines.base import (
     LiveEngine,
     RepeatableEngine,
 )
+from .engines.failover import Crew
 from .speech import (
     BYTES_PER_SECOND,
     FASTEST,
@@ -30,7 +31,6 @@ from .speech import (
     LONGEST_TAG,
     MISS,
     OFF,
-    SAMPLE_WIDTH,
     SLOWEST,
     VOICE,
     Caching,
@@ -64,6 +64,9 @@ AUDIBLE = round(32768 * 10 ** (-50 / 20))
 """Peak of a sample in what is heard at all: -50 dBFS."""
 QUICKEST = 0.02
 """Seconds that a letter takes at the least: quick readers take three times as long."""
+HEAD_START = 10.0
+"""Seconds that a reply's first sentence counts as overdue: it goes before every other but those of listeners
+who have run dry for longer, so that nobody starves."""
 REFRESH = 5.0
 """Seconds that a request waits, at most, for a look whether a voice that nobody knows has just been added."""
 
@@ -74,8 +77,8 @@ class Limits:
 
     lead_seconds: float
     """Sound made ahead of what the client has taken."""
-    engine_timeout: float
-    """Seconds an engine may take for its next piece of sound."""
+    deadline: float = 0.0
+    """Seconds from a request's words to its first sound; 0 is no limit."""
     bridge_silence: float
     """Seconds without text, once sound began, after which silence is sent; 0 sends none."""
     live_text: bool = False
@@ -113,6 +116,11 @@ class _Job:
     keep: bool | None = None
     """Whether its sentences may be kept; None before the first one."""
 
+    @property
+    def due(self) -> float:
+        """When its listener runs dry; for who has heard nothing yet, some time ago."""
+        return self.lead.dry if self.lead.heard else time.monotonic() - HEAD_START
+
 
 class Synthesizer:
     """Takes requests to sound: sentences, voices, engines, and one sentence made while another is sent."""
@@ -120,7 +128,7 @@ class Synthesizer:
     def __init__(
         self,
         voices: Voices,
-        engines: Mapping[str, Engine],
+        crew: Crew,
         limits: Limits,
         *,
         finishing: Finishing,
@@ -138,7 +146,7 @@ class Synthesizer:
         voices of whose speech nothing is kept.
         """
         self._voices = voices
-        self._engines = engines
+        self._crew = crew
         self._limits = limits
         self._finishing = finishing
         self._calibration = calibration
@@ -157,8 +165,7 @@ class Synthesizer:
         """
         lead = _Lead(self._limits.lead_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
-        clock = asyncio.get_running_loop().time
-        playback = sound.PlaybackClock()
+        clock, playback = time.monotonic, lead.playback
         wait: float | None = None
         try:
             while True:
@@ -207,12 +214,13 @@ class Synthesizer:
                 live=live,
             )
             pause: float | None = None
-            async with aclosing(text) as parts:
+            async with self._deadline(lead), aclosing(text) as parts:
                 async for part in parts:
                     if job.keep is None:
                         # Who writes a text while it is read is a language model, and that rarely says a thing
                         # twice. What was there at once is a phrase, or may be.
                         job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
+                        lead.hurry(limits.deadline)
                     own = who
                     if part.voice or part.language:
                         names = (part.voice, None) if part.voice else (request.voice, request.speaker)
@@ -235,6 +243,22 @@ class Synthesizer:
         except Exception as error:
             lead.close(error)
 
+    @asynccontextmanager
+    async def _deadline(self, lead: _Lead) -> AsyncGenerator[None, None]:
+        """End what happens inside if nothing is heard in time. Raises SpeechError (``deadline-exceeded``)."""
+        try:
+            async with asyncio.timeout(None) as patience:
+                lead.patience = patience
+                yield
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            limit = self._limits.deadline
+            message = f"there was no sound after {limit:g} s (--deadline)"
+            raise SpeechError(message, "deadline-exceeded") from error
+        finally:
+            lead.patience = None
+
     async def _say_part(self, job: _Job, part: Part, who: _Who, speed: float, pause: float | None) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""
         plain = self._frontend.plain(part.text, who.expected)
@@ -244,7 +268,7 @@ class Synthesizer:
         if not has_words(plain):
             return False
         language, utterance = await self._utterance(plain, who, speed)
-        if part.rest is not None and not isinstance(self._engines[utterance.voice.engine], LiveEngine):
+        if part.rest is not None and not self._speaks_live(utterance.voice.engine):
             part = await flow.whole(part)
             plain = self._frontend.plain(part.text, language)
         if part.rest is not None:
@@ -257,6 +281,9 @@ class Synthesizer:
             await self._say(each, job, pause=pause)
             pause = None
         return True
+
+    def _speaks_live(self, engine: str) -> bool:
+        return isinstance(self._crew[engine], LiveEngine) and self._crew.up(engine)
 
     async def _utterance(self, plain: str, who: _Who, speed: float) -> tuple[str, Utterance]:
         """Return the language that a text is in, and who says it how; its words come later."""
@@ -315,7 +342,10 @@ class Synthesizer:
 
     async def _known(self, utterance: Utterance, job: _Job) -> bool:
         """Tell whether an utterance need not be made."""
-        key = self._key(utterance, self._engines[utterance.voice.engine], None, job)
+        try:
+            key = self._key(utterance, self._crew[utterance.voice.engine], None, job)
+        except EngineUnavailable:
+            return False  # nobody knows yet what its engine would say
         return key is not None and self._cache is not None and await self._cache.knows(key)
 
     async def _who(
@@ -379,15 +409,70 @@ class Synthesizer:
         rest = TextFeed()
         async with aclosing(pieces):
             first = await anext(pieces, "")
-            pump = asyncio.create_task(_pump(pieces, rest), name="pump")
+            said = [first]
+            pump = asyncio.create_task(_pump(pieces, rest, said), name="pump")
+            heard = job.lead.heard
             try:
                 if has_words(first):
-                    await self._say(replace(utterance, text=first), job, rest)
+                    await self._say_once(replace(utterance, text=first), job, rest)
+            except (EngineUnavailable, CannotSpeak) as error:
+                other = self._stand_in(
+                    replace(utterance, text=first), [utterance.voice.engine], job, heard, error
+                )
+                if other is None:
+                    raise
+                await asyncio.wait({pump})  # until all of it is written
+                await self._say(replace(other, text="".join(said)), job)
             finally:
                 pump.cancel()
                 await asyncio.wait({pump})
 
-    async def _say(
+    async def _say(self, utterance: Utterance, job: _Job, pause: float | None = None) -> None:
+        """Make the sound of one utterance, with the first engine that can; see ``_say_once``."""
+        out: list[str] = []
+        heard = job.lead.heard
+        if not self._crew.up(utterance.voice.engine) and not await self._known(utterance, job):
+            out.append(utterance.voice.engine)
+            utterance = self._stand_in(utterance, out, job, heard) or utterance
+        sources = job.request.report.sources
+        before = len(sources)
+        while True:
+            try:
+                return await self._say_once(utterance, job, pause=pause)
+            except (EngineUnavailable, CannotSpeak) as error:
+                out.append(utterance.voice.engine)
+                other = self._stand_in(utterance, out, job, heard, error)
+                if other is None:
+                    raise
+                utterance = other
+                del sources[before:]
+
+    def _stand_in(
+        self,
+        utterance: Utterance,
+        out: Sequence[str],
+        job: _Job,
+        heard: int,
+        error: SpeechError | None = None,
+    ) -> Utterance | None:
+        """Return what another engine may say in the place of an utterance, None where none may.
+
+        ``out``: engines that cannot. ``heard``: what the listener had heard before it; now it has to be the
+        same. What is to be kept for ever is its own voice's to say.
+        """
+        if job.request.caching == Caching.PIN or job.lead.heard != heard:
+            return None
+        engines = self._crew.stand_ins(out)
+        voice = self._voices.catalog.stand_in(utterance.language, utterance.text, engines)
+        if voice is None:
+            return None
+        job.request.report.stands_in()
+        level = logging.DEBUG if error is None else logging.INFO
+        _LOGGER.log(level, "%s speaks for %s: %s", voice.name, utterance.voice.name, error or "it is down")
+        tag = self._voices.catalog.language(voice, utterance.language)
+        return replace(utterance, voice=voice, language=tag, seed=voice.seed)
+
+    async def _say_once(
         self,
         utterance: Utterance,
         job: _Job,
@@ -399,13 +484,13 @@ class Synthesizer:
         ``rest``: what its text goes on with, if it is still being written (for a LiveEngine only). ``pause``:
         seconds of silence before it; None is what the settings say.
         """
-        engine = self._engines[utterance.voice.engine]
+        engine = self._crew[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
         key = self._key(utterance, engine, rest, job)
         recipe = job.reply.recipe(utterance.voice, utterance.speed)
-        report = job.request.report
-        report.says(utterance)
+        report, heard = job.request.report, job.lead.heard
+        report.says(utterance, first=not heard)
         if (known := self._finished(key, recipe, job)) is not None:
             report.sources.append(self._cache.memory.name if self._cache is not None else OFF)
             await job.lead.put(job.reply.again(known, pause))
@@ -415,12 +500,12 @@ class Synthesizer:
         sounds: list[bytes] | None = [] if job.request.caching == Caching.PIN else None
         whole = True
         turn = Turn(report)
-        utterance = replace(utterance, begun=turn.begin)
+        utterance = replace(utterance, begun=turn.begin, due=job.due)
         async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
                 try:
                     with turn.waiting():
-                        piece = await self._next(stream, engine, rest)
+                        piece = await anext(stream, None)
                 except CutShort as cut:
                     if sounds is not None:
                         raise  # it was to be kept for ever, and is not even whole
@@ -439,26 +524,13 @@ class Synthesizer:
         if not pieces:
             raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
+        if not whole and lead.heard == heard:
+            raise EngineUnavailable(f"the {engine.name} voice gave nothing to be heard")
         if key is not None and whole:
             if sounds is not None:
                 cost = time.monotonic() - began
                 await self._pin(key, utterance, Entry(b"".join(sounds), cost), generation)
             self._keep_finished(key, recipe, finish.finished)
-
-    async def _next(
-        self, stream: AsyncGenerator[bytes, None], engine: Engine, rest: TextFeed | None
-    ) -> bytes | None:
-        """Return the next piece of sound, None at its end. Raises EngineUnavailable where that is late."""
-        # While text is still to come the voice may be waiting for it, and its client has limits.
-        waits = rest is not None and not rest.ended
-        limit = None if waits else self._limits.engine_timeout
-        try:
-            async with asyncio.timeout(limit) as patience:
-                return await anext(stream, None)
-        except TimeoutError as error:
-            if not patience.expired():
-                raise
-            raise EngineUnavailable(f"the {engine.name} voice gave no sound for {limit:g} s") from error
 
     async def _pin(self, key: bytes, utterance: Utterance, entry: Entry, generation: int) -> None:
         """Keep an utterance for ever. Raises SpeechError where that cannot be."""
@@ -501,8 +573,8 @@ class Synthesizer:
         if self._cache is None or key is None:
             sources.append(OFF)
             if rest is not None and isinstance(engine, LiveEngine):
-                return _samples(engine.speak_live(utterance, rest), engine)
-            return _samples(engine.speak(utterance), engine)
+                return self._crew.speak_live(utterance, rest)
+            return self._crew.speak(utterance)
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -510,7 +582,7 @@ class Synthesizer:
 
         return self._cache.speak(
             key,
-            lambda: _checked(_samples(engine.speak(utterance), engine), utterance),
+            lambda: _checked(self._crew.speak(utterance), utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
             keep=bool(job.keep) and job.request.caching != Caching.PIN,  # once is enough
@@ -534,15 +606,6 @@ def _not_kept(utterance: Utterance, reason: str) -> SpeechError:
     return SpeechError(f"{utterance.text[:40]!r} is not kept: {reason}", "not-kept")
 
 
-async def _samples(sounds: AsyncGenerator[bytes, None], engine: Engine) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``. Raises EngineUnavailable where they are not whole samples."""
-    async with aclosing(sounds):
-        async for piece in sounds:
-            if not piece or len(piece) % SAMPLE_WIDTH:
-                raise EngineUnavailable(f"the {engine.name} voice gave {len(piece)} bytes, not samples")
-            yield piece
-
-
 async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
     """Yield ``sounds``. Raises CutShort at an end that cannot be: what is kept is heard again and again."""
     size = loudest = 0
@@ -560,10 +623,11 @@ async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) ->
         raise CutShort(f"{size / BYTES_PER_SECOND:.2f} s are too few for {letters} letters")
 
 
-async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed) -> None:
-    """Give ``feed`` what ``pieces`` yields."""
+async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[str]) -> None:
+    """Give ``feed`` what ``pieces`` yields, and write it down."""
     try:
         async for piece in pieces:
+            said.append(piece)
             feed.push(piece)
         feed.end()
     except Exception as error:
@@ -576,12 +640,23 @@ class _Lead:
     def __init__(self, seconds: float) -> None:
         self._limit = int(seconds * BYTES_PER_SECOND)
         self._held = 0
+        self.playback = sound.PlaybackClock()
+        """What the listener has of it."""
+        self.heard = 0
+        """Bytes that were ever put in."""
+        self.patience: asyncio.Timeout | None = None
+        """What ends the maker if nothing is heard; the first sound calls it off."""
         self._pieces: deque[bytes] = deque()
         self._closed = False
         self._error: Exception | None = None
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+
+    def hurry(self, seconds: float) -> None:
+        """Let ``patience`` end in so many seconds; 0 is never."""
+        if seconds and self.patience is not None and not self.heard:
+            self.patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def put(self, piece: bytes) -> None:
         """Add a piece, which may be empty; wait first while the limit is reached.
@@ -591,6 +666,9 @@ class _Lead:
         await self._room.wait()
         if not piece:
             return
+        if not self.heard and self.patience is not None:
+            self.patience.reschedule(None)
+        self.heard += len(piece)
         self._pieces.append(piece)
         self._held += len(piece)
         if self._held >= self._limit:
@@ -601,6 +679,11 @@ class _Lead:
         """Say that nothing more comes, or that ``error`` does."""
         self._closed, self._error = True, error
         self._filled.set()
+
+    @property
+    def dry(self) -> float:
+        """When the listener has heard all of it, or had (``time.monotonic``)."""
+        return (self.playback.ends or time.monotonic()) + self._held / BYTES_PER_SECOND
 
     @property
     def ready(self) -> bool:

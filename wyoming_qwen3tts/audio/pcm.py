@@ -82,12 +82,13 @@ class PlaybackClock:
     """How much sound a listener still has who plays in real time from the first chunk on."""
 
     def __init__(self) -> None:
-        self._ends = 0.0
+        self.ends = 0.0
+        """When the listener runs dry, or did; 0 before the first chunk."""
 
     def sent(self, pcm: bytes, now: float) -> None:
         """Count ``pcm`` as handed over at ``now`` (seconds on any clock that only goes forward)."""
-        self._ends = max(self._ends, now) + duration(pcm)
+        self.ends = max(self.ends, now) + duration(pcm)
 
     def in_hand(self, now: float) -> float:
         """Return the seconds of sound not yet played at ``now``; 0 when the listener has run dry."""
-        return max(0.0, self._ends - now)
+        return max(0.0, self.ends - now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
@@ -26,19 +26,28 @@ class CutShort(SpeechError):  # noqa: N818 - what became of the sound
     code = "cut-short"
 
 
+class DeviceLost(EngineUnavailable):
+    """The engine's device is of no use to this process any more; to a new one it may be."""
+
+    code = "device-lost"
+
+
 class Engine(Protocol):
     """Something that speaks."""
 
     name: str
+    takes: int
+    """Utterances that it can speak at a time, with each of its models."""
 
     async def start(self) -> None:
         """Load and warm: after this the first utterance costs no more than any other.
 
-        Raises EngineUnavailable where the engine cannot work on this machine.
+        Raises EngineUnavailable where the engine cannot work on this machine. After ``close`` it may be
+        started again.
         """
 
     async def close(self) -> None:
-        """Give back threads, processes and memory."""
+        """Give back threads, processes and memory, as far as nothing hangs."""
 
     def voices(self) -> Sequence[Voice]:
         """Return the voices it speaks, best first; empty before ``start``."""
@@ -49,6 +58,30 @@ class Engine(Protocol):
         Closing the generator cancels the work within one chunk. Raises CannotSpeak or
         EngineUnavailable, and CutShort after sound that must not be kept as the whole utterance.
         """
+        raise NotImplementedError
+
+
+@runtime_checkable
+class SlowEngine(Protocol):
+    """An engine that takes its time to start, and knows its voices before."""
+
+    async def find(self) -> None:
+        """Find out, within a second or two, which voices there will be: ``voices`` has them from then on.
+
+        Raises EngineUnavailable where it cannot be known yet, or there will be none.
+        """
+
+
+@runtime_checkable
+class WatchedEngine(Protocol):
+    """An engine that can be seen to work."""
+
+    def pulse(self) -> Hashable | None:
+        """Return something that changes with every piece of its work; None while it has none."""
+        raise NotImplementedError
+
+    def fault(self) -> EngineUnavailable | None:
+        """Return why it has to be started again, or DeviceLost where that would not help; None if well."""
         raise NotImplementedError
 
 

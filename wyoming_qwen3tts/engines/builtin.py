@@ -38,6 +38,8 @@ FIRST_FRAMES = 40
 """Frames (of 12.5 ms) made and sent before the rest of a sentence; the first 20 or so are silent."""
 LOOK_AHEAD = 8
 """Frames after it that a frame's samples depend on: half the analysis window is 2, overlap-add needs 4."""
+THREADS = "builtin-voice"
+"""How the name of its thread begins."""
 NOISE_FRAMES = 1200
 """Frames of noise kept, 15 s; longer sentences meet it again."""
 
@@ -51,16 +53,19 @@ class BuiltinEngine:
     """hibari-tts on a worker thread, one sentence at a time; the same seed gives the same samples."""
 
     name = "builtin"
+    takes = 2
+    """One is spoken, and the next is at hand when that ends."""
 
     def __init__(self, threads: int = 2) -> None:
         """``threads``: CPU threads the network may use for a sentence."""
         self._threads = threads
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="builtin-voice")
+        self._pool: ThreadPoolExecutor | None = None
         self._hibari: Any = None
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
         """Load the model and say something, so that the first request meets a warm voice."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=THREADS)
         try:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
         except (ImportError, OSError) as error:
@@ -86,8 +91,9 @@ class BuiltinEngine:
         )
 
     async def close(self) -> None:
-        """Let the running sentence finish and end the thread."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        """End the thread after the running sentence, which is not waited for: it might hang."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def voices(self) -> Sequence[Voice]:
         """Return the one voice whose weights are in the package."""
@@ -99,6 +105,8 @@ class BuiltinEngine:
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the first half second as soon as it exists, then the rest."""
+        if self._pool is None:
+            raise EngineUnavailable("the built-in voice is not loaded")
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         job = Job(

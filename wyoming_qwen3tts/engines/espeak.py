@@ -42,7 +42,7 @@ class EspeakEngine:
         """``languages``: ``all``, ``none``, or BCP 47 tags with commas between them."""
         self._wanted = languages
         self._command = command
-        self._slots = asyncio.Semaphore(processes)
+        self.takes = processes
         self._codes: dict[str, str] = {}
         self._voices: tuple[Voice, ...] = ()
 
@@ -98,15 +98,14 @@ class EspeakEngine:
         code = self._codes[utterance.voice.speaker]
         arguments = ("-v", code, "-s", str(WORDS_PER_MINUTE), "-b", "1", "--stdin", "--stdout")
         try:
-            async with self._slots:
-                if utterance.begun is not None:
-                    utterance.begun()
-                text = readable(utterance.text)
-                try:
-                    wav = await self._run(*arguments, stdin=text)
-                except CannotSpeak:
-                    # espeak-ng 1.51 aborts on hundreds of letters with dots between them: "u.s.a.u.s.a.…"
-                    wav = await self._run(*arguments, stdin=_INNER_DOT.sub(" ", text))
+            if utterance.begun is not None:
+                utterance.begun()
+            text = readable(utterance.text)
+            try:
+                wav = await self._run(*arguments, stdin=text)
+            except CannotSpeak:
+                # espeak-ng 1.51 aborts on hundreds of letters with dots between them: "u.s.a.u.s.a.…"
+                wav = await self._run(*arguments, stdin=_INNER_DOT.sub(" ", text))
         except OSError as error:
             raise EngineUnavailable(f"{self._command} cannot be run: {error}") from error
         pcm = await asyncio.to_thread(_to_pcm, wav)

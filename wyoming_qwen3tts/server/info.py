@@ -12,6 +12,7 @@ import re
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
 from .. import __version__
+from ..engines.failover import Crew
 from ..speech import Voice
 from ..voices.catalog import VoiceCatalog
 from ..voices.presets import key
@@ -20,6 +21,7 @@ from .events import encode
 
 PROGRAM = "qwen3-tts"
 """Home Assistant names its entity after the program, so this never changes."""
+ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"
 DEFAULT = "(default) "
 SECOND = "also "
 LAST = "last resort, "
@@ -31,25 +33,35 @@ _LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")
 
 
 class Description:
-    """The answer to ``describe``, encoded once for as long as the voices stay the same."""
+    """The answer to ``describe``, encoded once for as long as voices and who speaks stay the same."""
 
-    def __init__(self, voices: Voices, *, streaming: bool) -> None:
+    def __init__(self, voices: Voices, crew: Crew, *, streaming: bool) -> None:
         self._voices = voices
+        self._crew = crew
         self._streaming = streaming
-        self._catalog: VoiceCatalog | None = None
+        self._seen: tuple[VoiceCatalog, str] | None = None
         self._encoded = b""
 
     def __call__(self) -> bytes:
         """Return the event as it goes over the wire."""
-        catalog = self._voices.catalog
-        if catalog is not self._catalog:
-            self._encoded = encode(describe(catalog, streaming=self._streaming).event())
-            self._catalog = catalog
+        now = self._voices.catalog, who_speaks(self._crew)
+        if now != self._seen:
+            self._encoded = encode(describe(*now, streaming=self._streaming).event())
+            self._seen = now
         return self._encoded
 
 
-def describe(catalog: VoiceCatalog, *, streaming: bool) -> Info:
-    """Return the answer to ``describe``.
+def who_speaks(crew: Crew) -> str:
+    """Return why it is not the engine that ought to, as the end of a sentence; empty if it is."""
+    first, speaking = crew.preferred, crew.speaking
+    if not first or first == speaking:
+        return ""
+    reason = crew.members[first].reason
+    return f"{speaking or 'nobody'} speaks, for {first} does not: {reason}"
+
+
+def describe(catalog: VoiceCatalog, speaking: str = "", *, streaming: bool) -> Info:
+    """Return the answer to ``describe``. ``speaking``: what people ought to know about who speaks.
 
     Home Assistant skips a voice without a language or not ``installed``, and takes the first of a language.
     """
@@ -57,7 +69,7 @@ def describe(catalog: VoiceCatalog, *, streaming: bool) -> Info:
         tts=[
             TtsProgram(
                 name=PROGRAM,
-                description="Qwen3-TTS for the home, with a built-in voice that needs no GPU",
+                description="; ".join(filter(None, (ABOUT, speaking))),
                 attribution=Attribution(name="Qwen team, Alibaba", url="https://github.com/QwenLM/Qwen3-TTS"),
                 installed=True,
                 version=__version__,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -70,20 +70,41 @@ class Record:
 class Requests:
     """Those that are being answered, and the last that were."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: float = math.inf, most_of_one: float = math.inf) -> None:
+        """At most so many are answered at a time: of all clients, and of one."""
         self.last: deque[Record] = deque(maxlen=LAST)
         """The newest at the end."""
-        self.active = 0
         self.watchers: list[Callable[[Record], object]] = []
         """Told of each when it is over."""
+        self._most = most
+        self._most_of_one = most_of_one
+        self._active: Counter[str] = Counter()
 
-    def began(self) -> None:
-        """Count a request that is being answered."""
-        self.active += 1
+    @property
+    def active(self) -> int:
+        """How many are being answered."""
+        return self._active.total()
 
-    def ended(self, record: Record) -> None:
-        """Log a request, and remember it for a while."""
-        self.active -= 1
+    def begin(self, client: str) -> None:
+        """Count a client's request that is to be answered. Raises SpeechError (``busy``): it is not."""
+        if self.active >= self._most:
+            raise SpeechError(f"{self.active} requests are being answered already (--max-active)", "busy")
+        if (own := self._active[client]) >= self._most_of_one:
+            raise SpeechError(
+                f"{own} requests of {client or 'this client'} are being answered already "
+                "(--max-active-per-client)",
+                "busy",
+            )
+        self._active[client] += 1
+
+    def end(self, client: str) -> None:
+        """Count it no more."""
+        self._active[client] -= 1
+        if not self._active[client]:
+            del self._active[client]
+
+    def note(self, record: Record) -> None:
+        """Log a request that is over, and remember it for a while."""
         self.last.append(record)
         _LOGGER.info("%s", record, extra={"fields": asdict(record)})
         for watcher in self.watchers:
@@ -108,8 +129,13 @@ class RequestLog:
         self._started = time.monotonic()
         self._first: float | None = None
         self._sending = self._encoding = 0.0
+        self._counted = False
         self.audio_seconds = 0.0
-        requests.began()
+
+    def begin(self) -> None:
+        """Let it be answered. Raises SpeechError (``busy``)."""
+        self._requests.begin(self._request.client)
+        self._counted = True
 
     def sent(self, sound: bytes) -> bool:
         """Count a chunk; tell whether it was the first."""
@@ -151,7 +177,9 @@ class RequestLog:
         """Say what became of it; once, at its end."""
         request, report = self._request, self._request.report
         made = report.made
-        self._requests.ended(
+        if self._counted:
+            self._requests.end(request.client)
+        self._requests.note(
             Record(
                 id=report.id,
                 time=self._time,

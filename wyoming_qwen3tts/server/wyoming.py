@@ -203,6 +203,8 @@ class Connection:
         self._linger = LINGER
         self._warned = False
         self._last_heard = self._event_began = time.monotonic()
+        peer = writer.get_extra_info("peername")
+        self._client = str(peer[0]) if isinstance(peer, tuple) else ""
         self.peer = f"#{next(self._numbers)} {_address(writer)}".rstrip()
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         if (opened := writer.get_extra_info("socket")) is not None:
@@ -357,7 +359,7 @@ class Connection:
         elif answer is not None:
             if self._winding_down:
                 answer.request.text.fail(SpeechError("the server is stopping", "stopping"))
-            answer.request.source = self.peer
+            answer.request.source, answer.request.client = self.peer, self._client
             await self._requests.put(answer)
 
     # -- speaking -------------------------------------------------------------------------------------------
@@ -380,6 +382,7 @@ class Connection:
         """Send one whole answer, or raise."""
         request, log = conversation.request, RequestLog(conversation.request, self._log, "wyoming")
         try:
+            log.begin()
             async with aclosing(self._synthesizer.speak(request)) as pieces:
                 async for piece in pieces:
                     if not log.audio_seconds:

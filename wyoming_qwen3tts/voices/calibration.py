@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from ..audio.loudness import ENOUGH, Levels, Meter, identity
 from ..audio.pcm import to_samples
-from ..engines.base import CutShort, Engine
+from ..engines.base import CutShort, EngineUnavailable
+from ..engines.failover import Crew
 from ..speech import BYTES_PER_SECOND, SpeechError, Utterance, Voice, base_language
 from .design import TEXTS
 
@@ -25,6 +26,8 @@ PATIENCE = 2.0
 """Seconds that somebody who wants to hear a voice waits for its level: a GPU measures it in one."""
 LEAST = 0.5
 """Seconds of speech that a level can be told from at all."""
+LATER = 5.0
+"""Seconds after which a measurement is due."""
 LONGEST = 12.0
 """Seconds of sound that are listened to, where little of it is speech."""
 
@@ -32,25 +35,23 @@ LONGEST = 12.0
 class Calibration:
     """Measures voices whose level nobody knows, one at a time."""
 
-    def __init__(self, levels: Levels, engines: Mapping[str, Engine], timeout: float) -> None:
-        """``timeout``: seconds an engine may take for its next piece of sound."""
+    def __init__(self, levels: Levels, crew: Crew) -> None:
         self.levels = levels
-        self._engines = engines
-        self._timeout = timeout
+        self._crew = crew
         self._measuring: dict[str, asyncio.Task[float | None]] = {}
         """By ``identity``; what could not be measured is not tried again until the next start."""
         self._turn = asyncio.Lock()
 
     async def ready(self, voice: Voice) -> None:
         """Wait until the level of ``voice`` is known, but for PATIENCE only."""
-        if self.levels.target is None or self.levels.level(voice) is not None:
+        if self._known(voice) or not self._crew.up(voice.engine):
             return
         await asyncio.wait({self._task(voice)}, timeout=PATIENCE)
 
     async def measure(self, voices: Sequence[Voice]) -> None:
         """Measure ``voices`` one after the other, for as long as that is faster than real time."""
         for voice in voices:
-            if self.levels.target is None or self.levels.level(voice) is not None:
+            if self._known(voice):
                 continue
             speed = await asyncio.shield(self._task(voice))
             if speed is not None and speed < 1:
@@ -61,6 +62,9 @@ class Calibration:
         for task in self._measuring.values():
             task.cancel()
         await asyncio.gather(*self._measuring.values(), return_exceptions=True)
+
+    def _known(self, voice: Voice) -> bool:
+        return self.levels.target is None or self.levels.level(voice) is not None
 
     def _task(self, voice: Voice) -> asyncio.Task[float | None]:
         own = identity(voice)
@@ -77,7 +81,11 @@ class Calibration:
             seconds = 0.0
             try:
                 seconds = await self._listen(voice, meter)
-            except (SpeechError, TimeoutError) as error:
+            except EngineUnavailable as error:
+                del self._measuring[identity(voice)]  # it may be there the next time
+                _LOGGER.info("The level of %s is not measured yet: %s", voice.speaker, error)
+                return None
+            except SpeechError as error:
                 _LOGGER.warning("The level of %s cannot be measured: %s", voice.speaker, error)
             if meter.seconds < LEAST:
                 return None
@@ -87,16 +95,16 @@ class Calibration:
             return seconds / max(1e-6, time.monotonic() - began)
 
     async def _listen(self, voice: Voice, meter: Meter) -> float:
-        """Let ``meter`` hear a voice; return the seconds of sound. Raises SpeechError, TimeoutError."""
+        """Let ``meter`` hear a voice; return the seconds of sound. Raises SpeechError."""
         tag = voice.languages[0]
         text = TEXTS.get(base_language(tag), TEXTS["en"])
         seconds = 0.0
-        speaking = self._engines[voice.engine].speak(Utterance(text, voice, tag, seed=voice.seed))
+        later = time.monotonic() + LATER  # whoever wants to hear something goes first
+        speaking = self._crew.speak(Utterance(text, voice, tag, seed=voice.seed, due=later))
         async with aclosing(speaking) as sounds:
             while meter.seconds < ENOUGH and seconds < LONGEST:
                 try:
-                    async with asyncio.timeout(self._timeout):
-                        piece = await anext(sounds, b"")
+                    piece = await anext(sounds, b"")
                 except CutShort:
                     break
                 if not piece:

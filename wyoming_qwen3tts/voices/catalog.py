@@ -302,6 +302,19 @@ class VoiceCatalog:
             f"no installed voice reads {written.lower()} letters ({text[:20]!r}…)", "no-voice-for-script"
         )
 
+    def stand_in(self, language: str, text: str, engines: Sequence[str]) -> Voice | None:
+        """Return who says a text in the place of another, of the first of ``engines`` that can; None: none.
+
+        ``language``: BCP 47, ``und`` where nobody knows. Who speaks it comes before who can but read it.
+        Nobody's own voice is lent to others.
+        """
+        written = scripts.script(text)
+        for can in (_same_base, lambda tag, _: scripts.reads(tag, written)):
+            for engine in engines:
+                if found := self._first(language, can, engine):
+                    return found
+        return None
+
     def language(self, voice: Voice, wanted: str | None) -> str:
         """Return the language that ``voice`` speaks a text in: ``wanted``, or its only one, else ``und``."""
         if wanted and (tag := own_tag(voice, wanted)):
@@ -309,12 +322,16 @@ class VoiceCatalog:
         first = voice.languages[0]
         return first if all(_same_base(first, tag) for tag in voice.languages) else UNDETERMINED
 
-    def _first(self, language: str, matches: Callable[[str, str], bool]) -> Voice | None:
+    def _first(
+        self, language: str, matches: Callable[[str, str], bool], engine: str | None = None
+    ) -> Voice | None:
         """Return who speaks ``language``: of the first engine that can, the voice that was born to it.
 
-        The default before others, and then by rank. No style that nobody asked for.
+        The default before others, and then by rank. No style that nobody asked for. ``engine``: of that one.
         """
-        voices = (self.default, *(voice for voice in self._voices if voice is not self.default))
+        voices = [self.default, *(voice for voice in self._voices if voice is not self.default)]
+        if engine is not None:
+            voices = [v for v in voices if v.engine == engine and v.reference is None]
         able = [voice for voice in voices if any(matches(tag, language) for tag in voice.languages)]
         native = [v for v in able if v.engine == able[0].engine and matches(v.languages[0], language)]
         return min(native or able, key=lambda v: v.rank if v is not self.default else -1, default=None)

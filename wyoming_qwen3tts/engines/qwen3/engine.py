@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,11 @@ from ...speech import (
     base_language,
 )
 from ..base import EngineUnavailable
-from . import speakers
+from . import files, speakers
 from .configuration import Configuration
+from .files import About, Source
 
 if TYPE_CHECKING:
-    from .files import About
     from .residents import Resident
     from .worker import Job, Worker
 
@@ -48,6 +49,7 @@ class Qwen3Engine:
     name = "qwen3"
 
     def __init__(self, configuration: Configuration) -> None:
+        self.takes = configuration.takes
         self._configuration = configuration
         self._worker: Worker | None = None
         self._models: Mapping[str, About] = {}
@@ -56,17 +58,40 @@ class Qwen3Engine:
         self._speakers: dict[tuple[str, str], str] = {}
         """Model and voice → the checkpoint's own name of that speaker."""
 
+    async def find(self) -> None:
+        """Look at the models' configurations, fetched if need be. Raises EngineUnavailable."""
+        for package in ("torch", "qwen_tts"):
+            if importlib.util.find_spec(package) is None:
+                raise _not_installed(f"No module named {package!r}")
+        self._knows(await asyncio.to_thread(self._preview))
+
+    def _preview(self) -> Mapping[str, About]:
+        said = self._configuration
+        found: dict[str, About] = {}
+        faults: list[EngineUnavailable] = []
+        for name in said.models:
+            source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
+            try:
+                found[name] = files.preview(source)
+            except EngineUnavailable as error:
+                faults.append(error)
+        if not found:
+            raise faults[0]
+        return found
+
+    def _knows(self, models: Mapping[str, About]) -> None:
+        self._models = models
+        self._voices = tuple(self._list())
+
     async def start(self) -> None:
         """Find the models, load the first one and warm it up. Raises EngineUnavailable."""
         try:
             worker = await asyncio.to_thread(self._build)
         except ImportError as error:
-            message = f"torch cannot be used ({error}); script/setup --qwen installs it"
-            raise EngineUnavailable(message) from error
+            raise _not_installed(str(error)) from error
         self._worker = worker
         residents = await asyncio.wrap_future(worker.start())
-        self._models = {resident.name: resident.about for resident in residents}
-        self._voices = tuple(self._list())
+        self._knows({resident.name: resident.about for resident in residents})
         if self._configuration.instruct and not any(m.hears_instructions for m in self._models.values()):
             names = " and ".join(about.name for about in self._models.values())
             _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", names)
@@ -96,6 +121,14 @@ class Qwen3Engine:
         """Return of each model whether it is loaded, where, its bytes, and what it has done."""
         worker = self._worker
         return {} if worker is None else {each.name: _status(each, worker.where) for each in worker.residents}
+
+    def pulse(self) -> Hashable | None:
+        """Return something that changes with every frame and every other piece of work; None between."""
+        return None if self._worker is None else self._worker.pulse
+
+    def fault(self) -> EngineUnavailable | None:
+        """Return why the device's thread does not go on, or the device."""
+        return None if self._worker is None else self._worker.fault
 
     def device_bytes(self) -> int:
         """Return the bytes of the device's memory that are in use by this process; 0 for a CPU's."""
@@ -237,7 +270,10 @@ class Qwen3Engine:
         worker, said = self._worker, self._configuration
         if worker is None:
             raise EngineUnavailable("the model is not loaded")
-        model = next(resident.clones.model for resident in worker.residents if resident.name == voice.model)
+        models = [resident.clones.model for resident in worker.residents if resident.name == voice.model]
+        if not models:
+            raise EngineUnavailable(f"{voice.model} is not there yet")
+        model = models[0]
         told = said.instruct if self._models[voice.model].hears_instructions else ""
         return f"{RUN} {model} {worker.device.type} {said.quantize} {told}"
 
@@ -300,6 +336,10 @@ class Qwen3Engine:
             live=live,
         )
         return worker, Job(take, voice.model, voice.reference), sounds
+
+
+def _not_installed(reason: str) -> EngineUnavailable:
+    return EngineUnavailable(f"torch cannot be used ({reason}); script/setup --qwen installs it")
 
 
 def _status(resident: Resident, where: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from ...speech import Reference
-from ..base import CannotSpeak, EngineUnavailable
+from ..base import CannotSpeak, DeviceLost, EngineUnavailable
 from .configuration import Configuration
 from .prompt import Speech
 from .residents import Resident, Residents
@@ -34,8 +35,15 @@ class Job:
     """What is to be done with it, in order, once its model is there. For the device's thread."""
 
 
-def _stopping() -> EngineUnavailable:
-    return EngineUnavailable("the service is stopping", "stopping")
+def _ended() -> EngineUnavailable:
+    return EngineUnavailable("the model's thread has ended")
+
+
+def _of_no_use(error: Exception) -> bool:
+    """Tell whether CUDA says no to everything from now on: an error that sticks to the process."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
 
 class Worker:
@@ -49,6 +57,10 @@ class Worker:
         self._closed = False
         """Nobody takes orders any more."""
         self._closing = threading.Lock()
+        self._beats = 0
+        """Pieces of work done."""
+        self._working = False
+        self._lost: DeviceLost | None = None
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
         self._first: Future[Sequence[Resident]] = Future()
 
@@ -56,6 +68,20 @@ class Worker:
         """Begin to load and warm up. The result is the models there are, or EngineUnavailable."""
         self._thread.start()
         return self._first
+
+    @property
+    def pulse(self) -> int | None:
+        """The number of pieces of work done so far; None while there is nothing to do."""
+        return self._beats if self._working else None
+
+    @property
+    def fault(self) -> EngineUnavailable | None:
+        """Why it does no work any more; None while it does, and before it has begun."""
+        if self._lost is not None:
+            return self._lost
+        if self._thread.ident is None or self._thread.is_alive():
+            return None
+        return _ended()
 
     @property
     def where(self) -> str:
@@ -131,7 +157,7 @@ class Worker:
                 do(error)
 
         if not self._give(order):
-            do(_stopping())
+            do(self._over())
         return done
 
     def unload(self, model: str) -> None:
@@ -150,7 +176,7 @@ class Worker:
                 return
             try:
                 if self._closed:
-                    raise _stopping()
+                    raise self._over()
                 resident = self._residents.named(job.model)
             except EngineUnavailable as error:
                 job.take.end(error)
@@ -167,7 +193,11 @@ class Worker:
             )
 
         if not self._give(order):
-            job.take.end(_stopping())
+            job.take.end(self._over())
+
+    def _over(self) -> EngineUnavailable:
+        """Return why nothing more comes."""
+        return EngineUnavailable("the service is stopping", "stopping") if self._stopping else _ended()
 
     def _give(self, order: Callable[[], object]) -> bool:
         """Put ``order`` where the thread takes it from; tell whether it will."""
@@ -181,30 +211,39 @@ class Worker:
     def _run(self) -> None:
         self._first.set_running_or_notify_cancel()  # whoever gives up waiting does not change it any more
         try:
+            if self._find():
+                self._work()
+        finally:
+            self._end()
+
+    def _find(self) -> bool:
+        """Find device and models; tell whether there are any."""
+        try:
             self._residents.find()
         except EngineUnavailable as error:
             self._first.set_exception(error)
-            return
         except Exception as error:
             _LOGGER.exception("Looking for the model failed")
             self._first.set_exception(EngineUnavailable(f"the model cannot be found: {error}"))
-            return
+        else:
+            return True
+        return False
+
+    def _work(self) -> None:
         if self._configuration.eager:
             self._begin(list(self._residents.all), [])
         else:
             self._first.set_result(self._residents.all)
         progress = True
-        try:
-            while not self._stopping:
-                self._take_orders(wait=not progress)
-                progress = False
-                for resident in self._residents.loaded:
-                    if resident.scheduler is not None and not resident.scheduler.idle:
-                        self._step(resident, resident.scheduler)
-                        progress = True
-                progress = self._guarded(self._residents.tend) or progress
-        finally:
-            self._end()
+        while not self._stopping:
+            self._beats += 1
+            self._take_orders(wait=not progress)
+            progress = False
+            for resident in self._residents.loaded:
+                if resident.scheduler is not None and not resident.scheduler.idle:
+                    self._step(resident, resident.scheduler)
+                    progress = True
+            progress = self._guarded(self._residents.tend) or progress
 
     def _begin(self, models: list[Resident], faults: list[EngineUnavailable]) -> None:
         """Load the first model that can be; say so, or why none can."""
@@ -226,31 +265,39 @@ class Worker:
         self._residents.when_ready(resident, loaded)
 
     def _end(self) -> None:
+        """Tell everybody that nothing more comes, whether the thread was told to end or was ended."""
+        self._working = False
+        if (error := sys.exception()) is not None:
+            _LOGGER.error("The device's thread was ended: %r", error)
         with self._closing:
             self._closed = True
         while not self._inbox.empty():  # whoever came last hears of it too
             if (order := self._inbox.get()) is not None:
                 self._guarded(order)
         for resident in self._residents.all:
-            resident.give_up(_stopping())
+            resident.give_up(self._over())
             if resident.scheduler is not None:
-                resident.scheduler.fail(_stopping())
+                resident.scheduler.fail(self._over())
             resident.scheduler = resident.checkpoint = None
             resident.warming.clear()
             resident.clones.forget()
         if not self._first.done():
-            self._first.set_exception(_stopping())
+            self._first.set_exception(self._over())
 
     def _take_orders(self, *, wait: bool) -> None:
         """Do what others have asked for; wait for that if there is nothing else to do."""
         limit = self._residents.due(self._configuration.idle_unload)
         try:
+            self._working = not wait
             order = self._inbox.get(timeout=limit) if wait else self._inbox.get_nowait()
+            self._working = True
             while True:
+                self._beats += 1
                 if order is not None:
                     self._guarded(order)
                 order = self._inbox.get_nowait()
         except queue.Empty:
+            self._working = True
             if wait and limit is not None:
                 self._guarded(lambda: self._residents.unload_idle(self._configuration.idle_unload))
 
@@ -324,4 +371,7 @@ class Worker:
             scheduler.shrink()
         except Exception as error:
             _LOGGER.exception("The device's thread failed")
-            scheduler.fail(EngineUnavailable(f"the model failed: {error}"))
+            fault = EngineUnavailable(f"the model failed: {error}")
+            if _of_no_use(error):
+                fault = self._lost = DeviceLost(f"the device failed: {error}")
+            scheduler.fail(fault)

@@ -36,6 +36,8 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers with which a proxy says that it asks for somebody else."""
 COUNT = "count"
 """In a request's state: counts one more with the same key, as ``Rate`` does; absent where nobody counts."""
+CLIENT = "client"
+"""In a request's state: whose it is, where it came with a key."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 WELCOME = "welcome"
 """In a request's state: whether it may see more than anybody."""
@@ -146,6 +148,7 @@ class Doorkeeper:
             return None
         if (number := self._keys.find(_key(headers))) is not None:
             scope.setdefault("state", {})[COUNT] = lambda: self._count(number)
+            scope["state"][CLIENT] = f"key {number + 1}"
             return self._count(number)
         if self._is_this_machine(scope, headers):
             if not self._is_own_name(host := headers.get("host", "localhost")):
@@ -201,6 +204,12 @@ def _key(headers: Headers) -> str:
     """Return the key that a request brings, empty for none."""
     kind, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def client_of(scope: Scope) -> str:
+    """Return whose a request is: a key's number, else an address; empty over a Unix socket."""
+    client = scope.get("client")
+    return scope.get("state", {}).get(CLIENT) or (str(client[0]) if client else "")
 
 
 def is_loopback(address: str) -> bool:

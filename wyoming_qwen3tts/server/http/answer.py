@@ -41,6 +41,7 @@ class Answer:
     async def begin(self) -> None:
         """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
         try:
+            self._log.begin()
             self._first = await anext(self._sounds)
         except BaseException as error:
             await self._sounds.aclose()

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from ...speech import SpeechError, SpeechRequest, TextFeed
+from .access import client_of
 from .archives import ARCHIVES, disposition
 from .batches import Batches, Making, Progress, Wanted
 from .model import Model, Name, Tag
@@ -84,7 +85,7 @@ def routes(parts: Parts) -> APIRouter:
         """Speak many texts. `X-Request-Id`, if the client sends one, is what its progress is found by."""
         form = form_of(asked.response_format)
         check_model(asked.model, parts)
-        wanted = _wanted(asked, parts)
+        wanted = _wanted(asked, parts, client_of(http.scope))
         archive = ARCHIVES[asked.archive]()
         progress = batches.begin(x_request_id or uuid.uuid4().hex, len(wanted))
         making = Making(parts, wanted, form, archive, progress)
@@ -109,7 +110,7 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-def _wanted(asked: Asking, parts: Parts) -> list[Wanted]:
+def _wanted(asked: Asking, parts: Parts, client: str) -> list[Wanted]:
     """Return the texts. Raises SpeechError where all together are too long."""
     items = [each for each in asked.inputs if isinstance(each, Item)]  # as the model has made them
     characters = sum(len(each.input) for each in items)
@@ -117,17 +118,17 @@ def _wanted(asked: Asking, parts: Parts) -> list[Wanted]:
         raise SpeechError(
             f"the inputs have {characters} characters together; the most is {most}", "text-too-long"
         )
-    return [_one(asked, item, number, parts) for number, item in enumerate(items, 1)]
+    return [_one(asked, item, number, parts, client) for number, item in enumerate(items, 1)]
 
 
-def _one(asked: Asking, item: Item, number: int, parts: Parts) -> Wanted:
+def _one(asked: Asking, item: Item, number: int, parts: Parts, client: str) -> Wanted:
     voice = item.voice.id if isinstance(item.voice, VoiceId) else item.voice
     voice = voice or asked.voice_name
 
     def request() -> SpeechRequest:
         if not item.input:
             raise SpeechError("the input is empty", "invalid-request")
-        return request_for(
+        wish = request_for(
             parts,
             TextFeed.whole(item.input),
             voice=voice,
@@ -137,5 +138,7 @@ def _one(asked: Asking, item: Item, number: int, parts: Parts) -> Wanted:
             speed=item.speed or asked.speed,
             model=asked.model,
         )
+        wish.client = client
+        return wish
 
     return Wanted(number, item.input, item.input if item.name is None else item.name, voice, request)

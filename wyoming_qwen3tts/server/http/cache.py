@@ -130,7 +130,7 @@ def prompts(parts: Parts) -> dict[str, Any]:
     """Return what became of the calls for cloned voices' prompts, by model."""
     return {
         model: status["clones"]
-        for engine in parts.engines.values()
+        for engine in parts.crew.values()
         for model, status in status_of(engine).items()
         if "clones" in status
     }
@@ -216,6 +216,7 @@ async def _said(parts: Parts, phrase: Phrase) -> float:
     )
     log = RequestLog(request, parts.requests, DOOR)
     try:
+        log.begin()
         async with aclosing(parts.synthesizer.speak(request)) as sounds:
             async for sound in sounds:
                 log.sent(sound)

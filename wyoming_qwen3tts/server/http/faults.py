@@ -17,6 +17,8 @@ STATUS = {
     "busy": 429,
     "stopping": 503,
     "engine-unavailable": 503,
+    "device-lost": 503,
+    "deadline-exceeded": 504,
     "voice-lost": 503,
     "tempo-failed": 500,
     "internal-error": 500,

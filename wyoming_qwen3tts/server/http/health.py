@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import resource
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
-from ...engines.base import ModelEngine
+from ...engines.base import EngineUnavailable, ModelEngine
 from ..requests import LAST
 from .access import WELCOME
 from .cache import prompts, tiers
@@ -40,10 +41,11 @@ def routes(parts: Parts) -> APIRouter:
     async def health(http: Request) -> dict[str, Any]:
         """Say that the service is alive, and to those who may come in how it is."""
         if not http.scope["state"].get(WELCOME):
-            return {"status": "ok"}
+            return {"status": _status(parts)}
         catalog = parts.voices.catalog
         return {
-            "status": "ok",
+            "status": _status(parts),
+            "speaking": parts.crew.speaking,
             "version": __version__,
             "versions": versions(),
             "uptime_seconds": round(time.monotonic() - began, 1),
@@ -61,8 +63,10 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/ready")
     async def ready() -> dict[str, str]:
-        """Say that voices are loaded and warm; until then the answer is 503."""
-        return {"status": "ready"}
+        """Say that there is somebody loaded and warm who speaks, and who; until then the answer is 503."""
+        if not parts.crew.speaking:
+            raise EngineUnavailable("nobody can speak now")
+        return {"status": "ready", "speaking": parts.crew.speaking}
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus(http: Request) -> Response:
@@ -79,6 +83,14 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
+def _status(parts: Parts) -> str:
+    """Return ``ok``; ``degraded`` while the first engine does not speak; ``mute`` while none does."""
+    crew = parts.crew
+    if not crew.speaking:
+        return "mute"
+    return "ok" if crew.speaking == crew.preferred else "degraded"
+
+
 @functools.cache
 def versions() -> Mapping[str, str]:
     """Return the versions of what the sound and the doors depend on, as far as it is installed."""
@@ -90,18 +102,16 @@ def versions() -> Mapping[str, str]:
 
 
 def _engines(parts: Parts) -> list[Mapping[str, Any]]:
-    """Return of each engine whether it speaks, and how its models are, or why not."""
-    spoken = [
-        {
-            "name": name,
-            "ready": True,
-            "voices": len(engine.voices()),
-            "models": status_of(engine),
-            "device_bytes": engine.device_bytes() if isinstance(engine, ModelEngine) else 0,
-        }
-        for name, engine in parts.engines.items()
-    ]
-    return [*spoken, *({"name": name, "ready": False, "reason": why} for name, why in parts.silent.items())]
+    """Return of each engine, in their order, whether it speaks or why not, and how its models are."""
+    found: list[Mapping[str, Any]] = []
+    for name, member in parts.crew.members.items():
+        models: dict[str, Any] = {}
+        if name in parts.crew:
+            engine = member.engine
+            models["models"] = status_of(engine)
+            models["device_bytes"] = engine.device_bytes() if isinstance(engine, ModelEngine) else 0
+        found.append({**member.status(), **models})
+    return found
 
 
 def resident_bytes() -> int:
@@ -110,4 +120,4 @@ def resident_bytes() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
         return 0
-    return pages * 4096
+    return pages * resource.getpagesize()

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from ... import __version__
 from ...engines.base import ModelEngine
-from ...speech import VOICE
+from ...speech import ENGINE, VOICE
 from ..requests import Record
 from .parts import Parts, status_of
 
@@ -51,7 +51,8 @@ class Metrics:
         self._requests = counter("requests", "Requests that are over", ("door", "engine", "outcome"))
         self._cached = counter("request_sources", "Where the sound of requests came from", ("door", "cache"))
         self._fallbacks = counter("fallbacks", "Requests that another spoke than was asked for", ("reason",))
-        self._fallbacks.labels(VOICE)  # to be seen before the first
+        for reason in (VOICE, ENGINE):  # to be seen before the first
+            self._fallbacks.labels(reason)
         self._characters = counter("characters", "Characters of text", ("door",))
         self._audio = counter("audio_seconds", "Seconds of sound that were sent", ("door", "engine"))
         self._first = histogram("first_audio_seconds", "From a request to its first sound", ("door", "cache"))
@@ -107,9 +108,21 @@ class _State(Collector):
         )
         yield GaugeMetricFamily(f"{PREFIX}_voices", "Voices there are", len(parts.voices.catalog.voices))
         ready = GaugeMetricFamily(f"{PREFIX}_engine_ready", "Whether an engine speaks", labels=["engine"])
-        for name in (*parts.engines, *parts.silent):
-            ready.add_metric([name], float(name in parts.engines))
-        yield ready
+        waiting = GaugeMetricFamily(
+            f"{PREFIX}_engine_waiting", "Sentences that wait for an engine", labels=["engine"]
+        )
+        failures = CounterMetricFamily(
+            f"{PREFIX}_engine_failures", "Sentences that an engine failed at", labels=["engine"]
+        )
+        restarts = CounterMetricFamily(
+            f"{PREFIX}_engine_restarts", "Times that an engine was started again", labels=["engine"]
+        )
+        for name, member in parts.crew.members.items():
+            ready.add_metric([name], float(parts.crew.up(name)))
+            waiting.add_metric([name], member.waiting)
+            failures.add_metric([name], member.failures)
+            restarts.add_metric([name], member.restarts)
+        yield from (ready, waiting, failures, restarts)
         yield from self._models()
         yield from self._cache()
 
@@ -144,7 +157,7 @@ class _State(Collector):
             f"{PREFIX}_prompts", "Where prompts of cloned voices came from", labels=["model", "source"]
         )
         device = GaugeMetricFamily(f"{PREFIX}_device_bytes", "Memory of the GPU in use", labels=["engine"])
-        for name, engine in self._parts.engines.items():
+        for name, engine in self._parts.crew.items():
             if not isinstance(engine, ModelEngine):
                 continue
             device.add_metric([name], engine.device_bytes())

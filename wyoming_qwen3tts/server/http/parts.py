@@ -11,6 +11,7 @@ from fastapi import Request
 
 from ...cache.cache import Cache
 from ...engines.base import Engine, ModelEngine
+from ...engines.failover import Crew
 from ...settings import Settings
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
 from ...synthesizer import Synthesizer
@@ -35,10 +36,8 @@ class Parts:
     voices: Voices
     settings: Settings
     requests: Requests = field(default_factory=Requests)
-    engines: Mapping[str, Engine] = field(default_factory=dict)
-    """Those that have started, by name."""
-    silent: Mapping[str, str] = field(default_factory=dict)
-    """Why others have not."""
+    crew: Crew
+    """The engines, and how they are."""
     cache: Cache | None = None
     library: VoiceLibrary | None = None
     """Where voices are added and removed; None where they are not."""

@@ -41,7 +41,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...speech import SpeechError, internal_error
 from . import messages
-from .access import COUNT
+from .access import COUNT, client_of
 from .answer import Answer
 from .dialogue import Dialogue, Job, Stop
 from .messages import BadMessage, Cancelled, Done, Failed, Started
@@ -186,6 +186,7 @@ class Conversation:
         """Send the sound of an utterance; return what became of it. Raises PeerGone."""
         if (refusal := self._socket.scope.get("state", {}).get(COUNT, lambda: None)()) is not None:
             return Failed(SpeechError(refusal.message, refusal.code), job.id)
+        job.request.client = client_of(self._socket.scope)
         answer = self._speaking = Answer(self._parts, job.request, job.form)
         try:
             await self._send_sound(answer, job)

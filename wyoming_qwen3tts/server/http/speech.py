@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ...audio.encoding import FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
+from .access import client_of
 from .answer import Answer
 from .events import MEDIA_TYPE, event, fault
 from .model import Model, Name, Tag
@@ -107,6 +108,7 @@ def routes(parts: Parts) -> APIRouter:
     async def speak(asked: Speech, http: Request) -> Response:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
         request = asked.request(parts, TextFeed.whole(asked.input))
+        request.client = client_of(http.scope)
         form = form_of(asked.response_format)
         answer = Answer(parts, request, form)
         if not await while_there(http, answer.begin()):

@@ -109,7 +109,7 @@ def routes(parts: Parts) -> APIRouter:
         library = _library(parts)
         if reason := _cannot_design(parts):
             raise SpeechError(reason, "not-possible")
-        engine = next(engine for engine in parts.engines.values() if isinstance(engine, DesigningEngine))
+        engine = next(engine for engine in parts.crew.values() if isinstance(engine, DesigningEngine))
         language = asked.language or parts.settings.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
         await asyncio.to_thread(check, library, asked.name, asked.description, **options)
@@ -195,7 +195,7 @@ def _cannot_clone(parts: Parts) -> str:
     if parts.library is None:
         return "there is no data directory to keep voices in"
     reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
-    for engine in parts.engines.values():
+    for engine in parts.crew.values():
         if isinstance(engine, CloningEngine):
             try:
                 engine.clone(_ANYBODY)
@@ -210,7 +210,7 @@ def _cannot_design(parts: Parts) -> str:
     """Return why no voice can be made of a description; empty if one can."""
     if reason := _cannot_clone(parts):
         return reason
-    for engine in parts.engines.values():
+    for engine in parts.crew.values():
         if isinstance(engine, DesigningEngine):
             try:
                 engine.designer()

@@ -1,0 +1,579 @@
+"""Engines that are relied on: in an order, each with a circuit breaker, limits of time, and restarts.
+
+An engine that fails, hangs or gives rubbish stands aside (the breaker opens), and whoever has heard nothing
+yet is told at once, so that the next engine can say it. It comes back after it has said a probe: no request
+is the guinea pig. What was begun is finished by the engine that began it, if that comes back in time: the
+same utterance is the same sound, so it is made again and goes on where it broke off.
+
+Time is counted in ticks of our own, not read from a clock: a process that was stopped for a while, or a
+machine that slept, has not made anybody late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from ..speech import SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, internal_error
+from .base import (
+    CannotSpeak,
+    CutShort,
+    DeviceLost,
+    Engine,
+    EngineUnavailable,
+    LiveEngine,
+    SlowEngine,
+    WatchedEngine,
+)
+from .turns import Turns
+
+_LOGGER = logging.getLogger(__name__)
+
+TICK = 0.25
+"""Seconds between looks at whoever is at work; less where a limit is that short."""
+TRIPS = 3
+"""Failures in a row that open the breaker: one may be the text's."""
+REST = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""Seconds before a probe, or before the next start: after the first failure, the second, …"""
+FIND = 15.0
+"""Seconds that the service waits to know an engine's voices; a local file takes none, the hub one or two."""
+PROBE = "One."
+NOT_ITS_FAULT = frozenset({"busy", "stopping"})
+"""Codes of errors that say nothing about how an engine is."""
+
+
+class State(StrEnum):
+    """How an engine is."""
+
+    STARTING = "starting"
+    """It loads, for the first time or again."""
+    UP = "up"
+    """It speaks."""
+    RESTING = "resting"
+    """It failed, and will be probed (the breaker is open)."""
+    HUNG = "hung"
+    """It gives no sign of life."""
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds for every engine; the settings have the defaults. Times are seconds."""
+
+    waiting: int
+    """Utterances that wait for their turn."""
+    stall: float
+    """Without a sign of life: then it has hung."""
+    gap: float
+    """To an utterance's next piece of sound, once it began."""
+    restart: float
+    """That it may hang before ``lost`` is told; 0 is for ever."""
+    resume: bool
+    """Finish what broke off."""
+
+
+class _Attempt:
+    """One utterance while an engine is at it."""
+
+    def __init__(self, text: TextFeed | None = None) -> None:
+        """``text``: what is still being written, if it is."""
+        self.text = text
+        self.heard = False
+        self.error: EngineUnavailable | None = None
+        """Why it was given up."""
+        self.waiting: asyncio.Timeout | None = None
+        """While its next piece is waited for."""
+        self.ticks = 0
+        """So long has that been waited for."""
+
+    def give_up(self, error: EngineUnavailable) -> None:
+        """Wait no longer."""
+        self.error = self.error or error
+        if self.waiting is not None:
+            self.waiting.reschedule(asyncio.get_running_loop().time())
+
+
+class Supervised:
+    """An engine, and how it is."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        *,
+        alone: bool = True,
+        changed: Callable[[], object] = lambda: None,
+        lost: Callable[[str], object] = lambda reason: None,
+    ) -> None:
+        """``alone``: no other could say what it does not. ``changed`` is told of every new state.
+
+        ``lost`` is told why nothing but a new process will do.
+        """
+        self.engine = engine
+        self.state = State.STARTING
+        self.reason = "it has not started"
+        """Why it does not speak; what the last failure was where it does."""
+        self.known = False
+        """Whether its voices are."""
+        self.loading = False
+        """Whether it is started for the first time, and that goes on."""
+        self.failures = 0
+        self.restarts = 0
+        """Times that it was started again."""
+        self._limits = limits
+        self._alone = alone
+        self._changed = changed
+        self._lost = lost
+        self._row = 0
+        """Failures since it last did well."""
+        self._stuck = False
+        """It kept somebody waiting for too long and cannot be watched: it needs a new start."""
+        self._turns: dict[str, Turns] = {}
+        self._attempts: set[_Attempt] = set()
+        self._pulse: Hashable | None = None
+        self._still = 0
+        """Ticks without another pulse."""
+        self.tick = min(TICK, limits.stall / 4, limits.gap / 4)
+        """Seconds between calls of ``look``."""
+        self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------ how it is
+
+    @property
+    def name(self) -> str:
+        """The engine's."""
+        return self.engine.name
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that wait for their turn."""
+        return sum(turns.waiting for turns in self._turns.values())
+
+    def status(self) -> dict[str, Any]:
+        """Return how it is, for people."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "ready": self.state is State.UP,
+            "reason": self.reason,
+            "voices": len(self.engine.voices()),
+            "waiting": self.waiting,
+            "failures": self.failures,
+            "restarts": self.restarts,
+        }
+
+    def _becomes(self, state: State, reason: str = "") -> None:
+        if state is self.state and reason == self.reason:
+            return
+        self.state, self.reason = state, reason
+        if state is State.UP:
+            self._row = self._still = 0
+            self._stuck = False
+            self._down.clear()
+            self._up.set()
+        else:
+            self._up.clear()
+        self._changed()
+
+    # ------------------------------------------------------------------ from start to end
+
+    async def find(self) -> None:
+        """Find out which voices there are, where that is quicker than to start."""
+        if not isinstance(self.engine, SlowEngine):
+            return
+        try:
+            async with asyncio.timeout(FIND):
+                await self.engine.find()
+        except (EngineUnavailable, TimeoutError) as error:
+            self.reason = str(error) or f"its voices were not known after {FIND:g} s"
+            _LOGGER.warning("No %s voices: %s", self.name, self.reason)
+        else:
+            self.known, self.reason = True, "it is loading"
+
+    async def start(self) -> None:
+        """Start it, and look after it from now on; whether it speaks is in ``state``."""
+        await self._start()
+        self._look_after(tried=1)
+
+    def start_later(self) -> None:
+        """Start it in the background, and look after it."""
+        self._look_after(tried=0)
+
+    def _look_after(self, tried: int) -> None:
+        self.loading = not tried
+        self._keeper = asyncio.create_task(self._keep(tried), name=f"keeper of {self.name}")
+
+    async def close(self) -> None:
+        """End it."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        hung = self.state is State.HUNG
+        self._becomes(State.STOPPED, "the service is stopping")
+        if not hung:  # it would not hear it
+            await self.engine.close()
+
+    async def _start(self) -> bool:
+        """Start it; tell whether it speaks now."""
+        try:
+            await self.engine.start()
+        except EngineUnavailable as error:
+            reason = str(error)
+        except Exception as error:
+            _LOGGER.exception("The %s engine cannot be started", self.name)
+            reason = f"it cannot be started: {error}"
+        else:
+            self.known = True
+            self._becomes(State.UP)
+            return True
+        if reason != self.reason:
+            _LOGGER.warning("No %s voices: %s", self.name, reason)
+        self._becomes(State.STARTING, reason)
+        return False
+
+    async def _keep(self, tried: int) -> None:
+        """Start it, which was tried so often, and bring it back whenever it fails."""
+        while self.state is not State.UP:
+            if tried:
+                await asyncio.sleep(REST[min(tried, len(REST)) - 1])
+            await self._start()
+            self.loading = False
+            tried += 1
+        while True:
+            await self._down.wait()
+            await self._bring_back()
+
+    async def _bring_back(self) -> None:
+        """Probe it, started again if need be, until it speaks; rest longer each time."""
+        failed = 0
+        while self.state is not State.UP:
+            await asyncio.sleep(REST[min(failed, len(REST) - 1)])
+            if self.state is State.HUNG:
+                continue  # whatever it is told would wait behind what it is at
+            fault = self._fault()
+            if isinstance(fault, DeviceLost) and self._limits.restart:
+                self._lost(f"{self.name}: {fault}")
+                return
+            if (fault is not None or self._stuck) and not await self._start_again():
+                failed += 1
+                continue
+            try:
+                await self._probe()
+            except EngineUnavailable as error:
+                failed += 1
+                _LOGGER.info("The %s engine does not speak yet: %s", self.name, error)
+                self._becomes(self.state, str(error))
+            else:
+                _LOGGER.info("The %s engine speaks again", self.name)
+                self._becomes(State.UP)
+
+    async def _start_again(self) -> bool:
+        self.restarts += 1
+        _LOGGER.info("The %s engine is started again", self.name)
+        self._becomes(State.STARTING, self.reason)
+        await self.engine.close()
+        started = await self._start()
+        self._becomes(State.RESTING, self.reason)
+        return started
+
+    async def _probe(self) -> None:
+        """Let it say a word. Raises EngineUnavailable."""
+        voice = self.engine.voices()[0]
+        word = Utterance(PROBE, voice, voice.languages[0], seed=voice.seed)
+        with suppress(CannotSpeak, CutShort):  # a word it does not know says nothing about the next sentence
+            async with aclosing(self._attempt(self.engine.speak(word))) as sounds:
+                await anext(sounds, None)
+
+    def _fault(self) -> EngineUnavailable | None:
+        return self.engine.fault() if isinstance(self.engine, WatchedEngine) else None
+
+    # ------------------------------------------------------------------ what goes wrong
+
+    def look(self) -> None:
+        """Look at it and at all that is waited for; once a ``tick``."""
+        if self.state in {State.STARTING, State.STOPPED}:
+            return
+        if isinstance(self.engine, WatchedEngine):
+            self._look_at(self.engine)
+        watched = isinstance(self.engine, WatchedEngine)
+        for attempt in tuple(self._attempts):
+            if attempt.waiting is None or (attempt.text is not None and not attempt.text.ended):
+                continue  # it is not the engine that is waited for
+            attempt.ticks += 1
+            soon = not (attempt.heard or watched or self._alone)
+            limit = min(self._limits.stall, self._limits.gap) if soon else self._limits.gap
+            if attempt.ticks * self.tick >= limit:
+                error = EngineUnavailable(f"the {self.name} voice gave no sound for {limit:g} s")
+                self._stuck = not watched
+                attempt.give_up(error)
+                self._trip(error)
+
+    def _look_at(self, engine: WatchedEngine) -> None:
+        fault, pulse = engine.fault(), engine.pulse()
+        if fault is not None:
+            self._trip(fault, everybody=True)
+        if pulse is None or pulse != self._pulse:
+            self._pulse, self._still = pulse, 0
+            if self.state is State.HUNG:
+                _LOGGER.warning("The %s engine works again", self.name)
+                self._becomes(State.RESTING, self.reason)
+            return
+        self._still += 1
+        still = self._still * self.tick
+        if still >= self._limits.stall and self.state is not State.HUNG:
+            error = EngineUnavailable(f"the {self.name} engine gave no sign of life for {still:g} s")
+            self._trip(error, everybody=True)
+            self._becomes(State.HUNG, str(error))
+        if self._limits.restart and still >= self._limits.stall + self._limits.restart:
+            self._lost(f"the {self.name} engine has hung for {still:.0f} s")
+
+    def _trip(self, error: EngineUnavailable, *, everybody: bool = False) -> None:
+        """Open the breaker. ``everybody``: nobody who has heard nothing yet will hear anything."""
+        if self.state is State.UP:
+            _LOGGER.warning("The %s engine stands aside: %s", self.name, error)
+            self._becomes(State.RESTING, str(error))
+            self._down.set()
+        for turns in self._turns.values():
+            turns.refuse(error)
+        for attempt in tuple(self._attempts) if everybody else ():
+            if not attempt.heard:
+                attempt.give_up(error)
+
+    def _failed(self, error: EngineUnavailable) -> None:
+        self.failures += 1
+        self._row += 1
+        fault = self._fault()
+        if fault is not None or self._row >= TRIPS:
+            self._trip(fault or error)
+
+    # ------------------------------------------------------------------ speech
+
+    async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        """Yield PCM as ``Engine.speak``, when it is the utterance's turn; all of it, or an error.
+
+        What breaks off is taken up again, once.
+
+        Raises EngineUnavailable before the first piece where another engine may say it; after it where it
+        could not be finished.
+        """
+        given, known = 0, hashlib.blake2b()
+        for again in (True, False):
+            behind, made = given, bytearray()
+            try:
+                async with aclosing(self._in_turn(utterance, self.engine.speak)) as sounds:
+                    async for piece in sounds:
+                        new = piece
+                        if behind:
+                            made += piece
+                            if len(made) < behind:
+                                continue
+                            new, behind = self._beyond(made, behind, known.digest()), 0
+                        if new:
+                            given += len(new)
+                            known.update(new)
+                            yield new
+                if behind:
+                    raise EngineUnavailable(f"the {self.name} voice came back with less")  # noqa: TRY301
+            except EngineUnavailable as error:
+                if not (given and again and self._limits.resume and await self._well_again()):
+                    raise
+                _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
+            else:
+                return
+
+    def _beyond(self, made: bytearray, given: int, known: bytes) -> bytes:
+        """Return what was made beyond what was given. Raises EngineUnavailable where that was different."""
+        if hashlib.blake2b(made[:given]).digest() != known:
+            raise EngineUnavailable(f"the {self.name} voice came back with another sound")
+        return bytes(made[given:])
+
+    async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
+        """Yield PCM as ``LiveEngine.speak_live``, in its turn; what breaks off is not taken up again."""
+        engine = self.engine
+        assert isinstance(engine, LiveEngine)
+        speak = partial(engine.speak_live, text=text)
+        async with aclosing(self._in_turn(utterance, speak, text)) as sounds:
+            async for piece in sounds:
+                yield piece
+
+    async def _well_again(self) -> bool:
+        """Wait until it speaks, for as long as for any piece of sound."""
+        if self.state is not State.UP:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.gap):
+                    await self._up.wait()
+        return self.state is State.UP
+
+    async def _in_turn(
+        self,
+        utterance: Utterance,
+        speak: Callable[[Utterance], AsyncGenerator[bytes, None]],
+        text: TextFeed | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        model = utterance.voice.model
+        turns = self._turns.setdefault(model, Turns(self.engine.takes, self._limits.waiting))
+        async with turns.turn(utterance.due):
+            if self.state not in {State.UP, State.RESTING}:
+                raise EngineUnavailable(f"the {self.name} engine does not speak now: {self.reason}")
+            async with aclosing(self._attempt(speak(utterance), text)) as sounds:
+                async for piece in sounds:
+                    yield piece
+
+    async def _attempt(
+        self, sounds: AsyncGenerator[bytes, None], text: TextFeed | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what an engine gives, and note how it does. Raises SpeechErrors only."""
+        attempt = _Attempt(text)
+        self._attempts.add(attempt)
+        try:
+            async with aclosing(sounds):
+                while (piece := await self._next(sounds, attempt)) is not None:
+                    if not piece or len(piece) % SAMPLE_WIDTH:
+                        raise EngineUnavailable(f"the {self.name} voice gave {len(piece)} bytes, not samples")  # noqa: TRY301
+                    attempt.heard = True
+                    yield piece
+            self._row = 0
+        except EngineUnavailable as error:
+            if error.code not in NOT_ITS_FAULT:
+                self._failed(error)
+            raise
+        except SpeechError:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise self._broken(error) from error
+        except (Exception, SystemExit) as error:
+            raise self._broken(error) from error
+        finally:
+            self._attempts.discard(attempt)
+
+    def _broken(self, error: BaseException) -> EngineUnavailable:
+        """Return what is told of a fault that no engine ought to have."""
+        _LOGGER.error("The %s engine failed", self.name, exc_info=error)
+        told = internal_error()
+        fault = EngineUnavailable(str(told), told.code)
+        self._failed(fault)
+        return fault
+
+    async def _next(self, sounds: AsyncGenerator[bytes, None], attempt: _Attempt) -> bytes | None:
+        """Return the next piece, None at the end. Raises what ended it."""
+        if attempt.error is not None:
+            raise attempt.error
+        attempt.ticks = 0
+        try:
+            async with asyncio.timeout(None) as attempt.waiting:
+                return await anext(sounds, None)
+        except TimeoutError:
+            if attempt.error is None:
+                raise
+            raise attempt.error from None
+        finally:
+            attempt.waiting = None
+
+
+class Crew(Mapping[str, Engine]):
+    """All engines, in the order they are preferred; as a mapping, those whose voices are known, by name."""
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        limits: Limits,
+        *,
+        fallback: bool = True,
+        lost: Callable[[str], object] = lambda reason: None,
+    ) -> None:
+        """``fallback``: where one does not speak, the next one does. ``lost``: see ``Supervised``."""
+        self.fallback = fallback
+        self.watchers: list[Callable[[], object]] = []
+        """Told whenever an engine comes or goes."""
+        alone = len(engines) < 2 or not fallback
+        self.members = {
+            engine.name: Supervised(engine, limits, alone=alone, changed=self._changed, lost=lost)
+            for engine in engines
+        }
+        self._ticker: asyncio.Task[None] | None = None
+
+    def __getitem__(self, name: str) -> Engine:
+        if not (member := self.members[name]).known:
+            raise KeyError(name)
+        return member.engine
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, member in self.members.items() if member.known)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _changed(self) -> None:
+        for watcher in self.watchers:
+            watcher()
+
+    async def start(self) -> None:
+        """Start all engines: those that take their time in the background, if others speak meanwhile."""
+        members = self.members.values()
+        await asyncio.gather(*(member.find() for member in members))
+        slow = [member for member in members if isinstance(member.engine, SlowEngine)]
+        await asyncio.gather(*(member.start() for member in members if member not in slow))
+        self._ticker = asyncio.create_task(self._tick(), name="ticker")
+        for member in slow:
+            if self.fallback and self.speaking:
+                member.start_later()
+            else:
+                await member.start()
+
+    async def close(self) -> None:
+        """End all engines."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait({self._ticker})
+        for member in self.members.values():
+            await member.close()
+
+    async def _tick(self) -> None:
+        tick = min(member.tick for member in self.members.values())
+        while True:
+            await asyncio.sleep(tick)
+            for member in self.members.values():
+                try:
+                    member.look()
+                except Exception:  # whatever an engine says of itself, the others are looked at
+                    _LOGGER.exception("The %s engine cannot be looked at", member.name)
+
+    @property
+    def speaking(self) -> str:
+        """The name of the first engine that speaks; empty for none."""
+        return next((name for name, each in self.members.items() if each.state is State.UP), "")
+
+    @property
+    def preferred(self) -> str:
+        """The name of the first engine that has voices; empty for none."""
+        return next(iter(self), "")
+
+    def up(self, name: str) -> bool:
+        """Tell whether an engine speaks."""
+        return self.members[name].state is State.UP
+
+    def stand_ins(self, without: Sequence[str]) -> Sequence[str]:
+        """Return the names of the engines that may say what others cannot, in their order."""
+        if not self.fallback:
+            return ()
+        return [name for name in self if name not in without and self.up(name)]
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        """Let its voice's engine say an utterance: ``Supervised.speak``."""
+        return self.members[utterance.voice.engine].speak(utterance)
+
+    def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
+        """Let its voice's engine say what is being written: ``Supervised.speak_live``."""
+        return self.members[utterance.voice.engine].speak_live(utterance, text)
