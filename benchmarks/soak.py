@@ -57,7 +57,7 @@ RAMP = 60.0
 """Seconds after the start that do not count, while caches fill; a tenth of a shorter run."""
 SLOWER = 1.5
 """The last median of a latency to the first that is still flat: neighbours on the machine do as much."""
-SLOWER_BY = 0.010
+SLOWER_BY = 0.005
 """Seconds that it may be more, whatever the ratio: what comes from the cache takes a millisecond."""
 
 
