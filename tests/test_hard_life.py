@@ -329,6 +329,41 @@ async def test_who_reads_on_too_late_is_not_left_to_think_that_all_was_said(*, s
         assert heard.failed, f"a torso that ends with {heard.last}"
 
 
+@pytest.mark.parametrize("how", ["leaves", "is wrong"])
+async def test_who_reads_the_last_sound_late_hears_it_and_breaks_nothing(how: str) -> None:
+    """However much of it still waits in this process when the server has taken leave."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: faults.append(what))
+    sentence = "Come to the table now, all of you. "
+    to_make = 0
+
+    async def count(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        nonlocal to_make
+        yield tone(utterance.text)
+        to_make -= 1
+
+    async with service([Repeatable(count)]) as uri, nothing_left(uri):
+        for times in range(1, 24):
+            to_make = times
+            reader, writer = await deaf(uri)
+            writer.write(wire(Synthesize(sentence * times).event()))
+            if how == "leaves":
+                writer.write_eof()
+            else:
+                writer.write(b"no event\n")
+            heard = await hear(reader, until="audio-chunk")
+            await until(lambda: not to_make, "not all is made")
+            for _ in range(100):
+                await asyncio.sleep(0)  # until the server waits for us, and for nothing else
+            await hear(reader, heard)
+            writer.close()
+            assert types(heard.events) == ["audio-start", "audio-chunk", "audio-stop"] + ["error"] * (
+                how != "leaves"
+            )
+            assert heard.sound == tone(sentence.strip()) * times
+    assert not faults, "\n".join(map(str, faults))
+
+
 # -- a process that stands still ----------------------------------------------------------------------------
 
 STILL = [3.0, pytest.param(20.0, marks=pytest.mark.long)]
@@ -392,8 +427,11 @@ async def over_a_standstill(running: House, seconds: float) -> list[tuple[Heard,
             await come(wire(Describe().event()), "", "info", b"")
             writing.write(wire(SynthesizeStop().event()))
             began.write(half[30:])
+            hearing = [
+                asyncio.create_task(hear(reader, heard, until=end)) for reader, _, heard, end, _ in talking
+            ]  # all that was sent before: there is room again when it goes on
             await asyncio.sleep(seconds)
-        await asyncio.gather(*(hear(reader, heard, until=end) for reader, _, heard, end, _ in talking))
+        await asyncio.gather(*hearing)
     return [(heard, whole) for _, _, heard, _, whole in talking]
 
 
