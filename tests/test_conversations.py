@@ -53,6 +53,8 @@ HARMLESS = {
     "stop": wire(Event("synthesize-stop")),
 }
 """What makes no sense, is answered with an error, and ends nothing. Inside a stream the last two do make sense."""
+ODD = "unexpected-event"
+"""The code of what is said about them."""
 IGNORED = {
     "unknown": wire(Event("run-satellite", {"name": "x"})),
     "blank": b"\r\n\n",
@@ -182,14 +184,14 @@ class Line:
     def chunk(self, text: str) -> None:
         self.send(wire(Event("synthesize-chunk", {"text": text})))
         if self.stream is None:
-            self.at_once.append(Owed("error", data={"code": "unexpected-event"}))
+            self.at_once.append(Owed("error", data={"code": ODD}))
         else:
             self.stream.append(text)
 
     def stop(self) -> None:
         self.send(wire(Event("synthesize-stop")))
         if self.stream is None:
-            self.at_once.append(Owed("error", data={"code": "unexpected-event"}))
+            self.at_once.append(Owed("error", data={"code": ODD}))
         else:
             self.spoken.append(Owed("streamed", sound=sound("".join(self.stream))))
             self.stream = None
@@ -233,6 +235,8 @@ class Line:
             assert last.type == "error", f"what ends a connection is named, not {types(events)}"
             assert last.data["code"] != "internal-error"
             events.pop()
+        elif self.over == "left inside" and last is not None and last.data.get("code") not in {None, ODD}:
+            events.pop()  # a word about what is missing
         speech = {"audio-start", "audio-chunk", "audio-stop", "synthesize-stopped"}
         direct = [event for event in events if event.type not in speech]
         answers = [event for event in events if event.type in speech]
@@ -358,7 +362,7 @@ class Talk:
             line.stop()
         else:
             line.send(HARMLESS["audio"])
-            line.at_once.append(Owed("error", data={"code": "unexpected-event"}))
+            line.at_once.append(Owed("error", data={"code": ODD}))
 
     async def end(self) -> None:
         """Hear all that is owed; nothing is left then."""

@@ -329,6 +329,19 @@ async def test_who_reads_on_too_late_is_not_left_to_think_that_all_was_said(*, s
         assert heard.failed, f"a torso that ends with {heard.last}"
 
 
+async def test_who_ends_their_side_inside_a_stream_is_not_left_to_think_that_all_was_said() -> None:
+    async with service([Repeatable()]) as uri, nothing_left(uri):
+        reader, writer = await deaf(uri)
+        writer.write(wire(*asked(LONG, streamed=True)[:-1]))
+        heard = await hear(reader, until="audio-chunk")
+        writer.write_eof()
+        await hear(reader, heard)
+        writer.close()
+        assert WHOLE.startswith(heard.sound)
+        assert "audio-stop" not in types(heard.events)
+        assert heard.failed, f"a torso that ends with {heard.last}"
+
+
 @pytest.mark.parametrize("how", ["leaves", "is wrong"])
 async def test_who_reads_the_last_sound_late_hears_it_and_breaks_nothing(how: str) -> None:
     """However much of it still waits in this process when the server has taken leave."""
@@ -352,7 +365,7 @@ async def test_who_reads_the_last_sound_late_hears_it_and_breaks_nothing(how: st
             else:
                 writer.write(b"no event\n")
             heard = await hear(reader, until="audio-chunk")
-            await until(lambda: not to_make, "not all is made")
+            await until(lambda: not to_make, "not all is made")  # noqa: B023
             for _ in range(100):
                 await asyncio.sleep(0)  # until the server waits for us, and for nothing else
             await hear(reader, heard)
