@@ -30,9 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest tests, and keep those of an ``xdist_group`` together.
 
+    What takes minutes is left out unless it is asked for: -m long.
+
     pytest-xdist 3.8 groups by adding the group to a test's id, where pytest 9.2 does not look any more
     (pytest-dev/pytest-xdist#1386): the groups were no groups.
     """
+    if "long" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if COSTLY & set(getattr(item, "fixturenames", ())):
