@@ -136,7 +136,8 @@ async def deaf(uri: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 def reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with RST, as the system of a client that crashed does."""
     opened = writer.get_extra_info("socket")
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with suppress(OSError):  # the other end was quicker
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
@@ -292,8 +293,8 @@ async def house(
         running.followed = asyncio.create_task(_follow(process.stderr, running.log))
         yield running
     finally:
-        if process.returncode is None:
-            os.kill(process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
             process.kill()
         await process.wait()
         if running.followed is not None:

@@ -488,7 +488,8 @@ async def test_a_client_that_stood_still_hears_the_rest_or_knows_that_there_is_m
             client.send_signal(signal.SIGCONT)
             heard += await client.stdout.read()
         finally:
-            client.kill()
+            with suppress(ProcessLookupError):
+                client.kill()
             await client.wait()
     reader = asyncio.StreamReader()
     reader.feed_data(heard.removesuffix(b"reset\n"))
