@@ -255,6 +255,7 @@ def _program(engine: str, place: Path, options: argparse.Namespace) -> Program:
         *(sys.executable, "-m", "wyoming_qwen3tts", "--uri", f"tcp://{HOST}:{{port}}"),
         *("--data-dir", str(data), "--cache-memory", "0", "--cache-disk", "0", "--espeak-languages", "none"),
     ]
+    command += ["--engine", "qwen3" if engine == "tiny" else "builtin"]  # nobody else is to be heard
     if engine == "tiny":
         command += ["--model", str(tiny_checkpoint(place)), "--device", "cpu", "--frames-per-token", "1"]
     return Program(engine, [*command, *shlex.split(options.options)])

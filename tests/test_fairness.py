@@ -207,6 +207,24 @@ async def test_who_has_run_dry_for_long_comes_before_a_first_sentence() -> None:
     assert engine.said == ["now", "dry for long", "first", "later"]
 
 
+@pytest.mark.parametrize("cached", [False, True])
+async def test_who_does_not_listen_keeps_no_engine_waiting(cached: bool, tmp_path: Path) -> None:
+    async def long(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        for _ in range(200 if "Long" in utterance.text else 1):
+            yield tone(utterance.text)
+
+    engine = ScriptedEngine(long)
+    engine.takes = 1
+    cache: dict[str, Any] = {"cache_memory": 90.0, "data_dir": tmp_path} if cached else {}
+    engine.identity = lambda voice: "1"  # type: ignore[attr-defined]
+    async with service([engine], lead_seconds=0.1, **cache) as uri, connect(uri) as deaf, connect(uri) as one:
+        await deaf.write_event(Synthesize(text="Long " * 20).event())
+        async with asyncio.timeout(HANG):
+            while not engine.said:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        assert await home_assistant_plain(one, "Short.") == tone("Short.")
+
+
 # -- limits -------------------------------------------------------------------------------------------------
 
 

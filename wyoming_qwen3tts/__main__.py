@@ -65,7 +65,9 @@ async def _serve(settings: Settings) -> AsyncIterator[str]:
 
     logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command says what went wrong
     with tempfile.TemporaryDirectory() as place:
-        own = Service(dataclasses.replace(settings, uri=(f"unix://{place}/socket",), zeroconf=None))
+        # What a voice is to be kept with is its own: it is waited for.
+        uri = (f"unix://{place}/socket",)
+        own = Service(dataclasses.replace(settings, uri=uri, zeroconf=None, fallback=False))
         try:
             await own.start()
             yield str(own.addresses[0])

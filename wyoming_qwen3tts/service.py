@@ -28,7 +28,7 @@ from .engines.failover import Crew, Limits
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .server import wyoming
-from .server.info import Description
+from .server.info import Description, who_speaks
 from .server.listen import CannotListen, Listener
 from .server.requests import Requests
 from .settings import Address, Settings, SettingsError
@@ -147,6 +147,8 @@ class Service:
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
         await self.crew.start()
+        if self.crew and not self.crew.speaking:
+            raise CannotServe("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))
         self._cache = cache_for(settings)
         if self._cache is not None:
             await self._cache.start()
@@ -387,11 +389,11 @@ def register_for(
     return Register(engines, library, settings.data / STYLES, settings.voice, settings.language, gone)
 
 
-def why(voice: Voice, engines: Mapping[str, Engine], settings: Settings) -> str:
+def why(voice: Voice, crew: Crew, settings: Settings) -> str:
     """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
-    engine = engines.get(voice.engine)
+    engine = crew.get(voice.engine)
     if isinstance(engine, Qwen3Engine):
-        return engine.about
+        return engine.about if crew.up(engine.name) else f"--model asks for it ({who_speaks(crew)})"
     if not settings.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"
     if settings.voice is not None:

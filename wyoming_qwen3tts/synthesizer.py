@@ -15,6 +15,7 @@ from .audio import pcm as sound
 from .audio.finish import Finished, Finishing, Reply
 from .cache.cache import Cache, NotKept
 from .cache.entry import Entry
+from .cache.flight import Flight
 from .engines.base import (
     CannotSpeak,
     CutShort,
@@ -574,7 +575,8 @@ class Synthesizer:
             sources.append(OFF)
             if rest is not None and isinstance(engine, LiveEngine):
                 return self._crew.speak_live(utterance, rest)
-            return self._crew.speak(utterance)
+            # Whoever listens slowly keeps the sound waiting, and not the engine.
+            return Flight(lambda: self._crew.speak(utterance)).listen()
         sources.append(MISS)
 
         def found(where: str) -> None:

@@ -19,7 +19,9 @@ class Flight:
     """A sound while it is made."""
 
     def __init__(
-        self, make: Callable[[], AsyncGenerator[bytes, None]], landed: Callable[[Flight], object]
+        self,
+        make: Callable[[], AsyncGenerator[bytes, None]],
+        landed: Callable[[Flight], object] = lambda flight: None,
     ) -> None:
         """``make`` gives the sound; ``landed`` is told once that nothing more comes."""
         self._pieces: list[bytes] = []

@@ -79,9 +79,7 @@ class Worker:
         """Why it does no work any more; None while it does, and before it has begun."""
         if self._lost is not None:
             return self._lost
-        if self._thread.ident is None or self._thread.is_alive():
-            return None
-        return _ended()
+        return _ended() if self._closed else None
 
     @property
     def where(self) -> str:

@@ -57,7 +57,10 @@ class Answer:
             "X-Request-Id": report.id,
             "X-First-Audio-Ms": f"{self.first_audio_ms:.1f}",
             "X-Cache": report.cache,
+            "X-Engine": report.engine,
         }
+        if report.fallback:
+            found["X-Fallback"] = report.fallback
         if self._file is not None:
             total, seconds = self.total_ms, self.audio_seconds
             found |= {

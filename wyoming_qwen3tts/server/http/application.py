@@ -39,6 +39,8 @@ EXPOSED = (
     "X-Audio-Seconds",
     "X-RTF",
     "X-Cache",
+    "X-Engine",
+    "X-Fallback",
     "Retry-After",
 )
 ROUTES: Sequence[Callable[[Parts], APIRouter]] = (

@@ -75,6 +75,8 @@ _HEADERS = {
     "X-Request-Id": "the same as in the log",
     "X-First-Audio-Ms": "from the request to its first sound",
     "X-Cache": "where the sound comes from: memory, disk, redis, shared, part, miss or off",
+    "X-Engine": "the engine that speaks, or did when the sound was made",
+    "X-Fallback": "why another speaks than was asked for: engine; absent if none does",
     "X-Total-Ms": 'of the whole answer, with "stream": false',
     "X-Audio-Seconds": 'of sound, with "stream": false',
     "X-RTF": 'real-time factor: seconds for a second of sound, with "stream": false',
