@@ -322,7 +322,7 @@ class Residents:
             parts = self._build(found) if self.device.type == "cpu" else None
         except EngineUnavailable as error:
             self._post(partial(self._failed, resident, error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _LOGGER.exception("Loading failed")
             fault = EngineUnavailable(f"the model cannot be loaded: {error}")
             self._post(partial(self._failed, resident, fault))

@@ -9,8 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -57,6 +59,9 @@ class Worker:
         self._closed = False
         """Nobody takes orders any more."""
         self._closing = threading.Lock()
+        self._takes: set[Take] = set()
+        self._promises: set[Future[None]] = set()
+        """Who hears of the thread's end even if it was at them, or had just taken their order."""
         self._beats = 0
         """Pieces of work done."""
         self._working = False
@@ -121,6 +126,7 @@ class Worker:
     def cancel(self, job: Job) -> None:
         """End a take before the next frame."""
         job.take.cancel()
+        self._takes.discard(job.take)
         self._give(lambda: self._drop(job))
 
     def prepare(self, model: str, reference: Reference, languages: Sequence[str]) -> Future[None]:
@@ -129,6 +135,8 @@ class Worker:
         The result may be EngineUnavailable or CannotSpeak.
         """
         done: Future[None] = Future()
+        self._promises.add(done)
+        done.add_done_callback(self._promises.discard)
 
         def do(error: EngineUnavailable | None) -> None:
             if not done.set_running_or_notify_cancel():
@@ -190,6 +198,7 @@ class Worker:
                 resident, lambda error: self._do_all(resident, job, error), of=job, undisturbed=new
             )
 
+        self._takes.add(job.take)
         if not self._give(order):
             job.take.end(self._over())
 
@@ -279,8 +288,12 @@ class Worker:
             resident.scheduler = resident.checkpoint = None
             resident.warming.clear()
             resident.clones.forget()
-        if not self._first.done():
-            self._first.set_exception(self._over())
+        for take in tuple(self._takes):
+            take.end(self._over())
+        promises: tuple[Future[Any], ...] = (self._first, *self._promises)
+        for promise in promises:
+            with suppress(InvalidStateError):  # it was kept, or nobody waits for it any more
+                promise.set_exception(self._over())
 
     def _take_orders(self, *, wait: bool) -> None:
         """Do what others have asked for; wait for that if there is nothing else to do."""
