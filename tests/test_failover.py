@@ -403,6 +403,19 @@ async def test_what_broke_off_is_kept_when_it_is_whole(tmp_path: Path) -> None:
     assert model.said == [HELLO, HELLO]
 
 
+async def test_a_voice_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        while True:
+            yield tone("again and again")
+
+    model = Model()
+    model.script = endless
+    monkeypatch.setattr(failover, "ROOM", 1.0)
+    async with speaking(model, Spare()) as client:
+        sound = await home_assistant_plain(client, HELLO)
+    assert 0 < len(sound) <= (1 + len(HELLO)) * 48_000
+
+
 # -- an engine comes and goes -------------------------------------------------------------------------------
 
 
@@ -660,7 +673,8 @@ from wyoming_qwen3tts import service
 from wyoming_qwen3tts.__main__ import leave, main
 
 model = test_failover.Watched()
-model.beats = "the same beat" if "hang" in sys.argv else None
+if "hang" in sys.argv:
+    model.beats, model.script = "the same beat", test_failover.hangs
 service.engines_for = lambda settings: [model, test_failover.Spare()]
 leave(main(sys.argv[1 : sys.argv.index("--")]))
 """

@@ -210,7 +210,7 @@ async def test_who_has_run_dry_for_long_comes_before_a_first_sentence() -> None:
 @pytest.mark.parametrize("cached", [False, True])
 async def test_who_does_not_listen_keeps_no_engine_waiting(cached: bool, tmp_path: Path) -> None:
     async def long(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        for _ in range(200 if "Long" in utterance.text else 1):
+        for _ in range(20 if "Long" in utterance.text else 1):
             yield tone(utterance.text)
 
     engine = ScriptedEngine(long)

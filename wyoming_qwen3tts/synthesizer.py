@@ -15,7 +15,6 @@ from .audio import pcm as sound
 from .audio.finish import Finished, Finishing, Reply
 from .cache.cache import Cache, NotKept
 from .cache.entry import Entry
-from .cache.flight import Flight
 from .engines.base import (
     CannotSpeak,
     CutShort,
@@ -65,6 +64,8 @@ AUDIBLE = round(32768 * 10 ** (-50 / 20))
 """Peak of a sample in what is heard at all: -50 dBFS."""
 QUICKEST = 0.02
 """Seconds that a letter takes at the least: quick readers take three times as long."""
+AHEAD = 60.0
+"""Seconds of an utterance's sound that are taken from its engine before they are wanted."""
 HEAD_START = 10.0
 """Seconds that a reply's first sentence counts as overdue: it goes before every other but those of listeners
 who have run dry for longer, so that nobody starves."""
@@ -575,8 +576,7 @@ class Synthesizer:
             sources.append(OFF)
             if rest is not None and isinstance(engine, LiveEngine):
                 return self._crew.speak_live(utterance, rest)
-            # Whoever listens slowly keeps the sound waiting, and not the engine.
-            return Flight(lambda: self._crew.speak(utterance)).listen()
+            return _ahead(self._crew.speak(utterance))
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -606,6 +606,29 @@ class Synthesizer:
 
 def _not_kept(utterance: Utterance, reason: str) -> SpeechError:
     return SpeechError(f"{utterance.text[:40]!r} is not kept: {reason}", "not-kept")
+
+
+async def _ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield ``sounds``, taken AHEAD of whoever wants them: a slow listener keeps no engine waiting."""
+    lead = _Lead(AHEAD)
+
+    async def fill() -> None:
+        try:
+            async with aclosing(sounds):
+                async for piece in sounds:
+                    await lead.put(piece)
+        except Exception as error:
+            lead.close(error)
+        else:
+            lead.close()
+
+    filling = asyncio.create_task(fill(), name="ahead")
+    try:
+        while (piece := await lead.take()) is not None:
+            yield piece
+    finally:
+        filling.cancel()
+        await asyncio.wait({filling})
 
 
 async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:

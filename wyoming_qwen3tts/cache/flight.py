@@ -19,9 +19,7 @@ class Flight:
     """A sound while it is made."""
 
     def __init__(
-        self,
-        make: Callable[[], AsyncGenerator[bytes, None]],
-        landed: Callable[[Flight], object] = lambda flight: None,
+        self, make: Callable[[], AsyncGenerator[bytes, None]], landed: Callable[[Flight], object]
     ) -> None:
         """``make`` gives the sound; ``landed`` is told once that nothing more comes."""
         self._pieces: list[bytes] = []

@@ -21,7 +21,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from ..speech import SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, internal_error
+from ..speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, internal_error
 from .base import (
     CannotSpeak,
     CutShort,
@@ -44,6 +44,9 @@ REST = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds before a probe, or before the next start: after the first failure, the second, …"""
 FIND = 15.0
 """Seconds that the service waits to know an engine's voices; a local file takes none, the hub one or two."""
+ROOM, LONGEST = 60.0, 1.0
+"""Seconds of sound that an utterance may have, and as many more for every character: a slow reader
+needs a quarter of that."""
 PROBE = "One."
 NOT_ITS_FAULT = frozenset({"busy", "stopping"})
 """Codes of errors that say nothing about how an engine is."""
@@ -366,6 +369,7 @@ class Supervised:
         could not be finished.
         """
         given, known = 0, hashlib.blake2b()
+        most = int((ROOM + LONGEST * len(utterance.text)) * BYTES_PER_SECOND)
         for again in (True, False):
             behind, made = given, bytearray()
             try:
@@ -379,6 +383,8 @@ class Supervised:
                             new, behind = self._beyond(made, behind, known.digest()), 0
                         if new:
                             given += len(new)
+                            if given > most:
+                                raise CutShort(f"the {self.name} voice did not find its end")
                             known.update(new)
                             yield new
                 if behind:

@@ -17,6 +17,7 @@ import ipaddress
 import itertools
 import logging
 import socket
+import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -127,7 +128,8 @@ class WyomingServer:
             _LOGGER.exception("%s: connection failed", connection.peer)
         finally:
             del self._connections[connection]
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # Python 3.11's, of one that has just closed by itself
+                writer.transport.abort()
 
     def _not_allowed(self, peer: object) -> SpeechError | None:
         """Return why a peer may not come in, None where it may. Unix sockets have permissions."""
@@ -196,7 +198,8 @@ class Connection:
         self._parser = EventParser(limits.max_event_bytes)
         self._dialogue = Dialogue(info, streaming=limits.streaming, max_text=limits.max_text)
         self._requests: asyncio.Queue[Conversation | SpeechError | None] = asyncio.Queue(limits.max_requests)
-        self._speaking = False
+        self._conversation: Conversation | None = None
+        """What is being spoken."""
         self._winding_down = False
         self._speaker: asyncio.Task[None] | None = None
         self._dismissal: SpeechError | None = None
@@ -222,7 +225,12 @@ class Connection:
     @property
     def idle_since(self) -> float | None:
         """When the peer was last heard of (monotonic seconds); None while there is something to say."""
-        busy = self.dismissed or self._speaking or not self._requests.empty() or self._dialogue.awaits_text
+        busy = (
+            self.dismissed
+            or self._conversation is not None
+            or not self._requests.empty()
+            or self._dialogue.awaits_text
+        )
         return None if busy else self._last_heard
 
     async def run(self) -> None:
@@ -241,6 +249,7 @@ class Connection:
             await asyncio.gather(reader, self._speaker, return_exceptions=True)
         if isinstance(fault, PeerGone):
             _LOGGER.debug("%s: gone: %s", self.peer, fault)
+            self._reset()
         else:
             await self._say_goodbye(fault)
             _LOGGER.debug("%s: disconnected", self.peer)
@@ -275,6 +284,13 @@ class Connection:
                 await self._send(_error(fault))
         await self._close()
 
+    def _reset(self) -> None:
+        """Let the connection end with a reset: a plain end of it is taken for that of a whole answer."""
+        opened = self._writer.get_extra_info("socket")
+        if opened is not None and opened.family in {socket.AF_INET, socket.AF_INET6}:
+            with contextlib.suppress(OSError):
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     async def _close(self) -> None:
         """End our side, read what still comes, close."""
         with contextlib.suppress(OSError, TimeoutError):
@@ -308,7 +324,14 @@ class Connection:
                 await self._requests.put(error)
             return
         if self._parser.in_event or self._dialogue.awaits_text:
-            raise PeerGone("it left in the middle of a request")
+            # It may still listen to what it asked for before; the rest of this one nobody will ever know.
+            torso = SpeechError("the connection ended in the middle of a request", "incomplete-request")
+            spoken = self._conversation is not None and not self._conversation.request.text.ended
+            if not self._dialogue.fail(torso):
+                await self._requests.put(torso)
+            elif spoken:
+                self.dismiss(torso)
+            return
         await self._requests.put(None)
 
     async def _read(self) -> bytes:
@@ -369,11 +392,11 @@ class Connection:
         while (conversation := await self._requests.get()) is not None:
             if isinstance(conversation, SpeechError):
                 raise conversation
-            self._speaking = True
+            self._conversation = conversation
             try:
                 await self._speak(conversation)
             finally:
-                self._speaking = False
+                self._conversation = None
                 self._last_heard = time.monotonic()
             if self._winding_down and self._requests.empty():
                 return
@@ -431,14 +454,17 @@ class Connection:
     async def _drain(self) -> None:
         """Wait until the client has read enough. Raises PeerGone where it does not, or cannot."""
         transport = self._writer.transport
-        if transport.get_write_buffer_size() <= WRITE_BUFFER and not transport.is_closing():
-            return  # as nearly always; a limit of time costs more than what is sent
-        try:
-            async with asyncio.timeout(self._limits.send_timeout) as patience:
-                await self._writer.drain()
-        except OSError as error:
-            late = f"it read nothing for {self._limits.send_timeout:g} s"
-            raise PeerGone(late if patience.expired() else str(error)) from error
+        while (left := transport.get_write_buffer_size()) > WRITE_BUFFER or transport.is_closing():
+            try:  # as nearly never: a limit of time costs more than what is sent
+                async with asyncio.timeout(self._limits.send_timeout) as patience:
+                    await self._writer.drain()
+            except OSError as error:
+                if not patience.expired():
+                    raise PeerGone(str(error)) from error
+                if transport.get_write_buffer_size() >= left:
+                    raise PeerGone(f"it read nothing for {self._limits.send_timeout:g} s") from error
+            else:
+                return
 
 
 def _fault(task: asyncio.Task[None]) -> BaseException | None:
