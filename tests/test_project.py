@@ -156,3 +156,11 @@ def test_serving_without_a_model_imports_no_torch() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_every_promise_has_its_test() -> None:
+    promises = (ROOT / "README.md").read_text().split("## Promises", 1)[1].split("\n## ", 1)[0]
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", promises)
+    assert len(named) > 30
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
