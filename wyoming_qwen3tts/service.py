@@ -146,6 +146,8 @@ class Service:
             frontend = await asyncio.to_thread(frontend_for, settings)
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
+        if not self.crew.members:
+            raise CannotServe(f"--engine {','.join(settings.engine)}: qwen3 needs --model, espeak a language")
         await self.crew.start()
         if self.crew and not self.crew.speaking:
             raise CannotServe("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))

@@ -44,10 +44,10 @@ REST = (1.0, 2.0, 5.0, 15.0, 60.0)
 """Seconds before a probe, or before the next start: after the first failure, the second, …"""
 FIND = 15.0
 """Seconds that the service waits to know an engine's voices; a local file takes none, the hub one or two."""
-ROOM, LONGEST = 60.0, 1.0
-"""Seconds of sound that an utterance may have, and as many more for every character: a slow reader
-needs a quarter of that."""
+ROOM, CHARACTER = 60.0, 1.0
+"""Seconds of sound that an utterance may have, and for each character more: slow readers need a quarter."""
 PROBE = "One."
+"""What an engine has to say before it is relied on again."""
 NOT_ITS_FAULT = frozenset({"busy", "stopping"})
 """Codes of errors that say nothing about how an engine is."""
 
@@ -363,13 +363,12 @@ class Supervised:
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``Engine.speak``, when it is the utterance's turn; all of it, or an error.
 
-        What breaks off is taken up again, once.
-
-        Raises EngineUnavailable before the first piece where another engine may say it; after it where it
-        could not be finished.
+        What breaks off is taken up again, once; what never ends is ended. Raises EngineUnavailable: before
+        the first piece where another engine may say it, after it where it could not be finished; CannotSpeak
+        and CutShort as the engine does.
         """
         given, known = 0, hashlib.blake2b()
-        most = int((ROOM + LONGEST * len(utterance.text)) * BYTES_PER_SECOND)
+        most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
         for again in (True, False):
             behind, made = given, bytearray()
             try:
@@ -547,7 +546,7 @@ class Crew(Mapping[str, Engine]):
             await member.close()
 
     async def _tick(self) -> None:
-        tick = min(member.tick for member in self.members.values())
+        tick = min((member.tick for member in self.members.values()), default=TICK)
         while True:
             await asyncio.sleep(tick)
             for member in self.members.values():
