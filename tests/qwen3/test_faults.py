@@ -33,6 +33,7 @@ from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
+from wyoming_qwen3tts.engines.qwen3.residents import Residents
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, Take
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.speech import Attribution, Reference, Utterance, Voice
@@ -515,15 +516,16 @@ async def test_a_thread_that_is_ended_while_somebody_joins_tells_them(
 
 
 async def test_whoever_has_been_promised_something_hears_that_the_thread_was_ended(
-    tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def end(*_: object) -> None:
+        raise SystemExit
+
     speaker = engine(tiny)
     await speaker.start()
-    worker = speaker._worker
-    assert worker is not None
-    assert worker._thread.ident is not None
-    end_thread(worker._thread.ident)  # the order is taken, and lost
-    made = worker.prepare(str(tiny), Reference(tmp_path, "a" * 64), ["english"])
+    assert speaker._worker is not None
+    monkeypatch.setattr(Residents, "named", end)
+    made = speaker._worker.prepare(str(tiny), Reference(tmp_path, "a" * 64), ["english"])
     async with asyncio.timeout(HANG):
         with pytest.raises(EngineUnavailable, match="the model's thread has ended"):
             await asyncio.wrap_future(made)
