@@ -691,7 +691,7 @@ class _Lead:
         await self._room.wait()
         if not piece:
             return
-        if not self.heard and self.patience is not None:
+        if not self.heard and self.patience is not None and not self.patience.expired():
             self.patience.reschedule(None)
         self.heard += len(piece)
         self._pieces.append(piece)

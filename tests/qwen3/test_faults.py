@@ -650,20 +650,14 @@ async def test_while_the_model_loads_others_speak_and_what_it_has_said_before_is
 
 @pytest.mark.parametrize("frame", [1, 5, LAST])
 @pytest.mark.parametrize("fault", [ends, is_ended, fails, runs_out_of_memory])
-async def test_a_fault_in_a_crowd_leaves_every_sentence_whole_or_an_error(
+async def test_a_fault_in_a_crowd_leaves_every_sentence_whole(
     lasting: Home, alone: Alone, faults: Faults, fault: Fault, frame: int
 ) -> None:
     asked = [CROWD[number : number + 1 + number % 2] for number in range(len(CROWD))]
     async with well_afterwards(lasting, alone):
         plan = faults.plan(fault, frame, CROWD[2])
-        replies = await asyncio.gather(
-            *(lasting.says(" ".join(each)) for each in asked), return_exceptions=True
-        )
+        replies = await asyncio.gather(*(lasting.says(" ".join(each)) for each in asked))
         assert plan.happened.is_set()
         for texts, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, house.SpeechFailed):
-                assert reply.code == "engine-unavailable"
-            else:
-                assert isinstance(reply, bytes), reply
-                wholes = itertools.product(*([alone[text, 0], octave(text)] for text in texts))
-                assert any(same(b"".join(whole), reply) for whole in wholes)
+            wholes = itertools.product(*([alone[text, 0], octave(text)] for text in texts))
+            assert any(same(b"".join(whole), reply) for whole in wholes)

@@ -78,6 +78,15 @@ def from_db(level: float) -> float:
     return float(10 ** (level / 10))
 
 
+def difference(one: bytes, other: bytes) -> int:
+    """Return by how many steps two sounds of one length differ at the most."""
+    import numpy as np
+
+    if not one:
+        return 0
+    return int(np.abs(np.frombuffer(one, "<i2").astype(np.int32) - np.frombuffer(other, "<i2")).max())
+
+
 class PlaybackClock:
     """How much sound a listener still has who plays in real time from the first chunk on."""
 

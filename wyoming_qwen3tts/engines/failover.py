@@ -12,7 +12,6 @@ machine that slept, has not made anybody late.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -46,6 +45,9 @@ FIND = 15.0
 """Seconds that the service waits to know an engine's voices; a local file takes none, the hub one or two."""
 ROOM, CHARACTER = 60.0, 1.0
 """Seconds of sound that an utterance may have, and for each character more: slow readers need a quarter."""
+SAME = 8
+"""Steps of 16 bits by which a sound may differ that is made again, -72 dBFS: in company a model rounds
+otherwise (by 1 in float32: benchmarks.load)."""
 PROBE = "One."
 """What an engine has to say before it is relied on again."""
 NOT_ITS_FAULT = frozenset({"busy", "stopping"})
@@ -85,9 +87,10 @@ class Limits:
 class _Attempt:
     """One utterance while an engine is at it."""
 
-    def __init__(self, text: TextFeed | None = None) -> None:
-        """``text``: what is still being written, if it is."""
+    def __init__(self, incidents: int, text: TextFeed | None) -> None:
+        """``text``: what is still being written, if it is. ``incidents``: those that the engine has had."""
         self.text = text
+        self.incidents = incidents
         self.heard = False
         self.error: EngineUnavailable | None = None
         """Why it was given up."""
@@ -134,8 +137,8 @@ class Supervised:
         self._alone = alone
         self._changed = changed
         self._lost = lost
-        self._row = 0
-        """Failures since it last did well."""
+        self._incidents = self._row = 0
+        """Failures, those at the same time as one; in all, and since it last did well."""
         self._stuck = False
         """It kept somebody waiting for too long and cannot be watched: it needs a new start."""
         self._turns: dict[str, Turns] = {}
@@ -225,8 +228,8 @@ class Supervised:
         if not hung:  # it would not hear it
             await self.engine.close()
 
-    async def _start(self) -> bool:
-        """Start it; tell whether it speaks now."""
+    async def _start(self, then: State = State.UP) -> bool:
+        """Start it; tell whether it has started. ``then``: how it is after that."""
         try:
             await self.engine.start()
         except EngineUnavailable as error:
@@ -236,7 +239,7 @@ class Supervised:
             reason = f"it cannot be started: {error}"
         else:
             self.known = True
-            self._becomes(State.UP)
+            self._becomes(then, "" if then is State.UP else self.reason)
             return True
         if reason != self.reason:
             _LOGGER.warning("No %s voices: %s", self.name, reason)
@@ -284,7 +287,7 @@ class Supervised:
         _LOGGER.info("The %s engine is started again", self.name)
         self._becomes(State.STARTING, self.reason)
         await self.engine.close()
-        started = await self._start()
+        started = await self._start(State.RESTING)
         self._becomes(State.RESTING, self.reason)
         return started
 
@@ -351,9 +354,11 @@ class Supervised:
             if not attempt.heard:
                 attempt.give_up(error)
 
-    def _failed(self, error: EngineUnavailable) -> None:
+    def _failed(self, error: EngineUnavailable, attempt: _Attempt) -> None:
         self.failures += 1
-        self._row += 1
+        if attempt.incidents == self._incidents:  # else it is the same that others have met
+            self._incidents += 1
+            self._row += 1
         fault = self._fault()
         if fault is not None or self._row >= TRIPS:
             self._trip(fault or error)
@@ -367,10 +372,10 @@ class Supervised:
         the first piece where another engine may say it, after it where it could not be finished; CannotSpeak
         and CutShort as the engine does.
         """
-        given, known = 0, hashlib.blake2b()
+        given = bytearray()
         most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
         for again in (True, False):
-            behind, made = given, bytearray()
+            behind, made = len(given), bytearray()
             try:
                 async with aclosing(self._in_turn(utterance, self.engine.speak)) as sounds:
                     async for piece in sounds:
@@ -379,12 +384,11 @@ class Supervised:
                             made += piece
                             if len(made) < behind:
                                 continue
-                            new, behind = self._beyond(made, behind, known.digest()), 0
+                            new, behind = self._beyond(made, given), 0
                         if new:
-                            given += len(new)
-                            if given > most:
+                            given += new
+                            if len(given) > most:
                                 raise CutShort(f"the {self.name} voice did not find its end")
-                            known.update(new)
                             yield new
                 if behind:
                     raise EngineUnavailable(f"the {self.name} voice came back with less")  # noqa: TRY301
@@ -395,11 +399,13 @@ class Supervised:
             else:
                 return
 
-    def _beyond(self, made: bytearray, given: int, known: bytes) -> bytes:
+    def _beyond(self, made: bytearray, given: bytearray) -> bytes:
         """Return what was made beyond what was given. Raises EngineUnavailable where that was different."""
-        if hashlib.blake2b(made[:given]).digest() != known:
+        from ..audio.pcm import difference
+
+        if difference(bytes(made[: len(given)]), bytes(given)) > SAME:
             raise EngineUnavailable(f"the {self.name} voice came back with another sound")
-        return bytes(made[given:])
+        return bytes(made[len(given) :])
 
     async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``LiveEngine.speak_live``, in its turn; what breaks off is not taken up again."""
@@ -412,9 +418,9 @@ class Supervised:
 
     async def _well_again(self) -> bool:
         """Wait until it speaks, for as long as for any piece of sound."""
-        if self.state is not State.UP:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.gap):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.gap):
+                while self.state is not State.UP:
                     await self._up.wait()
         return self.state is State.UP
 
@@ -437,7 +443,7 @@ class Supervised:
         self, sounds: AsyncGenerator[bytes, None], text: TextFeed | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Yield what an engine gives, and note how it does. Raises SpeechErrors only."""
-        attempt = _Attempt(text)
+        attempt = _Attempt(self._incidents, text)
         self._attempts.add(attempt)
         try:
             async with aclosing(sounds):
@@ -449,7 +455,7 @@ class Supervised:
             self._row = 0
         except EngineUnavailable as error:
             if error.code not in NOT_ITS_FAULT:
-                self._failed(error)
+                self._failed(error, attempt)
             raise
         except SpeechError:
             raise
@@ -457,18 +463,18 @@ class Supervised:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise self._broken(error) from error
+            raise self._broken(error, attempt) from error
         except (Exception, SystemExit) as error:
-            raise self._broken(error) from error
+            raise self._broken(error, attempt) from error
         finally:
             self._attempts.discard(attempt)
 
-    def _broken(self, error: BaseException) -> EngineUnavailable:
+    def _broken(self, error: BaseException, attempt: _Attempt) -> EngineUnavailable:
         """Return what is told of a fault that no engine ought to have."""
         _LOGGER.error("The %s engine failed", self.name, exc_info=error)
         told = internal_error()
         fault = EngineUnavailable(str(told), told.code)
-        self._failed(fault)
+        self._failed(fault, attempt)
         return fault
 
     async def _next(self, sounds: AsyncGenerator[bytes, None], attempt: _Attempt) -> bytes | None:
