@@ -174,7 +174,7 @@ async def service(
 async def settled(running: Service) -> None:
     """Wait until engines that load in the background have loaded, or cannot be."""
     async with asyncio.timeout(HANG):
-        while any(member.loading for member in running.crew.members.values()):
+        while any(member.loading for member in running.crew.members.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -120,14 +120,26 @@ async def test_health_says_how_everything_is(tmp_path: Path) -> None:
         health = (await client.get("/health")).json()
     assert health["engines"] == [
         {
-            **{"name": "scripted", "state": "up", "ready": True, "reason": "", "voices": 2},
-            **{"waiting": 0, "failures": 0, "restarts": 0},
+            "name": "scripted",
+            "state": "up",
+            "ready": True,
+            "reason": "",
+            "voices": 2,
+            "waiting": 0,
+            "failures": 0,
+            "restarts": 0,
             "models": engine.status(),
             "device_bytes": 5678,
         },
         {
-            **{"name": "broken", "state": "starting", "ready": False, "reason": "it has no voice today"},
-            **{"voices": 2, "waiting": 0, "failures": 0, "restarts": 0},
+            "name": "broken",
+            "state": "starting",
+            "ready": False,
+            "reason": "it has no voice today",
+            "voices": 2,
+            "waiting": 0,
+            "failures": 0,
+            "restarts": 0,
         },
     ]
     assert (health["status"], health["speaking"]) == ("ok", "scripted")
