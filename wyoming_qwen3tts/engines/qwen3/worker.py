@@ -43,7 +43,7 @@ def _ended() -> EngineUnavailable:
 
 def _of_no_use(error: Exception) -> bool:
     """Tell whether CUDA says no to everything from now on: an error that sticks to the process."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
         return False
     return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
