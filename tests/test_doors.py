@@ -233,9 +233,9 @@ async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> N
     go_on = asyncio.Event()
 
     async def wait(utterance):  # type: ignore[no-untyped-def]
-        yield tone("one")
+        yield tone("Finish")
         await go_on.wait()
-        yield tone("two")
+        yield tone(" this.")
 
     engine = ScriptedEngine(wait)
     running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG, **AS_IT_IS), [engine])
@@ -257,7 +257,7 @@ async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> N
     await asyncio.wait_for(stopping, HANG)
     assert engine.closed
     assert types(events) == ["audio-start", "audio-chunk", "audio-stop", "error"]
-    assert sound_of(events) == tone("one") + tone("two")
+    assert sound_of(events) == tone("Finish") + tone(" this.")
     assert events[-1].data["code"] == "stopping"
 
 

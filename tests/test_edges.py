@@ -19,6 +19,7 @@ from wyoming.tts import Synthesize
 from tests.house import (
     AS_SET,
     ScriptedEngine,
+    SpeechFailed,
     connect,
     home_assistant_plain,
     home_assistant_streamed,
@@ -36,7 +37,6 @@ from wyoming_qwen3tts.engines.base import CutShort, Engine
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
-from wyoming_qwen3tts.synthesizer import NOTHING_TO_SAY
 
 Samples = NDArray[np.int16]
 
@@ -276,19 +276,17 @@ async def test_the_first_word_is_heard_sooner(home: str, lent_heart: Engine) -> 
     assert len(untouched) - len(trimmed) > 0.6 * SAMPLE_RATE
 
 
-async def test_an_utterance_of_silence_is_no_error() -> None:
+async def test_an_utterance_of_silence_is_not_taken_for_speech() -> None:
     async def hush(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        if "quiet" in utterance.text:
-            yield silence(1.0)
-        else:
-            yield tone(0.2).tobytes()
+        yield silence(1.0) if "quiet" in utterance.text else tone(0.2).tobytes()
 
-    async with service([ScriptedEngine(hush)], **AS_SET) as uri, connect(uri) as client:
-        assert await home_assistant_plain(client, "Be quiet.") == silence(NOTHING_TO_SAY)
-        one = await home_assistant_plain(client, "Say it.")
-        assert len(one) == 0.2 * BYTES_PER_SECOND
-        three = await home_assistant_plain(client, "Say it. Be quiet. Say it.")
-        assert three == one + silence(PAUSE) + one
+    async with service([ScriptedEngine(hush)], **AS_SET) as uri:
+        for text in ("Be quiet.", "Say it. Be quiet. Say it."):
+            async with connect(uri) as client:
+                with pytest.raises(SpeechFailed, match="gave nothing to be heard"):
+                    await home_assistant_plain(client, text)
+        async with connect(uri) as client:
+            assert len(await home_assistant_plain(client, "Say it.")) == 0.2 * BYTES_PER_SECOND
 
 
 async def test_a_sentence_that_is_cut_short_ends_without_a_click() -> None:

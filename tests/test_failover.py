@@ -739,3 +739,196 @@ async def test_engines_are_asked_in_the_order_of_the_settings(tmp_path: Path) ->
         assert "heart" in [each.name for each in voices]
     async with service(engine=("builtin",), data_dir=tmp_path) as uri, connect(uri) as client:
         assert [each.name for each in await listed(client)] == ["heart"]
+
+
+# -- what an attacker found ---------------------------------------------------------------------------------
+
+
+LONG = (
+    "When the washing machine has finished its programme this afternoon, please take the laundry out of it."
+)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_sentence_has_one_voice_from_its_first_clause_to_its_end(streamed: bool) -> None:
+    model = Model()
+
+    async def forgets(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if utterance.text.startswith("please") and "laundry" in utterance.text:
+            raise EngineUnavailable("it broke down after the clause")
+        yield tone(utterance.text)
+
+    model.script = forgets
+    other = Spare()
+    async with service([model, other]) as uri, connect(uri) as client:
+        hearing = (
+            home_assistant_streamed(client, [LONG[:30], LONG[30:]])
+            if streamed
+            else home_assistant_plain(client, LONG)
+        )
+        with pytest.raises(SpeechFailed, match="it broke down after the clause"):
+            await hearing
+    assert other.said == []
+    assert len(model.said) == 3  # the clause, and the rest of it twice
+
+
+async def test_who_has_begun_a_sentence_in_another_s_place_ends_it() -> None:
+    model, other = Model(), Spare()
+
+    async def once(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if utterance.text.startswith("When"):
+            raise EngineUnavailable("gone for a moment")
+        yield tone(utterance.text)
+
+    model.script = once
+    async with speaking(model, other) as client:
+        sound = await home_assistant_plain(client, LONG + " That is all.")
+    clause, rest = other.said
+    assert sound == octave(clause) + octave(rest) + tone("That is all.")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_an_engine_that_gives_silence_stands_aside(cached: bool, tmp_path: Path) -> None:
+    async def silent(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield SILENCE
+
+    model = Model()
+    model.script = silent
+    how: dict[str, Any] = {"trim_silence": -50.0, **({"data_dir": tmp_path, **KEPT} if cached else {})}
+    async with service([model, Spare()], **how) as uri, connect(uri) as client:
+        for number in range(failover.TRIPS + 3):
+            text = f"{'Please ' * number}come to dinner."
+            assert octave(text)[2000:-2000] in await home_assistant_plain(client, text)
+    assert len([text for text in model.said if text != failover.PROBE]) == failover.TRIPS
+
+
+async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
+    class Clones(Watched):
+        def voices(self) -> list[Voice]:
+            return []
+
+    model = Clones()
+    granny = voice("Granny", "en-US", engine="model")
+    async with crew(model, Spare()) as able:
+        for broken in (True, False):
+            async with aclosing(able.speak(Utterance(HELLO, granny, "en"))) as sounds:
+                assert b"".join([sound async for sound in sounds]) == tone(HELLO)
+            if broken:
+                model.broken = EngineUnavailable("the model's thread has ended")
+                await until(lambda: able.members["model"].restarts)
+                await state(able, "model", State.UP)
+        assert model.said == [HELLO, failover.PROBE, HELLO]
+
+
+async def test_an_engine_that_cannot_be_closed_is_started_again_all_the_same() -> None:
+    class Stubborn(Watched):
+        async def close(self) -> None:
+            raise OSError("it does not let go")
+
+    model, other = Stubborn(), Spare()
+    async with crew(model, other) as able:
+        model.broken = EngineUnavailable("the model's thread has ended")
+        await until(lambda: model.starts == 2)
+        await state(able, "model", State.UP)
+    assert other.closed
+
+
+async def test_whoever_comes_while_a_sentence_waits_to_be_finished_gets_the_stand_in(tmp_path: Path) -> None:
+    model = Watched()
+    go = asyncio.Event()
+
+    async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)[:100]
+        model.broken = EngineUnavailable("the model's thread has ended")
+        await go.wait()
+        raise model.broken
+
+    async def held(self: Watched) -> None:
+        self.starts += 1
+        if self.starts > 1:
+            await asyncio.sleep(HANG)
+
+    model.script = breaks
+    async with service([model, Spare()], data_dir=tmp_path, **KEPT) as uri:
+        async with connect(uri) as one, connect(uri) as two:
+            first = asyncio.create_task(home_assistant_plain(one, HELLO))
+            await until(lambda: model.broken)
+            type(model).start, start = held, type(model).start  # type: ignore[method-assign]
+            try:
+                go.set()
+                await asyncio.sleep(0.3)
+                assert await home_assistant_plain(two, HELLO) == octave(HELLO)
+            finally:
+                type(model).start = start  # type: ignore[method-assign]
+                first.cancel()
+                await asyncio.wait({first})
+
+
+class Odd(Model):
+    """An engine whose author had not read the protocol."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def identity(self, of: Voice) -> str:
+        if self.how == "identity":
+            raise ValueError("who am I?")
+        return "1"
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        if self.how == "at once":
+            raise ValueError("no")
+        return self._odd(utterance)
+
+    async def _odd(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield {"text": "abc", "none": None}.get(self.how, b"")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("how", ["at once", "text", "none", "empty", "identity"])
+@pytest.mark.parametrize("cached", [False, True])
+async def test_an_engine_that_breaks_every_rule_is_stood_in_for(
+    how: str, cached: bool, tmp_path: Path
+) -> None:
+    more: dict[str, Any] = {"data_dir": tmp_path, **KEPT} if cached else {}
+    async with service([Odd(how), Spare()], **more) as uri, connect(uri) as client:
+        assert await home_assistant_plain(client, HELLO) == octave(HELLO)
+
+
+async def test_a_stand_in_speaks_the_language_of_the_text_where_nobody_detects_it() -> None:
+    model = Model("de-DE", "en-US")
+    model.script = refuses
+    async with service([model, Spare(), German()], language_detector="off") as uri, connect(uri) as client:
+        assert await home_assistant_plain(client, "Das Essen ist fertig.") == octave("Das Essen ist fertig.")
+
+
+async def test_an_engine_that_hangs_while_it_is_started_again_asks_for_a_new_process() -> None:
+    class Hangs(Watched):
+        async def start(self) -> None:
+            await super().start()
+            if self.starts > 1:
+                self.beats = "the same beat"
+                await asyncio.sleep(HANG)
+
+    model = Hangs()
+    lost: list[str] = []
+    async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
+        model.broken = EngineUnavailable("the model's thread has ended")
+        await until(lambda: lost)
+        assert able.speaking == "spare"
+
+
+async def test_who_takes_its_time_to_give_up_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def slow_to_leave(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        try:
+            await asyncio.sleep(HANG)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.5)
+            raise
+        yield b""
+
+    model = Model()
+    model.script = slow_to_leave
+    async with crew(model, Spare(), limits=SOON) as able:
+        assert await failed(able)
+    assert "cannot be looked at" not in caplog.text

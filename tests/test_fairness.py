@@ -51,7 +51,7 @@ class OneAtATime(ScriptedEngine):
         """Let it speak for ever."""
         while True:
             self.go.release()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.02)
 
 
 def essay(name: str, sentences: int = 3) -> list[str]:
@@ -375,3 +375,35 @@ async def test_what_nobody_waits_for_is_no_failure_of_the_engine() -> None:
             assert event.type == "error"
         (first, *_) = (await client.get("/health")).json()["engines"]
         assert (first["failures"], first["waiting"], first["state"]) == (0, 0, "up")
+
+
+async def test_what_nobody_listens_to_waits_for_who_does(tmp_path: Path) -> None:
+    engine = OneAtATime()
+    engine.identity = lambda voice: "1"  # type: ignore[attr-defined]
+    phrases = [{"text": f"Phrase {'x' * number}."} for number in range(1, 7)]
+    texts = essay("Anna", 3)
+    async with (
+        web([engine], data_dir=tmp_path, cache_memory=8.0, cache_disk=8.0) as client,
+        connect(client.wyoming) as one,
+    ):
+        storing = asyncio.create_task(client.post("/v1/cache/phrases", json={"phrases": phrases}))
+        await engine.has_begun(1)
+        hearing = asyncio.create_task(home_assistant_plain(one, " ".join(texts)))
+        await asyncio.sleep(0.2)
+        talking = asyncio.create_task(engine.speak_all())
+        assert await hearing == b"".join(map(tone, texts))
+        assert (await storing).json()["stored"] == len(phrases)
+        talking.cancel()
+    assert engine.said[1] == texts[0]
+    assert engine.said.index(texts[2]) <= 5  # a phrase may come while the next sentence is prepared
+
+
+async def test_a_pause_before_the_first_word_is_not_the_service_s() -> None:
+    async with service([ScriptedEngine()], deadline=0.2) as uri, connect(uri) as client:
+        await client.write_event(SynthesizeStart().event())
+        await client.write_event(SynthesizeChunk(text="---\n\n").event())
+        await asyncio.sleep(0.5)
+        await client.write_event(SynthesizeChunk(text="Here it is. And ").event())
+        heard = await client.read_event()
+        assert heard is not None
+        assert heard.type == "audio-start"

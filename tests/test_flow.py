@@ -76,7 +76,7 @@ async def test_a_client_that_does_not_read_stops_its_own_making_only() -> None:
 
     async def count(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         made[utterance.text] = made.get(utterance.text, 0) + 1
-        yield bytes(BYTES_PER_SECOND)
+        yield b"\x20\x20" * (BYTES_PER_SECOND // 2)
 
     text = "And again. " * 500
     async with service([ScriptedEngine(count)], lead_seconds=3) as uri, raw(uri) as (_, writer):

@@ -378,6 +378,8 @@ class SpeechRequest:
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""
+    listened: bool = True
+    """Somebody waits to hear it: not so what is made for a file, or to be kept."""
     client: str = ""
     """Whose it is: an address, or a key's name. Those of nobody in particular are all one client's."""
     report: Report = field(default_factory=Report)

@@ -60,8 +60,6 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
-AUDIBLE = round(32768 * 10 ** (-50 / 20))
-"""Peak of a sample in what is heard at all: -50 dBFS."""
 QUICKEST = 0.02
 """Seconds that a letter takes at the least: quick readers take three times as long."""
 AHEAD = 60.0
@@ -69,6 +67,10 @@ AHEAD = 60.0
 HEAD_START = 10.0
 """Seconds that a reply's first sentence counts as overdue: it goes before every other but those of listeners
 who have run dry for longer, so that nobody starves."""
+NO_HURRY = 60.0
+"""Seconds until what nobody listens to is due."""
+CLAUSE_ENDS = frozenset(",;:\u2013\u2014\u3001\uff0c\uff1b\uff1a")
+"""What a first clause ends with that is spoken before its sentence is known: , ; : and their like."""
 REFRESH = 5.0
 """Seconds that a request waits, at most, for a look whether a voice that nobody knows has just been added."""
 
@@ -117,10 +119,14 @@ class _Job:
     lead: _Lead
     keep: bool | None = None
     """Whether its sentences may be kept; None before the first one."""
+    begun: Voice | None = None
+    """Who has said the beginning of a sentence that is not at its end yet."""
 
     @property
     def due(self) -> float:
-        """When its listener runs dry; for who has heard nothing yet, some time ago."""
+        """When its listener runs dry; for who has heard nothing yet, some time ago; for nobody, later."""
+        if not self.request.listened or self.request.caching == Caching.PIN:
+            return time.monotonic() + NO_HURRY
         return self.lead.dry if self.lead.heard else time.monotonic() - HEAD_START
 
 
@@ -222,7 +228,6 @@ class Synthesizer:
                         # Who writes a text while it is read is a language model, and that rarely says a thing
                         # twice. What was there at once is a phrase, or may be.
                         job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
-                        lead.hurry(limits.deadline)
                     own = who
                     if part.voice or part.language:
                         names = (part.voice, None) if part.voice else (request.voice, request.speaker)
@@ -270,19 +275,31 @@ class Synthesizer:
         if not has_words(plain):
             return False
         language, utterance = await self._utterance(plain, who, speed)
+        if job.begun is not None:
+            utterance = self._by(job.begun, utterance, language)
         if part.rest is not None and not self._speaks_live(utterance.voice.engine):
             part = await flow.whole(part)
             plain = self._frontend.plain(part.text, language)
+        job.lead.hurry(self._limits.deadline)
         if part.rest is not None:
             await self._say_live(utterance, part, language, job)
+            job.begun = None
             return True
         utterance = replace(utterance, text=await self._spoken(plain, language))
         if not has_words(utterance.text):
             return False
         for each in await self._as_known(utterance, part, language, job):
-            await self._say(each, job, pause=pause)
+            voice = await self._say(each, job, language, pause=pause)
             pause = None
+        job.begun = voice if part.text.rstrip()[-1:] in CLAUSE_ENDS else None
         return True
+
+    def _by(self, voice: Voice, utterance: Utterance, language: str) -> Utterance:
+        """Return an utterance as another voice says it. ``language``: of its text, BCP 47."""
+        if voice == utterance.voice:
+            return utterance
+        tag = self._voices.catalog.language(voice, language)
+        return replace(utterance, voice=voice, language=tag, seed=voice.seed)
 
     def _speaks_live(self, engine: str) -> bool:
         return isinstance(self._crew[engine], LiveEngine) and self._crew.up(engine)
@@ -342,13 +359,13 @@ class Synthesizer:
                     return [utterance]
         return found
 
-    async def _known(self, utterance: Utterance, job: _Job) -> bool:
-        """Tell whether an utterance need not be made."""
+    async def _known(self, utterance: Utterance, job: _Job, *, flying: bool = True) -> bool:
+        """Tell whether an utterance need not be made. ``flying``: because it is being made, too."""
         try:
             key = self._key(utterance, self._crew[utterance.voice.engine], None, job)
         except EngineUnavailable:
             return False  # nobody knows yet what its engine would say
-        return key is not None and self._cache is not None and await self._cache.knows(key)
+        return key is not None and self._cache is not None and await self._cache.knows(key, flying=flying)
 
     async def _who(
         self, named: str | None, speaker: str | None, language: str | None, *, strict: bool = False
@@ -418,61 +435,69 @@ class Synthesizer:
                 if has_words(first):
                     await self._say_once(replace(utterance, text=first), job, rest)
             except (EngineUnavailable, CannotSpeak) as error:
-                other = self._stand_in(
-                    replace(utterance, text=first), [utterance.voice.engine], job, heard, error
-                )
+                other = self._stand_in(replace(utterance, text=first), language, job, heard, error)
                 if other is None:
                     raise
                 await asyncio.wait({pump})  # until all of it is written
-                await self._say(replace(other, text="".join(said)), job)
+                await self._say(replace(other, text="".join(said)), job, language)
             finally:
                 pump.cancel()
                 await asyncio.wait({pump})
 
-    async def _say(self, utterance: Utterance, job: _Job, pause: float | None = None) -> None:
-        """Make the sound of one utterance, with the first engine that can; see ``_say_once``."""
+    async def _say(self, utterance: Utterance, job: _Job, language: str, pause: float | None = None) -> Voice:
+        """Make the sound of one utterance, with the first engine that can; return who says it.
+
+        ``language``: of its text, BCP 47. See ``_say_once``.
+        """
         out: list[str] = []
-        heard = job.lead.heard
-        if not self._crew.up(utterance.voice.engine) and not await self._known(utterance, job):
-            out.append(utterance.voice.engine)
-            utterance = self._stand_in(utterance, out, job, heard) or utterance
-        sources = job.request.report.sources
+        heard, sources = job.lead.heard, job.request.report.sources
         before = len(sources)
+        engine = utterance.voice.engine
+        if not self._crew.up(engine) and not await self._known(utterance, job, flying=False):
+            utterance = self._stand_in(utterance, language, job, heard, out=[engine]) or utterance
         while True:
             try:
-                return await self._say_once(utterance, job, pause=pause)
+                await self._say_once(utterance, job, pause=pause)
             except (EngineUnavailable, CannotSpeak) as error:
+                first, again = not out, job.begun is not None and isinstance(error, EngineUnavailable)
                 out.append(utterance.voice.engine)
-                other = self._stand_in(utterance, out, job, heard, error)
+                other = self._stand_in(utterance, language, job, heard, error, out=out)
+                if other is None and first and again and job.lead.heard == heard:
+                    # Another voice in the middle of a sentence is not to be: the same one tries once more.
+                    other = utterance if await self._crew.well_again(utterance.voice.engine) else None
                 if other is None:
                     raise
                 utterance = other
                 del sources[before:]
+            else:
+                return utterance.voice
 
     def _stand_in(
         self,
         utterance: Utterance,
-        out: Sequence[str],
+        language: str,
         job: _Job,
         heard: int,
         error: SpeechError | None = None,
+        *,
+        out: Sequence[str] = (),
     ) -> Utterance | None:
         """Return what another engine may say in the place of an utterance, None where none may.
 
-        ``out``: engines that cannot. ``heard``: what the listener had heard before it; now it has to be the
-        same. What is to be kept for ever is its own voice's to say.
+        ``language``: of the text, BCP 47. ``out``: further engines that cannot. ``heard``: what the listener
+        had heard before it; now it has to be the same. What is to be kept for ever is its own voice's to say,
+        and so is what has begun a sentence its end.
         """
-        if job.request.caching == Caching.PIN or job.lead.heard != heard:
+        if job.request.caching == Caching.PIN or job.lead.heard != heard or job.begun is not None:
             return None
-        engines = self._crew.stand_ins(out)
-        voice = self._voices.catalog.stand_in(utterance.language, utterance.text, engines)
+        engines = self._crew.stand_ins((*out, utterance.voice.engine))
+        voice = self._voices.catalog.stand_in(language, utterance.text, engines)
         if voice is None:
             return None
         job.request.report.stands_in()
         level = logging.DEBUG if error is None else logging.INFO
         _LOGGER.log(level, "%s speaks for %s: %s", voice.name, utterance.voice.name, error or "it is down")
-        tag = self._voices.catalog.language(voice, utterance.language)
-        return replace(utterance, voice=voice, language=tag, seed=voice.seed)
+        return self._by(voice, utterance, language)
 
     async def _say_once(
         self,
@@ -555,7 +580,13 @@ class Synthesizer:
         if caching == Caching.OFF or reason or (rest is not None and isinstance(engine, LiveEngine)):
             return None
         assert isinstance(engine, RepeatableEngine)
-        return utterance.key(engine.identity(voice))
+        try:
+            return utterance.key(engine.identity(voice))
+        except SpeechError:
+            raise
+        except Exception as error:
+            _LOGGER.exception("The %s engine failed", engine.name)
+            raise EngineUnavailable(f"the {engine.name} engine does not know itself: {error}") from error
 
     def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> Finished | None:
         """Return an utterance as it was heard before, None where that is not in memory."""
@@ -576,7 +607,7 @@ class Synthesizer:
             sources.append(OFF)
             if rest is not None and isinstance(engine, LiveEngine):
                 return self._crew.speak_live(utterance, rest)
-            return _ahead(self._crew.speak(utterance))
+            return _ahead(_checked(self._crew.speak(utterance), utterance))
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -632,20 +663,23 @@ async def _ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
 
 
 async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``. Raises CutShort at an end that cannot be: what is kept is heard again and again."""
+    """Yield ``sounds``. Raises EngineUnavailable at an end that cannot be: mere silence, or far too soon."""
     size = loudest = 0
     async with aclosing(sounds):
         async for piece in sounds:
             size += len(piece)
-            loudest = loudest if loudest >= AUDIBLE else max(loudest, sound.peak(piece))
+            loudest = loudest if loudest >= sound.AUDIBLE else max(loudest, sound.peak(piece))
             yield piece
     if not size:
         return  # whoever listens notices
-    if loudest < AUDIBLE:
-        raise CutShort("there is nothing to be heard")
+    if loudest < sound.AUDIBLE:
+        raise EngineUnavailable(f"the {utterance.voice.engine} voice gave nothing to be heard")
     letters = sum(map(str.isalnum, utterance.text))
-    if size < letters * QUICKEST * BYTES_PER_SECOND:
-        raise CutShort(f"{size / BYTES_PER_SECOND:.2f} s are too few for {letters} letters")
+    if size < int(letters * QUICKEST * BYTES_PER_SECOND):
+        seconds = size / BYTES_PER_SECOND
+        raise EngineUnavailable(
+            f"the {utterance.voice.engine} voice gave {seconds:.2f} s, too few for {letters} letters"
+        )
 
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[str]) -> None:

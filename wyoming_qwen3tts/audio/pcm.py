@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FRAME = 240
 """Samples over which a level is taken: 10 ms, a pitch period of the deepest voice."""
 FULL_SCALE = 32768
+AUDIBLE = round(FULL_SCALE * 10 ** (-50 / 20))
+"""Peak of a sample in what is heard at all: -50 dBFS."""
 KNEE = 0.7
 """Level (of full scale) under which ``limit`` changes nothing."""
 

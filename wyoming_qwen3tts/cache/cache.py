@@ -144,9 +144,12 @@ class Cache:
                 each.wake()
             await asyncio.sleep(RETRY)
 
-    async def knows(self, key: bytes) -> bool:
-        """Tell whether ``speak`` need not make it; what a slower tier has is in memory then."""
-        if key in self.memory or key in self._flying:
+    async def knows(self, key: bytes, *, flying: bool = True) -> bool:
+        """Tell whether ``speak`` need not make it; what a slower tier has is in memory then.
+
+        ``flying``: what is being made counts too.
+        """
+        if key in self.memory or (flying and key in self._flying):
             return True
         return await self._look(key) is not None
 

@@ -15,12 +15,21 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from ..speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, internal_error
+from ..audio.pcm import AUDIBLE, difference, peak
+from ..speech import (
+    BYTES_PER_SECOND,
+    SAMPLE_WIDTH,
+    SpeechError,
+    TextFeed,
+    Utterance,
+    Voice,
+    internal_error,
+)
 from .base import (
     CannotSpeak,
     CutShort,
@@ -50,6 +59,8 @@ SAME = 8
 otherwise (by 1 in float32: benchmarks.load)."""
 PROBE = "One."
 """What an engine has to say before it is relied on again."""
+END = object()
+"""What comes after the last piece of sound."""
 NOT_ITS_FAULT = frozenset({"busy", "stopping"})
 """Codes of errors that say nothing about how an engine is."""
 
@@ -87,11 +98,15 @@ class Limits:
 class _Attempt:
     """One utterance while an engine is at it."""
 
-    def __init__(self, incidents: int, text: TextFeed | None) -> None:
+    def __init__(self, incidents: int, text: TextFeed | None = None) -> None:
         """``text``: what is still being written, if it is. ``incidents``: those that the engine has had."""
         self.text = text
         self.incidents = incidents
+        self.begun = False
+        """The engine is at it, and not at those before it."""
         self.heard = False
+        self.audible = False
+        """Something of it was more than silence."""
         self.error: EngineUnavailable | None = None
         """Why it was given up."""
         self.waiting: asyncio.Timeout | None = None
@@ -101,7 +116,9 @@ class _Attempt:
 
     def give_up(self, error: EngineUnavailable) -> None:
         """Wait no longer."""
-        self.error = self.error or error
+        if self.error is not None:
+            return  # it is being told
+        self.error = error
         if self.waiting is not None:
             self.waiting.reschedule(asyncio.get_running_loop().time())
 
@@ -139,6 +156,8 @@ class Supervised:
         self._lost = lost
         self._incidents = self._row = 0
         """Failures, those at the same time as one; in all, and since it last did well."""
+        self._last: Voice | None = None
+        """Who spoke last: a voice of its own, or somebody's."""
         self._stuck = False
         """It kept somebody waiting for too long and cannot be watched: it needs a new start."""
         self._turns: dict[str, Turns] = {}
@@ -199,11 +218,16 @@ class Supervised:
         try:
             async with asyncio.timeout(FIND):
                 await self.engine.find()
-        except (EngineUnavailable, TimeoutError) as error:
-            self.reason = str(error) or f"its voices were not known after {FIND:g} s"
-            _LOGGER.warning("No %s voices: %s", self.name, self.reason)
+        except TimeoutError:
+            self.reason = f"its voices were not known after {FIND:g} s"
+        except Exception as error:
+            if not isinstance(error, EngineUnavailable):
+                _LOGGER.exception("The voices of the %s engine cannot be found", self.name)
+            self.reason = str(error) or repr(error)
         else:
             self.known, self.reason = True, "it is loading"
+        if not self.known:
+            _LOGGER.warning("No %s voices: %s", self.name, self.reason)
 
     async def start(self) -> None:
         """Start it, and look after it from now on; whether it speaks is in ``state``."""
@@ -226,7 +250,13 @@ class Supervised:
         hung = self.state is State.HUNG
         self._becomes(State.STOPPED, "the service is stopping")
         if not hung:  # it would not hear it
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
             await self.engine.close()
+        except Exception:  # nothing of it is of use any more
+            _LOGGER.exception("The %s engine cannot be closed", self.name)
 
     async def _start(self, then: State = State.UP) -> bool:
         """Start it; tell whether it has started. ``then``: how it is after that."""
@@ -256,7 +286,11 @@ class Supervised:
             tried += 1
         while True:
             await self._down.wait()
-            await self._bring_back()
+            try:
+                await self._bring_back()
+            except Exception:  # whatever it is, it is tried again
+                _LOGGER.exception("The %s engine cannot be brought back", self.name)
+                await asyncio.sleep(REST[-1])
 
     async def _bring_back(self) -> None:
         """Probe it, started again if need be, until it speaks; rest longer each time."""
@@ -286,18 +320,25 @@ class Supervised:
         self.restarts += 1
         _LOGGER.info("The %s engine is started again", self.name)
         self._becomes(State.STARTING, self.reason)
-        await self.engine.close()
+        await self._close()
         started = await self._start(State.RESTING)
         self._becomes(State.RESTING, self.reason)
         return started
 
     async def _probe(self) -> None:
         """Let it say a word. Raises EngineUnavailable."""
-        voice = self.engine.voices()[0]
+        voice = self._last or next(iter(self.engine.voices()), None)
+        if voice is None:
+            return  # nobody has ever spoken with it: whoever does will see
         word = Utterance(PROBE, voice, voice.languages[0], seed=voice.seed)
+        heard = False
         with suppress(CannotSpeak, CutShort):  # a word it does not know says nothing about the next sentence
-            async with aclosing(self._attempt(self.engine.speak(word))) as sounds:
-                await anext(sounds, None)
+            async with aclosing(self._attempt(_Attempt(self._incidents), self.engine.speak, word)) as sounds:
+                async for piece in sounds:
+                    heard = heard or peak(piece) >= AUDIBLE
+                    if heard:
+                        return
+            raise EngineUnavailable(f"the {self.name} voice gave nothing to be heard")
 
     def _fault(self) -> EngineUnavailable | None:
         return self.engine.fault() if isinstance(self.engine, WatchedEngine) else None
@@ -306,14 +347,18 @@ class Supervised:
 
     def look(self) -> None:
         """Look at it and at all that is waited for; once a ``tick``."""
-        if self.state in {State.STARTING, State.STOPPED}:
-            return
+        if self.state is State.STOPPED or (self.state is State.STARTING and not self.restarts):
+            return  # how long a first start takes is nobody's business
         if isinstance(self.engine, WatchedEngine):
             self._look_at(self.engine)
+        if self.state is State.STARTING:
+            return
         watched = isinstance(self.engine, WatchedEngine)
         for attempt in tuple(self._attempts):
             if attempt.waiting is None or (attempt.text is not None and not attempt.text.ended):
                 continue  # it is not the engine that is waited for
+            if watched and not attempt.begun:
+                continue  # it waits in the engine: for others, or for a model to be loaded
             attempt.ticks += 1
             soon = not (attempt.heard or watched or self._alone)
             limit = min(self._limits.stall, self._limits.gap) if soon else self._limits.gap
@@ -325,7 +370,8 @@ class Supervised:
 
     def _look_at(self, engine: WatchedEngine) -> None:
         fault, pulse = engine.fault(), engine.pulse()
-        if fault is not None:
+        starting = self.state is State.STARTING
+        if fault is not None and not starting:
             self._trip(fault, everybody=True)
         if pulse is None or pulse != self._pulse:
             self._pulse, self._still = pulse, 0
@@ -335,7 +381,7 @@ class Supervised:
             return
         self._still += 1
         still = self._still * self.tick
-        if still >= self._limits.stall and self.state is not State.HUNG:
+        if still >= self._limits.stall and self.state is not State.HUNG and not starting:
             error = EngineUnavailable(f"the {self.name} engine gave no sign of life for {still:g} s")
             self._trip(error, everybody=True)
             self._becomes(State.HUNG, str(error))
@@ -393,7 +439,7 @@ class Supervised:
                 if behind:
                     raise EngineUnavailable(f"the {self.name} voice came back with less")  # noqa: TRY301
             except EngineUnavailable as error:
-                if not (given and again and self._limits.resume and await self._well_again()):
+                if not (given and again and await self.well_again()):
                     raise
                 _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
             else:
@@ -401,8 +447,6 @@ class Supervised:
 
     def _beyond(self, made: bytearray, given: bytearray) -> bytes:
         """Return what was made beyond what was given. Raises EngineUnavailable where that was different."""
-        from ..audio.pcm import difference
-
         if difference(bytes(made[: len(given)]), bytes(given)) > SAME:
             raise EngineUnavailable(f"the {self.name} voice came back with another sound")
         return bytes(made[len(given) :])
@@ -416,8 +460,10 @@ class Supervised:
             async for piece in sounds:
                 yield piece
 
-    async def _well_again(self) -> bool:
-        """Wait until it speaks, for as long as for any piece of sound."""
+    async def well_again(self) -> bool:
+        """Wait until it speaks, for as long as for any piece of sound; False where nothing is finished."""
+        if not self._limits.resume:
+            return False
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.gap):
                 while self.state is not State.UP:
@@ -433,26 +479,48 @@ class Supervised:
         model = utterance.voice.model
         turns = self._turns.setdefault(model, Turns(self.engine.takes, self._limits.waiting))
         async with turns.turn(utterance.due):
-            if self.state not in {State.UP, State.RESTING}:
+            if not self._may_speak():
                 raise EngineUnavailable(f"the {self.name} engine does not speak now: {self.reason}")
-            async with aclosing(self._attempt(speak(utterance), text)) as sounds:
+            self._last = utterance.voice
+            attempt = _Attempt(self._incidents, text)
+            async with aclosing(self._attempt(attempt, speak, utterance)) as sounds:
                 async for piece in sounds:
                     yield piece
 
+    def _may_speak(self) -> bool:
+        """Tell whether there is any sense in asking it: while it rests, only if it answers quickly."""
+        if self.state is State.RESTING:
+            return not self._stuck and self._fault() is None
+        return self.state is State.UP
+
     async def _attempt(
-        self, sounds: AsyncGenerator[bytes, None], text: TextFeed | None = None
+        self,
+        attempt: _Attempt,
+        speak: Callable[[Utterance], AsyncGenerator[bytes, None]],
+        utterance: Utterance,
     ) -> AsyncGenerator[bytes, None]:
         """Yield what an engine gives, and note how it does. Raises SpeechErrors only."""
-        attempt = _Attempt(self._incidents, text)
+        told = utterance.begun
+
+        def begun() -> None:
+            attempt.begun = True
+            if told is not None:
+                told()
+
         self._attempts.add(attempt)
         try:
-            async with aclosing(sounds):
-                while (piece := await self._next(sounds, attempt)) is not None:
-                    if not piece or len(piece) % SAMPLE_WIDTH:
-                        raise EngineUnavailable(f"the {self.name} voice gave {len(piece)} bytes, not samples")  # noqa: TRY301
+            async with aclosing(speak(replace(utterance, begun=begun))) as sounds:
+                while (piece := await self._next(sounds, attempt)) is not END:
+                    if not isinstance(piece, bytes | bytearray) or not piece or len(piece) % SAMPLE_WIDTH:
+                        raise self._rubbish(piece)  # noqa: TRY301
+                    pcm = bytes(piece)
                     attempt.heard = True
-                    yield piece
-            self._row = 0
+                    attempt.audible = attempt.audible or peak(pcm) >= AUDIBLE
+                    yield pcm
+            if attempt.audible:
+                self._row = 0
+            else:
+                self._failed(EngineUnavailable(f"the {self.name} voice gave nothing to be heard"), attempt)
         except EngineUnavailable as error:
             if error.code not in NOT_ITS_FAULT:
                 self._failed(error, attempt)
@@ -469,6 +537,10 @@ class Supervised:
         finally:
             self._attempts.discard(attempt)
 
+    def _rubbish(self, piece: object) -> EngineUnavailable:
+        what = f"{len(piece)} bytes" if isinstance(piece, bytes | bytearray) else type(piece).__name__
+        return EngineUnavailable(f"the {self.name} voice gave {what}, not samples")
+
     def _broken(self, error: BaseException, attempt: _Attempt) -> EngineUnavailable:
         """Return what is told of a fault that no engine ought to have."""
         _LOGGER.error("The %s engine failed", self.name, exc_info=error)
@@ -477,14 +549,14 @@ class Supervised:
         self._failed(fault, attempt)
         return fault
 
-    async def _next(self, sounds: AsyncGenerator[bytes, None], attempt: _Attempt) -> bytes | None:
-        """Return the next piece, None at the end. Raises what ended it."""
+    async def _next(self, sounds: AsyncGenerator[bytes, None], attempt: _Attempt) -> object:
+        """Return the next piece, END at the end. Raises what ended it."""
         if attempt.error is not None:
             raise attempt.error
         attempt.ticks = 0
         try:
             async with asyncio.timeout(None) as attempt.waiting:
-                return await anext(sounds, None)
+                return await anext(sounds, END)
         except TimeoutError:
             if attempt.error is None:
                 raise
@@ -580,6 +652,10 @@ class Crew(Mapping[str, Engine]):
         if not self.fallback:
             return ()
         return [name for name in self if name not in without and self.up(name)]
+
+    async def well_again(self, name: str) -> bool:
+        """Wait until an engine speaks, as ``Supervised`` does."""
+        return await self.members[name].well_again()
 
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Let its voice's engine say an utterance: ``Supervised.speak``."""

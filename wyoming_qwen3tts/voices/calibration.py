@@ -40,13 +40,16 @@ class Calibration:
         self._crew = crew
         self._measuring: dict[str, asyncio.Task[float | None]] = {}
         """By ``identity``; what could not be measured is not tried again until the next start."""
+        self._waited: set[str] = set()
+        """For whose level somebody has waited in vain."""
         self._turn = asyncio.Lock()
 
     async def ready(self, voice: Voice) -> None:
-        """Wait until the level of ``voice`` is known, but for PATIENCE only."""
-        if self._known(voice) or not self._crew.up(voice.engine):
+        """Wait until the level of ``voice`` is known, but for PATIENCE only, and once."""
+        if self._known(voice) or identity(voice) in self._waited or not self._crew.up(voice.engine):
             return
         await asyncio.wait({self._task(voice)}, timeout=PATIENCE)
+        self._waited.add(identity(voice))
 
     async def measure(self, voices: Sequence[Voice]) -> None:
         """Measure ``voices`` one after the other, for as long as that is faster than real time."""

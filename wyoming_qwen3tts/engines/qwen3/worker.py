@@ -261,6 +261,7 @@ class Worker:
                 self._first.set_result(self._residents.all)
                 return
             faults.append(error)
+            self._note(error)
             if models and not self._stopping:
                 _LOGGER.warning("One model less: %s", error)
                 self._residents.all = tuple(models)
@@ -346,6 +347,7 @@ class Worker:
             job.take.end(fault)
         except Exception as fault:
             _LOGGER.exception("The model cannot be used")
+            self._note(fault)
             job.take.end(EngineUnavailable(f"the model cannot be used: {fault}"))
 
     def _push_text(self, resident: Resident, job: Job, text: str, *, end: bool) -> None:
@@ -382,7 +384,10 @@ class Worker:
             scheduler.shrink()
         except Exception as error:
             _LOGGER.exception("The device's thread failed")
-            fault = EngineUnavailable(f"the model failed: {error}")
-            if _of_no_use(error):
-                fault = self._lost = DeviceLost(f"the device failed: {error}")
-            scheduler.fail(fault)
+            self._note(error)
+            scheduler.fail(self._lost or EngineUnavailable(f"the model failed: {error}"))
+
+    def _note(self, error: Exception) -> None:
+        """Remember an error after which the device is of no use to this process."""
+        if _of_no_use(error):
+            self._lost = DeviceLost(f"the device failed: {error}")

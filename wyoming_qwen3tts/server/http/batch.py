@@ -138,7 +138,7 @@ def _one(asked: Asking, item: Item, number: int, parts: Parts, client: str) -> W
             speed=item.speed or asked.speed,
             model=asked.model,
         )
-        wish.client = client
+        wish.client, wish.listened = client, False
         return wish
 
     return Wanted(number, item.input, item.input if item.name is None else item.name, voice, request)

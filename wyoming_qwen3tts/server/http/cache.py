@@ -214,6 +214,7 @@ async def _said(parts: Parts, phrase: Phrase) -> float:
     request = request_for(
         parts, TextFeed.whole(phrase.text), voice=phrase.voice, language=phrase.language, caching=Caching.PIN
     )
+    request.listened = False
     log = RequestLog(request, parts.requests, DOOR)
     try:
         log.begin()
