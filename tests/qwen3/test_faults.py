@@ -48,7 +48,7 @@ TEXT = "The quick brown fox jumps over the lazy dog."
 NEXT = "The lamp is on."
 LAST = 24
 """The step in which the tiny checkpoint, with the seed that everything has here, finds the end of these texts."""
-FRAMES = (0, 1, 2, 3, 5, 8, 13, LAST)
+FRAMES = (0, 1, 2, LAST, *(pytest.param(frame, marks=pytest.mark.long) for frame in (3, 5, 8, 13)))
 HEARD = 2
 """The first frame in which somebody has heard something: the first two become sound together."""
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -648,7 +648,7 @@ async def test_while_the_model_loads_others_speak_and_what_it_has_said_before_is
 # -- several at once ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("frame", [1, 5, LAST])
+@pytest.mark.parametrize("frame", [1, LAST, pytest.param(5, marks=pytest.mark.long)])
 @pytest.mark.parametrize("fault", [ends, is_ended, fails, runs_out_of_memory])
 async def test_a_fault_in_a_crowd_leaves_every_sentence_whole(
     lasting: Home, alone: Alone, faults: Faults, fault: Fault, frame: int
