@@ -490,10 +490,11 @@ async def test_a_thread_that_is_ended_while_it_has_nothing_to_do_is_started_agai
 ) -> None:
     restarts = lasting.member.restarts
     async with well_afterwards(lasting, alone):
-        assert lasting.model._worker is not None
-        end_thread(
-            lasting.model._worker._thread.ident or 0
-        )  # it hears of that with the next order, and loses it
+        worker = lasting.model._worker
+        assert worker is not None
+        end_thread(worker._thread.ident or 0)
+        # It hears of that with the next order. Until then Python 3.11, where it is being traced, would not get on.
+        worker._give(lambda: None)
         assert await lasting.says(TEXT) in {octave(TEXT), alone[TEXT, 0]}
         await until(lambda: lasting.member.restarts > restarts)
     assert lasting.member.restarts == restarts + 1
