@@ -223,7 +223,7 @@ async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
 ) -> None:
     caplog.set_level("INFO")
     VoiceLibrary(tmp_path).add("May", recording)
-    async with serving(tmp_path, models["custom_voice"], models["base"], voice="May") as uri:
+    async with serving(tmp_path, models["custom_voice"], models["base"], voice="May", fallback=False) as uri:
         may = (await listed(uri))["May"]
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Voice: ")]
     base = may.attribution.name
