@@ -35,9 +35,8 @@ from wyoming.client import AsyncClient
 
 from benchmarks import processes
 from benchmarks.clients import CUT, DIFFERS, WRONG, Failed, Item, Plan, Reply, hear
-from benchmarks.environment import ROOT
 from benchmarks.processes import Look, Tree
-from benchmarks.servers import Program, Server, ServerFailed, gone, running
+from benchmarks.servers import Program, Server, ServerFailed, clients, running
 from benchmarks.talk import HOST, LONG_TEXT
 
 SHORT = (
@@ -371,17 +370,9 @@ async def _step(step: Step, target: Target, decks: list[list[Item]], options: ar
 
 async def _crew(plan: Plan) -> dict[str, Any]:
     """Run a process of clients; return what it noted, also where it is cancelled and ends early."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.clients"),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us
-        limit=1 << 30,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
+    async with clients("benchmarks.clients") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps({**asdict(plan), "numbers": list(plan.numbers)}).encode() + b"\n")
         reading = asyncio.create_task(process.stdout.read())
         try:
@@ -395,8 +386,6 @@ async def _crew(plan: Plan) -> dict[str, Any]:
         if not noted:
             raise Failed("the clients' process failed")
         return noted
-    finally:
-        await gone(process)
 
 
 async def _come_home(step: Step, crews: Iterable[asyncio.Task[dict[str, Any]]]) -> None:

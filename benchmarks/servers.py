@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -125,7 +126,24 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def gone(process: asyncio.subprocess.Process) -> None:
+@asynccontextmanager
+async def clients(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of clients that is given its work on standard input, and tells of it on standard output."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us
+        limit=1 << 30,
+    )
+    try:
+        yield process
+    finally:
+        await _gone(process)
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
     """Wait a while for a process that should be ending, and kill it if it does not."""
     try:
         async with asyncio.timeout(END_TIMEOUT):

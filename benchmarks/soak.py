@@ -35,11 +35,10 @@ from wyoming.event import Event
 
 from benchmarks import plot, processes
 from benchmarks.clients import Failed, Item, Reply, hear
-from benchmarks.environment import ROOT
 from benchmarks.load import MORE_DESCRIPTORS, leaks, percentile, row
 from benchmarks.plot import Panel
 from benchmarks.processes import Look
-from benchmarks.servers import Program, Server, ServerFailed, free_port, gone, running
+from benchmarks.servers import Program, Server, ServerFailed, clients, free_port, running
 from benchmarks.talk import HOST
 
 CACHE_MEMORY, CACHE_DISK = 8, 20
@@ -194,23 +193,15 @@ async def _visitors(
     port: int, http_port: int, count: int, soak: Soak
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the visitors' process; note what it tells."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.visitors", str(port), str(http_port), str(count)),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us
-        limit=1 << 24,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    noting = asyncio.create_task(_note(process.stdout, soak))
-    try:
-        yield process
-    finally:
-        process.stdin.close()
-        await asyncio.wait([noting], timeout=20)
-        await gone(process)
+    async with clients("benchmarks.visitors", str(port), str(http_port), str(count)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        noting = asyncio.create_task(_note(process.stdout, soak))
+        try:
+            yield process
+        finally:
+            process.stdin.close()
+            await asyncio.wait([noting], timeout=20)
 
 
 async def _note(told: asyncio.StreamReader, soak: Soak) -> None:

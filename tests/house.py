@@ -28,12 +28,19 @@ from wyoming.tts import (
 )
 
 from wyoming_qwen3tts import service as service_module
+from wyoming_qwen3tts import synthesizer as synthesis
+from wyoming_qwen3tts.audio.finish import Finishing
+from wyoming_qwen3tts.audio.loudness import Levels
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.engines.failover import Crew, Limits
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
-from wyoming_qwen3tts.voices.register import Library, Register
+from wyoming_qwen3tts.synthesizer import Synthesizer
+from wyoming_qwen3tts.text.frontend import Frontend
+from wyoming_qwen3tts.voices.calibration import Calibration
+from wyoming_qwen3tts.voices.catalog import VoiceCatalog
+from wyoming_qwen3tts.voices.register import Fixed, Library, Register
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -133,6 +140,19 @@ async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> As
         yield found
     finally:
         await found.close()
+
+
+def synthesizer(able: Crew, *, speed: float = 1.0, frontend: Frontend | None = None) -> Synthesizer:
+    """The road alone, from a request to the engines' own sound."""
+    return Synthesizer(
+        Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
+        able,
+        synthesis.Limits(lead_seconds=9, bridge_silence=0),
+        finishing=Finishing(),
+        calibration=Calibration(Levels(None), able),
+        speed=speed,
+        frontend=frontend or Frontend(),
+    )
 
 
 @asynccontextmanager

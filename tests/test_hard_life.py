@@ -660,6 +660,18 @@ def phrases(what: str) -> list[str]:
     return [f"{what} {number} is open." for number in NUMBERS]
 
 
+async def goes_on(running: House, texts: Sequence[str]) -> None:
+    """Hear all of this from a server that cannot keep it, and one line of its log about that."""
+    for text in texts:
+        await running.speaks(text)
+    assert await running.say(LONG) == WHOLE
+    await running.logs(GONE_ON)
+    for text in phrases("Wall"):
+        await running.speaks(text)
+    assert running.said(GONE_ON) == 1
+    assert running.said("Traceback") == 0
+
+
 async def test_a_disk_that_is_full_for_this_process_keeps_nothing_and_silences_nobody(tmp_path: Path) -> None:
     """A quota, or a limit of files' sizes: what is written beyond it is refused."""
     async with house("--data-dir", tmp_path) as running, unharmed(running, SENTENCE):
@@ -668,14 +680,7 @@ async def test_a_disk_that_is_full_for_this_process_keeps_nothing_and_silences_n
         await kept(tmp_path, phrases("Window"))
         largest = max(path.stat().st_size for path in tmp_path.iterdir())
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-        for text in [*phrases("Door"), *phrases("Gate"), *phrases("Window")]:
-            await running.speaks(text)
-        assert await running.say(LONG) == WHOLE
-        await running.logs(GONE_ON)
-        for text in phrases("Door"):
-            await running.speaks(text)
-        assert running.said(GONE_ON) == 1
-        assert running.said("Traceback") == 0
+        await goes_on(running, [*phrases("Door"), *phrases("Gate"), *phrases("Window")])
         await nothing_partial(tmp_path)
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await again(running, "The cache has its disk again", 1)
@@ -725,14 +730,7 @@ async def test_a_file_system_that_is_full_keeps_nothing_and_silences_nobody(smal
         with (small / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
             while ballast.write(bytes(4096)):
                 pass
-        for text in [*phrases("Door"), *phrases("Gate"), "The first one is kept."]:
-            await running.speaks(text)
-        assert await running.say(LONG) == WHOLE
-        await running.logs(GONE_ON)
-        for text in phrases("Window"):
-            await running.speaks(text)
-        assert running.said(GONE_ON) == 1
-        assert running.said("Traceback") == 0
+        await goes_on(running, [*phrases("Door"), *phrases("Gate"), "The first one is kept."])
         (small / "ballast").unlink()
         await again(running, "The cache has its disk again", 1)
         assert await nothing_partial(small) >= 1
@@ -745,11 +743,7 @@ async def test_a_server_begins_on_a_file_system_that_is_full(small: Path) -> Non
         while ballast.write(bytes(4096)):
             pass
     async with house("--data-dir", small) as running, unharmed(running, SENTENCE):
-        for text in [*phrases("Door"), *phrases("Door")]:
-            await running.speaks(text)
-        await running.logs(GONE_ON)
-        assert running.said(GONE_ON) == 1
-        assert running.said("Traceback") == 0
+        await goes_on(running, [*phrases("Door"), *phrases("Door")])
 
 
 @pytest.mark.parametrize("place", ["new", "used", "a file"])
@@ -772,11 +766,7 @@ async def test_a_directory_that_cannot_be_written_to_keeps_nothing_and_silences_
     try:
         async with house("--data-dir", data, before=powerless()) as running:
             async with unharmed(running, SENTENCE):
-                for text in [*phrases("Door"), *phrases("Door"), "That was said before."]:
-                    await running.speaks(text)
-                await running.logs(GONE_ON)
-                assert running.said(GONE_ON) == 1
-                assert running.said("Traceback") == 0
+                await goes_on(running, [*phrases("Door"), *phrases("Door"), "That was said before."])
             running.process.terminate()
             await running.ends_with(0)
     finally:

@@ -25,19 +25,14 @@ from tests.house import (
     home_assistant_plain,
     home_assistant_streamed,
     service,
+    synthesizer,
     tone,
 )
-from wyoming_qwen3tts.audio.finish import Finishing
-from wyoming_qwen3tts.audio.loudness import Levels, Meter
+from wyoming_qwen3tts.audio.loudness import Meter
 from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoFailed, TempoMissing, load
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.service import CannotServe
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
-from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
-from wyoming_qwen3tts.text.frontend import Frontend
-from wyoming_qwen3tts.voices.calibration import Calibration
-from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.register import Fixed
 
 Samples = NDArray[np.int16]
 
@@ -154,15 +149,7 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
 
     engine = ScriptedEngine(say)
     async with crew(engine) as able:
-        road = Synthesizer(
-            Fixed(VoiceCatalog(engine.voices())),
-            able,
-            Limits(lead_seconds=9, bridge_silence=0),
-            finishing=Finishing(),
-            calibration=Calibration(Levels(None), able),
-            speed=configured,
-            frontend=Frontend(),
-        )
+        road = synthesizer(able, speed=configured)
         async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go."), speed=speed))) as pieces:
             sound = b"".join([piece async for piece in pieces])
     return len(sound) / 2 / SAMPLE_RATE, told

@@ -23,11 +23,10 @@ from tests.house import (
     read_events,
     service,
     sound_of,
+    synthesizer,
     tone,
 )
 from tests.test_flow import eventually
-from wyoming_qwen3tts.audio.finish import Finishing
-from wyoming_qwen3tts.audio.loudness import Levels
 from wyoming_qwen3tts.speech import (
     BYTES_PER_SECOND,
     Attribution,
@@ -36,12 +35,8 @@ from wyoming_qwen3tts.speech import (
     Utterance,
     Voice,
 )
-from wyoming_qwen3tts.synthesizer import Limits, Synthesizer
 from wyoming_qwen3tts.text.flow import Part, spoken_while_written
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
-from wyoming_qwen3tts.voices.calibration import Calibration
-from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.register import Fixed
 
 SSML = """<?xml version="1.0"?>
 <speak xml:lang="en-US">
@@ -283,15 +278,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
             loaded.append(language)
 
     async with crew(engine) as able:
-        road = Synthesizer(
-            Fixed(VoiceCatalog(engine.voices())),
-            able,
-            Limits(lead_seconds=9, bridge_silence=0),
-            finishing=Finishing(),
-            calibration=Calibration(Levels(None), able),
-            speed=1.0,
-            frontend=Slow(),
-        )
+        road = synthesizer(able, frontend=Slow())
         async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go on.")))) as pieces:
             assert b"".join([piece async for piece in pieces]) == tone("Go on.")
     assert loaded == ["en-US"]
