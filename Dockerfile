@@ -4,7 +4,7 @@ WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY wyoming_qwen3tts wyoming_qwen3tts
 RUN python -m venv /opt/speech \
- && /opt/speech/bin/pip install --no-cache-dir --constraint constraints.txt ".[http,redis]"
+ && /opt/speech/bin/pip install --no-cache-dir --constraint constraints.txt ".[http,redis,remote]"
 
 FROM python:3.13-slim-bookworm AS cpu
 RUN apt-get update \

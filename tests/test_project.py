@@ -25,10 +25,10 @@ FLOORS = [
     "cache",
     "audio",
     "text",
+    "client",
     "engines",
     "voices",
     "synthesizer",
-    "client",
 ]
 """From the ground up: a room imports only from floors below its own."""
 ABOVE = ["server", "commands", "service", "__main__"]

@@ -73,6 +73,8 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "cache_redis": "redis://h/1",
             "cors_origins": "https://a.example,http://b:1",
             "allow": "10.0.0.0/8,fd00::/8",
+            "remote_uri": "tcp://gpu:10200 http://gpu:8091",
+            "remote_connect_timeout": "3",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}

@@ -27,6 +27,8 @@ from .engines.espeak import NONE, EspeakEngine
 from .engines.failover import Crew, Limits
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
+from .engines.remote.engine import RemoteEngine
+from .engines.remote.server import Limits as Waits
 from .server import wyoming
 from .server.info import Description, who_speaks
 from .server.listen import CannotListen, Listener
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
+NEEDS = "qwen3 needs --model, remote --remote-uri, espeak a language"
 STYLES = "styles.toml"
 LEVELS = "levels.json"
 """The files of the data directory with styles, and with what was measured of voices."""
@@ -147,7 +150,7 @@ class Service:
         except DetectorMissing as error:
             raise CannotServe(str(error)) from error
         if not self.crew.members:
-            raise CannotServe(f"--engine {','.join(settings.engine)}: qwen3 needs --model, espeak a language")
+            raise CannotServe(f"--engine {','.join(settings.engine)}: {NEEDS}")
         await self.crew.start()
         if self.crew and not self.crew.speaking:
             raise CannotServe("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))
@@ -365,9 +368,21 @@ def engines_for(settings: Settings) -> list[Engine]:
     makers: dict[str, Callable[[], Engine]] = {"builtin": lambda: BuiltinEngine(settings.builtin_threads)}
     if settings.model:
         makers["qwen3"] = lambda: Qwen3Engine(Configuration.of(settings))
+    if settings.remote_uri:
+        makers["remote"] = lambda: remote_engine(settings)
     if settings.espeak_languages != NONE:
         makers["espeak"] = lambda: EspeakEngine(settings.espeak_languages)
     return [makers[name]() for name in settings.engine if name in makers]
+
+
+def remote_engine(settings: Settings) -> Engine:
+    """Return what speaks on other machines."""
+    limits = Waits(
+        connect=settings.remote_connect_timeout,
+        first=settings.remote_first_timeout,
+        gap=settings.remote_gap_timeout,
+    )
+    return RemoteEngine.of(settings.remote_uri, limits, settings.remote_takes, settings.remote_key)
 
 
 def cache_for(settings: Settings) -> Cache | None:

@@ -24,7 +24,7 @@ from . import __version__
 from .redis_url import FORM, check_url
 from .speech import FASTEST, LANGUAGES, SLOWEST
 
-ENGINES = ("qwen3", "builtin", "espeak")
+ENGINES = ("qwen3", "remote", "builtin", "espeak")
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
 HIDDEN = "what is given (not shown: a password may be in it)"
@@ -155,6 +155,26 @@ def uris() -> Kind:
         return found
 
     return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI", " ")
+
+
+def remotes() -> Kind:
+    """Addresses of servers that speak, with spaces between them."""
+    allowed = "tcp://HOST:PORT, unix:///PATH, http://HOST:PORT or https://HOST:PORT"
+
+    def read(text: str) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(text.split()))
+        if not found:
+            raise ValueError(text)
+        for uri in found:
+            parts = urlsplit(uri)
+            if parts.scheme in {"http", "https"}:
+                if not parts.hostname or parts.query or parts.fragment or parts.port == 0:
+                    raise ValueError(uri)
+            elif Address.parse(uri).scheme == "stdio" or Address.parse(uri).port == 0 < len(parts.netloc):
+                raise ValueError(uri)
+        return found
+
+    return Kind(read, allowed, "str", "URI", " ")
 
 
 def models() -> Kind:
@@ -378,6 +398,27 @@ class Settings:
         "how the model's voices speak, in words; the 0.6B CustomVoice model does not listen",
     )
     takes: int = option(8, whole(1, 64), "utterances the model speaks at a time", app=False)
+    remote_uri: tuple[str, ...] = option(
+        (),
+        remotes(),
+        "other machines that speak: tcp://HOST:PORT or unix:///PATH of a Wyoming server, http://HOST:PORT of "
+        "vllm-omni; several with spaces between them",
+    )
+    remote_key: str | None = option(
+        None, replace(words("a key", "KEY"), schema="password", secret=True), "key for those that speak HTTP"
+    )
+    remote_takes: int = option(
+        16, whole(1, 10_000), "utterances that other machines together are asked for at a time", app=False
+    )
+    remote_connect_timeout: float = option(
+        2.0, seconds(0.05, 60), "longest wait for another machine to answer", app=False
+    )
+    remote_first_timeout: float = option(
+        10.0, seconds(0.1, 600), "longest wait for its first sound; then the next one is asked", app=False
+    )
+    remote_gap_timeout: float = option(
+        5.0, seconds(0.1, 600), "longest wait for more of its sound", app=False
+    )
     waiting: int = option(
         1000, whole(1, 100_000), "sentences that wait for an engine; more are refused", app=False
     )

@@ -34,6 +34,10 @@ KEYS = 1
 """Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
+DEFAULT, SECOND, LAST = "(default) ", "also ", "last resort, "
+"""What descriptions of voices begin with, so that they sort: of the one that somebody chose, of second
+choices, of last resorts. A bracket sorts before digits, capitals after those, small letters last."""
+
 _UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -375,6 +379,8 @@ class SpeechRequest:
     """How to speak, in words, for voices that listen; others refuse."""
     strict: bool = False
     """A voice that nobody knows is an error, and not the default one's to speak for."""
+    fallback: bool = True
+    """Where its voice cannot speak, another engine's may."""
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""

@@ -488,7 +488,8 @@ class Synthesizer:
         had heard before it; now it has to be the same. What is to be kept for ever is its own voice's to say,
         and so is what has begun a sentence its end.
         """
-        if job.request.caching == Caching.PIN or job.lead.heard != heard or job.begun is not None:
+        own = job.request.caching == Caching.PIN or not job.request.fallback
+        if own or job.lead.heard != heard or job.begun is not None:
             return None
         engines = self._crew.stand_ins((*out, utterance.voice.engine))
         voice = self._voices.catalog.stand_in(language, utterance.text, engines)

@@ -120,6 +120,10 @@ class ModelEngine(Protocol):
 class CloningEngine(Protocol):
     """An engine that can speak with the voice of a recording."""
 
+    def clones_with(self) -> Hashable:
+        """Return something that changes when ``clone`` could have another result for the same recording."""
+        raise NotImplementedError
+
     def clone(self, recorded: Recorded) -> Voice:
         """Return ``recorded`` as a voice of this engine; does no work yet.
 

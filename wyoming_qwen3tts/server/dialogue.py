@@ -144,24 +144,42 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
     markup = _field(event.data, "text_format", f"{event.type}: text_format")
     if markup not in {None, "text", "ssml"}:
         _LOGGER.warning("%s: text_format %.20r is not text or ssml; read as text", event.type, markup)
+    fallback = _fallback(event)
     return SpeechRequest(
         feed,
         voice=names["name"],
         speaker=names["speaker"],
         language=names["language"],
         markup="ssml" if markup == "ssml" else None,
+        strict=not fallback,
+        fallback=fallback,
         caching=_caching(event),
     )
 
 
-def _caching(event: Event) -> Caching:
-    """Return what the event's ``context.cache`` says; whatever else a context holds is the client's own."""
+def _context(event: Event) -> dict[str, Any]:
+    """Return the event's ``context``; what it holds beside ``cache`` and ``fallback`` is the client's own."""
     context = event.data.get("context") or {}
     if not isinstance(context, dict):
         raise ProtocolError(
             f"{event.type}: context must be an object, not {type(context).__name__}", "invalid-event"
         )
-    asked = context.get("cache")
+    return context
+
+
+def _fallback(event: Event) -> bool:
+    """Return what the event's ``context.fallback`` says: whether somebody else may speak."""
+    asked = _context(event).get("fallback")
+    if asked is None or isinstance(asked, bool):
+        return asked is not False
+    raise ProtocolError(
+        f"{event.type}: context.fallback is {json.dumps(asked):.40}; known are true, false", "invalid-event"
+    )
+
+
+def _caching(event: Event) -> Caching:
+    """Return what the event's ``context.cache`` says."""
+    asked = _context(event).get("cache")
     if asked is None:
         return Caching.AUTO
     if isinstance(asked, bool):

@@ -13,7 +13,7 @@ from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeake
 
 from .. import __version__
 from ..engines.failover import Crew
-from ..speech import Voice
+from ..speech import DEFAULT, LAST, SECOND, Voice
 from ..voices.catalog import VoiceCatalog
 from ..voices.presets import key
 from ..voices.register import Voices
@@ -22,10 +22,6 @@ from .events import encode
 PROGRAM = "qwen3-tts"
 """Home Assistant names its entity after the program, so this never changes."""
 ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"
-DEFAULT = "(default) "
-SECOND = "also "
-LAST = "last resort, "
-"""What descriptions begin with: a bracket sorts before digits, capitals after those, small letters last."""
 
 _SORTS = re.compile(r"[0-9A-Z]")
 _LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")

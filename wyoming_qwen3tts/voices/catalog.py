@@ -69,6 +69,7 @@ class VoiceCatalog:
         self._plain = {key(voice.name): voice for voice in reversed(voices)}
         self._voices = tuple(voice for voice in voices if self._plain[key(voice.name)] is voice)
         twins = [voice for voice in voices if self._plain[key(voice.name)] is not voice]
+        self._twins = twins
         styles = styles or Styles()
         self._manners = {key(style.name) for style, _ in styles.styles}
         """What counts in the names of styles, whoever has them."""
@@ -331,7 +332,8 @@ class VoiceCatalog:
         """
         voices = [self.default, *(voice for voice in self._voices if voice is not self.default)]
         if engine is not None:
-            voices = [v for v in voices if v.engine == engine and v.reference is None]
+            # Who stands in is asked for by nobody: it may have the name of the one that cannot speak.
+            voices = [v for v in (*voices, *self._twins) if v.engine == engine and v.reference is None]
         able = [voice for voice in voices if any(matches(tag, language) for tag in voice.languages)]
         native = [v for v in able if v.engine == able[0].engine and matches(v.languages[0], language)]
         return min(native or able, key=lambda v: v.rank if v is not self.default else -1, default=None)

@@ -171,7 +171,8 @@ class Register:
     async def _look(self, *, first: bool = False) -> None:
         """Read and build anew what has changed. Raises UnknownVoice as ``start``."""
         plain = [voice for engine in self._engines.values() for voice in engine.voices()]
-        found = (*await asyncio.to_thread(self._signature), tuple(plain))
+        cloners = [e.clones_with() for e in self._engines.values() if isinstance(e, CloningEngine)]
+        found = (*await asyncio.to_thread(self._signature), tuple(plain), tuple(cloners))
         if self._catalog is not None and found == self._seen:
             return
         contents, styles = await asyncio.to_thread(self._read)

@@ -12,14 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...speech import (
-    Attribution,
     Recorded,
     SpeechError,
     Style,
     TextFeed,
     Utterance,
     Voice,
-    base_language,
 )
 from ..base import EngineUnavailable
 from . import files, speakers
@@ -145,10 +143,10 @@ class Qwen3Engine:
         taken: set[str] = set()
         for model, about in self._models.items():
             if about.kind == "voice_design" and len(self._models) == 1:
-                yield self._voice(DESIGNED, model, f"{DESIGNED}: as --instruct describes it ({about.name})")
+                described = f"{DESIGNED}: as --instruct describes it ({about.name})"
+                yield self._model(model).voice(DESIGNED, described)
             for name in speakers.ordered(about.speakers):
-                known = speakers.SPEAKERS.get(name)
-                shown = name.replace("_", " ").title()
+                shown = speakers.title(name)
                 if shown in taken:
                     shown = f"{shown} {about.size}"
                 if shown in taken:
@@ -156,35 +154,11 @@ class Qwen3Engine:
                     continue
                 taken.add(shown)
                 self._speakers[model, shown] = name
-                dialect = f", {known.dialect}" if known and known.dialect else ""
-                sound = f": {known.sound}{dialect}" if known else ""
-                yield self._voice(
-                    shown,
-                    model,
-                    f"{shown}{sound} ({about.name})",
-                    speakers.mother_tongue(name),
-                    accented=True,
-                    rank=1 if dialect else 0,
-                )
+                yield self._model(model).speaker(name, shown)
 
-    def _voice(
-        self, name: str, model: str, description: str, language: str = "english", **more: Any
-    ) -> Voice:
-        about = self._models[model]
-        names = sorted(
-            (known for known in about.languages if known in speakers.TAGS),
-            key=lambda known: known != language,
-        )
-        return Voice(
-            name,
-            description,
-            tuple(speakers.TAGS[known] for known in names),
-            self.name,
-            Attribution(about.name, "https://github.com/QwenLM/Qwen3-TTS"),
-            model=model,
-            hears_instructions=about.hears_instructions,
-            **more,
-        )
+    def _model(self, name: str) -> speakers.Model:
+        about = self._models[name]
+        return speakers.Model(self.name, name, about.name, about.languages, about.hears_instructions)
 
     def _able(self, kind: str) -> list[str]:
         return [model for model, about in self._models.items() if about.kind == kind]
@@ -201,29 +175,18 @@ class Qwen3Engine:
             raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
         return able[0]
 
+    def clones_with(self) -> Hashable:
+        """Return the models that clone voices."""
+        return tuple(self._able("base"))
+
     def clone(self, recorded: Recorded) -> Voice:
         """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailable."""
-        name, language, description = recorded.name, recorded.language, recorded.description
         able = self._able("base")
         if recorded.model and recorded.model not in able:
             raise EngineUnavailable(
                 f"{recorded.model:.80} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
             )
-        model = recorded.model or self.cloner()
-        own = _language(language, self._models[model].languages) if language else "auto"
-        if language and own == "auto":
-            raise EngineUnavailable(f"{self._models[model].name} does not speak {language}")
-        made = f"{'designed' if recorded.designed else 'cloned'}, {self._models[model].name}"
-        return self._voice(
-            name,
-            model,
-            f"{name}{f': {description}' if description else ''} ({made})",
-            own if language else "english",
-            accented=bool(language),
-            seed=recorded.seed,
-            reference=recorded.reference,
-            designed=bool(recorded.designed),
-        )
+        return self._model(recorded.model or self.cloner()).clone(recorded)
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
         """Let the model hear the recordings of cloned voices, when nobody speaks."""
@@ -242,7 +205,7 @@ class Qwen3Engine:
         """Let the model hear the recording of a cloned voice. Raises EngineUnavailable, CannotSpeak."""
         if self._worker is None or voice.reference is None:
             return
-        language = _language(voice.languages[0], self._models[voice.model].languages)
+        language = speakers.language(voice.languages[0], self._models[voice.model].languages)
         await asyncio.wrap_future(self._worker.prepare(voice.model, voice.reference, [language]))
 
     async def design(
@@ -253,7 +216,7 @@ class Qwen3Engine:
         ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
         """
         voice = replace(
-            self._voice(DESIGNED, self.designer(), ""), style=Style(DESIGNED, instruct=description)
+            self._model(self.designer()).voice(DESIGNED, ""), style=Style(DESIGNED, instruct=description)
         )
         async with aclosing(self.speak(Utterance(text, voice, language, seed))) as sounds:
             async for sound in sounds:
@@ -325,7 +288,7 @@ class Qwen3Engine:
         speaker = self._speakers.get((voice.model, voice.speaker))
         own = voice.style.instruct if voice.style is not None else ""
         instruct = (own or self._configuration.instruct) if about.hears_instructions else ""
-        language = _language(utterance.language, about.languages)
+        language = speakers.language(utterance.language, about.languages)
         speech = Speech(_plain(utterance.text), language, speaker, instruct=_plain(instruct))
         take = Take(
             speech,
@@ -402,12 +365,3 @@ def _plain(text: str) -> str:
     """
     text = text.encode("utf-8", "replace").decode()
     return text.replace("<|", "<").replace("|>", ">").replace("<tts_", "<tts-")
-
-
-def _language(tag: str, known: Sequence[str]) -> str:
-    """Return the model's name of a BCP 47 language, ``auto`` where it has none."""
-    primary = base_language(tag)
-    for name, own in speakers.TAGS.items():
-        if base_language(own) == primary and name in known:
-            return name
-    return "auto"

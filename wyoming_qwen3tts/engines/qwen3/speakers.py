@@ -1,9 +1,17 @@
-"""The speakers of the CustomVoice checkpoints, and the model's languages."""
+"""The speakers of the CustomVoice checkpoints, the model's languages, and its voices, wherever it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ...speech import Attribution, Recorded, Voice, base_language
+from ..base import EngineUnavailable
+
+URL = "https://github.com/QwenLM/Qwen3-TTS"
+AUTO = "auto"
+"""What the model calls a language that it is to hear from the text."""
 
 TAGS = {
     "chinese": "zh-CN",
@@ -60,3 +68,75 @@ def ordered(speakers: Sequence[str]) -> list[str]:
     """Return a checkpoint's speakers in the order they are offered; those nobody has described come last."""
     known = list(SPEAKERS)
     return sorted(speakers, key=lambda name: known.index(name) if name in SPEAKERS else len(known))
+
+
+def title(speaker: str) -> str:
+    """Return what people call a speaker: ``Uncle Fu`` for ``uncle_fu``."""
+    return speaker.replace("_", " ").title()
+
+
+def language(tag: str, known: Sequence[str] = tuple(TAGS)) -> str:
+    """Return the model's name of a BCP 47 language, AUTO where it has none."""
+    primary = base_language(tag)
+    for name, own in TAGS.items():
+        if base_language(own) == primary and name in known:
+            return name
+    return AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that speaks, wherever it runs."""
+
+    engine: str
+    name: str
+    """What the engine calls it."""
+    about: str
+    """What it is, for people."""
+    languages: Sequence[str] = tuple(TAGS)
+    """In its own names."""
+    hears_instructions: bool = False
+
+    def voice(self, name: str, description: str, language: str = "english", **more: Any) -> Voice:
+        """Return a voice of the model, whose mother tongue is ``language``, in the model's own name."""
+        names = sorted((name for name in self.languages if name in TAGS), key=lambda known: known != language)
+        return Voice(
+            name,
+            description,
+            tuple(TAGS[known] for known in names),
+            self.engine,
+            Attribution(self.about, URL),
+            model=self.name,
+            hears_instructions=self.hears_instructions,
+            **more,
+        )
+
+    def speaker(self, speaker: str, shown: str) -> Voice:
+        """Return a speaker as a voice called ``shown``."""
+        known = SPEAKERS.get(speaker)
+        dialect = f", {known.dialect}" if known and known.dialect else ""
+        sound = f": {known.sound}{dialect}" if known else ""
+        return self.voice(
+            shown,
+            f"{shown}{sound} ({self.about})",
+            mother_tongue(speaker),
+            accented=True,
+            rank=1 if dialect else 0,
+        )
+
+    def clone(self, recorded: Recorded) -> Voice:
+        """Return a recording as a voice of the model. Raises EngineUnavailable for its language."""
+        name, tag, description = recorded.name, recorded.language, recorded.description
+        own = language(tag, self.languages) if tag else AUTO
+        if tag and own == AUTO:
+            raise EngineUnavailable(f"{self.about} does not speak {tag}")
+        made = f"{'designed' if recorded.designed else 'cloned'}, {self.about}"
+        return self.voice(
+            name,
+            f"{name}{f': {description}' if description else ''} ({made})",
+            own if tag else "english",
+            accented=bool(tag),
+            seed=recorded.seed,
+            reference=recorded.reference,
+            designed=bool(recorded.designed),
+        )

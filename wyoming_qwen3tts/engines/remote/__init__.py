@@ -1,0 +1,1 @@
+"""Voices of other machines: vllm-omni servers, and Wyoming servers."""

@@ -1,0 +1,247 @@
+"""A Wyoming server on another machine: one like this, or any other that speaks.
+
+Connections are kept and used again. One that has lain idle may be closed at the other end in the very moment
+in which it is used: then the request is made again on a new one, and that is nobody's fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from wyoming.client import AsyncClient
+from wyoming.info import Describe, Info, TtsVoice
+
+from ... import client as wyoming_client
+from ...client import ServerError, Sound
+from ...speech import (
+    DEFAULT,
+    LAST,
+    SAMPLE_RATE,
+    SAMPLE_WIDTH,
+    SECOND,
+    Attribution,
+    Recorded,
+    Utterance,
+    Voice,
+)
+from ..base import CannotSpeak, EngineUnavailable
+from .server import ENGINE, Found, Limits, NoAnswer, Refused, within
+
+if TYPE_CHECKING:
+    from soxr import ResampleStream
+
+IDLE = 4
+"""Connections kept for later."""
+UNDETERMINED = "und"
+BUSY = frozenset({"busy", "stopping", "too-many-connections"})
+ITS_TEXT = frozenset({"cannot-speak", "invalid-text", "no-voice-for-script", "unknown-voice"})
+"""Codes of the errors of servers like ours: it may speak later; it will never say this."""
+
+
+class WyomingPeer:
+    """A Wyoming server. Every sentence is a ``synthesize`` event of its own."""
+
+    def __init__(self, uri: str, limits: Limits) -> None:
+        self.uri = uri
+        self._limits = limits
+        self._idle: dict[AsyncClient, asyncio.Task[None]] = {}
+        """Connections for later, and what notices that the other end closes one."""
+
+    async def look(self) -> Found:
+        """Ask for its voices."""
+        limit = self._limits.connect + self._limits.first
+        error = NoAnswer(f"{self.uri} did not say for {limit:g} s which voices it has")
+        info = await self._with_a_connection(lambda connection: within(limit, _describe(connection), error))
+        voices, identities = [], {}
+        for program in info.tts:
+            if not program.installed:
+                continue
+            # Servers leave their versions out; what they are called is not.
+            model = " ".join(filter(None, (program.name, program.version)))
+            identities[model] = f"wyoming {model}"
+            there = [voice for voice in program.voices if voice.installed and voice.languages]
+            voices += [_voice(voice, model) for voice in there]
+        if not voices:
+            raise NoAnswer(f"{self.uri} has no voices")
+        return Found(tuple(voices), identities)
+
+    def clone(self, recorded: Recorded, model: str) -> Voice:
+        """Refuse: the protocol has no recordings."""
+        raise EngineUnavailable("a Wyoming server takes no recordings")
+
+    async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        """Yield PCM, brought to our rate, as it comes."""
+        while True:
+            connection = await self._take()
+            used = connection is not None
+            if connection is None:
+                connection = await self._connect()
+            whole = heard = False
+            try:
+                async with aclosing(_say(connection, utterance)) as sounds:
+                    async for pcm in sounds:
+                        heard = True
+                        yield pcm
+                whole = True
+            except ServerError as error:
+                if used and not heard and error.code is None:
+                    continue  # it was closed while it lay idle
+                raise _meaning(self.uri, error) from error
+            else:
+                return
+            finally:
+                if whole and len(self._idle) < IDLE:
+                    self._idle[connection] = asyncio.create_task(self._watch(connection))
+                else:
+                    await _leave(connection)
+
+    async def close(self) -> None:
+        """Close what lies idle."""
+        while (connection := await self._take()) is not None:
+            await _leave(connection)
+
+    async def _take(self) -> AsyncClient | None:
+        """Return a connection that lies idle, the one used last; None where none does."""
+        if not self._idle:
+            return None
+        connection, watch = self._idle.popitem()
+        watch.cancel()
+        await asyncio.wait({watch})
+        return connection
+
+    async def _watch(self, connection: AsyncClient) -> None:
+        """Close an idle connection when the other end does, or says anything."""
+        with suppress(OSError, EOFError, ValueError, KeyError):
+            await connection.read_event()
+        self._idle.pop(connection, None)
+        await _leave(connection)
+
+    async def _connect(self) -> AsyncClient:
+        connection = AsyncClient.from_uri(self.uri, connect_timeout=None)
+        limit = self._limits.connect
+        try:
+            await within(limit, connection.connect(), NoAnswer(f"{self.uri} did not answer for {limit:g} s"))
+        except OSError as error:
+            raise NoAnswer(f"{self.uri} cannot be reached: {error.strerror or error}") from error
+        return connection
+
+    async def _with_a_connection(self, work: Callable[[AsyncClient], Awaitable[Info]]) -> Info:
+        connection = await self._connect()
+        try:
+            return await work(connection)
+        except ServerError as error:
+            raise NoAnswer(f"{self.uri}: {error}") from error
+        finally:
+            await _leave(connection)
+
+
+async def _leave(connection: AsyncClient) -> None:
+    with suppress(OSError):
+        await connection.disconnect()
+
+
+async def _describe(connection: AsyncClient) -> Info:
+    """Ask on an open connection. Raises ServerError."""
+    try:
+        await connection.write_event(Describe().event())
+        while (event := await connection.read_event()) is not None:
+            if Info.is_type(event.type):
+                return Info.from_event(event)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise ServerError(f"no answer to be understood: {error!r}") from error
+    raise ServerError("it closed the connection without an answer")
+
+
+async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    """Yield what is said on an open connection, at our rate. Raises ServerError."""
+    if utterance.begun is not None:
+        utterance.begun()
+    language = None if utterance.language == UNDETERMINED else utterance.language
+    # Whoever would stand in there is not kept here as this voice; others may be asked first.
+    context = {"fallback": False}
+    sounds = wyoming_client.say(
+        connection, utterance.text, voice=utterance.voice.speaker, language=language, context=context
+    )
+    converter: _Converter | None = None
+    try:
+        async with aclosing(sounds):
+            async for sound in sounds:
+                if converter is None:
+                    converter = _Converter(sound)
+                if pcm := converter(sound):
+                    yield pcm
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerError(f"no answer to be understood: {error!r}") from error
+    if converter is not None and (pcm := converter.rest()):
+        yield pcm
+
+
+class _Converter:
+    """Brings a server's sound to 24 kHz, mono."""
+
+    def __init__(self, sound: Sound) -> None:
+        """``sound``: the first piece. Raises ServerError for what is not 16 bit."""
+        self._format = sound.rate, sound.width, sound.channels
+        self._resample: ResampleStream | None = None
+        if sound.width != SAMPLE_WIDTH:
+            raise ServerError(f"its sound has {8 * sound.width} bits a sample, not {8 * SAMPLE_WIDTH}")
+        if sound.rate != SAMPLE_RATE:
+            import soxr
+
+            self._resample = soxr.ResampleStream(sound.rate, SAMPLE_RATE, 1, dtype="int16")
+
+    def __call__(self, sound: Sound) -> bytes:
+        """Return the next samples; there may be none yet. Raises ServerError where the format changes."""
+        if (sound.rate, sound.width, sound.channels) != self._format:
+            raise ServerError("its sound changed its format")
+        if len(sound.pcm) % (sound.width * sound.channels):
+            raise ServerError(f"it sent {len(sound.pcm)} bytes, not samples")
+        if self._resample is None and sound.channels == 1:
+            return sound.pcm
+        import numpy as np
+
+        samples = np.frombuffer(sound.pcm, "<i2")
+        if sound.channels > 1:
+            samples = samples.reshape(-1, sound.channels).mean(axis=1).round().astype("<i2")
+        if self._resample is not None:
+            samples = self._resample.resample_chunk(samples)
+        return bytes(samples.astype("<i2").tobytes())
+
+    def rest(self) -> bytes:
+        """Return the last samples."""
+        if self._resample is None:
+            return b""
+        import numpy as np
+
+        return bytes(self._resample.resample_chunk(np.zeros(0, "<i2"), last=True).astype("<i2").tobytes())
+
+
+def _voice(voice: TtsVoice, model: str) -> Voice:
+    """Return a voice of another server as one of ours, its description without what only sorts it there."""
+    description, rank = voice.description or voice.name, 0
+    for prefix, its in ((DEFAULT, 0), (SECOND, 1), (LAST, 2)):
+        if description.startswith(prefix):
+            description, rank = description.removeprefix(prefix), its
+    return Voice(
+        voice.name,
+        description,
+        tuple(language.replace("_", "-") for language in voice.languages),
+        ENGINE,
+        Attribution(voice.attribution.name, voice.attribution.url),
+        version=voice.version,
+        model=model,
+        rank=rank,
+    )
+
+
+def _meaning(uri: str, error: ServerError) -> EngineUnavailable | CannotSpeak:
+    """Return what an error of the other server is here."""
+    text = f"{uri}: {error}"
+    if error.code in BUSY:
+        return Refused(text)
+    if error.code in ITS_TEXT:
+        return CannotSpeak(text)
+    return EngineUnavailable(text) if error.code else NoAnswer(text)
