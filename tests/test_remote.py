@@ -19,11 +19,11 @@ from wyoming.info import Attribution as WyomingAttribution
 from wyoming.info import Describe, Info, TtsProgram, TtsVoice
 from wyoming.tts import Synthesize, SynthesizeVoice
 
-from tests import house
-from tests.faults import until
+from tests import faults, house
+from tests.faults import SCRIPTED, House, until
 from tests.house import CAST, HANG, ScriptedEngine, connect, home_assistant_plain, listed, service, tone
 from tests.omni import BASE, CUSTOM, Omni, serving
-from tests.web import free_port
+from tests.web import free_port, web
 from wyoming_qwen3tts.engines.base import CannotSpeak, Engine, EngineUnavailable
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
@@ -105,7 +105,7 @@ async def test_another_server_is_heard_as_it_speaks() -> None:
     async with service([ScriptedEngine()]) as uri, remote(uri) as engine:
         for text in (TEXT, NEXT, "Über zwanzig Grad."):
             assert await heard(engine, ask(engine, text)) == tone(text)
-        assert engine.status()[uri]["spoken"] == 3
+        assert engine.servers()[uri]["spoken"] == 3
 
 
 async def test_the_voices_of_another_server_are_those_of_this_one() -> None:
@@ -256,7 +256,7 @@ async def test_a_connection_that_was_closed_while_it_lay_idle_is_nobodys_fault()
             assert await heard(engine, ask(engine, door(number))) == tone(door(number))
             server.spoken_on[-1].close()
         assert len(set(map(id, server.spoken_on))) == 3
-        assert engine.status()[server.uri]["failed"] == 0
+        assert engine.servers()[server.uri]["failed"] == 0
 
 
 async def test_who_leaves_leaves_the_other_server_too() -> None:
@@ -407,17 +407,17 @@ async def test_a_server_that_goes_is_not_missed_and_one_that_comes_back_is_asked
     async with service([ScriptedEngine()]) as second:
         async with mortal(port) as end, remote(first, second) as engine:
             assert await heard(engine) == tone(TEXT)
-            assert engine.status()[first]["spoken"] == 1
+            assert engine.servers()[first]["spoken"] == 1
             await end()
             for number in range(4):
                 assert await heard(engine, ask(engine, door(number))) == tone(door(number))
-            assert engine.status()[second]["spoken"] == 4
-            assert not engine.status()[first]["up"]
+            assert engine.servers()[second]["spoken"] == 4
+            assert not engine.servers()[first]["up"]
             async with mortal(port):
-                await until(lambda: engine.status()[first]["up"], "it is not seen to be back")
+                await until(lambda: engine.servers()[first]["up"], "it is not seen to be back")
                 for number in range(2):
                     assert await heard(engine, ask(engine, door(number))) == tone(door(number))
-                assert engine.status()[first]["spoken"] >= 2
+                assert engine.servers()[first]["spoken"] >= 2
 
 
 async def test_who_breaks_off_before_the_first_sound_is_not_heard_of() -> None:
@@ -427,8 +427,8 @@ async def test_who_breaks_off_before_the_first_sound_is_not_heard_of() -> None:
     async with fake(close) as broken, fake() as well, remote(broken.uri, well.uri) as engine:
         for number in range(4):
             assert await heard(engine, ask(engine, door(number))) == tone(door(number))
-        assert engine.status()[well.uri]["spoken"] == 4
-        assert engine.status()[broken.uri]["failed"] >= 1
+        assert engine.servers()[well.uri]["spoken"] == 4
+        assert engine.servers()[broken.uri]["failed"] >= 1
 
 
 async def test_who_breaks_off_after_the_first_sound_is_an_error_and_nothing_is_said_twice() -> None:
@@ -446,13 +446,13 @@ async def test_who_says_nothing_is_not_waited_for() -> None:
 
     async with fake(sleep) as hung, fake() as well, remote(hung.uri, well.uri, limits=HASTY) as engine:
         assert await heard(engine) == tone(TEXT)
-        assert not engine.status()[hung.uri]["up"]
-        assert "no sound" in engine.status()[hung.uri]["reason"]
+        assert not engine.servers()[hung.uri]["up"]
+        assert "no sound" in engine.servers()[hung.uri]["reason"]
         # It answers when it is looked at, but it is not relied on before it has spoken.
         await asyncio.sleep(0.3)
-        assert not engine.status()[hung.uri]["up"]
+        assert not engine.servers()[hung.uri]["up"]
         hung.say = says_tone
-        await until(lambda: engine.status()[hung.uri]["up"], "it is not seen to speak again")
+        await until(lambda: engine.servers()[hung.uri]["up"], "it is not seen to speak again")
 
 
 async def test_who_falls_silent_is_an_error() -> None:
@@ -478,7 +478,7 @@ async def test_who_takes_no_connection_is_not_waited_for() -> None:
         try:
             async with fake() as well, remote(deaf, well.uri, limits=HASTY) as engine:
                 assert await heard(engine) == tone(TEXT)
-                assert "did not answer for 0.3 s" in engine.status()[deaf]["reason"]
+                assert "did not answer for 0.3 s" in engine.servers()[deaf]["reason"]
         finally:
             for filler in fillers:
                 filler.close()
@@ -495,7 +495,7 @@ async def test_a_server_that_is_busy_is_well_and_another_one_speaks() -> None:
         waiting = asyncio.create_task(heard(alone))
         await until(lambda: gate.at == 1, "nobody speaks")
         assert await heard(engine, ask(engine, NEXT)) == tone(NEXT)
-        assert (engine.status()[one]["up"], engine.status()[one]["failed"]) == (True, 0)
+        assert (engine.servers()[one]["up"], engine.servers()[one]["failed"]) == (True, 0)
         gate.go.set()
         assert await waiting == tone(TEXT)
 
@@ -509,7 +509,7 @@ async def test_a_text_that_nobody_can_say_is_no_fault_of_a_server() -> None:
         for _ in range(4):
             with pytest.raises(CannotSpeak):
                 await heard(engine)
-        assert engine.status()[uri]["up"]
+        assert engine.servers()[uri]["up"]
 
 
 # -- in the house -------------------------------------------------------------------------------------------
@@ -540,7 +540,7 @@ async def test_while_the_other_machine_is_away_somebody_else_speaks() -> None:
         for number in range(5):
             assert await says(uri, door(number), "tone") == spare(door(number))
         async with mortal(port):
-            await until(lambda: engine.status()[f"tcp://127.0.0.1:{port}"]["up"], "it is not seen")
+            await until(lambda: engine.servers()[f"tcp://127.0.0.1:{port}"]["up"], "it is not seen")
             await comes(lambda: says(uri, TEXT, "tone"), tone(TEXT), meanwhile=spare(TEXT))
 
 
@@ -592,6 +592,28 @@ async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) ->
             await comes(lambda: says(front, TEXT, "tone"), tone(TEXT))
             down = True
             assert await says(front, TEXT, "tone") == tone(TEXT)
+
+
+async def test_health_and_metrics_tell_how_the_other_machines_are() -> None:
+    gone = f"tcp://127.0.0.1:{free_port()}"
+    async with service([ScriptedEngine()]) as back:
+        async with web([RemoteEngine.of([back, gone], LIMITS, 16), Spare()]) as client:
+            assert await says(client.wyoming, TEXT) == tone(TEXT)
+            (remote, _) = (await client.get("/health")).json()["engines"]
+            assert remote["servers"][back] | {"reason": ""} == {
+                "up": True,
+                "reason": "",
+                "asked": 0,
+                "spoken": 1,
+                "failed": 0,
+                "voices": 2,
+            }
+            assert not remote["servers"][gone]["up"]
+            assert "cannot be reached" in remote["servers"][gone]["reason"]
+            numbers = (await client.get("/metrics")).text
+            assert f'_remote_up{{server="{back}"}} 1.0' in numbers
+            assert f'_remote_up{{server="{gone}"}} 0.0' in numbers
+            assert f'_remote_spoken_total{{server="{back}"}} 1.0' in numbers
 
 
 # -- vllm-omni ----------------------------------------------------------------------------------------------
@@ -758,8 +780,8 @@ async def test_where_one_refuses_the_next_one_speaks(omni: Omni, status: int) ->
     omni.fault = answering(status)
     async with serving(Omni(omni_tone)) as well, remote(omni.uri, well.uri) as engine:
         assert await heard(engine) == tone(TEXT)
-        assert engine.status()[omni.uri]["up"]
-        assert engine.status()[omni.uri]["failed"] == (status in {404, 500})
+        assert engine.servers()[omni.uri]["up"]
+        assert engine.servers()[omni.uri]["failed"] == (status in {404, 500})
     async with remote(omni.uri) as engine:
         with pytest.raises(CannotSpeak if status in {400, 422} else EngineUnavailable, match="so it is"):
             await heard(engine)
@@ -770,10 +792,10 @@ async def test_who_fails_often_is_left_alone_until_it_speaks(omni: Omni) -> None
     async with serving(Omni(omni_tone)) as well, remote(omni.uri, well.uri) as engine:
         for number in range(12):
             assert await heard(engine, ask(engine, door(number))) == tone(door(number))
-        assert engine.status()[omni.uri]["failed"] == 3
-        assert not engine.status()[omni.uri]["up"]
+        assert engine.servers()[omni.uri]["failed"] == 3
+        assert not engine.servers()[omni.uri]["up"]
         omni.fault = None
-        await until(lambda: engine.status()[omni.uri]["up"], "it is not seen to be well")
+        await until(lambda: engine.servers()[omni.uri]["up"], "it is not seen to be well")
 
 
 async def test_a_server_that_does_not_speak_qwen3_is_named() -> None:
@@ -814,3 +836,54 @@ def test_an_address_that_is_none_is_named(wrong: str) -> None:
 def test_several_addresses_have_spaces_between_them() -> None:
     uris = ("tcp://gpu:10200", "http://gpu:8091/omni", "https://[::1]:8443")
     assert Settings.load(["--remote-uri", " ".join(uris)], {}).remote_uri == uris
+
+
+# -- processes ----------------------------------------------------------------------------------------------
+
+FRONT = (
+    "-m",
+    "wyoming_qwen3tts",
+    *"--engine remote,builtin --cache-memory 0 --cache-disk 0".split(),
+    *"--remote-first-timeout 1 --remote-gap-timeout 1 --engine-timeout 2".split(),
+    *SCRIPTED[2:],
+)
+"""A front as it is started: it adds nothing to the sound of the server behind it."""
+
+
+async def speaks_again(front: House) -> None:
+    """Wait until the server behind a front is heard."""
+    await comes(lambda: front.say(NEXT), tone(NEXT))
+
+
+async def test_a_machine_that_is_killed_leaves_the_house_speaking_and_is_heard_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    place = ("--uri", f"tcp://127.0.0.1:{port}", "--data-dir", tmp_path)
+    front = faults.house("--remote-uri", f"tcp://127.0.0.1:{port}", program=FRONT)
+    async with faults.house(*place) as back, front as running:
+        await running.speaks(TEXT)
+        asked = [asyncio.create_task(running.say(door(number))) for number in range(8)]
+        await until(lambda: any(task.done() for task in asked), "nobody speaks")
+        back.process.kill()
+        await back.process.wait()
+        for number, sound in enumerate(await asyncio.gather(*asked)):
+            assert (
+                sound == tone(door(number)) or len(sound) > SAMPLE_RATE
+            )  # the built-in voice takes a second
+        assert len(await running.say(TEXT)) > SAMPLE_RATE
+        assert await running.say(TEXT) != tone(TEXT)
+        async with faults.house(*place):
+            await speaks_again(running)
+
+
+async def test_a_machine_that_stands_still_is_not_waited_for(tmp_path: Path) -> None:
+    async with faults.house("--data-dir", tmp_path) as back:
+        async with faults.house("--remote-uri", back.uri, program=FRONT) as running:
+            await running.speaks(TEXT)
+            with back.stopped():
+                for _ in range(2):
+                    sound = await running.say(TEXT)
+                    assert sound != tone(TEXT)
+                    assert len(sound) > SAMPLE_RATE
+            await speaks_again(running)

@@ -117,6 +117,15 @@ class ModelEngine(Protocol):
 
 
 @runtime_checkable
+class ServersEngine(Protocol):
+    """An engine that lets other machines speak."""
+
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """Return how each server is, by its address: up, reason, asked, spoken, failed."""
+        raise NotImplementedError
+
+
+@runtime_checkable
 class CloningEngine(Protocol):
     """An engine that can speak with the voice of a recording."""
 

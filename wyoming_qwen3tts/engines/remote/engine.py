@@ -140,8 +140,8 @@ class RemoteEngine:
     def _nobody(self) -> EngineUnavailable:
         return NoAnswer("; ".join(dict.fromkeys(place.reason for place in self._places)))
 
-    def status(self) -> dict[str, dict[str, Any]]:
-        """Return how each server is, by its address."""
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """Return how each server is, by its address: what it is at, and what it has done."""
         return {
             place.server.uri: {
                 "up": place.up,

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
-from ...engines.base import EngineUnavailable, ModelEngine
+from ...engines.base import EngineUnavailable, ModelEngine, ServersEngine
 from ..requests import LAST
 from .access import WELCOME
 from .cache import prompts, tiers
@@ -110,6 +110,8 @@ def _engines(parts: Parts) -> list[Mapping[str, Any]]:
             engine = member.engine
             models["models"] = status_of(engine)
             models["device_bytes"] = engine.device_bytes() if isinstance(engine, ModelEngine) else 0
+            if isinstance(engine, ServersEngine):
+                models["servers"] = engine.servers()
         found.append({**member.status(), **models})
     return found
 

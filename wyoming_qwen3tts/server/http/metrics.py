@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ... import __version__
-from ...engines.base import ModelEngine
+from ...engines.base import ModelEngine, ServersEngine
 from ...speech import ENGINE, VOICE
 from ..requests import Record
 from .parts import Parts, status_of
@@ -124,6 +124,7 @@ class _State(Collector):
             restarts.add_metric([name], member.restarts)
         yield from (ready, waiting, failures, restarts)
         yield from self._models()
+        yield from self._servers()
         yield from self._cache()
 
     def _models(self) -> Iterator[Metric]:
@@ -172,6 +173,20 @@ class _State(Collector):
                 for source, count in status.get("clones", {}).items():
                     clones.add_metric([model, source], count)
         yield from (*gauges.values(), *counters.values(), guards, clones, device)
+
+    def _servers(self) -> Iterator[Metric]:
+        label = ["server"]
+        up = GaugeMetricFamily(f"{PREFIX}_remote_up", "Whether another machine is asked", labels=label)
+        asked = GaugeMetricFamily(f"{PREFIX}_remote_requests", "Utterances it is at", labels=label)
+        spoken = CounterMetricFamily(f"{PREFIX}_remote_spoken", "Utterances it has spoken", labels=label)
+        failed = CounterMetricFamily(f"{PREFIX}_remote_failures", "Utterances it failed at", labels=label)
+        for engine in self._parts.crew.values():
+            if not isinstance(engine, ServersEngine):
+                continue
+            for uri, server in engine.servers().items():
+                for family, key in ((up, "up"), (asked, "asked"), (spoken, "spoken"), (failed, "failed")):
+                    family.add_metric([uri], float(server[key]))
+        yield from (up, asked, spoken, failed)
 
     def _cache(self) -> Iterator[Metric]:
         label = ["tier"]
