@@ -20,6 +20,7 @@ PACKAGE = ROOT / "wyoming_qwen3tts"
 FLOORS = [
     "speech",
     "redis_url",
+    "whole_file",
     "settings",
     "telemetry",
     "cache",

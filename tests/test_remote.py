@@ -556,6 +556,57 @@ async def test_a_machine_that_comes_late_is_welcome() -> None:
                 assert "tone" in {voice.name for voice in await listed(client)}
 
 
+def front(uri: str, data: Path) -> RemoteEngine:
+    """The engine of a front that remembers."""
+    return RemoteEngine.of([uri], LIMITS, 16, remembered=data / "remote.json")
+
+
+async def test_a_house_that_starts_while_the_other_machine_is_away_knows_its_voices(tmp_path: Path) -> None:
+    port = free_port()
+    uri = f"tcp://127.0.0.1:{port}"
+    kept: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0, "data_dir": tmp_path, "voice": "tone"}
+    async with mortal(port), service([front(uri, tmp_path), Spare()], **kept) as house_uri:
+        assert await says(house_uri, TEXT) == tone(TEXT)
+    async with service([front(uri, tmp_path), Spare()], **kept) as house_uri:
+        async with connect(house_uri) as client:
+            assert {voice.name for voice in await listed(client)} >= {"tone", "Klang Zwei", "heart"}
+        assert await says(house_uri, TEXT) == tone(TEXT), "what it said before is kept"
+        assert await says(house_uri, NEXT) == spare(NEXT)
+        async with mortal(port):
+            await comes(lambda: says(house_uri, NEXT), tone(NEXT), meanwhile=spare(NEXT))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"a": 1}',
+        b'{"a": {"voices": [{}], "identities": {}, "cloner": ""}}',
+        b"\xff",
+        None,
+    ],
+)
+async def test_a_memory_that_is_damaged_is_made_anew(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "remote.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    async with fake() as server:
+        for _ in range(2):
+            engine = front(server.uri, tmp_path)
+            await engine.start()
+            assert await heard(engine) == tone(TEXT)
+            await engine.close()
+    if content is not None:
+        engine = front(server.uri, tmp_path)
+        await engine.find()
+        assert [voice.name for voice in engine.voices()] == ["anna"]
+        await engine.close()
+
+
 async def test_a_voice_of_the_same_name_stands_in_for_the_one_that_is_away() -> None:
     class Twin(ScriptedEngine):
         name = "twin"

@@ -11,15 +11,14 @@ held against speech.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import whole_file
 from ..speech import SAMPLE_RATE, Voice
 from .pcm import FRAME, FULL_SCALE, from_db, limit, power, to_pcm, to_samples
 
@@ -108,18 +107,14 @@ class Levels:
         self._measured = {**self._measured, **measured}
         if self._path is None:
             return
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        # Another process may have measured other voices meanwhile.
+        found = json.dumps({**_read(self._path), **measured}, indent=1, sort_keys=True)
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Another process may have measured other voices meanwhile.
-            part.write_text(json.dumps({**_read(self._path), **measured}, indent=1, sort_keys=True))
-            part.replace(self._path)
+            whole_file.write(self._path, found.encode())
         except OSError as error:
             _LOGGER.warning(
                 "Voices' levels cannot be kept, and are measured anew at the next start: %s", error
             )
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def identity(voice: Voice) -> str:

@@ -33,6 +33,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from .. import whole_file
 from ..settings import language as language_option
 from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, SpeechError
 from . import reference
@@ -60,14 +61,14 @@ _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 """What renaming a directory fails with where something has that name."""
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 """What writing fails with where another directory would do."""
-_NEW, _GONE, _PART = ".new-", ".gone-", ".part"
+_NEW, _GONE = ".new-", ".gone-"
 """How names of directories begin that are no voice yet, or none any more, and how those of half files end."""
 _ALLOWED = (
     f"a name has 1 to {LONGEST_NAME} letters, digits, spaces, hyphens, underscores or apostrophes, at least "
     "one of them a letter or digit, and no space or hyphen at either end"
 )
 _CHANGING = "it is being changed, and is read again when that is done"
-_OURS = re.compile(r"([0-9a-f]{64})(?:\.wav|\.json|-.*\.safetensors)|\.([0-9a-f]{64})-.*\.part")
+_OURS = re.compile(r"([0-9a-f]{64})(?:\.wav|\.json|-.*\.safetensors)|\.([0-9a-f]{64})[-.].*\.part")
 """A file that belongs to a digest, or will when it is whole."""
 
 RETRY = 60.0
@@ -430,8 +431,8 @@ class VoiceLibrary:
             file.setparams((CHANNELS, SAMPLE_WIDTH, SAMPLE_RATE, 0, "NONE", ""))
             file.writeframes(prepared.samples.astype("<i2").tobytes())
         notes = {"asked": asked, "remarks": prepared.remarks}
-        _replace(place / f"{digest}.wav", sound.getvalue())
-        _replace(place / f"{digest}.json", json.dumps(notes).encode())
+        whole_file.write(place / f"{digest}.wav", sound.getvalue())
+        whole_file.write(place / f"{digest}.json", json.dumps(notes).encode())
 
     def check_free(self, name: str) -> str:
         """Return ``name`` as a new voice would have it.
@@ -481,12 +482,12 @@ class VoiceLibrary:
             copy = new / f"recording.{prepared.extension}"
             _copy(recording, copy, heard)
             if asked:
-                _replace(new / TRANSCRIPT, f"{asked}\n".encode())
+                whole_file.write(new / TRANSCRIPT, f"{asked}\n".encode())
             if text := _toml(details):
-                _replace(new / DETAILS, text.encode())
+                whole_file.write(new / DETAILS, text.encode())
             self._keep(self._references, digest, asked, prepared)
             new = _settle(new, home)
-            _flush(self._voices)
+            whole_file.flush(self._voices)
         except BaseException as error:
             if new is not None:
                 shutil.rmtree(new, ignore_errors=True)
@@ -557,7 +558,7 @@ class VoiceLibrary:
         for directory in (self._voices, self._references, self._prompts):
             with suppress(OSError):
                 for path in directory.iterdir():
-                    ours = path.name.startswith((_NEW, _GONE)) or path.name.endswith(_PART)
+                    ours = path.name.startswith((_NEW, _GONE)) or path.name.endswith(whole_file.PART)
                     if ours and time.time() - path.lstat().st_mtime > STALE:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -656,7 +657,7 @@ def _text(path: Path) -> str:
 def _copy(recording: Path, copy: Path, heard: str) -> None:
     """Copy what has the fingerprint ``heard``. Raises BadRecording if that is another now, and OSError."""
     shutil.copyfile(recording, copy)
-    _flush(copy)
+    whole_file.flush(copy)
     if reference.fingerprint(copy) != heard:
         raise BadRecording(f"{shown(recording.name)} was changed while it was read: try again")
 
@@ -683,27 +684,3 @@ def _make(directory: Path) -> list[Path]:
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(0o700, parents=True, exist_ok=True)
     return missing[::-1]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises OSError."""
-    file, part = tempfile.mkstemp(_PART, ".", path.parent)
-    try:
-        with os.fdopen(file, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(file)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or a directory's list of files, is on the disk. Raises OSError."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

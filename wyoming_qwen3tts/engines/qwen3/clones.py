@@ -6,10 +6,8 @@ kept as a safetensors file, named by the digest of the recording and the fingerp
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
-import os
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from ... import whole_file
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
 from ..base import CannotSpeak
 from .checkpoint import Checkpoint
@@ -162,19 +161,11 @@ class Clones:
         tensors |= dict(zip(_heard_names(len(clone.heard or ())), clone.heard or (), strict=True))
         tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
         said = {"format": FORMAT, "content": _digest(tensors), "transcript": clone.transcript}
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")  # the library sweeps what ends so
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(save(tensors, said))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            whole_file.write(path, save(tensors, said))  # the library sweeps away what was not finished
         except OSError as error:
             self._unkept.add(clone.digest)
             _LOGGER.warning("The clone cannot be kept, and is made anew at the next start: %s", error)
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def _read(path: Path, reference: Reference) -> dict[str, Tensor]:

@@ -13,12 +13,14 @@ from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from ...speech import Recorded, Utterance, Voice
 from ..base import CannotSpeak, EngineUnavailable
 from .omni import OmniServer
 from .peer import WyomingPeer
+from .remembered import Remembered
 from .server import ENGINE, Found, Limits, NoAnswer, Refused, Server, within
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,38 +83,57 @@ class RemoteEngine:
 
     name = ENGINE
 
-    def __init__(self, servers: Sequence[Server], limits: Limits, takes: int) -> None:
+    def __init__(
+        self, servers: Sequence[Server], limits: Limits, takes: int, remembered: Remembered | None = None
+    ) -> None:
         """``takes``: utterances that all servers together are asked for at a time."""
         self.takes = takes
         self._limits = limits
         self._places = [Place(server) for server in servers]
         self._voices: tuple[Voice, ...] = ()
+        self._remembered = remembered
+        self._kept: dict[str, Found] | None = None
+        """What is remembered; None where nobody has looked yet."""
+        self._keeping = asyncio.Lock()
         self._begun = False
         self._watching: list[asyncio.Task[None]] = []
         self._count = count(1)
 
     @classmethod
-    def of(cls, uris: Sequence[str], limits: Limits, takes: int, key: str | None = None) -> RemoteEngine:
-        """Return the engine for servers at these addresses; ``key`` is for those that speak HTTP."""
+    def of(
+        cls,
+        uris: Sequence[str],
+        limits: Limits,
+        takes: int,
+        key: str | None = None,
+        remembered: Path | None = None,
+    ) -> RemoteEngine:
+        """Return the engine for servers at these addresses; ``key`` is for those that speak HTTP.
+
+        ``remembered``: the file for what they say of themselves.
+        """
 
         def server(uri: str) -> Server:
             http = uri.startswith(("http://", "https://"))
             return OmniServer(uri, limits, key) if http else WyomingPeer(uri, limits)
 
-        return cls([server(uri) for uri in uris], limits, takes)
+        memory = Remembered(remembered) if remembered is not None else None
+        return cls([server(uri) for uri in uris], limits, takes, memory)
 
     # ------------------------------------------------------------------ how it is
 
     async def find(self) -> None:
-        """Ask all servers for their voices. Raises EngineUnavailable where none answers."""
-        await asyncio.gather(*map(self._look, self._places))
-        if not any(place.up for place in self._places):
+        """Ask all servers for their voices. Raises EngineUnavailable where nobody knows any."""
+        await self._ask()
+        if not any(place.found != Found() for place in self._places):
             raise self._nobody()
 
     async def start(self) -> None:
         """Find the servers, and look after them from now on. Raises EngineUnavailable where none answers."""
         self._begun = True
-        await self.find()
+        await self._ask()
+        if not any(place.up for place in self._places):
+            raise self._nobody()
         self._watching = [
             asyncio.create_task(self._watch(place), name=f"watch {place.server.uri}")
             for place in self._places
@@ -154,6 +175,23 @@ class RemoteEngine:
             for place in self._places
         }
 
+    async def _ask(self) -> None:
+        """Ask all servers, once; of those that do not answer what they last said is known."""
+        if self._remembered is not None and self._kept is None:
+            self._kept = await asyncio.to_thread(self._remembered.read)
+            for place in self._places:
+                place.found = self._kept.get(place.server.uri, place.found)
+            self._list()
+        await asyncio.gather(*map(self._look, self._places))
+
+    async def _keep(self) -> None:
+        """Remember what the servers said, if that is new."""
+        async with self._keeping:
+            now = {place.server.uri: place.found for place in self._places if place.found != Found()}
+            if self._remembered is not None and now != self._kept:
+                self._kept = now
+                await asyncio.to_thread(self._remembered.keep, now)
+
     async def _watch(self, place: Place) -> None:
         """Look at a server every now and then, for ever."""
         while True:
@@ -186,6 +224,7 @@ class RemoteEngine:
                 place.up, place.doubtful, place.row, place.reason = True, False, 0, ""
             place.found = found
             self._list()
+            await self._keep()
 
     async def _probe(self, place: Place, found: Found) -> None:
         """Let a server say a word, to its first sound. Raises EngineUnavailable."""
