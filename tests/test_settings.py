@@ -75,6 +75,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "allow": "10.0.0.0/8,fd00::/8",
             "remote_uri": "tcp://gpu:10200 http://gpu:8091",
             "remote_connect_timeout": "3",
+            "remote_announce": "true",
         }.get(key, "64")
         for key in OPTIONS
     } | {"bridge_silence": "3", "max_event_bytes": "2000"}
@@ -90,6 +91,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "local_files_only": ["--local-files-only"],
             "live_text": ["--live-text"],
             "cache_live": ["--cache-live"],
+            "remote_announce": ["--remote-announce"],
         }.get(key, [flag, value])
     path = tmp_path / "options.json"
     path.write_text(

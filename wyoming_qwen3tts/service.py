@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import shutil
 import signal
@@ -29,7 +30,7 @@ from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
 from .engines.remote.server import Limits as Waits
-from .server import wyoming
+from .server import supervisor, wyoming
 from .server.info import Description, who_speaks
 from .server.listen import CannotListen, Listener
 from .server.requests import Requests
@@ -86,6 +87,7 @@ class Service:
         self._measuring: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
+        self._told: supervisor.Message | None = None
         self._server: wyoming.WyomingServer | None = None
         self._register: Register | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -242,6 +244,8 @@ class Service:
 
     async def stop(self) -> None:
         """Withdraw, accept nobody more, let running requests finish, close the rest, end the engines."""
+        if self._told is not None:
+            await self._told.stop()
         for announcement in self._announcements:
             await announcement.stop()
         for listener in self._listeners:
@@ -321,7 +325,21 @@ class Service:
             )
         )
 
+    def _tell_supervisor(self) -> None:
+        """Let Home Assistant know, where this is one of its apps."""
+        settings = self._settings
+        token = os.environ.get(supervisor.TOKEN)
+        if not token:
+            return
+        uri = supervisor.address_to_tell(
+            self.addresses, settings.remote_uri, announce_remote=settings.remote_announce
+        )
+        if uri is not None:
+            self._told = supervisor.Message(uri, token)
+            self._told.start()
+
     async def _announce(self) -> None:
+        self._tell_supervisor()
         if self._settings.zeroconf is None:
             return
         from .server.discovery import Announcement

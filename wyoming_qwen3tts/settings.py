@@ -407,6 +407,11 @@ class Settings:
     remote_key: str | None = option(
         None, replace(words("a key", "KEY"), schema="password", secret=True), "key for those that speak HTTP"
     )
+    remote_announce: bool = option(
+        False,
+        switch(),
+        "as a Home Assistant app, announce the first tcp:// address of these machines instead of the app's own",
+    )
     remote_takes: int = option(
         16, whole(1, 10_000), "utterances that other machines together are asked for at a time", app=False
     )
