@@ -273,11 +273,14 @@ class House:
 
 @asynccontextmanager
 async def house(
-    *arguments: str | Path, program: Sequence[str] = SCRIPTED, before: Sequence[str] = ()
+    *arguments: str | Path,
+    program: Sequence[str] = SCRIPTED,
+    before: Sequence[str] = (),
+    python: str | Path = sys.executable,
 ) -> AsyncIterator[House]:
     """Start a server; give it when it is ready. ``before``: a command that it is started by."""
     process = await asyncio.create_subprocess_exec(
-        *(*before, sys.executable, *program, "--uri", "tcp://127.0.0.1:0", *map(str, arguments)),
+        *(*before, str(python), *program, "--uri", "tcp://127.0.0.1:0", *map(str, arguments)),
         stderr=asyncio.subprocess.PIPE,
     )
     running = House(process)
