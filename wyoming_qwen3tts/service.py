@@ -55,7 +55,8 @@ _LOGGER = logging.getLogger(__name__)
 NEEDS = "qwen3 needs --model, remote --remote-uri, espeak a language"
 STYLES = "styles.toml"
 LEVELS = "levels.json"
-"""The files of the data directory with styles, and with what was measured of voices."""
+REMOTE = "remote.json"
+"""The files of the data directory with styles, with what was measured of voices, and with those of others."""
 WATCH = 1.0
 """Seconds between looks at the data directory, of a millisecond; what nobody knows is looked for at once."""
 
@@ -400,7 +401,10 @@ def remote_engine(settings: Settings) -> Engine:
         first=settings.remote_first_timeout,
         gap=settings.remote_gap_timeout,
     )
-    return RemoteEngine.of(settings.remote_uri, limits, settings.remote_takes, settings.remote_key)
+    remembered = settings.data / REMOTE
+    return RemoteEngine.of(
+        settings.remote_uri, limits, settings.remote_takes, settings.remote_key, remembered
+    )
 
 
 def cache_for(settings: Settings) -> Cache | None:
