@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.cache import PHRASES, connect, ours
-from benchmarks.doors import ROUNDS, measure
+from benchmarks.doors import ROUNDS, First, measure
 from benchmarks.servers import running
 from benchmarks.talk import HOST
 
@@ -28,7 +28,7 @@ async def main() -> None:
             front = ours(Path(place, "front"), *NOT_KEPT, "--engine", "remote", "--remote-uri", uri)
             async with running(front) as before:
                 await before.ready()
-                clients = {
+                clients: dict[str, First] = {
                     "direct": (await connect(back.port)).first,
                     "through a front": (await connect(before.port)).first,
                 }

@@ -81,6 +81,9 @@ class Cloner(ScriptedEngine):
         self.refuses = refuses
         self.prepared: list[str] = []
 
+    def clones_with(self) -> str:
+        return self.refuses
+
     def clone(self, recorded: Recorded) -> Voice:
         if self.refuses:
             raise EngineUnavailable(self.refuses)
@@ -154,6 +157,16 @@ async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytes
     found = register(Shelf([shelved("Oma")]), Cloner(refuses="the Base model is not loaded"))
     await found.start()
     assert lines(caplog) == ["Voices: voice Oma: nobody can speak with it: the Base model is not loaded"]
+
+
+async def test_a_recording_is_a_voice_as_soon_as_somebody_can_speak_with_it() -> None:
+    engine = Cloner(refuses="no server has a Base checkpoint")
+    found = register(Shelf([shelved("Oma")]), engine)
+    await found.start()
+    assert "Oma" not in names(found)
+    engine.refuses = ""
+    await found.refresh()
+    assert "Oma" in names(found)
 
 
 async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCaptureFixture) -> None:

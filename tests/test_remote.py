@@ -122,6 +122,14 @@ async def test_the_voices_of_another_server_are_those_of_this_one() -> None:
     assert {str(voice.description)[:5] for voice in here} >= {"also ", "last "}
 
 
+async def test_a_server_like_this_one_has_brought_its_voices_to_a_level() -> None:
+    own = ScriptedEngine()
+    async with service([own]) as back:
+        async with service([RemoteEngine.of([back], LIMITS, 16)], loudness=-30.0) as front_uri:
+            assert await says(front_uri, TEXT) == tone(TEXT)
+    assert own.said == [TEXT], "it was not measured"
+
+
 async def test_it_is_told_the_voice_and_the_language_and_that_nobody_stands_in() -> None:
     async with fake() as server, remote(server.uri) as engine:
         await heard(engine, ask(engine, name="anna"))

@@ -34,6 +34,8 @@ KEYS = 1
 """Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
+PROGRAM = "qwen3-tts"
+"""What this service calls itself. Home Assistant names its entity after it, so this never changes."""
 DEFAULT, SECOND, LAST = "(default) ", "also ", "last resort, "
 """What descriptions of voices begin with, so that they sort: of the one that somebody chose, of second
 choices, of last resorts. A bracket sorts before digits, capitals after those, small letters last."""
@@ -142,6 +144,8 @@ class Voice:
 
     ``None`` where nobody has measured it: it is then learned from the voice's first seconds.
     """
+    levelled: bool = False
+    """Whoever speaks it brings it to a level of their own, which stays."""
     base: str = ""
     """The name of the voice that this one is a style of; empty if it is none."""
     style: Style | None = None

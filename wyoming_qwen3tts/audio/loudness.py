@@ -97,7 +97,7 @@ class Levels:
     def gain(self, voice: Voice) -> float:
         """Return the gain of ``voice`` in dB; 0 where its level is not known, or not to be changed."""
         level = self.level(voice)
-        if self.target is None or level is None:
+        if self.target is None or level is None or voice.levelled:
             return 0.0
         return max(-LARGEST_GAIN, min(LARGEST_GAIN, self.target - level))
 

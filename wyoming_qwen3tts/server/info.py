@@ -13,14 +13,12 @@ from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeake
 
 from .. import __version__
 from ..engines.failover import Crew
-from ..speech import DEFAULT, LAST, SECOND, Voice
+from ..speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
 from ..voices.catalog import VoiceCatalog
 from ..voices.presets import key
 from ..voices.register import Voices
 from .events import encode
 
-PROGRAM = "qwen3-tts"
-"""Home Assistant names its entity after the program, so this never changes."""
 ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"
 
 _SORTS = re.compile(r"[0-9A-Z]")

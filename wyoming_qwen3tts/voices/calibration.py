@@ -67,7 +67,7 @@ class Calibration:
         await asyncio.gather(*self._measuring.values(), return_exceptions=True)
 
     def _known(self, voice: Voice) -> bool:
-        return self.levels.target is None or self.levels.level(voice) is not None
+        return self.levels.target is None or voice.levelled or self.levels.level(voice) is not None
 
     def _task(self, voice: Voice) -> asyncio.Task[float | None]:
         own = identity(voice)

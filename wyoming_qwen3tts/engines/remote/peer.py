@@ -19,6 +19,7 @@ from ...client import ServerError, Sound
 from ...speech import (
     DEFAULT,
     LAST,
+    PROGRAM,
     SAMPLE_RATE,
     SAMPLE_WIDTH,
     SECOND,
@@ -63,7 +64,7 @@ class WyomingPeer:
             model = " ".join(filter(None, (program.name, program.version)))
             identities[model] = f"wyoming {model}"
             there = [voice for voice in program.voices if voice.installed and voice.languages]
-            voices += [_voice(voice, model) for voice in there]
+            voices += [_voice(voice, model, levelled=program.name == PROGRAM) for voice in there]
         if not voices:
             raise NoAnswer(f"{self.uri} has no voices")
         return Found(tuple(voices), identities)
@@ -219,7 +220,7 @@ class _Converter:
         return bytes(self._resample.resample_chunk(np.zeros(0, "<i2"), last=True).astype("<i2").tobytes())
 
 
-def _voice(voice: TtsVoice, model: str) -> Voice:
+def _voice(voice: TtsVoice, model: str, *, levelled: bool) -> Voice:
     """Return a voice of another server as one of ours, its description without what only sorts it there."""
     description, rank = voice.description or voice.name, 0
     for prefix, its in ((DEFAULT, 0), (SECOND, 1), (LAST, 2)):
@@ -233,6 +234,7 @@ def _voice(voice: TtsVoice, model: str) -> Voice:
         Attribution(voice.attribution.name, voice.attribution.url),
         version=voice.version,
         model=model,
+        levelled=levelled,
         rank=rank,
     )
 

@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 
 FIELDS = (
     *("name", "description", "languages", "version", "model", "hears_instructions", "accented", "rank"),
-    "attribution",
+    *("levelled", "attribution"),
 )
 """What a server's voice is made of; the rest is as it is with all of them."""
 
