@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -812,6 +813,57 @@ async def test_an_answer_that_breaks_off_is_never_whole(omni: Omni) -> None:
     async with remote(omni.uri) as engine:
         with pytest.raises(EngineUnavailable, match="lost"):
             await heard(engine)
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/json", "audio/wav", ""])
+async def test_an_answer_that_is_no_pcm_is_never_heard(omni: Omni, kind: str) -> None:
+    async def answer() -> Response:
+        return Response(tone(TEXT), headers={"content-type": kind})
+
+    omni.fault = answer
+    async with serving(Omni(omni_tone)) as well, remote(omni.uri, well.uri) as engine:
+        assert await heard(engine) == tone(TEXT)
+        assert len(well.asked) == 1
+    async with remote(omni.uri) as engine:
+        with pytest.raises(EngineUnavailable, match="not with PCM"):
+            await heard(engine)
+
+
+async def test_a_connection_that_http_closes_while_it_is_used_again_is_nobodys_fault() -> None:
+    asked: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests = 0
+        while (head := await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /v1/"):
+            models = {"data": [{"id": CUSTOM}], "voices": ["ryan"]}
+            writer.write(answer(json.dumps(models).encode(), "application/json"))
+        while head:
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            body = json.loads(await reader.readexactly(length))
+            if requests == 1:
+                break
+            requests += 1
+            asked.append(requests)
+            writer.write(answer(tone(body["input"]), "audio/pcm"))
+            head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    def answer(body: bytes, kind: str) -> bytes:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0)
+    uri = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, remote(uri) as engine:
+        for number in range(4):
+            assert await heard(engine, ask(engine, door(number))) == tone(door(number))
+        assert engine.servers()[uri]["failed"] == 0
+        assert asked == [1, 1, 1, 1]
 
 
 async def test_who_leaves_ends_the_work_there(omni: Omni) -> None:

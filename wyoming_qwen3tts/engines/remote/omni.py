@@ -29,6 +29,10 @@ FRAMES_A_BYTE = 6.0
 local engine's limit is 12 a token, and a token of English has four to five bytes."""
 MOST_FRAMES = 4096
 """vllm-omni takes no higher limit."""
+IDLE = 4.0
+"""Seconds that an idle connection is kept: vLLM closes it after 5 (VLLM_HTTP_TIMEOUT_KEEP_ALIVE)."""
+PCM = frozenset({"audio/pcm", "audio/l16", "application/octet-stream"})
+"""What kinds of answers may be: anything else is not what was asked for, and would be noise."""
 NOT_NOW = frozenset({429, 503})
 WRONG = frozenset({400, 422})
 _SIZE = re.compile(r"[01]\.[67]B", re.IGNORECASE)
@@ -41,7 +45,9 @@ class OmniServer:
         """``key``: sent as a bearer token."""
         self.uri = uri.rstrip("/")
         self._limits = limits
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = {"Accept-Encoding": "identity"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
         self._client: httpx2.AsyncClient | None = None
         self._names: dict[str, str] = {}
         """Its own names of voices, by ours."""
@@ -75,24 +81,43 @@ class OmniServer:
         asked = await self._asked(utterance)
         most = asked["max_new_tokens"] / FRAMES_A_SECOND * SAMPLE_RATE * SAMPLE_WIDTH
         given, odd = 0, b""
-        async with self._talking():
-            client = self._open()
-            url = f"{self.uri}/v1/audio/speech"
-            async with client.stream("POST", url, json=asked, headers=self._headers) as answer:
-                await self._check(answer)
-                if utterance.begun is not None:
-                    utterance.begun()
-                async for piece in answer.aiter_raw():
-                    data = odd + piece
-                    whole = len(data) - len(data) % SAMPLE_WIDTH
-                    data, odd = data[:whole], data[whole:]
-                    given += len(data)
-                    if data:
-                        yield data
+        async with self._talking(), self._answer(asked) as answer:
+            if utterance.begun is not None:
+                utterance.begun()
+            async for piece in answer.aiter_raw():
+                data = odd + piece
+                whole = len(data) - len(data) % SAMPLE_WIDTH
+                data, odd = data[:whole], data[whole:]
+                given += len(data)
+                if data:
+                    yield data
         if odd:
             raise NoAnswer(f"{self.uri} broke off within a sample")
         if given >= most:
             raise CutShort(f"the {utterance.voice.name} voice did not find its end")
+
+    @asynccontextmanager
+    async def _answer(self, asked: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
+        """Ask for speech; give the answer, when it is known to be sound."""
+        import httpx2
+
+        client = self._open()
+        request = client.build_request(
+            "POST", f"{self.uri}/v1/audio/speech", json=asked, headers=self._headers
+        )
+        try:
+            answer = await client.send(request, stream=True)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            # It has closed a connection that lay idle, in the very moment in which it was used again.
+            answer = await client.send(request, stream=True)
+        try:
+            await self._check(answer)
+            kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind not in PCM:
+                raise EngineUnavailable(f"{self.uri} answered with {kind[:40] or 'something'}, not with PCM")
+            yield answer
+        finally:
+            await answer.aclose()
 
     async def close(self) -> None:
         """Close connections."""
@@ -135,7 +160,7 @@ class OmniServer:
 
             # How long sound may take is counted elsewhere, of all servers alike.
             timeout = httpx2.Timeout(None, connect=self._limits.connect)
-            pool = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=60)
+            pool = httpx2.Limits(max_connections=None, keepalive_expiry=IDLE)
             # Reading the system's certificates takes half a second.
             secure = self.uri.startswith("https://")
             self._client = httpx2.AsyncClient(timeout=timeout, limits=pool, trust_env=False, verify=secure)
