@@ -168,6 +168,8 @@ async def test_a_fallback_that_is_neither_true_nor_false_is_refused(wrong: objec
 class Fake:
     """A Wyoming server of somebody else, that does what a test says."""
 
+    version = "2"
+
     def __init__(self, say: Callable[[Fake, Event, asyncio.StreamWriter], Awaitable[object]]) -> None:
         self.say = say
         self.asked: list[Event] = []
@@ -207,7 +209,12 @@ class Fake:
             for name in ("anna", "gone")
         ]
         program = TtsProgram(
-            name="fake", description=None, attribution=maker, installed=True, version="2", voices=voices
+            name="fake",
+            description=None,
+            attribution=maker,
+            installed=True,
+            version=self.version,
+            voices=voices,
         )
         return Info(tts=[program]).event()
 
@@ -231,10 +238,11 @@ async def answers(
 
 @asynccontextmanager
 async def fake(
-    say: Callable[[Fake, Event, asyncio.StreamWriter], Awaitable[object]] = says_tone, port: int = 0
+    say: Callable[[Fake, Event, asyncio.StreamWriter], Awaitable[object]] = says_tone,
+    kind: type[Fake] = Fake,
 ) -> AsyncIterator[Fake]:
-    found = Fake(say)
-    server = await asyncio.start_server(found.serve, "127.0.0.1", port)
+    found = kind(say)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.uri = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield found
@@ -585,6 +593,31 @@ async def test_a_house_that_starts_while_the_other_machine_is_away_knows_its_voi
             await comes(lambda: says(house_uri, NEXT), tone(NEXT), meanwhile=spare(NEXT))
 
 
+async def test_a_machine_that_is_known_is_not_waited_for_at_start(tmp_path: Path) -> None:
+    async with fake() as server:
+        engine = front(server.uri, tmp_path)
+        await engine.start()
+        await engine.close()
+        before = len(server.connections)
+        engine = front(server.uri, tmp_path)
+        await engine.find()
+        assert [voice.name for voice in engine.voices()] == ["anna"]
+        assert len(server.connections) == before, "it was asked"
+
+
+async def test_a_server_of_another_version_speaks_for_one_that_fails() -> None:
+    class Newer(Fake):
+        version = "3"
+
+    async def close(server: Fake, event: Event, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with fake(close) as old, fake(kind=Newer) as new, remote(old.uri, new.uri) as engine:
+        for number in range(3):
+            assert await heard(engine, ask(engine, door(number))) == tone(door(number))
+        assert engine.identity(engine.voices()[0]) == "wyoming fake 2"
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -764,7 +797,7 @@ async def test_a_recording_is_sent_with_what_it_says(omni: Omni, tmp_path: Path,
         assert voice.languages[0] == "de-DE"
         assert await heard(engine, Utterance(TEXT, voice, "de-DE")) == tone(TEXT)
         path.unlink()
-        with pytest.raises(EngineUnavailable, match="recording"):
+        with pytest.raises(CannotSpeak, match="recording"):
             await heard(engine, Utterance(TEXT, voice, "de-DE"))
     (body,) = omni.bodies
     assert body["task_type"] == "Base"

@@ -123,15 +123,19 @@ class RemoteEngine:
     # ------------------------------------------------------------------ how it is
 
     async def find(self) -> None:
-        """Ask all servers for their voices. Raises EngineUnavailable where nobody knows any."""
-        await self._ask()
-        if not any(place.found != Found() for place in self._places):
+        """Remember the servers' voices, or ask for them. Raises EngineUnavailable where nobody knows any."""
+        await self._remember()
+        if any(place.found != Found() for place in self._places):
+            return
+        await asyncio.gather(*map(self._look, self._places))
+        if not any(place.up for place in self._places):
             raise self._nobody()
 
     async def start(self) -> None:
         """Find the servers, and look after them from now on. Raises EngineUnavailable where none answers."""
         self._begun = True
-        await self._ask()
+        await self._remember()
+        await asyncio.gather(*map(self._look, self._places))
         if not any(place.up for place in self._places):
             raise self._nobody()
         self._watching = [
@@ -175,14 +179,13 @@ class RemoteEngine:
             for place in self._places
         }
 
-    async def _ask(self) -> None:
-        """Ask all servers, once; of those that do not answer what they last said is known."""
+    async def _remember(self) -> None:
+        """Let what the servers last said be known, until they say it again."""
         if self._remembered is not None and self._kept is None:
             self._kept = await asyncio.to_thread(self._remembered.read)
             for place in self._places:
                 place.found = self._kept.get(place.server.uri, place.found)
             self._list()
-        await asyncio.gather(*map(self._look, self._places))
 
     async def _keep(self) -> None:
         """Remember what the servers said, if that is new."""

@@ -17,7 +17,7 @@ from ..base import CannotSpeak, CutShort, EngineUnavailable
 from ..qwen3 import speakers
 from ..qwen3.files import KINDS, hears_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
-from .server import ENGINE, Found, Limits, NoAnswer, Refused
+from .server import ANSWER, ENGINE, Found, Limits, NoAnswer, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -126,7 +126,7 @@ class OmniServer:
             await client.aclose()
 
     async def _asked(self, utterance: Utterance) -> dict[str, Any]:
-        """Return the request's body. Raises EngineUnavailable where a recording is gone."""
+        """Return the request's body. Raises CannotSpeak where a recording is gone."""
         voice = utterance.voice
         frames = SLACK_FRAMES + FRAMES_A_BYTE * len(utterance.text.encode())
         asked: dict[str, Any] = {
@@ -167,9 +167,8 @@ class OmniServer:
         return self._client
 
     async def _get(self, path: str) -> Any:
-        limit = self._limits.connect + self._limits.first
         async with self._talking():
-            answer = await self._open().get(f"{self.uri}{path}", headers=self._headers, timeout=limit)
+            answer = await self._open().get(f"{self.uri}{path}", headers=self._headers, timeout=ANSWER)
             await self._check(answer)
             try:
                 return answer.json()
@@ -244,7 +243,7 @@ def _audio(reference: Reference) -> str:
     try:
         data = reference.path.read_bytes()
     except OSError as error:
-        raise EngineUnavailable(f"the recording cannot be read: {error.strerror}") from error
+        raise CannotSpeak(f"the recording cannot be read: {error.strerror}") from error
     return f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
 
 

@@ -29,7 +29,7 @@ from ...speech import (
     Voice,
 )
 from ..base import CannotSpeak, EngineUnavailable
-from .server import ENGINE, Found, Limits, NoAnswer, Refused, within
+from .server import ANSWER, ENGINE, Found, Limits, NoAnswer, Refused, within
 
 if TYPE_CHECKING:
     from soxr import ResampleStream
@@ -53,16 +53,14 @@ class WyomingPeer:
 
     async def look(self) -> Found:
         """Ask for its voices."""
-        limit = self._limits.connect + self._limits.first
-        error = NoAnswer(f"{self.uri} did not say for {limit:g} s which voices it has")
-        info = await self._with_a_connection(lambda connection: within(limit, _describe(connection), error))
+        error = NoAnswer(f"{self.uri} did not say for {ANSWER:g} s which voices it has")
+        info = await self._with_a_connection(lambda connection: within(ANSWER, _describe(connection), error))
         voices, identities = [], {}
         for program in info.tts:
             if not program.installed:
                 continue
-            # Servers leave their versions out; what they are called is not.
-            model = " ".join(filter(None, (program.name, program.version)))
-            identities[model] = f"wyoming {model}"
+            model = program.name  # of whatever version: one of another version may stand in
+            identities[model] = " ".join(filter(None, ("wyoming", model, program.version)))
             there = [voice for voice in program.voices if voice.installed and voice.languages]
             voices += [_voice(voice, model, levelled=program.name == PROGRAM) for voice in there]
         if not voices:

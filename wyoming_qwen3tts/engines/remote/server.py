@@ -14,6 +14,8 @@ _Result = TypeVar("_Result")
 
 ENGINE = "remote"
 """The engine's name, which all its voices have."""
+ANSWER = 5.0
+"""Seconds for what a server says of itself: Home Assistant waits no longer for that."""
 TICK = 0.25
 """Seconds; see ``within``."""
 
