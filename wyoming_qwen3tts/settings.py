@@ -31,6 +31,8 @@ HIDDEN = "what is given (not shown: a password may be in it)"
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+_CAPITALS = {"api": "API", "cors": "CORS", "uri": "URI", "redis": "Redis"}
+"""Words of options' names that have capitals of their own."""
 
 
 class SettingsError(Exception):
@@ -410,7 +412,8 @@ class Settings:
     remote_announce: bool = option(
         False,
         switch(),
-        "as a Home Assistant app, announce the first tcp:// address of these machines instead of the app's own",
+        "as a Home Assistant app, announce the first tcp:// address of these machines instead of the app's "
+        "own",
     )
     remote_takes: int = option(
         16, whole(1, 10_000), "utterances that other machines together are asked for at a time", app=False
@@ -750,6 +753,26 @@ def markdown_table() -> str:
 def app_schema() -> dict[str, str]:
     """Return the ``schema`` of the Home Assistant app: every option that makes sense there, all optional."""
     return {key: f"{f.metadata['kind'].schema}?" for key, f in OPTIONS.items() if f.metadata["app"]}
+
+
+def app_texts() -> dict[str, dict[str, str]]:
+    """Return the English name and description of each of these options, as the app's form shows them."""
+    texts = {}
+    for key, declared in OPTIONS.items():
+        if declared.metadata["app"]:
+            kind: Kind = declared.metadata["kind"]
+            described = f"{declared.metadata['help']}."
+            if kind.metavar in {"N", "X", "SECONDS", "DBFS"}:
+                described += f" Allowed: {kind.allowed}."
+            if declared.default not in {None, ()}:
+                described += f" Default: {shown_default(declared)}."
+            name = " ".join(_CAPITALS.get(word, word) for word in key.split("_"))
+            texts[key] = {"name": _sentence(name), "description": _sentence(described)}
+    return texts
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _variable(key: str) -> str:

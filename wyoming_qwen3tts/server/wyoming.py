@@ -22,7 +22,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
@@ -34,6 +33,7 @@ from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
+from .network import plain
 from .requests import GONE, OK, RequestLog, Requests, outcome_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -135,8 +135,7 @@ class WyomingServer:
         """Return why a peer may not come in, None where it may. Unix sockets have permissions."""
         if not self._allowed or not isinstance(peer, tuple):
             return None
-        address: IPv4Address | IPv6Address = ipaddress.ip_address(peer[0].partition("%")[0])
-        address = getattr(address, "ipv4_mapped", None) or address
+        address = plain(peer[0])
         if address.is_loopback or any(address in network for network in self._allowed):
             return None
         return SpeechError(f"clients at {address} may not come in (--allow)", "not-allowed")

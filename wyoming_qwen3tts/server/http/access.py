@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import math
 import socket
 import time
@@ -23,7 +22,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...settings import Settings, SettingsError
+from ..network import plain
 from .bounds import unread
+from .bucket import Bucket
 from .faults import body
 
 SUPERVISOR = "172.30.32.2"
@@ -98,24 +99,21 @@ def _lines(path: Path) -> list[str]:
 
 
 class Rate:
-    """So many requests a minute for everybody who has a key; they may come all at once (token bucket)."""
+    """So many requests a minute for everybody who has a key; they may come all at once."""
 
     def __init__(self, a_minute: int) -> None:
         """``a_minute``: 0 is no limit."""
         self._most = a_minute
-        self._left: dict[int, tuple[float, float]] = {}
+        self._buckets: dict[int, Bucket] = {}
 
     def wait(self, who: int) -> float:
         """Count a request; return 0, or the seconds until the next one is served."""
         if not self._most:
             return 0.0
         now = time.monotonic()
-        left, since = self._left.get(who, (float(self._most), now))
-        left = min(self._most, left + (now - since) * self._most / 60)
-        if left < 1:
-            return (1 - left) * 60 / self._most
-        self._left[who] = left - 1, now
-        return 0.0
+        if who not in self._buckets:
+            self._buckets[who] = Bucket(self._most, self._most / 60, now)
+        return self._buckets[who].wait(now)
 
 
 class Doorkeeper:
@@ -215,11 +213,9 @@ def client_of(scope: Scope) -> str:
 def is_loopback(address: str) -> bool:
     """Tell whether an address is this machine's own; a name is none."""
     try:
-        found = ipaddress.ip_address(address)
+        return plain(address).is_loopback
     except ValueError:
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_loopback)
 
 
 class Access:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from .bucket import Bucket
 from .peer import peer_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ class FairWebSocket(WebSocketsSansIOProtocol):
         """Whether a ping came that could not be answered: who does not read its pongs gets no more."""
         self._fragments = 0
         """Of the message that is coming."""
-        self._controls = float(CONTROLS)
-        """Control frames that may come now."""
-        self._counted = self.loop.time()
+        self._controls = Bucket(CONTROLS, CONTROLS_A_SECOND, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a connection."""
@@ -151,10 +150,7 @@ class FairWebSocket(WebSocketsSansIOProtocol):
         """Count a control frame; tell whether it may be there."""
         if self.transport.is_closing():
             return False
-        now = self.loop.time()
-        allowed = self._controls + (now - self._counted) * CONTROLS_A_SECOND
-        self._controls, self._counted = min(allowed, CONTROLS) - 1, now
-        if self._controls >= 0:
+        if not self._controls.wait(self.loop.time()):
             return True
         self._refuse("too many pings and pongs")
         return False
