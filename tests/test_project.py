@@ -1,4 +1,4 @@
-"""What the repository promises beside its code: README, image, app, and who may import whom."""
+"""What the repository promises beside its code: README, pins, and who may import whom."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import yaml
-
-import wyoming_qwen3tts
-from wyoming_qwen3tts.settings import app_schema, markdown_table
+from wyoming_qwen3tts.settings import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
@@ -45,20 +42,6 @@ def test_every_command_in_readme_names_something_that_is_there() -> None:
         assert (ROOT / name).exists(), name
     for name in set(re.findall(r"\bbenchmarks[./](\w+)", readme)):
         assert (ROOT / "benchmarks" / f"{name}.py").exists() or (ROOT / "benchmarks" / name).exists(), name
-
-
-def test_the_app_offers_the_settings_and_nothing_else() -> None:
-    app = yaml.safe_load((ROOT / "config.yaml").read_text())
-    assert app["schema"] == app_schema()
-    assert app["version"] == wyoming_qwen3tts.__version__
-    assert re.fullmatch(r"[a-z0-9_]+", app["slug"])
-    assert set(app["arch"]) == {"amd64", "aarch64"}
-    assert app["discovery"] == ["wyoming"]
-    assert app["ports"] == {"10200/tcp": None, "8080/tcp": None}
-    assert app["ingress"] is True
-    assert app["environment"]["WYOMING_QWEN3TTS_INGRESS_PORT"] == str(app["ingress_port"])
-    kind = re.compile(r"(str|password|bool|int\(\d+,\d+\)|float\([\d.]+,[\d.]+\)|list\([\w|]+\))\?")
-    assert all(kind.fullmatch(value) for value in app["schema"].values())
 
 
 def test_the_pins_are_within_the_ranges_the_package_asks_for() -> None:
