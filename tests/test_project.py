@@ -38,7 +38,7 @@ def test_readme_has_the_table_of_options() -> None:
 
 def test_every_command_in_readme_names_something_that_is_there() -> None:
     readme = (ROOT / "README.md").read_text()
-    for name in set(re.findall(r"\bscript/\w+", readme)):
+    for name in set(re.findall(r"\bscript/[\w-]+", readme)):
         assert (ROOT / name).exists(), name
     for name in set(re.findall(r"\bbenchmarks[./](\w+)", readme)):
         assert (ROOT / "benchmarks" / f"{name}.py").exists() or (ROOT / "benchmarks" / name).exists(), name
