@@ -25,8 +25,17 @@ def _logging_as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
-@pytest.mark.parametrize("kind", ["custom_voice", "base", "voice_design"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        ("custom_voice", "float32"),
+        ("base", "float32"),
+        ("voice_design", "float32"),
+        ("custom_voice", "bfloat16"),
+        pytest.param("base", "bfloat16", marks=pytest.mark.long),
+        pytest.param("voice_design", "bfloat16", marks=pytest.mark.long),
+    ],
+)
 def test_it_finds_the_engine_to_be_the_official_model(
     kind: str, dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
