@@ -13,7 +13,7 @@ FROM ${PYTHON} AS build-cpu
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY wyoming_qwen3tts wyoming_qwen3tts
-# C sources and tests come with some packages (62 MB of 279); nothing runs them.
+# C sources and tests come with some packages (65 MB of 279); nothing runs them.
 RUN python -m venv --without-pip /opt/speech \
  && python -m pip --python /opt/speech install --no-cache-dir --constraint constraints.txt ".[http,redis,remote]" \
  && find /opt/speech -type f \( -name '*.c' -o -name '*.h' \) -delete \
@@ -38,7 +38,7 @@ FROM ${PYTHON} AS base
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends espeak-ng tini \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --no-create-home --home-dir /data --uid 10200 speech \
+ && useradd --no-create-home --home-dir /data --uid 10200 speech \
  && install --directory --owner=speech /data /run/speech
 COPY docker/entrypoint.py /opt/entrypoint.py
 # Whatever is written goes to /data: the root may be read-only, with a tmpfs at /tmp.

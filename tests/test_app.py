@@ -158,7 +158,7 @@ def test_the_apparmor_profile_is_the_app_s_and_allows_no_more_than_it_needs() ->
     (head,) = re.findall(r"^profile (\w+) flags=\((.+)\) \{$", profile, re.M)
     assert head == (APP["slug"], "attach_disconnected,mediate_deleted")
     assert profile.count("{") - profile.count("@{") == profile.count("}") - profile.count("@{") == 1
-    assert set(CAPABILITY.findall(profile)) == {"chown", "dac_read_search", "setgid", "setuid", "kill"}
+    assert set(CAPABILITY.findall(profile)) == {"chown", "dac_override", "setgid", "setuid", "kill"}
     rules = [
         line.strip() for line in profile.splitlines() if line.strip() and not line.strip().startswith("#")
     ]
