@@ -11,7 +11,7 @@ ARG PYTHON=python:3.13-slim-bookworm
 
 FROM ${PYTHON} AS build-cpu
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml README.md LICENSE LICENCES.md ./
 COPY wyoming_qwen3tts wyoming_qwen3tts
 # C sources and tests come with some packages (65 MB of 279); nothing runs them.
 RUN python -m venv --without-pip /opt/speech \
@@ -25,7 +25,7 @@ COPY constraints.txt ./
 # torch first and pinned, so that nothing else chooses its build; it changes least and is the largest layer.
 RUN python -m venv --without-pip /opt/speech \
  && python -m pip --python /opt/speech install --no-cache-dir --constraint constraints.txt torch
-COPY requirements-qwen.txt pyproject.toml README.md LICENSE ./
+COPY requirements-qwen.txt pyproject.toml README.md LICENSE LICENCES.md ./
 COPY wyoming_qwen3tts wyoming_qwen3tts
 # qwen-tts comes alone: most of what it asks for belongs to its demo.
 RUN python -m pip --python /opt/speech install --no-cache-dir --constraint constraints.txt \
