@@ -13,11 +13,13 @@ import json
 import math
 import os
 import platform
+import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,39 @@ def _server(data: Path, *options: str) -> Program:
 def sentences() -> list[str]:
     """Return the sentences of ``load``'s replies."""
     return [each for text in (*SHORT, *MEDIUM, *LONG) for each in split_sentences([text], "en")]
+
+
+@asynccontextmanager
+async def built_in() -> AsyncIterator[str]:
+    """A server with the built-in voice that keeps nothing of what it says; its address."""
+    with tempfile.TemporaryDirectory() as place:
+        async with running(_server(Path(place), "--engine", "builtin", *NOT_KEPT)) as server:
+            await server.ready()
+            yield f"tcp://{HOST}:{server.port}"
+
+
+async def by_chance(uri: str, a_second: float, seconds: float, seed: int) -> list[float]:
+    """Ask a server for so many sentences a second, by chance; return the waits, the shortest first.
+
+    Each is asked for on a connection of its own, whether the others have been answered or not. Raises Failed.
+    """
+    chance, over = random.Random(seed), asyncio.Event()
+    texts = sentences()
+
+    async def ask(text: str) -> float:
+        async with AsyncClient.from_uri(uri) as wyoming:
+            reply = Reply(0, 0, time.perf_counter())
+            await hear(wyoming, Item([text], None, streamed=False), reply, paced=False, over=over)
+            return reply.first
+
+    await ask(texts[0])
+    asked = []
+    at = time.perf_counter()
+    end = at + seconds
+    while (at := at + chance.expovariate(a_second)) < end:
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        asked.append(asyncio.create_task(ask(chance.choice(texts))))
+    return sorted(await asyncio.gather(*asked))
 
 
 async def _points(

@@ -179,7 +179,7 @@ def test_what_a_page_lets_one_type_does_what_it_says(page: Path, shell: Shell) -
 def test_a_page_that_says_what_is_not_so_fails(tmp_path: Path, shell: Shell) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh\necho one 8080\n```\n```text\none two … 8080\n```\n")
-    with pytest.raises(AssertionError, match="page.md:4: one"):
+    with pytest.raises(AssertionError, match=r"page\.md:4: one"):
         test_what_a_page_lets_one_type_does_what_it_says(page, shell)
     page.write_text("```sh\necho one; false\n```\n")
     with pytest.raises(AssertionError, match="status 1: one"):

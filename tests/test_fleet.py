@@ -227,3 +227,14 @@ async def test_service_times_are_measured_over_the_protocol(home: str, tmp_path:
     assert all(0.3 < length < 20 for length in found.lengths)
     found.write(tmp_path / "times.json")
     assert Times.read(tmp_path / "times.json") == found
+
+
+def test_a_real_server_is_held_beside_a_simulated_one(home: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fleet.main(["--check", home, "--seconds", "1"]) == 0
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert head.count("|") == 5
+    assert [row.split(" | ")[0] for row in rows] == ["| 25%", "| 50%", "| 70%"]
+    for row in rows:
+        real, simulated = (cell.strip(" |").split(" / ") for cell in row.split(" | ")[2:])
+        assert 0 < float(real[0]) <= float(real[1])
+        assert 0 < float(simulated[0]) <= float(simulated[1])
