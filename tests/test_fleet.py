@@ -38,7 +38,9 @@ def erlang_c(number: int, load: float) -> float:
     return waits / (sum(terms) + waits)
 
 
-@pytest.mark.parametrize(("number", "load"), [(1, 0.5), (1, 0.8), (4, 3.0), (16, 13.0)])
+@pytest.mark.parametrize(
+    ("number", "load"), [(1, 0.5), pytest.param(1, 0.8, marks=pytest.mark.long), (4, 3.0), (16, 13.0)]
+)
 def test_waits_are_those_of_a_queue_before_so_many_servers(number: int, load: float) -> None:
     """M/M/c: the mean wait is C(c, a) / (c - a) of a service, and the chance to wait C(c, a)."""
     result = simulate(Plan(load, 1, seconds=150_000 / load), servers(number), drawn)

@@ -96,7 +96,7 @@ def test_the_codes_are_the_official_ones(official: Official, every: int) -> None
 
 @pytest.mark.parametrize("sampling", MANNERS)
 def test_the_codes_are_the_official_ones_in_every_manner(custom_voice: Official, sampling: Sampling) -> None:
-    for seed in range(4):
+    for seed in range(2):
         speech = Speech(LONG, "english", "ryan", streaming=seed % 2 == 0)
         theirs, _ = custom_voice.codes(speech, sampling, seed, MOST)
         assert custom_voice.own_codes(speech, sampling, seed, MOST).tolist() == theirs.tolist()

@@ -51,7 +51,7 @@ def test_it_finds_the_engine_to_be_the_official_model(
         assert "chosen alike after the official codes" in printed
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def test_it_finds_what_is_not(tiny: Path, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Another way to take norms: nothing crashes, and the voice is another."""
 
