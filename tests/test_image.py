@@ -487,3 +487,30 @@ def test_prometheus_asks_who_is_there_with_the_key_and_grafana_draws_it() -> Non
 def test_images_of_others_have_a_version() -> None:
     for name in ("prometheus", "grafana"):
         assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", service_of(name)["image"])
+
+
+@pytest.mark.long
+def test_the_image_with_the_model_has_what_the_engine_imports(tmp_path: Path) -> None:
+    """Gigabytes are installed for it."""
+    dockerfile.context(ROOT, (ROOT / ".dockerignore").read_text(), tmp_path / "context")
+    build = Build(STAGES, tmp_path / "context", tmp_path)
+    try:
+        build.build("cuda")
+    except subprocess.CalledProcessError as error:
+        pytest.fail(f"{error.cmd[-1]}: {error.stderr[-2000:]}")
+    imports = """
+import torch
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, worker
+checkpoint.official_package()
+print(torch.__version__)
+"""
+    python = build.root("cuda") / "opt" / "speech" / "bin" / "python"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(python), "-c", imports], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split()[-1].partition("+")[0] == "2.13.0"
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([str(python.with_name("pip")), "--version"], check=True)
+    shutil.rmtree(tmp_path / "build-cuda", ignore_errors=True)
