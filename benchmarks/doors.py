@@ -95,6 +95,13 @@ async def measure(clients: dict[str, First], phrases: Sequence[str]) -> dict[str
     return {name: statistics.median(found) for name, found in times.items()}
 
 
+def tell(found: dict[str, float], base: str, what: str = "") -> None:
+    """Print medians, and their ratios to that of ``base``."""
+    print(f"{what}median of {len(PHRASES) * ROUNDS}, first sound")
+    for name, seconds in found.items():
+        print(f"  {name:15}{seconds * 1000:8.2f} ms{seconds / found[base]:8.2f}")
+
+
 async def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as place:
@@ -106,9 +113,7 @@ async def main() -> None:
                 clients = await doors(server.port, http_port)
                 await measure(clients, PHRASES[:5] if kept else PHRASES)
                 found = await measure(clients, PHRASES * ROUNDS)
-            print(f"{what}: median of {len(PHRASES) * ROUNDS}, first sound")
-            for name, seconds in found.items():
-                print(f"  {name:15}{seconds * 1000:8.2f} ms{seconds / found['wyoming']:8.2f}")
+            tell(found, "wyoming", f"{what}: ")
 
 
 if __name__ == "__main__":

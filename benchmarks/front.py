@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.cache import PHRASES, connect, ours
-from benchmarks.doors import ROUNDS, First, measure
+from benchmarks.doors import ROUNDS, First, measure, tell
 from benchmarks.servers import running
 from benchmarks.talk import HOST
 
@@ -34,9 +34,7 @@ async def main() -> None:
                 }
                 await measure(clients, PHRASES[:5])
                 found = await measure(clients, PHRASES * ROUNDS)
-    print(f"median of {len(PHRASES) * ROUNDS}, first sound")
-    for name, seconds in found.items():
-        print(f"  {name:16}{seconds * 1000:8.2f} ms{seconds / found['direct']:8.2f}")
+    tell(found, "direct")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,26 @@ class ScriptedEngine:
         return self.script(utterance)
 
 
+def octave(text: str) -> bytes:
+    """Return what ``Spare`` says."""
+    return tone(f"spare {text}")
+
+
+async def say_octave(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    """Spare's script."""
+    yield octave(utterance.text)
+
+
+class Spare(ScriptedEngine):
+    """Who says what another engine cannot: an octave of its own."""
+
+    name = "spare"
+
+    def __init__(self) -> None:
+        maker = Attribution("tests", "")
+        super().__init__(say_octave, [Voice("heart", "heart", ("en-US",), "spare", maker)])
+
+
 MAKER = Attribution("Tiny CustomVoice", "https://tests.example")
 
 

@@ -20,12 +20,15 @@ from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop, Synthe
 from tests.house import (
     HANG,
     ScriptedEngine,
+    Spare,
     SpeechFailed,
     connect,
     crew,
     home_assistant_plain,
     home_assistant_streamed,
     listed,
+    octave,
+    say_octave,
     say_tone,
     service,
     sound_of,
@@ -62,22 +65,13 @@ class Model(ScriptedEngine):
         return "1"
 
 
-class Spare(ScriptedEngine):
-    """Who says what ``Model`` cannot: an octave of its own."""
-
-    name = "spare"
-
-    def __init__(self) -> None:
-        super().__init__(spare, [voice("heart", "en-US", engine="spare")])
-
-
 class German(Spare):
     """The same for German."""
 
     name = "german"
 
     def __init__(self) -> None:
-        ScriptedEngine.__init__(self, spare, [voice("espeak-de", "de", engine="german")])
+        ScriptedEngine.__init__(self, say_octave, [voice("espeak-de", "de", engine="german")])
 
 
 class Slow(Model):
@@ -129,14 +123,6 @@ class Live(Model):
 
 def voice(name: str, *languages: str, engine: str) -> Voice:
     return Voice(name, name, languages, engine, Attribution("tests", ""))
-
-
-def octave(text: str) -> bytes:
-    return tone(f"spare {text}")
-
-
-async def spare(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    yield octave(utterance.text)
 
 
 async def refuses(utterance: Utterance) -> AsyncGenerator[bytes, None]:

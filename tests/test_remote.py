@@ -22,7 +22,18 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 
 from tests import faults, house
 from tests.faults import SCRIPTED, House, until
-from tests.house import CAST, HANG, ScriptedEngine, connect, home_assistant_plain, listed, service, tone
+from tests.house import (
+    CAST,
+    HANG,
+    ScriptedEngine,
+    Spare,
+    connect,
+    home_assistant_plain,
+    listed,
+    octave,
+    service,
+    tone,
+)
 from tests.omni import BASE, CUSTOM, Omni, serving
 from tests.web import free_port, web
 from wyoming_qwen3tts.engines.base import CannotSpeak, Engine, EngineUnavailable
@@ -82,23 +93,6 @@ def door(number: int, what: str = "door") -> str:
     return f"The {what} of {chr(ord('A') + number)}lan is open."
 
 
-class Spare(ScriptedEngine):
-    """Who says what nobody else can."""
-
-    name = "spare"
-
-    def __init__(self) -> None:
-        async def say(said: Utterance) -> AsyncGenerator[bytes, None]:
-            yield spare(said.text)
-
-        super().__init__(say, [Voice("heart", "Heart", ("en-US",), "spare", Attribution("tests", ""))])
-
-
-def spare(text: str) -> bytes:
-    """Return what the spare engine says."""
-    return tone(f"spare {text}")
-
-
 # -- a Wyoming server ---------------------------------------------------------------------------------------
 
 
@@ -147,7 +141,7 @@ async def test_nobody_stands_in_for_whoever_asks_so() -> None:
 
     engines = [ScriptedEngine(refuse), Spare()]
     async with service(engines) as uri, connect(uri) as client:
-        assert await home_assistant_plain(client, TEXT) == spare(TEXT)
+        assert await home_assistant_plain(client, TEXT) == octave(TEXT)
         request = Synthesize(TEXT, context={"fallback": False}).event()
         await client.write_event(request)
         answer = await client.read_event()
@@ -555,17 +549,17 @@ async def test_while_the_other_machine_is_away_somebody_else_speaks() -> None:
         assert await says(uri, TEXT) == tone(TEXT)
         await end()
         for number in range(5):
-            assert await says(uri, door(number), "tone") == spare(door(number))
+            assert await says(uri, door(number), "tone") == octave(door(number))
         async with mortal(port):
             await until(lambda: engine.servers()[f"tcp://127.0.0.1:{port}"]["up"], "it is not seen")
-            await comes(lambda: says(uri, TEXT, "tone"), tone(TEXT), meanwhile=spare(TEXT))
+            await comes(lambda: says(uri, TEXT, "tone"), tone(TEXT), meanwhile=octave(TEXT))
 
 
 async def test_a_machine_that_comes_late_is_welcome() -> None:
     port = free_port()
     engine = RemoteEngine.of([f"tcp://127.0.0.1:{port}"], LIMITS, 16)
     async with service([engine, Spare()], fallback=True) as uri:
-        assert await says(uri, TEXT) == spare(TEXT)
+        assert await says(uri, TEXT) == octave(TEXT)
         async with mortal(port):
             await until(lambda: bool(engine.voices()), "it is not found")
             await comes(lambda: says(uri, TEXT, "tone"), tone(TEXT))
@@ -588,9 +582,9 @@ async def test_a_house_that_starts_while_the_other_machine_is_away_knows_its_voi
         async with connect(house_uri) as client:
             assert {voice.name for voice in await listed(client)} >= {"tone", "Klang Zwei", "heart"}
         assert await says(house_uri, TEXT) == tone(TEXT), "what it said before is kept"
-        assert await says(house_uri, NEXT) == spare(NEXT)
+        assert await says(house_uri, NEXT) == octave(NEXT)
         async with mortal(port):
-            await comes(lambda: says(house_uri, NEXT), tone(NEXT), meanwhile=spare(NEXT))
+            await comes(lambda: says(house_uri, NEXT), tone(NEXT), meanwhile=octave(NEXT))
 
 
 async def test_a_machine_that_is_known_is_not_waited_for_at_start(tmp_path: Path) -> None:
@@ -657,14 +651,14 @@ async def test_a_voice_of_the_same_name_stands_in_for_the_one_that_is_away() -> 
             return [Voice("tone", "Tone", ("en-US",), "twin", Attribution("tests", ""))]
 
     async def low(said: Utterance) -> AsyncGenerator[bytes, None]:
-        yield spare(said.text)
+        yield octave(said.text)
 
     port = free_port()
     engine = RemoteEngine.of([f"tcp://127.0.0.1:{port}"], LIMITS, 16)
     async with mortal(port) as end, service([engine, Twin(low)]) as uri:
         assert await says(uri, TEXT, "tone") == tone(TEXT)
         await end()
-        assert await says(uri, TEXT, "tone") == spare(TEXT)
+        assert await says(uri, TEXT, "tone") == octave(TEXT)
 
 
 async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) -> None:
@@ -680,7 +674,7 @@ async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) ->
     async with service([ScriptedEngine(maybe), Spare()]) as back:
         engine = RemoteEngine.of([back], LIMITS, 16)
         async with service([engine, Spare()], **kept) as front:
-            assert await says(front, TEXT, "tone") == spare(TEXT)
+            assert await says(front, TEXT, "tone") == octave(TEXT)
             down = False
             await comes(lambda: says(front, TEXT, "tone"), tone(TEXT))
             down = True

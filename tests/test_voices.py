@@ -28,13 +28,12 @@ from tests.house import (
 )
 from wyoming_qwen3tts.engines.qwen3 import speakers
 from wyoming_qwen3tts.server.info import Description, describe, shown
-from wyoming_qwen3tts.speech import LANGUAGES, Attribution, SpeechError, Style, Voice
+from wyoming_qwen3tts.speech import LANGUAGES, UNDETERMINED, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import presets
 from wyoming_qwen3tts.voices.catalog import (
     AGAIN,
     REMEMBERED,
-    UNDETERMINED,
     UNUSABLE,
     UnknownVoice,
     VoiceCatalog,

@@ -77,17 +77,25 @@ async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterat
 async def describe(uri: str, *, timeout: float) -> Info:
     """Return what the server tells about itself. Raises ServerError."""
     async with connect(uri, read_timeout=timeout) as client:
-        await client.write_event(Describe().event())
         try:
             async with asyncio.timeout(timeout):
-                while (event := await _next_event(client)) is not None:
-                    if Info.is_type(event.type):
-                        return Info.from_event(event)
-                    if Error.is_type(event.type):
-                        raise ServerError(Error.from_event(event).text)
+                info = await ask(client)
         except TimeoutError:
             raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
-    raise ServerError(f"{uri} closed the connection without an answer")
+    if info is None:
+        raise ServerError(f"{uri} closed the connection without an answer")
+    return info
+
+
+async def ask(client: AsyncClient) -> Info | None:
+    """Return what the server tells about itself, None where it hangs up. Raises ServerError."""
+    await client.write_event(Describe().event())
+    while (event := await _next_event(client)) is not None:
+        if Info.is_type(event.type):
+            return Info.from_event(event)
+        if Error.is_type(event.type):
+            raise ServerError(Error.from_event(event).text)
+    return None
 
 
 async def speak(

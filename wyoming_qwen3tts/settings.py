@@ -170,9 +170,10 @@ def remotes() -> Kind:
         for uri in found:
             parts = urlsplit(uri)
             if parts.scheme in {"http", "https"}:
-                if not parts.hostname or parts.query or parts.fragment or parts.port == 0:
-                    raise ValueError(uri)
-            elif Address.parse(uri).scheme == "stdio" or Address.parse(uri).port == 0 < len(parts.netloc):
+                wrong = not parts.hostname or bool(parts.query or parts.fragment)
+            else:
+                wrong = Address.parse(uri).scheme == "stdio"
+            if wrong or parts.port == 0:
                 raise ValueError(uri)
         return found
 

@@ -34,6 +34,8 @@ KEYS = 1
 """Version of ``Utterance.key``: another one when the same key would mean another sound."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
+UNDETERMINED = "und"
+"""BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
 PROGRAM = "qwen3-tts"
 """What this service calls itself. Home Assistant names its entity after it, so this never changes."""
 DEFAULT, SECOND, LAST = "(default) ", "also ", "last resort, "

@@ -11,8 +11,7 @@ PART = ".part"
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, in a directory that nobody else looks into if there was none. Blocks. Raises OSError."""
-    path.parent.mkdir(0o700, parents=True, exist_ok=True)
+    """Write a file in a directory that is there. Blocks. Raises OSError."""
     file, part = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
     try:
         with os.fdopen(file, "wb") as opened:

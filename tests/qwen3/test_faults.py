@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from torch import Tensor
 from wyoming.tts import SynthesizeVoice
 
 from tests import house, web
-from tests.house import HANG
+from tests.house import HANG, Spare, octave
 from tests.qwen3.test_scheduler import same
 from tests.qwen3.test_service import engine, heard, settings, until, utterance
 from wyoming_qwen3tts.engines import failover
@@ -37,7 +37,7 @@ from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.residents import Residents
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, Take
 from wyoming_qwen3tts.service import Service
-from wyoming_qwen3tts.speech import Attribution, Reference, Utterance, Voice
+from wyoming_qwen3tts.speech import Reference
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -163,23 +163,6 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 
 # -- where it goes wrong ------------------------------------------------------------------------------------
-
-
-def octave(text: str) -> bytes:
-    """Return what the spare engine says."""
-    return house.tone(f"spare {text}")
-
-
-class Spare(house.ScriptedEngine):
-    """Who says what the model cannot."""
-
-    name = "spare"
-
-    def __init__(self) -> None:
-        async def say(said: Utterance) -> AsyncGenerator[bytes, None]:
-            yield octave(said.text)
-
-        super().__init__(say, [Voice("heart", "Heart", ("en-US",), "spare", Attribution("tests", ""))])
 
 
 @dataclass(frozen=True, slots=True)

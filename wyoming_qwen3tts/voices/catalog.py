@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..speech import Reference, SpeechError, Style, Voice, base_language
+from ..speech import UNDETERMINED, Reference, SpeechError, Style, Voice, base_language
 from ..text import scripts
 from . import presets
 from .presets import key
@@ -16,8 +16,6 @@ from .styles import NOT_SUPPORTED, Styles, apply, in_language, own_tag, variant
 
 _LOGGER = logging.getLogger(__name__)
 
-UNDETERMINED = "und"
-"""BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
 UNUSABLE = "voice-unusable"
 """The code of the error for a voice that is there, but cannot be spoken with."""
 

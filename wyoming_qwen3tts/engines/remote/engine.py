@@ -18,6 +18,7 @@ from typing import Any
 
 from ...speech import Recorded, Utterance, Voice
 from ..base import CannotSpeak, EngineUnavailable
+from ..failover import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
 from .remembered import Remembered
@@ -29,9 +30,6 @@ LOOK = 15.0
 """Seconds between looks at a server that is well."""
 REST = (1.0, 2.0, 5.0, 15.0)
 """Seconds before the next look at one that is not: after the first failure, the second, …"""
-TRIPS = 3
-"""Failures in a row after which a server that answers is not asked for a while: one may be the text's."""
-PROBE = "One."
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +64,7 @@ class Place:
         self.failed += 1
         self.row += 1
         self.reason = str(error)
-        if isinstance(error, NoAnswer) or self.row >= TRIPS:
+        if isinstance(error, NoAnswer) or self.row >= TRIPS:  # one failure may be the text's
             self.doubtful = True
             self.falls(str(error))
 

@@ -7,12 +7,12 @@ in which it is used: then the request is made again on a new one, and that is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from wyoming.client import AsyncClient
-from wyoming.info import Describe, Info, TtsVoice
+from wyoming.info import TtsVoice
 
 from ... import client as wyoming_client
 from ...client import ServerError, Sound
@@ -23,6 +23,7 @@ from ...speech import (
     SAMPLE_RATE,
     SAMPLE_WIDTH,
     SECOND,
+    UNDETERMINED,
     Attribution,
     Recorded,
     Utterance,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 IDLE = 4
 """Connections kept for later."""
-UNDETERMINED = "und"
 BUSY = frozenset({"busy", "stopping", "too-many-connections"})
 ITS_TEXT = frozenset({"cannot-speak", "invalid-text", "no-voice-for-script", "unknown-voice"})
 """Codes of the errors of servers like ours: it may speak later; it will never say this."""
@@ -54,7 +54,15 @@ class WyomingPeer:
     async def look(self) -> Found:
         """Ask for its voices."""
         error = NoAnswer(f"{self.uri} did not say for {ANSWER:g} s which voices it has")
-        info = await self._with_a_connection(lambda connection: within(ANSWER, _describe(connection), error))
+        connection = await self._connect()
+        try:
+            info = await within(ANSWER, wyoming_client.ask(connection), error)
+        except (ServerError, OSError, ValueError, KeyError, TypeError) as reason:
+            raise NoAnswer(f"{self.uri}: {reason}") from reason
+        finally:
+            await _leave(connection)
+        if info is None:
+            raise NoAnswer(f"{self.uri} closed the connection without an answer")
         voices, identities = [], {}
         for program in info.tts:
             if not program.installed:
@@ -127,31 +135,10 @@ class WyomingPeer:
             raise NoAnswer(f"{self.uri} cannot be reached: {error.strerror or error}") from error
         return connection
 
-    async def _with_a_connection(self, work: Callable[[AsyncClient], Awaitable[Info]]) -> Info:
-        connection = await self._connect()
-        try:
-            return await work(connection)
-        except ServerError as error:
-            raise NoAnswer(f"{self.uri}: {error}") from error
-        finally:
-            await _leave(connection)
-
 
 async def _leave(connection: AsyncClient) -> None:
     with suppress(OSError):
         await connection.disconnect()
-
-
-async def _describe(connection: AsyncClient) -> Info:
-    """Ask on an open connection. Raises ServerError."""
-    try:
-        await connection.write_event(Describe().event())
-        while (event := await connection.read_event()) is not None:
-            if Info.is_type(event.type):
-                return Info.from_event(event)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise ServerError(f"no answer to be understood: {error!r}") from error
-    raise ServerError("it closed the connection without an answer")
 
 
 async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[bytes, None]:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from ...speech import Recorded, Utterance, Voice
 from ..base import EngineUnavailable
+from ..failover import TICK
 
 _Result = TypeVar("_Result")
 
@@ -16,8 +17,6 @@ ENGINE = "remote"
 """The engine's name, which all its voices have."""
 ANSWER = 5.0
 """Seconds for what a server says of itself: Home Assistant waits no longer for that."""
-TICK = 0.25
-"""Seconds; see ``within``."""
 
 
 class NoAnswer(EngineUnavailable):
