@@ -273,11 +273,12 @@ async def raw(uri: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Str
 
 
 class SpeechFailed(Exception):  # noqa: N818
-    """The server answered with an error, or the connection ended early."""
+    """The server answered with an error, or the connection ended early; ``heard``: the sound before that."""
 
-    def __init__(self, text: str, code: str | None = None) -> None:
+    def __init__(self, text: str, code: str | None = None, heard: bytes = b"") -> None:
         super().__init__(text)
         self.code = code
+        self.heard = heard
 
 
 async def read_events(reader: asyncio.StreamReader, until: str | None = None) -> list[Event]:
@@ -338,7 +339,7 @@ async def home_assistant_plain(
     while (event := await client.read_event()) is not None:
         if Error.is_type(event.type):
             error = Error.from_event(event)
-            raise SpeechFailed(error.text, error.code)
+            raise SpeechFailed(error.text, error.code, b"".join(sound))
         if AudioStop.is_type(event.type):
             assert rate == FORMAT
             return b"".join(sound)
@@ -348,7 +349,7 @@ async def home_assistant_plain(
         elif AudioChunk.is_type(event.type):
             assert rate is not None, "sound before audio-start is lost"
             sound.append(AudioChunk.from_event(event).audio)
-    raise SpeechFailed("the connection ended before audio-stop")
+    raise SpeechFailed("the connection ended before audio-stop", heard=b"".join(sound))
 
 
 async def home_assistant_streamed(

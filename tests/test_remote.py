@@ -27,6 +27,7 @@ from tests.house import (
     HANG,
     ScriptedEngine,
     Spare,
+    SpeechFailed,
     connect,
     home_assistant_plain,
     listed,
@@ -1005,10 +1006,13 @@ async def test_a_machine_that_is_killed_leaves_the_house_speaking_and_is_heard_w
         await until(lambda: any(task.done() for task in asked), "nobody speaks")
         back.process.kill()
         await back.process.wait()
-        for number, sound in enumerate(await asyncio.gather(*asked)):
-            assert (
-                sound == tone(door(number)) or len(sound) > SAMPLE_RATE
-            )  # the built-in voice takes a second
+        for number, heard in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
+            if isinstance(heard, SpeechFailed):  # nobody else ends what one voice began
+                assert heard.heard
+                assert tone(door(number)).startswith(heard.heard)
+            else:
+                assert isinstance(heard, bytes), heard
+                assert heard == tone(door(number)) or len(heard) > SAMPLE_RATE  # another voice's second
         assert len(await running.say(TEXT)) > SAMPLE_RATE
         assert await running.say(TEXT) != tone(TEXT)
         async with faults.house(*place):
