@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from _pytest.nodeid import NodeId
+from hypothesis import settings
 
 from tests import house
 from wyoming_qwen3tts.engines.base import Engine
@@ -17,6 +18,11 @@ COSTLY = {"heart", "home"}
 """Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
 LONGEST = {"test_page.py", "test_shared.py"}
 """Files whose tests take many seconds each. They are begun first, or one worker waits for them at the end."""
+
+
+# A machine that has other work to do is no fault.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

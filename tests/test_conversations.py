@@ -511,7 +511,6 @@ def test_what_is_owed_arrives_and_nothing_else_does(
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=examples < 1000,
             database=None,
             suppress_health_check=list(HealthCheck),

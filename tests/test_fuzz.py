@@ -77,7 +77,7 @@ def patient() -> Iterator[str]:
         yield uri
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=TALK, cut=st.integers(1, 200), leave=st.booleans())
 def test_any_conversation_ends_and_the_next_is_spoken(
     patient: str, talk: list[bytes], cut: int, leave: bool
@@ -129,14 +129,12 @@ def test_events_survive_the_wire_however_it_cuts_them(events: list[Event], sizes
     assert not parser.in_event
 
 
-@settings(deadline=None)
 @given(pcm=st.binary(min_size=1, max_size=50), timestamp=st.integers(0, 10**9))
 def test_sound_is_encoded_as_every_event_is(pcm: bytes, timestamp: int) -> None:
     event = AudioChunk(rate=24_000, width=2, channels=1, audio=pcm, timestamp=timestamp).event()
     assert encode_sound(pcm, timestamp) == encode(event)
 
 
-@settings(deadline=None)
 @given(garbage=st.lists(EVENTS | st.binary(max_size=80), max_size=10))
 def test_the_parser_knows_one_exception(garbage: list[bytes]) -> None:
     parser = EventParser(256)

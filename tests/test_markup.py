@@ -149,7 +149,7 @@ def test_text_without_markup_is_left_alone(words: list[str], data: st.DataObject
     assert plain(text) == text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(ANY, st.sampled_from(["drop", "name"]))
 def test_plain_text_is_plain(text: str, emoji: str) -> None:
     once = plain(text, emoji=emoji)

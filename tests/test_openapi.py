@@ -55,7 +55,7 @@ def test_no_request_is_the_server_s_fault(schema: BaseSchema, mode: GenerationMo
     for operation in operations:
 
         @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)
         def ask(case: Case[Any]) -> None:
             answer = case.call(timeout=HANG)
             if answer.status_code != TOO_LARGE:  # which schemathesis does not take for a refusal

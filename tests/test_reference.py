@@ -525,7 +525,7 @@ def prepared_or_refused(path: Path, content: bytes) -> None:
     assert "\n" not in message
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([b"", b"RIFF", b"fLaC", b"OggS", b"ID3\x03", b"\xff\xfb", b"FORM", b".snd", b"caff", *HEADS.values()]),
     st.binary(max_size=300),
@@ -534,7 +534,7 @@ def test_any_bytes_are_a_recording_or_refused(wav: Path, head: bytes, rest: byte
     prepared_or_refused(wav, head + rest)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 5),
     st.lists(st.tuples(st.integers(0, 100) | st.integers(0, 100_000), st.integers(0, 255)), max_size=8),
@@ -549,7 +549,7 @@ def test_any_damage_is_survived(
     prepared_or_refused(wav, bytes(content[: max(1, round(len(content) * left**0.2))]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(), max_size=40))
 def test_any_transcript_is_used_clean_or_refused(wav: Path, text: str) -> None:
     if not wav.exists():
@@ -563,7 +563,7 @@ def test_any_transcript_is_used_clean_or_refused(wav: Path, text: str) -> None:
     used.encode()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(min_size=24, max_size=24))
 def test_any_header_of_a_wav(wav: Path, fields: bytes) -> None:
     sound = (speech(3.5) * 32767).astype("<i2").tobytes()

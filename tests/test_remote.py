@@ -7,7 +7,8 @@ import base64
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ async def test_it_is_told_the_voice_and_the_language_and_that_nobody_stands_in()
         await heard(engine, ask(engine, name="anna", language="und"))
     voices = [event.data["voice"] for event in server.asked]
     assert voices == [{"name": "anna", "language": "de-DE"}, {"name": "anna"}]
-    assert [event.data["context"] for event in server.asked] == [{"fallback": False}] * 2
+    assert [event.data["context"] for event in server.asked] == [{"fallback": False, "via": []}] * 2
 
 
 async def test_nobody_stands_in_for_whoever_asks_so() -> None:
@@ -158,6 +159,26 @@ async def test_a_fallback_that_is_neither_true_nor_false_is_refused(wrong: objec
         assert answer is not None
         assert answer.data["code"] == "invalid-event"
         assert "context.fallback" in answer.data["text"]
+
+
+@pytest.mark.parametrize("wrong", ["a", {"a": 1}, [1], ["a" * 1000]])
+async def test_a_way_that_is_no_list_of_names_is_refused(wrong: object) -> None:
+    async with service([ScriptedEngine()]) as uri, connect(uri) as client:
+        await client.write_event(Synthesize(TEXT, context={"via": wrong}).event())
+        answer = await client.read_event()
+        assert answer is not None
+        assert answer.data["code"] == "invalid-event"
+        assert "context.via" in answer.data["text"]
+
+
+@pytest.mark.parametrize(("servers", "answered"), [(8, "audio-start"), (9, "error")])
+async def test_a_request_comes_through_so_many_servers_and_no_more(servers: int, answered: str) -> None:
+    async with service([ScriptedEngine()]) as uri, connect(uri) as client:
+        await client.write_event(Synthesize(TEXT, context={"via": ["server"] * servers}).event())
+        answer = await client.read_event()
+        assert answer is not None
+        assert answer.type == answered
+        assert answer.data.get("code") in {None, "loop-detected"}
 
 
 class Fake:
@@ -660,6 +681,61 @@ async def test_a_voice_of_the_same_name_stands_in_for_the_one_that_is_away() -> 
         assert await says(uri, TEXT, "tone") == tone(TEXT)
         await end()
         assert await says(uri, TEXT, "tone") == octave(TEXT)
+
+
+async def test_who_has_the_same_name_stands_in_before_others_do() -> None:
+    """A second machine with the same model: a voice that is away there is itself here."""
+
+    async def refuse(said: Utterance) -> AsyncGenerator[bytes, None]:
+        raise EngineUnavailable("the GPU fell over")
+        yield b""
+
+    own, other = ScriptedEngine(refuse, CAST), ScriptedEngine(voices=CAST)
+    async with service([other]) as uri, service([own, RemoteEngine.of([uri], LIMITS, 16)]) as front:
+        for name, text in (("heart", TEXT), ("Ryan", NEXT), ("Dylan", "你好。"), ("Vivian", "再见。")):
+            await comes(partial(says, front, text, name), tone(text))
+            assert other.told[-1].voice.name == name
+
+
+@asynccontextmanager
+async def help_each_other(*down: bool) -> AsyncIterator[list[str]]:
+    """Servers that each ask the next one, and the last one the first, where their own engine is ``down``."""
+    ports = [free_port() for _ in down]
+    uris = [f"tcp://127.0.0.1:{port}" for port in ports]
+
+    def engines(at: int) -> list[Engine]:
+        async def say(said: Utterance) -> AsyncGenerator[bytes, None]:
+            if down[at]:
+                raise EngineUnavailable("the GPU fell over")
+            yield tone(said.text)
+
+        helper = RemoteEngine.of([uris[(at + 1) % len(down)]], LIMITS, 16)
+        return [ScriptedEngine(say), helper, Spare()]
+
+    async with AsyncExitStack() as stack:
+        houses = [engines(at) for at in range(len(down))]
+        for own, uri in zip(houses, uris, strict=True):
+            await stack.enter_async_context(service(own, uri=(uri,)))
+        for own in houses:
+            helper = own[1]
+            assert isinstance(helper, RemoteEngine)
+            await until(lambda: helper.fault() is None, "it does not see the others")  # noqa: B023
+        yield uris
+
+
+async def test_servers_that_stand_in_for_each_other_do() -> None:
+    async with help_each_other(True, False) as uris:
+        for uri in uris:
+            await comes(partial(says, uri, TEXT, "tone"), tone(TEXT), octave(TEXT))
+
+
+@pytest.mark.parametrize("servers", [1, 2, 3])
+async def test_servers_that_can_only_ask_each_other_know_it_at_once(servers: int) -> None:
+    """One that asks itself, or others that ask it, would wait for its own answer: a minute, here."""
+    async with help_each_other(*[True] * servers) as uris:
+        for number in range(4):
+            asked = [says(uri, door(number), "tone") for uri in uris]
+            assert await asyncio.gather(*asked) == [octave(door(number))] * servers
 
 
 async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) -> None:

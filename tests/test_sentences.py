@@ -550,7 +550,7 @@ PROSE = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=PROSE, sizes=st.lists(st.integers(1, 40), min_size=1), first_clause=st.booleans())
 def test_pieces_never_matter_and_nothing_is_lost(text: str, sizes: list[int], first_clause: bool) -> None:
     whole = cut(text, first_clause=first_clause)
@@ -566,7 +566,7 @@ def test_pieces_never_matter_and_nothing_is_lost(text: str, sizes: list[int], fi
     assert all(len(sentence) <= MAX_CHARACTERS for sentence in whole)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PROSE | st.text(st.sampled_from("ab. D!?\n3,–\"') 。"), max_size=60), st.integers(1, 7), st.booleans())
 def test_what_has_begun_stays_as_the_rest_is_written(text: str, size: int, first_clause: bool) -> None:
     splitter = SentenceSplitter(first_clause=first_clause)

@@ -92,7 +92,6 @@ def test_the_tables_hold_enough(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=ANYTHING)
-@settings(deadline=None)
 def test_said_once_it_is_said(language: str, text: str) -> None:
     once = spoken(text, language)
     assert spoken(once, language) == once
@@ -101,7 +100,7 @@ def test_said_once_it_is_said(language: str, text: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("letters", ALPHABETS.values(), ids=ALPHABETS)
 @given(data=st.data())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_words_are_left_alone(letters: str, language: str, data: st.DataObject) -> None:
     word = st.text(letters, min_size=5, max_size=12)  # shorter ones may be abbreviations
     parts = data.draw(st.lists(st.tuples(word, st.sampled_from([" ", ", ", ". ", "! ", "? "])), max_size=8))
@@ -111,7 +110,6 @@ def test_words_are_left_alone(letters: str, language: str, data: st.DataObject) 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=SENTENCES)
-@settings(deadline=None)
 def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
     got = spoken(text, language)
     assert not LEFT.search(got)

@@ -122,7 +122,7 @@ TAGS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(TAGS | st.sampled_from(["one", "two", "3"]).map(lambda word: f" {word} ")))
 def test_no_word_is_lost_however_broken_the_tags(parts: list[str]) -> None:
     said = parse("".join(parts))
@@ -135,7 +135,6 @@ def test_no_word_is_lost_however_broken_the_tags(parts: list[str]) -> None:
     assert all(part.text.strip() == part.text != "" for part in said if isinstance(part, Segment))
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(st.sampled_from("<>/&;!-[]?'\"= \nspbx"), max_size=60))
 def test_anything_is_read(document: str) -> None:
     for part in parse(f"<speak>{document}"):

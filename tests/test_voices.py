@@ -306,7 +306,6 @@ def test_an_unknown_name_is_one_short_line_and_not_said_with_every_sentence(
     assert len(catalog._logged) == REMEMBERED
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=300) | st.just("a-" * 500), st.text(max_size=300), st.sampled_from([None, "de", "sw"])
 )
@@ -458,7 +457,7 @@ STYLED = Styles(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VOICE, min_size=1, max_size=6), st.booleans())
 def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool) -> None:
     catalog = VoiceCatalog(voices, voices[0].name if chosen else None, styles=STYLED)

@@ -851,7 +851,7 @@ class Rules(RuleBasedStateMachine):
 
 
 def test_every_piece_goes_to_the_text_that_it_was_written_for_or_nowhere() -> None:
-    run_state_machine_as_test(Rules, settings=settings(max_examples=60, deadline=None))
+    run_state_machine_as_test(Rules, settings=settings(max_examples=60))
 
 
 LEAVES = (
@@ -889,7 +889,7 @@ def patient() -> Iterator[str]:
         yield f"ws://127.0.0.1:{port}{PATH}"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(talk=TALK)
 def test_whatever_is_said_is_answered_and_every_utterance_has_one_end(
     patient: str, talk: list[str | bytes]

@@ -188,6 +188,8 @@ class Utterance:
 
     due: float = field(default=0.0, compare=False)
     """When its listener runs dry (``time.monotonic``): the first one due is the next to be said."""
+    via: tuple[str, ...] = field(default=(), compare=False)
+    """Servers that its request has come through, this one last."""
 
     def key(self, engine: str) -> bytes:
         """Return a digest, 32 bytes, of all that the engine's sound of this utterance depends on.
@@ -387,6 +389,8 @@ class SpeechRequest:
     """A voice that nobody knows is an error, and not the default one's to speak for."""
     fallback: bool = True
     """Where its voice cannot speak, another engine's may."""
+    via: tuple[str, ...] = ()
+    """Servers that have passed it on, the first one first: names that they gave themselves."""
     caching: Caching = Caching.AUTO
     source: str = field(default="")
     """Where the request came from, for the log."""

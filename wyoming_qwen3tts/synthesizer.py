@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Hashable, Sequence
@@ -130,6 +131,12 @@ class _Job:
         return self.lead.dry if self.lead.heard else time.monotonic() - HEAD_START
 
 
+class LoopDetected(SpeechError):  # noqa: N818 - what it is
+    """A server asks another one that asks it: this way nobody ever speaks."""
+
+    code = "loop-detected"
+
+
 class Synthesizer:
     """Takes requests to sound: sentences, voices, engines, and one sentence made while another is sent."""
 
@@ -164,6 +171,8 @@ class Synthesizer:
         self._cache = cache
         self._cache_live = cache_live
         self._cache_except = frozenset(map(name_key, cache_except))
+        self._here = secrets.token_hex(8)
+        """What servers that are asked for help see this one as: a request that has been here is in a loop."""
 
     async def speak(self, request: SpeechRequest) -> AsyncGenerator[bytes, None]:
         """Yield the sound of ``request`` in order: PCM pieces of whole samples, of any length above zero.
@@ -171,6 +180,8 @@ class Synthesizer:
         Raises SpeechError when some of the text cannot be said: whatever came before is then not the whole.
         Closing the generator (``aclosing``) cancels the work.
         """
+        if self._here in request.via:
+            raise LoopDetected("this server asks another one that asks it")
         lead = _Lead(self._limits.lead_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
         clock, playback = time.monotonic, lead.playback
@@ -275,6 +286,7 @@ class Synthesizer:
         if not has_words(plain):
             return False
         language, utterance = await self._utterance(plain, who, speed)
+        utterance = replace(utterance, via=(*job.request.via, self._here))
         if job.begun is not None:
             utterance = self._by(job.begun, utterance, language)
         if part.rest is not None and not self._speaks_live(utterance.voice.engine):
@@ -492,7 +504,7 @@ class Synthesizer:
         if own or job.lead.heard != heard or job.begun is not None:
             return None
         engines = self._crew.stand_ins((*out, utterance.voice.engine))
-        voice = self._voices.catalog.stand_in(language, utterance.text, engines)
+        voice = self._voices.catalog.stand_in(utterance.voice, language, utterance.text, engines)
         if voice is None:
             return None
         job.request.report.stands_in()

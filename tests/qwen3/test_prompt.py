@@ -9,7 +9,7 @@ from tests.qwen3.official import Official
 from wyoming_qwen3tts.engines.qwen3.engine import _plain
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pieces=st.lists(
         st.text(

@@ -171,7 +171,6 @@ def test_openings_are_forgotten_when_there_are_too_many(custom_voice: Official) 
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -19,12 +19,14 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from ..speech import Caching, SpeechRequest, TextFeed, unspeakable
+from ..speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
 from .events import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
 
 _AUDIO = (AudioStart, AudioChunk, AudioStop)
+MOST_VIA = 8
+"""Servers that may pass a request on, one to the next: a chain that is longer is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +155,13 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
         markup="ssml" if markup == "ssml" else None,
         strict=not fallback,
         fallback=fallback,
+        via=_via(event),
         caching=_caching(event),
     )
 
 
 def _context(event: Event) -> dict[str, Any]:
-    """Return the event's ``context``; what it holds beside ``cache`` and ``fallback`` is the client's own."""
+    """Return the event's ``context``; what it holds beside ``cache``, ``fallback``, ``via`` is its own."""
     context = event.data.get("context") or {}
     if not isinstance(context, dict):
         raise ProtocolError(
@@ -174,6 +177,20 @@ def _fallback(event: Event) -> bool:
         return asked is not False
     raise ProtocolError(
         f"{event.type}: context.fallback is {json.dumps(asked):.40}; known are true, false", "invalid-event"
+    )
+
+
+def _via(event: Event) -> tuple[str, ...]:
+    """Return what the event's ``context.via`` says: servers that have passed the request on."""
+    said = _context(event).get("via")
+    if said is None:
+        return ()
+    if isinstance(said, list) and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in said):
+        if len(said) > MOST_VIA:
+            raise ProtocolError(f"{event.type}: it came through {len(said)} servers", "loop-detected")
+        return tuple(said)
+    raise ProtocolError(
+        f"{event.type}: context.via is {json.dumps(said):.40}, not a list of short names", "invalid-event"
     )
 
 

@@ -301,16 +301,18 @@ class VoiceCatalog:
             f"no installed voice reads {written.lower()} letters ({text[:20]!r}…)", "no-voice-for-script"
         )
 
-    def stand_in(self, language: str, text: str, engines: Sequence[str]) -> Voice | None:
-        """Return who says a text in the place of another, of the first of ``engines`` that can; None: none.
+    def stand_in(self, voice: Voice, language: str, text: str, engines: Sequence[str]) -> Voice | None:
+        """Return who says a text in the place of ``voice``, of the first of ``engines`` that can; None: none.
 
-        ``language``: BCP 47, ``und`` where nobody knows. Who speaks it comes before who can but read it.
-        Nobody's own voice is lent to others.
+        ``language``: BCP 47, ``und`` where nobody knows. Who speaks it comes before who can but read it, and
+        of one engine's who has the same name: a machine with the same model has the same voice. Nobody's own
+        voice is lent to others.
         """
         written = scripts.script(text)
+        name = key(voice.speaker) if voice.reference is None else ""
         for can in (_same_base, lambda tag, _: scripts.reads(tag, written)):
             for engine in engines:
-                if found := self._first(language, can, engine):
+                if found := self._first(language, can, engine, name):
                     return found
         return None
 
@@ -322,17 +324,20 @@ class VoiceCatalog:
         return first if all(_same_base(first, tag) for tag in voice.languages) else UNDETERMINED
 
     def _first(
-        self, language: str, matches: Callable[[str, str], bool], engine: str | None = None
+        self, language: str, matches: Callable[[str, str], bool], engine: str | None = None, name: str = ""
     ) -> Voice | None:
         """Return who speaks ``language``: of the first engine that can, the voice that was born to it.
 
-        The default before others, and then by rank. No style that nobody asked for. ``engine``: of that one.
+        The default before others, and then by rank. No style that nobody asked for. ``engine``: of that one,
+        whoever is called ``name`` before others.
         """
         voices = [self.default, *(voice for voice in self._voices if voice is not self.default)]
         if engine is not None:
             # Who stands in is asked for by nobody: it may have the name of the one that cannot speak.
             voices = [v for v in (*voices, *self._twins) if v.engine == engine and v.reference is None]
         able = [voice for voice in voices if any(matches(tag, language) for tag in voice.languages)]
+        if twin := next((voice for voice in able if key(voice.name) == name), None):
+            return twin
         native = [v for v in able if v.engine == able[0].engine and matches(v.languages[0], language)]
         return min(native or able, key=lambda v: v.rank if v is not self.default else -1, default=None)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 IDLE = 4
 """Connections kept for later."""
-BUSY = frozenset({"busy", "stopping", "too-many-connections"})
+BUSY = frozenset({"busy", "loop-detected", "stopping", "too-many-connections"})
 ITS_TEXT = frozenset({"cannot-speak", "invalid-text", "no-voice-for-script", "unknown-voice"})
 """Codes of the errors of servers like ours: it may speak later; it will never say this."""
 
@@ -146,8 +146,9 @@ async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[
     if utterance.begun is not None:
         utterance.begun()
     language = None if utterance.language == UNDETERMINED else utterance.language
-    # Whoever would stand in there is not kept here as this voice; others may be asked first.
-    context = {"fallback": False}
+    # Whoever would stand in there is not kept here as this voice; others may be asked first. And whoever
+    # asks this server for help in its turn is told that it has asked already.
+    context = {"fallback": False, "via": utterance.via}
     sounds = wyoming_client.say(
         connection, utterance.text, voice=utterance.voice.speaker, language=language, context=context
     )
