@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.nodeid import NodeId
@@ -16,6 +17,12 @@ from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 
 COSTLY = {"heart", "home"}
 """Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
+SLOW = {
+    *("test_commands.py", "test_doors.py", "test_docs.py", "test_examples.py", "test_fleet.py"),
+    *("test_hard_life.py", "test_image.py", "test_intelligibility.py", "test_openapi.py", "test_package.py"),
+    *("test_page.py", "test_prerender.py", "test_shared.py", "test_systemd.py"),
+}
+"""Files of whole processes, installations, browsers, recognisers and simulations."""
 LONGEST = {"test_page.py", "test_shared.py"}
 """Files whose tests take many seconds each. They are begun first, or one worker waits for them at the end."""
 
@@ -30,6 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="no-data-")
     if shutil.which("espeak-ng") is None:
         pytest.exit("espeak-ng is missing; install it: apt-get install espeak-ng", returncode=3)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file of which every test is left out: torch, schemathesis and their like take seconds."""
+    asked = config.option.markexpr
+    left_out = "not torch" in asked and collection_path.name == "qwen3"
+    return True if left_out or ("not slow" in asked and collection_path.name in SLOW) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.path.name in SLOW:
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)

@@ -256,6 +256,7 @@ async def test_no_room_among_busy_connections_is_said() -> None:
             assert (event.type, event.data["code"]) == ("error", "busy")
 
 
+@pytest.mark.slow
 async def test_a_thousand_idle_connections_hinder_nobody() -> None:
     async with service([ScriptedEngine()], max_connections=400) as uri:
         idle = [await asyncio.open_connection(*address(uri)) for _ in range(1000)]

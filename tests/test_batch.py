@@ -196,7 +196,10 @@ async def test_a_text_that_cannot_be_said_is_named_and_the_others_are_said() -> 
     assert progress["done"] == progress["total"] == 6
 
 
-async def test_where_nothing_can_be_said_the_answer_is_the_first_error() -> None:
+async def test_where_nothing_can_be_said_the_answer_is_the_first_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wyoming_qwen3tts.engines.failover.REST", (0.05,))
     async with web([ScriptedEngine(picky)]) as client:
         name = {"X-Request-Id": "mine"}
         wrong = [{"input": "Hi.", "voice": "Nobody"}, "This is unspeakable."]

@@ -500,6 +500,7 @@ class Conversations(RuleBasedStateMachine):
 @pytest.mark.parametrize(
     ("examples", "steps"), [(300, 30), pytest.param(4500, 50, marks=pytest.mark.long)], ids=["some", "many"]
 )
+@pytest.mark.slow
 def test_what_is_owed_arrives_and_nothing_else_does(
     open_house: tuple[Place, str], examples: int, steps: int
 ) -> None:

@@ -145,6 +145,7 @@ async def test_an_address_that_comes_later_is_announced_then(monkeypatch: pytest
         assert f"Late.{SERVICE_TYPE}" in watching.found
 
 
+@pytest.mark.slow
 async def test_the_process_announces_itself_and_says_goodbye() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *SCRIPTED, "--uri", "tcp://127.0.0.1:0"),

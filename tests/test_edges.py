@@ -211,6 +211,7 @@ def test_what_is_not_to_be_finished_is_not_touched() -> None:
 # Through a real server.
 
 
+@pytest.mark.slow
 async def test_soft_consonants_survive(heart: BuiltinEngine) -> None:
     """What is taken off a word that begins or ends with a breath is 35 dB and more under the word."""
     settings = Settings()

@@ -697,6 +697,7 @@ async def process(*words: str, **options: object) -> AsyncIterator[tuple[asyncio
         await running.wait()
 
 
+@pytest.mark.slow
 async def test_a_service_whose_device_hangs_ends_with_a_status_that_a_supervisor_sees() -> None:
     async with process("hang", stall_timeout=0.2, restart_after=0.5) as (running, uri):
         async with connect(uri) as client:
@@ -705,6 +706,7 @@ async def test_a_service_whose_device_hangs_ends_with_a_status_that_a_supervisor
             assert await running.wait() == os.EX_TEMPFAIL
 
 
+@pytest.mark.slow
 async def test_a_process_that_was_stopped_for_a_while_has_made_nobody_late() -> None:
     async with process(stall_timeout=0.4, engine_timeout=0.4) as (running, uri), connect(uri) as client:
         for _ in range(3):
@@ -718,6 +720,7 @@ async def test_a_process_that_was_stopped_for_a_while_has_made_nobody_late() -> 
         assert await running.wait() == 0
 
 
+@pytest.mark.slow
 async def test_engines_are_asked_in_the_order_of_the_settings(tmp_path: Path) -> None:
     async with service(engine=("espeak", "builtin"), data_dir=tmp_path) as uri, connect(uri) as client:
         voices = await listed(client)

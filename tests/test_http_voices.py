@@ -360,6 +360,7 @@ async def test_what_cannot_be_designed_is_refused_before_any_work(tmp_path: Path
             assert (answer.status_code, code_of(answer)) == (status, code)
 
 
+@pytest.mark.slow
 async def test_bad_uploads_by_the_dozen_leave_speech_undisturbed(tmp_path: Path, recording: bytes) -> None:
     """50 at once that are slow, huge, broken off or no form at all; meanwhile every sentence comes whole."""
     engine = Cloner()

@@ -55,6 +55,7 @@ WITHOUT_NUM2WORDS = {
 
 
 @pytest.mark.parametrize("text", WITHOUT_NUM2WORDS)
+@pytest.mark.slow
 def test_inflect_stands_in_for_num2words_in_english(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_number_that_no_library_can_say_stays_as_it_is(
     assert caplog.text.count("num2words cannot say 5 in 'de'") == 1, "said once"
 
 
+@pytest.mark.slow
 def test_a_library_that_fails_on_one_number_says_the_others(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

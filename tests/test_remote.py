@@ -1070,6 +1070,7 @@ async def speaks_again(front: House) -> None:
     await comes(lambda: front.say(NEXT), tone(NEXT))
 
 
+@pytest.mark.slow
 async def test_a_machine_that_is_killed_leaves_the_house_speaking_and_is_heard_when_it_is_back(
     tmp_path: Path,
 ) -> None:
@@ -1095,6 +1096,7 @@ async def test_a_machine_that_is_killed_leaves_the_house_speaking_and_is_heard_w
             await speaks_again(running)
 
 
+@pytest.mark.slow
 async def test_a_machine_that_stands_still_is_not_waited_for(tmp_path: Path) -> None:
     async with faults.house("--data-dir", tmp_path) as back:
         async with faults.house("--remote-uri", back.uri, program=FRONT) as running:
