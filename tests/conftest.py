@@ -12,6 +12,7 @@ from _pytest.nodeid import NodeId
 from hypothesis import settings
 
 from tests import house
+from wyoming_qwen3tts.cache import cache
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 
@@ -28,6 +29,7 @@ LONGEST = {"test_page.py", "test_shared.py"}
 
 
 # A machine that has other work to do is no fault.
+cache.PATIENCE = house.HANG
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -132,11 +132,11 @@ async def test_the_least_recently_used_leaves_the_disk_and_what_is_pinned_stays(
     assert await tier.get(key(29))
     assert await tier.get(key(1)) is None
     await tier.close()
-    (total,) = sqlite3.connect(path).execute("SELECT SUM(size) FROM entries").fetchone()
-    assert total <= 60_000
-    assert sqlite3.connect(path).execute(
-        "SELECT (SELECT COUNT(*) FROM sounds) - COUNT(*) FROM entries"
-    ).fetchone() == (0,)
+    with closing(sqlite3.connect(path)) as database:
+        (total,) = database.execute("SELECT SUM(size) FROM entries").fetchone()
+        assert total <= 60_000
+        apart = "SELECT (SELECT COUNT(*) FROM sounds) - COUNT(*) FROM entries"
+        assert database.execute(apart).fetchone() == (0,)
 
 
 async def test_an_entry_that_is_too_old_is_made_again(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ async def test_a_damaged_entry_is_dropped(
 ) -> None:
     await disk.put(key("a"), entry())
     await disk.put(key("b"), entry(1))
-    with sqlite3.connect(tmp_path / "data" / "cache.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "cache.sqlite")) as database, database:
         database.execute(f"UPDATE sounds SET {what} WHERE key = ?", (key("a"),))
     assert await disk.get(key("a")) is None
     assert "an entry is damaged, and made again: 'Sentence 0.'" in caplog.text
@@ -236,7 +236,7 @@ async def test_all_that_is_kept_can_be_walked_through_and_what_is_damaged_is_nam
 ) -> None:
     for seed in range(70):  # more than are read at a time
         await disk.put(key(seed), entry(seed))
-    with sqlite3.connect(tmp_path / "data" / "cache.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "cache.sqlite")) as database, database:
         database.execute("UPDATE sounds SET data = zeroblob(9) WHERE key = ?", (key(3),))
         database.execute("DELETE FROM sounds WHERE key = ?", (key(4),))
     found = dict([pair async for pair in disk.walk()])
