@@ -44,6 +44,18 @@ async def test_say_saves_what_it_hears(scripted: str, tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["hello.wav"]
 
 
+@pytest.mark.parametrize("piped", [False, True])
+async def test_say_waits_for_the_text_where_a_server_takes_it_whole(tmp_path: Path, piped: bool) -> None:
+    engine, path = ScriptedEngine(), tmp_path / "whole.wav"
+    text = "Hello there. How are you?"
+    async with service([engine], streaming=False) as uri:
+        told = ("say", "--voice", "Klang Zwei", "--uri", uri, "--output", str(path))
+        status, _, errors = await run(*told, *([] if piped else [text]), stdin=text.encode())
+    assert status == 0, errors
+    assert pcm(path) == tone("Hello there.") + tone("How are you?")
+    assert {each.voice.name for each in engine.told} == {"Klang Zwei"}
+
+
 async def test_say_streams_from_a_pipe(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     path = tmp_path / "piped.wav"

@@ -77,11 +77,16 @@ async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterat
 async def describe(uri: str, *, timeout: float) -> Info:
     """Return what the server tells about itself. Raises ServerError."""
     async with connect(uri, read_timeout=timeout) as client:
-        try:
-            async with asyncio.timeout(timeout):
-                info = await ask(client)
-        except TimeoutError:
-            raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
+        return await _info(uri, client, timeout)
+
+
+async def _info(uri: str, client: AsyncClient, timeout: float) -> Info:
+    """Return what a server tells about itself on an open connection. Raises ServerError."""
+    try:
+        async with asyncio.timeout(timeout):
+            info = await ask(client)
+    except TimeoutError:
+        raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
     if info is None:
         raise ServerError(f"{uri} closed the connection without an answer")
     return info
@@ -101,8 +106,18 @@ async def ask(client: AsyncClient) -> Info | None:
 async def speak(
     uri: str, pieces: AsyncIterable[str], voice: str | None = None
 ) -> AsyncGenerator[Sound, None]:
-    """Send text as it arrives, yield sound as it arrives. Raises ServerError unless all of it was spoken."""
+    """Send text as it arrives, yield sound as it arrives. Raises ServerError unless all of it was spoken.
+
+    A server that takes no text in pieces is asked when the text has ended.
+    """
     async with connect(uri) as client:
+        programs = (await _info(uri, client, CONNECT_TIMEOUT)).tts
+        if not any(program.supports_synthesize_streaming for program in programs):
+            text = "".join([piece async for piece in pieces])
+            async with aclosing(say(client, text, voice=voice)) as sounds:
+                async for sound in sounds:
+                    yield sound
+            return
         chosen = SynthesizeVoice(name=voice) if voice else None
         writer = asyncio.create_task(_send(client, pieces, chosen))
         try:
