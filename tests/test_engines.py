@@ -236,5 +236,5 @@ def test_the_listing_of_voices_becomes_tags_and_names() -> None:
         ("cmn", "zh", "Chinese (Mandarin)"),
         ("fr-fr", "fr", "French (France)"),
         ("es-419", "es-419", "Spanish (Latin America)"),
-        ("yue", "zh-HK", "Chinese (Cantonese)"),
+        ("yue", "yue", "Chinese (Cantonese)"),
     ]

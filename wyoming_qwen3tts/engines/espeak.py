@@ -28,8 +28,11 @@ NONE = "none"
 _INNER_DOT = re.compile(r"\.(?=[^\s.]|\s+\S\.)")
 _WAV_HEADER = 44
 _ATTRIBUTION = Attribution("eSpeak NG", "https://github.com/espeak-ng/espeak-ng")
-_TAGS = {"cmn": "zh", "yue": "zh-HK", "fr-fr": "fr"}
-"""espeak-ng's language codes that are not the tags clients look for."""
+_TAGS = {"cmn": "zh", "fr-fr": "fr"}
+"""espeak-ng's language codes that are not the tags clients look for.
+
+Cantonese stays ``yue``: as ``zh-HK`` it is what Home Assistant chooses for Taiwan, before any Mandarin voice.
+"""
 _NOTES = {"ja": "reads kana, not kanji"}
 
 
