@@ -220,6 +220,25 @@ async def test_a_silent_client_is_told_so() -> None:
                 assert [event.data.get("code") for event in events] == ["timeout"]
 
 
+async def test_who_stops_in_the_middle_of_a_text_has_died() -> None:
+    """Its listener would hear silence for as long as a client may be idle: a language model that crashed."""
+    async with service([ScriptedEngine()], text_timeout=0.3, bridge_silence=0.1) as uri:
+        async with raw(uri) as (thinking, slow), raw(uri) as (reader, writer):
+            slow.write(line(type="synthesize-start"))
+            writer.write(line(type="synthesize-start"))
+            writer.write(line(type="synthesize-chunk", data={"text": "The lamp is on. The d"}))
+            *events, last = await read_events(reader)
+            assert sound_of(event for event in events if event.type == "audio-chunk").startswith(
+                tone("The lamp is on.")
+            )
+            assert (last.type, last.data["code"]) == ("error", "timeout")
+            assert "nothing came for 0.3 s" in last.data["text"]
+            slow.write(line(type="synthesize-chunk", data={"text": "At last."}))
+            slow.write(line(type="synthesize-stop"))
+            events = await read_events(thinking, "synthesize-stopped")
+            assert sound_of(event for event in events if event.type == "audio-chunk") == tone("At last.")
+
+
 async def test_a_client_that_listens_is_not_silent() -> None:
     async def slow(utterance):  # type: ignore[no-untyped-def]
         await asyncio.sleep(0.5)

@@ -210,6 +210,7 @@ class Service:
                 max_requests=settings.max_requests,
                 max_connections=self._connections,
                 idle_timeout=settings.idle_timeout,
+                text_timeout=settings.text_timeout,
                 event_timeout=settings.event_timeout,
                 send_timeout=settings.send_timeout,
             ),

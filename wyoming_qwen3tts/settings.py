@@ -599,6 +599,12 @@ class Settings:
     idle_timeout: float = option(
         600.0, seconds(0.1, 86400), "longest silence of a client that owes us an event"
     )
+    text_timeout: float = option(
+        120.0,
+        seconds(0.1, 86400),
+        "longest pause in a text that is still being written: who wrote it has died",
+        app=False,
+    )
     event_timeout: float = option(
         30.0, seconds(0.1, 3600), "longest time from the first to the last byte of an event", app=False
     )

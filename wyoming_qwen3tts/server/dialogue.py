@@ -56,6 +56,11 @@ class Dialogue:
         """True between ``synthesize-start`` and ``synthesize-stop``."""
         return self._open is not None
 
+    @property
+    def in_text(self) -> bool:
+        """True between the first ``synthesize-chunk`` that holds text and ``synthesize-stop``."""
+        return self._open is not None and self._open.length > 0
+
     def receive(self, event: Event) -> Event | bytes | Conversation | None:
         """Return what to answer at once (bytes are encoded already), or a request to speak, or nothing.
 

@@ -67,6 +67,7 @@ class Limits:
     """Requests that wait on one connection; beyond it nothing more is read from it."""
     max_connections: int
     idle_timeout: float
+    text_timeout: float
     event_timeout: float
     send_timeout: float
 
@@ -341,7 +342,7 @@ class Connection:
                 if self._parser.in_event:
                     late = f"an event was not complete after {self._limits.event_timeout:g} s"
                 else:
-                    late = f"nothing came for {self._limits.idle_timeout:g} s"
+                    late = f"nothing came for {self._patience:g} s"
                 raise ProtocolError(late, "timeout")
             try:
                 async with asyncio.timeout(left) as patience:
@@ -357,9 +358,19 @@ class Connection:
             # Counted from the event's first bytes: a peer cannot dribble for ever.
             return self._event_began + self._limits.event_timeout - now
         if self._dialogue.awaits_text:
-            return self._last_heard + self._limits.idle_timeout - now
+            return self._last_heard + self._patience - now
         # While there is something to say, the peer only has to listen.
         return (self.idle_since or now) + self._limits.idle_timeout - now
+
+    @property
+    def _patience(self) -> float:
+        """Seconds without an event from a peer that owes one.
+
+        A language model may think for long before its first word. One that stops in the middle has died, and
+        its listener hears silence until somebody says so.
+        """
+        idle = self._limits.idle_timeout
+        return min(idle, self._limits.text_timeout) if self._dialogue.in_text else idle
 
     async def _receive(self, event: Event) -> None:
         if self._refresh is not None and Describe.is_type(event.type):
