@@ -33,6 +33,8 @@ class Chinese(Eastern):
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
     scales = "万|亿|百万|千万|千"
+    episode = "第{}季第{}集"
+    scores = "(?:比分|得分)[是为：:]?"
     codes = r"PIN|密码|验证码|邮编|代码|编号|房间号|电话"
     versions = "版本|Python|iOS|Android|macOS"
 

@@ -35,8 +35,8 @@ class Eastern(Grammar):
         return "版本"
 
     def _version(self, m: Match) -> str:
-        word = m["word"] if "word" in m.groupdict() else self.version_word()
-        return f"{word}{' ' if word.isascii() or self.spaced else ''}{self.version(m['v'])}"
+        word = "".join(self._version_words(m))
+        return f"{word}{' ' if word and (word.isascii() or self.spaced) else ''}{self.version(m['v'])}"
 
     def money(self, number: Number, code: str) -> str:
         if number.fraction and not number.fraction.strip("0"):

@@ -57,6 +57,7 @@ class English(Grammar):
 
     code = "en"
     decimal = "."
+    episode = "season {}, episode {}"
     acronyms = True
     day_first = False
     regions = frozenset({"gb", "ie", "au", "nz", "in", "za"})
@@ -221,6 +222,7 @@ class English(Grammar):
             lambda m: self.decade(int(m["y"])),
         )
         yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
+        yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
         yield "label", rf"{START}(?P<n>\d{{1,4}})(?P<l>[A-Z])(?![{LETTER}\d/])", self._label
         yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
         yield (
@@ -293,10 +295,11 @@ class English(Grammar):
             rf"{START}(?P<min>\d+)\s?m(?:ins?)?\s?(?P<s>\d{{1,2}})\s?s(?:ecs?)?{EDGE}",
             self._duration,
         )
+        yield "ago", rf"{START}(?P<min>\d+)\s?m(?=\s(?:ago|left|remaining)\b)", self._duration
         yield "feet-inches", rf"{START}(?P<f>\d+)\s?ft\.?,?\s(?P<i>\d{{1,2}})\s?in\b\.?", self._feet
         yield (
             "inches-of",
-            rf"{START}(?P<n>\d*\.\d+|\d+(?=\s?in\s(?:of|tall|wide|long|deep|thick|high)\b))\s?in\b(?!\s(?:the|a|an|my|our)\b)",
+            rf"{START}(?P<n>\d*\.\d+|\d+(?=\s?in\s(?:of|tall|wide|long|deep|thick|high)\b))\s?in\b(?!\s(?:the|a|an|my|our|your|total|all|this|that|each|both|most)\b)",
             self._inches,
         )
         yield "feet", rf"{START}(?P<f>\d+)['′]\s?(?:(?P<i>\d{{1,2}})[\"″”])?(?!\w)", self._feet
@@ -460,6 +463,11 @@ class English(Grammar):
         )
         return f"{self._plain(m['n'])} {m['l']}" if named else None
 
+    def _lines(self, m: Match) -> str:
+        """1080p: how many lines a picture has, in pairs of digits."""
+        first, last = divmod(int(m["n"]), 100)
+        return f"{self.cardinal(first)} {self.cardinal(last)} {self.letters(m['l'])}"
+
     def _rated(self, m: Match) -> str | None:
         before, after = left(m), right(m)
         praise = re.search(
@@ -468,6 +476,7 @@ class English(Grammar):
             re.I,
         )
         said = re.match(r"\s(?:stars?|ratings?|points?|score)", after)
+        praise = praise or re.search(r"\b(?:volume|level|brightness|speed)\b[^.!?]{0,20}\s$", before, re.I)
         whole = int(m["b"]) == 10 and int(m["a"]) > 4
         if not (said or (praise and (whole or int(m["b"]) == 100))):
             return None

@@ -46,6 +46,7 @@ class French(Romance):
         "sam": "samedi",
         "dim": "dimanche",
     }
+    episode = "saison {}, épisode {}"
     until = "au|à|et|ou"
     months = _MONTHS
     month_forms: ClassVar = {

@@ -19,7 +19,19 @@ _MONTH_FORMS = {
 } | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
 _DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
                      r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
-_DATIVE_ONE = re.compile(r"\b(?:in|mit|nach|vor|seit|bei|aus|von|zu|ab|binnen|innerhalb von)\s+$", re.I)
+_DAY_NAMES = r"(?:(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend|(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)"
+_ON_DAY = re.compile(
+    rf"\b(?:am|vom|zum|bis|ab|seit|nächsten|kommenden|diesen|jeden)\s+{_DAY_NAMES},?\s*$", re.I
+)
+"""What puts a date after a weekday in the dative: am Montag, dreiundzwanzigsten November."""
+_DATIVE_ONE = re.compile(
+    r"\b(?:in|mit|nach|vor|seit|bei|aus|von|zu|ab|binnen|innerhalb von)\s+"
+    r"(?:\d+\s?[a-zA-ZäöüÄÖÜ]+\.?,?\s+und\s+)?$",
+    re.I,
+)
+_BEFORE_NOUN = re.compile(
+    r"\b(?:der|die|das|dem|den|des|im|am|zum|beim|vom|diese[rsnm]?|jede[rsnm]?)\s$", re.I
+)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
 _DAYS = {
     "Mo": "Montag",
@@ -70,6 +82,11 @@ class German(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
+    episode = "Staffel {}, Folge {}"
+    scores = (
+        r"(?:gew(?:ann|innt|onnen)|siegte?|verl(?:or|iert|oren)|führt|[Ee]s st(?:eht|and)|endete|Endstand|Spielstand|Ergebnis)"
+        r"(?: mit| das Spiel| heute| gestern| jetzt| aktuell| ist| lautet| am Ende)*:?"
+    )
     until = "bis|und|oder"
     scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
     bare_units = "in d b B K t A C F s"
@@ -116,7 +133,7 @@ class German(Grammar):
     def inflected(self, value: int, before: str) -> str:
         """Return an ordinal with the ending that the words before it ask for."""
         stem = self.ordinal(value)
-        if _DATIVE.search(before):
+        if _DATIVE.search(before) or _ON_DAY.search(before):
             return f"{stem}n"
         return stem if _WEAK.search(before) else f"{stem}r"
 
@@ -176,6 +193,53 @@ class German(Grammar):
     def power(self, base: str, exponent: Number) -> str:
         return f"{base} hoch {self.number(exponent)}"
 
+    def range(self, low: str, high: str) -> str:
+        return super().range("ein" if low == "eins" and not high.isalpha() else low, high)
+
+    def _range(self, m: Match) -> str | None:
+        said = super()._range(m)
+        noun = re.match(r"\s[A-ZÄÖÜ]", right(m))  # one to two minutes
+        return re.sub(r"^eins (?=bis)", "ein ", said) if said and noun else said
+
+    def _measure(self, m: Match) -> str | None:
+        said = super()._measure(m)
+        return self._after_preposition(said, m) if said else None
+
+    def _duration(self, m: Match) -> str:
+        return self._after_preposition(super()._duration(m), m)
+
+    @staticmethod
+    def _after_preposition(said: str, m: Match) -> str:
+        """Put "eine Stunde" into the dative where a preposition asks for it."""
+        if not said.startswith(("ein ", "eine ")) or not _DATIVE_ONE.search(left(m)):
+            return said
+        return re.sub(r"^ein(e?) ", lambda one: "einer " if one[1] else "einem ", said)
+
+    def _half_of(self, m: Match) -> str | None:
+        noun = re.match(rf"[{LETTER}]+", right(m))
+        gender = self.gender_of(noun[0]) if noun else ""
+        return f"{self.a_half(gender, left(m))} " if gender else None
+
+    def _fraction_unit(self, m: Match) -> str | None:
+        half = not m["w"] and (m["a"], m["b"]) == ("1", "2")
+        return self._half_unit(m) if half else super()._fraction_unit(m)
+
+    def _vulgar_unit(self, m: Match) -> str | None:
+        return self._half_unit(m) if m["f"] == "½" and not m["w"] else super()._vulgar_unit(m)
+
+    def _half_unit(self, m: Match) -> str | None:
+        name = self._units.get(units.canonical(m["u"]))
+        return f"{self.a_half(name.gender, left(m))} {name.one}" if name else None
+
+    @staticmethod
+    def a_half(gender: str, before: str) -> str:
+        """Return "half a" in the case that the words before it ask for: the accusative, unless nothing does."""
+        if _DATIVE_ONE.search(before):
+            return "einer halben" if gender == "f" else "einem halben"
+        if gender == "m":
+            return "einen halben" if re.search(r"\w\s*$", before) else "ein halber"
+        return "eine halbe" if gender == "f" else "ein halbes"
+
     def bare_number(self, number: Number, m: Match) -> str:
         text, before, after = m["n"], left(m), right(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
@@ -200,7 +264,17 @@ class German(Grammar):
     def own_first(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
-        yield "scale", r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\s?[€$£])(?!\w)", self._scaled
+        yield "round-money", r"(?P<n>\d+),(?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w))?", self._round_money
+        yield (
+            "zip",
+            r"(?:(?<=\d, )|(?<=\d[a-z], )|(?<=\bPLZ )|(?<=\bD-))\d{5}(?=\s[A-ZÄÖÜ]|$)",
+            lambda m: self.digits(m[0]),
+        )
+        yield (
+            "scale",
+            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\.?\s?[€$£])(?!\w)",
+            self._scaled,
+        )
         yield (
             "dates",
             rf"{START}(?P<a>\d{{1,2}})\.\s?(?P<und>und|bis|-|–)\s?(?:(?P<zum>zum)\s)?(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})\b\.?)(?:\s(?P<y>\d{{4}}))?(?!\d)",
@@ -244,7 +318,11 @@ class German(Grammar):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield "decade", r"(?P<n>(?:1[1-9]|20)?\d0)er(?!\w)", lambda m: f"{self.year(int(m['n']))}er"
+        yield (
+            "decade",
+            r"(?P<n>(?:1[1-9]|20)?\d0)(?P<e>ern?)(?!\w)",
+            lambda m: self.year(int(m["n"])) + m["e"],
+        )
         yield "compound", rf"{START}(?P<n>\d+)-(?P<u>{self.unit})(?=-[A-ZÄÖÜ])", self._compound
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
         yield (
@@ -257,6 +335,12 @@ class German(Grammar):
             r"(?<=[a-zäöü] )(?P<n>\d{1,3})\.(?=\s[a-zäöü])(?<!\bum \d\.)(?<!\bum \d\d\.)",
             self._ordinal_word,
         )
+        yield (
+            "ordinal-noun",
+            r"(?<=[a-z] )(?P<n>\d{1,3})\.(?=\s[A-ZÄÖÜ][a-zäöüß])"
+            r"(?!\s(?:D(?:er|ie|as|ann|anach|ort|u)|Es|Er|Sie|Ich|Wir|Und|Oder|Aber|Wenn|Ist|Bitte|Soll|Was|Wie|Heute|Morgen|Hier)\b)",
+            lambda m: self.inflected(int(m["n"]), left(m)) if _BEFORE_NOUN.search(left(m)) else None,
+        )
 
     def _scaled(self, m: Match) -> str:
         number = self.parse(m["n"])
@@ -264,6 +348,11 @@ class German(Grammar):
         if number.is_one:
             return f"eine {word}"
         return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
+
+    def _round_money(self, m: Match) -> str | None:
+        """5,- € has no cents."""
+        priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", left(m))
+        return self.money(Number(m["n"]), "EUR") if priced else None
 
     def _two_dates(self, m: Match) -> str:
         before = left(m)
@@ -278,7 +367,8 @@ class German(Grammar):
 
     def _named_date(self, m: Match) -> str | None:
         month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
-        return self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
+        return said + self._month_stop(m) if said else None
 
     def _short_date(self, m: Match) -> str | None:
         said = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))

@@ -144,9 +144,16 @@ class Grammar(Words):
     @functools.cached_property
     def _shortened(self) -> re.Pattern[str]:
         """What may be an abbreviation."""
-        days = "|".join(map(re.escape, self.weekdays)) or "(?!)"
+        days = "|".join(f"{re.escape(day)}\\b" for day in self._days if day not in self.weekdays.values())
+        full = "|".join(map(re.escape, self.weekdays.values()))
         words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
-        return re.compile(rf"{words}|(?<!\w)(?:{days})\b")
+        return re.compile(rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]")
+
+    @functools.cached_property
+    def _days(self) -> dict[str, str]:
+        """What a range of weekdays is made of, with a capital too: written → spoken."""
+        days = dict(self.weekdays) | {day: day for day in self.weekdays.values()}
+        return days | {day[0].upper() + day[1:]: said for day, said in days.items()}
 
     def _ask(self, rule: Rule, match: Match) -> str | None:
         """Return what a rule says; one that fails says nothing, but for a line in the log."""
@@ -199,6 +206,7 @@ class Grammar(Words):
         plain = "|".join(re.escape(s) for s in known if s not in bare)
         tops = "|".join(map(re.escape, known))
         ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
+        ends += r"|(?<=\d\s)s" if "s" in bare else ""  # 45 s; what is set close is more: the 90s
         return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
 
     def sources(self) -> Rules:
@@ -224,7 +232,7 @@ class Grammar(Words):
     def addresses(self) -> Rules:
         """Yield the rules for addresses of all kinds, and abbreviations."""
         if self.weekdays:
-            days = "|".join(sorted(map(re.escape, self.weekdays), key=len, reverse=True))
+            days = "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
             between = rf"\s?[-–]\s?|\s(?:{self.until})\s"
             yield (
                 "weekdays",
@@ -245,6 +253,8 @@ class Grammar(Words):
             r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?P<port>:\d{1,5})?(?P<mask>/\d{1,2})?(?!\.?\d)",
             self._ip,
         )
+        yield "screen", rf"(?<![\w.,])(?P<n>[458])(?P<l>K)(?![{LETTER}\d/])", self._number_letters
+        yield "episode", r"(?<!\w)[Ss](?P<s>\d{1,2})[Ee](?P<e>\d{1,3})(?!\w)", self._episode
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
         yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
@@ -317,7 +327,7 @@ class Grammar(Words):
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
         scale = rf"(?:\s?(?P<scale>{self.scales})(?![{LETTER}]))?" if self.scales else "(?P<scale>(?!))?"
         sign = rf"(?P<sign>{self.free}{MINUS}\s?)?"
-        num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|…|\.\.\.?)\s?"
+        num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|～|…|\.\.\.?)\s?"
         yield (
             "money-range",
             rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num}){EDGE}",
@@ -528,6 +538,9 @@ class Grammar(Words):
     def _hex_digits(self, text: str) -> str:
         return " ".join(self.digits(c) if c.isdecimal() else c.upper() for c in text)
 
+    def _episode(self, m: Match) -> str:
+        return self.episode.format(self.cardinal(int(m["s"])), self.cardinal(int(m["e"])))
+
     def _entity(self, m: Match) -> str | None:
         if m["domain"] not in _DOMAINS:
             return None
@@ -607,7 +620,8 @@ class Grammar(Words):
 
     def _duration(self, m: Match) -> str:
         """Hours and minutes, and whatever else has a group of its unit's name."""
-        return self._length([(n, unit) for unit in ("d", "h", "min", "s") if (n := m.groupdict().get(unit))])
+        parts = [(n, unit) for unit in ("d", "h", "min", "s") if (n := m.groupdict().get(unit))]
+        return self._length(parts) + self._end(m)
 
     def _length(self, parts: list[tuple[str, str]]) -> str:
         """Return a length of time: numbers, each with its unit."""
@@ -682,7 +696,7 @@ class Grammar(Words):
             return None
         name = self._units.get(units.canonical(m["u"]))
         low = self.number(self.parse(m["n"], m["sign"]), name.gender if name else "m")
-        return self.range(low, high)
+        return self.range(low, high) + self._end(m)
 
     def _dimensions(self, m: Match) -> str | None:
         last = m["third"] or m["to"]
@@ -695,7 +709,8 @@ class Grammar(Words):
         return (f" {by} " if self.spaced else by).join(sides)
 
     def _measure(self, m: Match) -> str | None:
-        return self.measure(self.parse(m["n"], m["sign"]), m["u"])
+        said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
+        return said + self._end(m) if said else None
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:
@@ -749,8 +764,14 @@ class Grammar(Words):
         return self.join([self.number_word, said])
 
     def _version(self, m: Match) -> str:
-        words = [m["word"]] if "word" in m.groupdict() else [self.version_word()]
-        return " ".join([*words, self.version(m["v"])])
+        return " ".join([*self._version_words(m), self.version(m["v"])])
+
+    def _version_words(self, m: Match) -> list[str]:
+        """Return what stands before a version number, unless it stands there already: version v1.2."""
+        if "word" in m.groupdict():
+            return [m["word"]]
+        said = re.search(rf"{self.version_word()[:5]}\w*\s?$", left(m), re.I)
+        return [] if said else [self.version_word()]
 
     def _dotted(self, m: Match) -> str | None:
         grouped = self.decimal == "," and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0])
@@ -774,6 +795,8 @@ class Grammar(Words):
             return self.range(self.year(low.value), self.year(high.value))
         if len(low.whole) > 1 and low.whole.startswith("0"):
             return None
+        if re.search(rf"(?:{self.scores})\s?$", left(m)):
+            return self.range_words(self.number(low), self.number(high))
         if low == high:
             return self.join([self.number(low), self.number(high)])
         return self.range(self.number(low), self.number(high))
@@ -841,11 +864,21 @@ class Grammar(Words):
 
     def _weekdays(self, m: Match) -> str:
         to = m["to"].strip(" -–") or self.to
-        return f"{self.weekdays[m['a']]} {to} {self.weekdays[m['b']]}{self._end(m)}"
+        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._end(m)
+        return f"{self.weekday_range(self._days[m['a']], to, self._days[m['b']])}{stop}"
+
+    def weekday_range(self, first: str, to: str, last: str) -> str:
+        """Return "Monday to Friday"."""
+        return f"{first} {to} {last}"
 
     def _end(self, m: Match) -> str:
         """Return the full stop of an abbreviation that ends the sentence too."""
         return "." if m[0].endswith(".") and not right(m).strip() else ""
+
+    def _month_stop(self, m: Match) -> str:
+        """Return the full stop after a month: one that the name did not need, or that ends the sentence too."""
+        named = m["month"].lower() in map(str.lower, self.months)
+        return "." if m[0].endswith(".") and (named or not right(m).strip()) else ""
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)

@@ -50,6 +50,7 @@ class Italian(Romance):
         "sab": "sabato",
         "dom": "domenica",
     }
+    episode = "stagione {}, episodio {}"
     until = "a|al|e|o"
     months = _MONTHS
     month_forms: ClassVar = {

@@ -39,6 +39,8 @@ class Japanese(Eastern):
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
     scales = "万|億|千|百万|千万"
+    episode = "シーズン{}、第{}話"
+    scores = "(?:スコア|得点)[はが：:]?"
     codes = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
     versions = "バージョン|Python|iOS|Android|macOS"
 

@@ -91,6 +91,8 @@ class Korean(Eastern):
         "십이월",
     )
     scales = "만|억|천|백만|천만|조"
+    episode = "시즌 {}, {}화"
+    scores = "(?:점수|스코어)[는가:]?"
     codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
     versions = "버전|Python|iOS|Android|macOS"
 

@@ -51,14 +51,27 @@ def pattern(decimal: str) -> str:
     space = " (?=000)" if decimal == "." else " "
     grouped = rf"[1-9]\d{{0,2}}(?:(?:[{group}\u00a0\u202f\u2009'’]|{space})\d{{3}})+(?!\d)"
     fraction = rf"(?:{re.escape(decimal)}\d+(?![.,]?\d))?"
-    return rf"(?:{grouped}{fraction}|\d+(?:[.,]\d+)?)"
+    return rf"(?:{_foreign(decimal)}(?![.,]?\d)|{grouped}{fraction}|\d+(?:[.,]\d+)?)"
+
+
+def _foreign(decimal: str) -> str:
+    """Return a regular expression for what can only be grouped as others do: 1.234,56 in English.
+
+    Groups alone tell no less, 1,234,567, but where the point is the decimal mark they look like a version.
+    """
+    group = "," if decimal == "." else "."
+    groups = rf"[1-9]\d{{0,2}}(?:{re.escape(decimal)}\d{{3}})"
+    with_fraction = rf"{groups}+{re.escape(group)}\d{{1,2}}"
+    return with_fraction if decimal == "." else rf"(?:{with_fraction}|{groups}{{2,}})"
 
 
 def parse(text: str, decimal: str, *, negative: bool = False) -> Number:
     """Return the number that ``text`` (a match of ``pattern``) writes."""
     group = "," if decimal == "." else "."
     text = re.sub(r"[\s'’]", "", text)
-    if re.fullmatch(rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text):
+    if re.fullmatch(_foreign(decimal), text):
+        text = text.replace(decimal, "").replace(group, ".")
+    elif re.fullmatch(rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text):
         text = text.replace(group, "")
     whole, _, fraction = text.replace(",", ".").partition(".")
     return Number(whole or "0", fraction, negative)

@@ -54,6 +54,7 @@ class Portuguese(Romance):
     month_forms: ClassVar = {
         "jan": 1, "fev": 2, "mar": 3, "abr": 4, "mai": 5, "jun": 6, "jul": 7, "ago": 8, "set": 9, "out": 10, "nov": 11, "dez": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    episode = "temporada {}, episódio {}"
     of = "de"
     first_of_month = "primeiro"
     century = "[Ss]éculos?"

@@ -66,6 +66,7 @@ class Russian(Grammar):
         "сб": "суббота",
         "вс": "воскресенье",
     }
+    episode = "сезон {}, серия {}"
     until = "по|до|и|или"
     months = _MONTHS
     month_forms: ClassVar = {

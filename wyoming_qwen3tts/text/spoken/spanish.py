@@ -59,6 +59,7 @@ class Spanish(Romance):
         "ene": 1, "feb": 2, "mar": 3, "abr": 4, "may": 5, "jun": 6, "jul": 7, "ago": 8, "sep": 9, "sept": 9, "setiembre": 9, "oct": 10,
         "nov": 11, "dic": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
+    episode = "temporada {}, episodio {}"
     of = "de"
     century = "[Ss]iglos?"
     feminine_after = (

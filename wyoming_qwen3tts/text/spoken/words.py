@@ -45,6 +45,10 @@ class Words:
     """Between the ends of a range."""
     until: ClassVar[str] = "(?!)"
     """Words between the ends of a range of weekdays, as a pattern."""
+    scores: ClassVar[str] = "(?!)"
+    """Words before 3-0 that make it a result and no range, as a pattern."""
+    episode: ClassVar[str]
+    """How S02E05 is said, with {} for its numbers."""
     number_word: ClassVar[str]
     """What # before a number means."""
     hashtag: ClassVar[str]
@@ -137,7 +141,7 @@ class Words:
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:
         """Return the form of a noun that goes with ``number``."""
-        return forms[0] if number.is_one else forms[-1]
+        return forms[0] if number.is_one and not number.fraction else forms[-1]
 
     # --- measures ---
 
