@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from . import numbers, units
 from .currencies import Money, currency
+from .currencies import symbols as currency_symbols
 from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -24,9 +25,25 @@ _ORDINAL_ENDINGS = {
     "ю": ("a", "f"), "ую": ("a", "f"), "х": ("g", "pl"), "ых": ("g", "pl"),
 }  # fmt: skip
 _GENITIVE = re.compile(
-    r"\b(?:нет|не было|не будет|около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|ок\.|прим\.)\s*\+?$",
+    r"\b(?:нет|не было|не будет|около|до|от|после|с|со|из|без|более|менее|больше|меньше|свыше|для|у|из-за|порядка|кроме|против|выше|ниже|"
+    r"в течение|в пределах|старше|моложе|дольше|ближе|дальше|ок\.|прим\.)\s*\+?$",
     re.I,
 )
+_TAKES_NUMBERS = re.compile(r"\b(?:через|за|на|в|по|к|каждые|ещё|еще)\s*$", re.I)
+"""Words after which a range has no "from" and "to" of its own."""
+_ACCUSATIVE = re.compile(r"\b(?:через|на|за|каждую)\s*\+?$", re.I)
+_AT = re.compile(r"\b(?:во?|на)\s*$", re.I)
+_TAKES_OBJECT = re.compile(r"(?:\b[А-ЯЁ][а-яё]+(?:ь|й|и|ьте|йте|ите)|[а-яё](?:ть|йте|ьте|ите))\s+$")
+_DAY_FORMS = {
+    "понедельник": ("понедельника", "понедельник"), "вторник": ("вторника", "вторник"), "среда": ("среды", "среду"),
+    "четверг": ("четверга", "четверг"), "пятница": ("пятницы", "пятницу"), "суббота": ("субботы", "субботу"),
+    "воскресенье": ("воскресенья", "воскресенье"),
+}  # fmt: skip
+"""Weekday → genitive, accusative."""
+_ON_DAY = re.compile(
+    rf"(?:^|[^\w\s]\s*|(?<!\bв)(?<!\bво)\s)(?:{'|'.join(_DAY_FORMS)}|пн|вт|ср|чт|пт|сб|вс),?\s*$", re.I
+)
+"""A weekday in front of a date, and nothing in front of that which puts both into a case."""
 _FEMININE_TWO = re.compile(r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)*(?!или\b|ли\b)[а-яё]{2,}[ыи]\b")
 """After 2 stands the genitive singular; it ends so in feminine nouns only."""
 _FEMININE_ONE = re.compile(
@@ -80,7 +97,7 @@ class Russian(Grammar):
     codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
     versions = "версия|Версия|версии|Python|iOS|Android|macOS"
     abbreviations: ClassVar = {
-        "т. е.": "то есть", "т. к.": "так как", "и т. д.": "и так далее", "и т. п.": "и тому подобное", "и др.": "и другие", "и пр.": "и прочее",
+        "т. е.": "то есть", "т. к.": "так как", "Т. е.": "То есть", "Т. к.": "Так как", "и т. д.": "и так далее", "и т. п.": "и тому подобное", "и др.": "и другие", "и пр.": "и прочее",
         "т. д.": "так далее", "т. п.": "тому подобное", "т. н.": "так называемый", "т. о.": "таким образом", "т. ч.": "том числе",
         "напр.": "например", "ул.": "улица", "пр.": "проспект", "пр-т": "проспект", "пл.": "площадь", "пер.": "переулок", "д.": "дом",
         "кв.": "квартира", "стр.": "страница", "им.": "имени", "см.": "смотри", "г.": "город", "гг.": "годы", "обл.": "область",
@@ -89,6 +106,7 @@ class Russian(Grammar):
         "г-н": "господин", "г-жа": "госпожа", "макс.": "максимум", "эт.": "этаж", "шт.": "штук", "чел.": "человек", "коп.": "копеек",
         "до н. э.": "до нашей эры", "н. э.": "нашей эры", "24/7": "круглосуточно", "и/или": "и или", "темп.": "температура",
         "пн": "понедельник", "вт": "вторник", "ср": "среда", "чт": "четверг", "пт": "пятница", "сб": "суббота", "вс": "воскресенье",
+        "Пн": "понедельник", "Вт": "вторник", "Ср": "среда", "Чт": "четверг", "Пт": "пятница", "Сб": "суббота", "Вс": "воскресенье",
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m", case: str = "n") -> str:
@@ -148,7 +166,9 @@ class Russian(Grammar):
         return f"{said} {self.minor_money(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        named = re.search(r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–-])\s*$", before, re.I)
+        named = re.search(
+            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–-])\s*$", before, re.I
+        ) or _ON_DAY.search(before)
         said = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
         return f"{said} {_MONTHS[month - 1]}{tail}"
@@ -161,7 +181,57 @@ class Russian(Grammar):
         case = "g" if _GENITIVE.search(before) else "d" if re.search(r"\bк[о]?\s+$", before, re.I) else ""
         if case:
             return " ".join(self._governed(value, unit, case) for value, unit in parts)
-        return " ".join(str(self.measure(Number(str(value)), unit)) for value, unit in parts)
+        said = " ".join(str(self.measure(Number(str(value)), unit)) for value, unit in parts)
+        return self.accusative(said) if _AT.search(before) else said
+
+    @staticmethod
+    def accusative(said: str) -> str:
+        """Return a measure in the accusative: only "одна" and what it counts differ."""
+
+        def one(m: Match) -> str:
+            return f"одну {m[1]}{'ую' if m[2] == 'ая' else 'у' if m[2] == 'а' else 'ю'}"
+
+        return re.sub(r"\bодна (\w+?)(ая|а|я)\b", one, said)
+
+    def genitive(self, number: Number, gender: str = "m") -> str:
+        """Return any number in the genitive."""
+        sign = [self.minus] if number.negative else []
+        if not number.fraction or len(number.fraction) > len(_PLACES):
+            said = (
+                self.cardinal(number.value, gender, "g")
+                if not number.fraction
+                else self.decimal_words(number)
+            )
+            return self.join([*sign, said])
+        part = int(number.fraction)
+        whole = "целой" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
+        at = len(number.fraction) - 1
+        place = _PLACES_ONE[at][:-2] + "ой" if part % 10 == 1 and part % 100 != 11 else _PLACES[at]
+        said = [self.cardinal(number.value, "f", "g"), whole, self.cardinal(part, "f", "g"), place]
+        return self.join([*sign, *said]).replace("ноля целых", "нуля целых")
+
+    @staticmethod
+    def genitive_form(number: Number, forms: tuple[str, ...]) -> str:
+        """Return the form of a noun after a number in the genitive."""
+        one = number.value % 10 == 1 and number.value % 100 != 11
+        return forms[min(1, len(forms) - 1)] if one or number.fraction else forms[-1]
+
+    def _clocks(self, m: Match) -> str | None:
+        """From one time to another, in the genitive."""
+        if (said := super()._clocks(m)) is None:
+            return said
+        ends = [self.time(*map(int, m[end].split(":")), before="до ") for end in "ab"]
+        start = "" if re.search(r"\b[сот]{1,2}\s+$", left(m), re.I) else "с "
+        return f"{start}{ends[0]} до {ends[1]}"
+
+    def _weekdays(self, m: Match) -> str:
+        to, first, last = m["to"].strip(" -–"), self._days[m["a"]].lower(), self._days[m["b"]].lower()
+        if to in {"и", "или"}:
+            return super()._weekdays(m)
+        start = "" if re.search(r"\b[сС]о?\s+$", left(m)) else "со " if first == "вторник" else "с "
+        end = _DAY_FORMS[last][0 if to == "до" else 1]
+        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._end(m)
+        return f"{start}{_DAY_FORMS[first][0]} {to or 'по'} {end}{stop}"
 
     def _governed(self, value: int, unit: str, case: str) -> str:
         """Return hours, minutes or seconds in the genitive or dative."""
@@ -214,30 +284,57 @@ class Russian(Grammar):
 
     def _range(self, m: Match) -> str | None:
         low, high = self.parse(m["n"]), self.parse(m["to"])
+        before = left(m)
         if low.fraction or high.fraction or low == high:
             return super()._range(m)
+        if _GENITIVE.search(before):
+            return self.range(self.genitive(low), self.genitive(high))
+        if _TAKES_NUMBERS.search(before):
+            gender = "f" if _FEMININE_TWO.match(right(m)) else "m"
+            case = "a" if gender == "f" and low.value == 1 and _ACCUSATIVE.search(before) else "n"
+            return self.range(self.cardinal(low.value, gender, case), self.cardinal(high.value, gender))
         return self.genitive_range(low, high)
 
     def _range_unit(self, m: Match) -> str | None:
         low, high = self.parse(m["n"], m["sign"]), self.parse(m["to"])
-        name = self._units.get(units.canonical(m["u"]))
-        if name is None or low.fraction or high.fraction or low.negative:
+        found = self._unit_name(m["u"])
+        if found is None:
             return super()._range_unit(m)
-        many = Number("5")
-        gender = name.gender
-        below = f"от {self.cardinal(low.value, gender, 'g')} до {self.cardinal(high.value, gender, 'g')}"
-        one = high.value % 10 == 1 and high.value % 100 != 11
-        return f"{below} {name.forms[1] if one and len(name.forms) > 1 else self.plural(many, name.forms)}"
+        name, per = found
+        before = left(m)
+        if not _GENITIVE.search(before) and (per or low.negative or _TAKES_NUMBERS.search(before)):
+            return super()._range_unit(m)
+        ends = self.genitive(low, name.gender), self.genitive(high, name.gender)
+        said = self.range(*ends) if _GENITIVE.search(before) else f"от {ends[0]} до {ends[1]}"
+        return self.join([said, self.genitive_form(high, name.forms), per]) + self._end(m)
+
+    def _unit_name(self, symbol: str) -> tuple[units.Name, str] | None:
+        """Return what a unit is called, and per what it is."""
+        symbol = units.canonical(symbol)
+        if (name := self._units.get(symbol)) is not None:
+            return name, ""
+        top, _, bottom = symbol.partition("/")
+        top, bottom = units.canonical(top), units.canonical(bottom)
+        name = self._units.get(top)
+        return (name, self.per(top, bottom)) if name is not None and bottom in self._per else None
 
     def _measure(self, m: Match) -> str | None:
-        number = self.parse(m["n"], m["sign"])
-        name = self._units.get(units.canonical(m["u"]))
-        if name is None or number.fraction or not _GENITIVE.search(left(m)):
-            return super()._measure(m)
-        one = number.value % 10 == 1 and number.value % 100 != 11
-        unit = name.forms[1] if one and len(name.forms) > 1 else name.forms[-1]
-        sign = [self.minus] if number.negative else []
-        return self.join([*sign, self.cardinal(number.value, name.gender, "g"), unit])
+        number, before = self.parse(m["n"], m["sign"]), left(m)
+        found = self._unit_name(m["u"])
+        if found is None or not _GENITIVE.search(before):
+            said = super()._measure(m)
+            return self.accusative(said) if said and _ACCUSATIVE.search(before) else said
+        name, per = found
+        said = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
+        return self.join(said) + self._end(m)
+
+    def _money(self, m: Match) -> str | None:
+        groups = m.groupdict()
+        number = self.parse(m["n"], groups.get("sign") or groups.get("sign2"))
+        if groups.get("scale") or number.fraction or not _GENITIVE.search(left(m)):
+            return super()._money(m)
+        name = currency("ru", currency_symbols("ru")[m["cur"]])
+        return self.join([self.genitive(number, name.gender), self.genitive_form(number, name.major)])
 
     def bare_number(self, number: Number, m: Match) -> str:
         before, after = left(m), right(m)
@@ -272,6 +369,10 @@ class Russian(Grammar):
 
     def half(self, noun: str) -> str | None:
         return "половина " if noun.endswith(("и", "ы", "а", "я")) else None
+
+    def _half_of(self, m: Match) -> str | None:
+        said = super()._half_of(m)
+        return "половину " if said and _TAKES_OBJECT.search(left(m)) else said
 
     def regnal(self, name: str, value: int) -> str | None:
         feminine = name.endswith(("а", "я"))
@@ -356,6 +457,8 @@ class Russian(Grammar):
             r"(?P<n>\d+)x(?!\w)",
             lambda m: f"{self.cardinal(int(m['n']))} {self.plural(Number(m['n']), ('раз', 'раза', 'раз'))}",
         )
+        yield "floor", rf"{START}(?P<n>\d{{1,3}})\s(?P<w>этаж(?:[еу]|ом)?)(?!\w)", self._floor
+        yield "grams", rf"{START}(?P<n>{self.num})\s?г(?=\s[а-яё]{{3,}})", self._grams
         yield "adjective", rf"{START}(?P<n>\d{{1,4}})-(?P<w>[а-яё]{{4,}})", self._adjective
 
     def _century(self, m: Match) -> str | None:
@@ -392,7 +495,10 @@ class Russian(Grammar):
 
     def _rubles(self, m: Match) -> str:
         number = self.parse(m["n"])
-        said = f"{self.number(number)} {self.plural(number, ('рубль', 'рубля', 'рублей'))}"
+        forms = ("рубль", "рубля", "рублей")
+        if _GENITIVE.search(left(m)) and not m["k"]:
+            return f"{self.genitive(number)} {self.genitive_form(number, forms)}{self._end(m)}"
+        said = f"{self.number(number)} {self.plural(number, forms)}"
         if m["k"]:
             cents = Number(m["k"])
             said += f" {self.number(cents, 'f')} {self.plural(cents, ('копейка', 'копейки', 'копеек'))}"
@@ -439,12 +545,23 @@ class Russian(Grammar):
 
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
+        if m["e"] == "м" and not re.search(r"\b(?:во?|на|об?|при)\s+$", left(m), re.I):
+            case = "i"  # he came in first
         return self.ordinal(int(m["n"]), gender, case)
+
+    def _floor(self, m: Match) -> str:
+        case = {"этаже": "p", "этажу": "d", "этажом": "i"}.get(m["w"], "n")
+        return f"{self.ordinal(int(m['n']), 'm', case)} {m['w']}"
+
+    def _grams(self, m: Match) -> str | None:
+        """250 г масла: four digits are a year more often."""
+        return self.measure(self.parse(m["n"]), "g") if len(m["n"]) < 4 or "," in m["n"] else None
 
     def _spoons(self, m: Match) -> str:
         adjective = {"ч": "чайн", "ст": "столов"}[m["w"]]
         if m["f"]:
-            return f"половина {adjective}ой ложки"
+            half = "половину" if _TAKES_OBJECT.search(left(m)) else "половина"
+            return f"{half} {adjective}ой ложки"
         number = self.parse(m["n"])
         forms = (f"{adjective}ая ложка", f"{adjective}ые ложки", f"{adjective}ых ложек")
         noun = f"{adjective}ой ложки" if number.fraction else self.plural(number, forms)
@@ -470,8 +587,12 @@ class Russian(Grammar):
             return None
         if written == "см." and (re.search(r"\d\s?$", before)):
             return None
-        if written in {"пн", "вт", "ср", "чт", "пт", "сб", "вс"} and not re.match(
-            r"[,.]?\s\d|\s?[-–]", after
-        ):
-            return None
+        if written.lower() in self.weekdays:
+            if not re.match(r"[,.]?\s\d|\s?[-–]", after):
+                return None
+            return (
+                _DAY_FORMS[self.weekdays[written.lower()]][1]
+                if _AT.search(before)
+                else self.abbreviations[written]
+            )
         return self.abbreviations[written]
