@@ -35,6 +35,8 @@ class Chinese(Eastern):
     scales = "万|亿|百万|千万|千"
     episode = "第{}季第{}集"
     scores = "(?:比分|得分)[是为：:]?"
+    abbreviations: ClassVar = {"24/7": "全天候"}
+    day_dash = r"(?<=[周期拜][一二三四五六日天])[-–—~～](?=(?:周|星期|礼拜)[一二三四五六日天])"
     codes = r"PIN|密码|验证码|邮编|代码|编号|房间号|电话"
     versions = "版本|Python|iOS|Android|macOS"
 
@@ -139,6 +141,12 @@ class Chinese(Eastern):
 
     def bare_number(self, number: Number, m: Match) -> str:
         text, before, after = m["n"], left(m), right(m).lstrip()
+        if number.negative and re.match(r"(?:到|至|~|～)\s?[-−]?[\d.]+\s?[度°℃]", after):
+            return "零下" + self.number(Number(number.whole, number.fraction))
+        if text == "2" and re.match(r"点\d{1,2}分", after):
+            return "两"
+        if text == "2" and after.startswith("分") and before.endswith(("点", "时")):
+            return "二"
         if (
             text == "2"
             and not number.negative
@@ -160,7 +168,17 @@ class Chinese(Eastern):
     def own_first(self) -> Rules:
         yield from super().own_first()
         num = self.num
-        yield "per-cent-range", rf"(?P<n>{num})%?{DASH}(?P<to>{num})%", self._percent_range
+        yield (
+            "per-cent-range",
+            rf"(?P<n>{num})\s?%?\s?(?:{DASH}|~|～|〜|到|至)\s?(?P<to>{num})\s?%",
+            self._percent_range,
+        )
+        yield "day-range", self.day_dash, lambda m: self.to
+        yield (
+            "above-zero",
+            rf"(?<![A-Za-z\d)])\+(?P<n>{num})\s?(?P<u>°C|℃|度)",
+            lambda m: f"零上{self.number(self.parse(m['n']))}{'度' if m['u'] == '度' else '摄氏度'}",
+        )
         yield (
             "degree",
             rf"(?P<sign>-|−)?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
-from .grammar import Grammar, Match, Rules, right
+from .grammar import START, Grammar, Match, Rules, left, right
 from .numbers import Number
 
 
@@ -16,6 +17,12 @@ class Eastern(Grammar):
     day_first = False
     date_words = ("年", "月", "日")
     free = r"(?<![A-Za-z\d)])"
+    day_dash = "(?!)"
+    """The dash between two weekdays, as a pattern."""
+
+    @functools.cached_property
+    def _shortened(self) -> re.Pattern[str]:
+        return re.compile(rf"{super()._shortened.pattern}|{self.day_dash}")
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:
         return forms[0]
@@ -70,6 +77,28 @@ class Eastern(Grammar):
             rf"(?P<m>\d{{1,2}})\s?{mo}(?!份?间)(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?",
             self._written_date,
         )
+
+    def times(self) -> Rules:
+        yield (
+            "duration",
+            rf"{START}(?P<h>\d+)\s?h\s?(?P<min>\d{{1,2}})\s?(?:min|m)(?![A-Za-z\d])",
+            self._duration,
+        )
+        yield from super().times()
+
+    def _ymd(self, m: Match) -> str | None:
+        """A date; 2026.11.1 after a name in Latin letters is a version."""
+        named = "." in m[0] and re.search(rf"(?:[A-Za-z]|{self.version_word()})\s?$", left(m))
+        return None if named else super()._ymd(m)
+
+    def _fraction(self, m: Match) -> str | None:
+        """12/25 is a date where it can be, unless it is a likely fraction too."""
+        top, bottom = int(m["a"]), int(m["b"])
+        weekday = re.match(r"\s?[（(][月火水木金土日一二三四五六월화수목금토일][)）]", right(m))
+        likely = 13 <= bottom <= 31 and not (top == 1 and bottom in {16, 20, 24, 25})
+        if not m["w"] and 1 <= top <= 12 and 1 <= bottom <= 31 and (weekday or likely):
+            return self.date(None, top, bottom)
+        return super()._fraction(m)
 
     def _written_date(self, m: Match) -> str | None:
         groups = m.groupdict()

@@ -253,8 +253,12 @@ class Grammar(Words):
             r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?P<port>:\d{1,5})?(?P<mask>/\d{1,2})?(?!\.?\d)",
             self._ip,
         )
-        yield "screen", rf"(?<![\w.,])(?P<n>[458])(?P<l>K)(?![{LETTER}\d/])", self._number_letters
-        yield "episode", r"(?<!\w)[Ss](?P<s>\d{1,2})[Ee](?P<e>\d{1,3})(?!\w)", self._episode
+        yield "screen", rf"(?<![{LETTER}\d.,])(?P<n>[458])(?P<l>K)(?![{LETTER}\d/])", self._number_letters
+        yield (
+            "episode",
+            rf"(?<![{LETTER}\d])[Ss](?P<s>\d{{1,2}})[Ee](?P<e>\d{{1,3}})(?![{LETTER}\d])",
+            self._episode,
+        )
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
         yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
@@ -795,11 +799,15 @@ class Grammar(Words):
             return self.range(self.year(low.value), self.year(high.value))
         if len(low.whole) > 1 and low.whole.startswith("0"):
             return None
-        if re.search(rf"(?:{self.scores})\s?$", left(m)):
+        if self.is_score(m):
             return self.range_words(self.number(low), self.number(high))
         if low == high:
             return self.join([self.number(low), self.number(high)])
         return self.range(self.number(low), self.number(high))
+
+    def is_score(self, m: Match) -> bool:
+        """Tell whether two numbers with a dash between them are a result."""
+        return re.search(rf"(?:{self.scores})\s?$", left(m)) is not None
 
     def _operand(self, m: Match) -> str:
         return self.number(self.parse(m["n"], m["sign"]))

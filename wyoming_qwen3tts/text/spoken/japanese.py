@@ -41,6 +41,10 @@ class Japanese(Eastern):
     scales = "万|億|千|百万|千万"
     episode = "シーズン{}、第{}話"
     scores = "(?:スコア|得点)[はが：:]?"
+    abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}
+    day_dash = (
+        r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?![一-龠])"
+    )
     codes = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
     versions = "バージョン|Python|iOS|Android|macOS"
 
@@ -139,12 +143,29 @@ class Japanese(Eastern):
             rf"(?P<n>\d{{1,3}})(?:{DASH}|対)(?P<to>\d{{1,3}})(?=で(?:勝|負|敗|引))",
             lambda m: self.range_words(self._plain(m["n"]), self._plain(m["to"])),
         )
-        yield "tilde", rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})", self._tilde
+        yield (
+            "tilde",
+            rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
+            self._tilde,
+        )
+        yield "from-to", rf"(?<=[時分日月年円度%％個人台階])\s?(?:{DASH}|〜|～|~)\s?(?=\d)", lambda m: self.to
+        yield "days", self.day_dash, self._day_range
+        yield (
+            "block",
+            r"(?<=[一-龠ぁ-んァ-ヶ])\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
+            lambda m: "の".join(self._plain(part) for part in m[0].split("-")),
+        )
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
+
+    def _day_range(self, m: Match) -> str:
+        """月-金: a weekday has 曜 after it, or it is the moon and gold."""
+        before = "" if re.search("曜日?$", left(m)) else "曜"
+        return f"{before}{self.to}{m['day']}曜"
 
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
         yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
 
     def _tilde(self, m: Match) -> str:
-        return f"{self.number(self.parse(m['n']))}から{self.number(self.parse(m['to']))}"
+        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
+        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)

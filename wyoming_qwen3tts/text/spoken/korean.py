@@ -93,6 +93,8 @@ class Korean(Eastern):
     scales = "만|억|천|백만|천만|조"
     episode = "시즌 {}, {}화"
     scores = "(?:점수|스코어)[는가:]?"
+    abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}
+    day_dash = r"(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣])"
     codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
     versions = "버전|Python|iOS|Android|macOS"
 
@@ -225,10 +227,31 @@ class Korean(Eastern):
         )
         yield (
             "tilde-counter",
-            rf"(?P<n>\d+)\s?(?:~|～|-)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
+            rf"(?P<n>\d+)\s?(?:{DASH}|~|～)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
             self._counted_range,
         )
-        yield "tilde", rf"(?P<n>{num})\s?(?:~|～|〜)\s?(?P<to>{num})", self._tilde
+        yield (
+            "tilde",
+            rf"(?P<n>{num})\s?(?:~|～|〜)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
+            self._tilde,
+        )
+        yield "from-to", rf"(?<=[시분일월년원도])(?:{DASH}|~|～|〜)\s?(?=\d)", lambda m: f"{self.to} "
+        yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일"
+        yield (
+            "above-zero",
+            rf"(?<![A-Za-z\d)])\+(?P<n>{num})\s?(?:°C|℃|도)",
+            lambda m: f"영상 {self.number(self.parse(m['n']))} 도",
+        )
+        yield (
+            "result",
+            r"(?<![\d.,])(?P<a>\d{1,3})대(?P<b>\d{1,3})(?![\d.,])",
+            lambda m: self.range_words(self._plain(m["a"]), self._plain(m["b"])),
+        )
+        yield (
+            "date-dots",
+            r"(?<![\d.])(?P<y>\d{4})\. (?P<m>\d{1,2})\. (?P<d>\d{1,2})(?:\.|(?![\d]))",
+            self._dotted_date,
+        )
         yield (
             "counter",
             rf"(?<![\d.,])(?P<n>\d{{1,2}}|\d{{1,3}}(?:,\d{{3}})+|\d{{3,}})\s?(?P<c>{_COUNTERS})",
@@ -249,6 +272,18 @@ class Korean(Eastern):
         low = self.number(self.parse(m["n"]))
         topic = "은" if (ord(low[-1]) - 0xAC00) % 28 else "는"
         return f"{low}{topic} {self.number(self.parse(m['to']))}보다 {'크다' if m['s'] == '>' else '작다'}"
+
+    def _dotted_date(self, m: Match) -> str | None:
+        said = self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), left(m))
+        return said + self._end(m) if said else None
+
+    def _range_unit(self, m: Match) -> str | None:
+        """A range of temperatures has its scale before both ends."""
+        if units.canonical(m["u"]) != "°C":
+            return super()._range_unit(m)
+        low, high = self.parse(m["n"], m["sign"]), self.number(self.parse(m["to"]))
+        first = self.number(Number(low.whole, low.fraction))
+        return f"영하 {first}에서 영상 {high} 도" if low.negative else f"섭씨 {first}에서 {high} 도"
 
     def _written_clock(self, m: Match) -> str | None:
         hour = int(m["h"])
@@ -272,4 +307,5 @@ class Korean(Eastern):
         return f"{self.cardinal(low)}에서 {self.cardinal(high)} {m['c']}"
 
     def _tilde(self, m: Match) -> str:
-        return f"{self.number(self.parse(m['n']))}에서 {self.number(self.parse(m['to']))}"
+        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
+        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)

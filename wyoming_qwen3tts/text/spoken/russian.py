@@ -196,13 +196,10 @@ class Russian(Grammar):
     def genitive(self, number: Number, gender: str = "m") -> str:
         """Return any number in the genitive."""
         sign = [self.minus] if number.negative else []
-        if not number.fraction or len(number.fraction) > len(_PLACES):
-            said = (
-                self.cardinal(number.value, gender, "g")
-                if not number.fraction
-                else self.decimal_words(number)
-            )
-            return self.join([*sign, said])
+        if not number.fraction:
+            return self.join([*sign, self.cardinal(number.value, gender, "g")])
+        if len(number.fraction) > len(_PLACES):
+            return self.join([*sign, self.decimal_words(number)])
         part = int(number.fraction)
         whole = "целой" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
         at = len(number.fraction) - 1
@@ -220,9 +217,9 @@ class Russian(Grammar):
         """From one time to another, in the genitive."""
         if (said := super()._clocks(m)) is None:
             return said
-        ends = [self.time(*map(int, m[end].split(":")), before="до ") for end in "ab"]
-        start = "" if re.search(r"\b[сот]{1,2}\s+$", left(m), re.I) else "с "
-        return f"{start}{ends[0]} до {ends[1]}"
+        hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
+        first, last = (self.time(hour, minute, before="до ") for hour, minute in hours)
+        return f"{'' if re.search(r'\b(?:со?|от)\s+$', left(m), re.I) else 'с '}{first} до {last}"
 
     def _weekdays(self, m: Match) -> str:
         to, first, last = m["to"].strip(" -–"), self._days[m["a"]].lower(), self._days[m["b"]].lower()
@@ -325,8 +322,8 @@ class Russian(Grammar):
             said = super()._measure(m)
             return self.accusative(said) if said and _ACCUSATIVE.search(before) else said
         name, per = found
-        said = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
-        return self.join(said) + self._end(m)
+        words = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
+        return self.join(words) + self._end(m)
 
     def _money(self, m: Match) -> str | None:
         groups = m.groupdict()

@@ -29,13 +29,13 @@ class Name:
 
 
 _TIME_WORDS = {
-    "s": "second",
-    "min": "minute",
-    "h": "hour Stunde heure hora ora",
-    "d": "day Tag jour día dia giorno день сутки",
-    "wk": "week Woche",
-    "mo": "month Monat mois mes mês mese месяц",
-    "yr": "year Jahr año ano anno год",
+    "s": "second 秒 초",
+    "min": "minute 分钟 分 분",
+    "h": "hour Stunde heure hora ora 小时 時間 시간",
+    "d": "day Tag jour día dia giorno день сутки 天 日 일",
+    "wk": "week Woche 周 週 주",
+    "mo": "month Monat mois mes mês mese месяц 月 월",
+    "yr": "year Jahr año ano anno год 年 년",
 }
 """Symbol → words for it below a rate: kWh/day."""
 _BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
