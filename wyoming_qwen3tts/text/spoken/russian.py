@@ -219,7 +219,8 @@ class Russian(Grammar):
             return said
         hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
         first, last = (self.time(hour, minute, before="до ") for hour, minute in hours)
-        return f"{'' if re.search(r'\b(?:со?|от)\s+$', left(m), re.I) else 'с '}{first} до {last}"
+        begun = re.search(r"\b(?:со?|от)\s+$", left(m), re.I)
+        return f"{'' if begun else 'с '}{first} до {last}"
 
     def _weekdays(self, m: Match) -> str:
         to, first, last = m["to"].strip(" -–"), self._days[m["a"]].lower(), self._days[m["b"]].lower()
