@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from . import units
 from .currencies import Money
 from .grammar import START, Match, Rules, right, roman
 from .numbers import Number
@@ -54,6 +55,10 @@ class French(Romance):
         "decembre": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     first_of_month = "premier"
+    halves = ("et demi", "et demie")
+    halved = "tasse|tasses/f cuillère|cuillères/f heure|heures/f tranche|tranches/f minute|minutes/f verre|verres jour|jours litre|litres kilo|kilos an|ans"
+    before_day = r"[Ll]e|[Dd]u|[Aa]u|[Ll]es"
+    days_letter = "j"
     century = "siècles?|arrondissement|dynastie|République"
     feminine_after = (
         "heures?|minutes?|secondes?|pommes?|poires?|tartes?|cuillères?|tranches?|gousses?|feuilles?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
@@ -66,7 +71,7 @@ class French(Romance):
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
     abbreviations: ClassVar = {
         "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Dr": "docteur", "Dr.": "docteur",
-        "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
+        "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "P. ex.": "Par exemple", "Env.": "environ", "T°": "température", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
         "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "appt.": "appartement",
@@ -158,8 +163,24 @@ class French(Romance):
         return ", ".join(self.phone_group(digits[at : at + 2]) for at in range(0, 10, 2))
 
     def own_first(self) -> Rules:
+        yield (
+            "spoons",
+            r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<half>½|1/2))\s?c\.?\s?à\s?(?P<w>soupe|café|s\.|c\.)",
+            self._spoons,
+        )
         yield "roman-e", r"(?P<r>[IVX]+)(?:e|ème)(?!\w)", self._roman_e
         yield from super().own_first()
+
+    def _spoons(self, m: Match) -> str:
+        kind = "soupe" if m["w"].startswith("s") else "café"
+        name = units.Name((f"cuillère à {kind}", f"cuillères à {kind}"), "f")
+        return f"une demi-{name.one}" if m["half"] else self.count(self.parse(m["n"]), name)
+
+    def _bytes(self, m: Match) -> str | None:
+        """1,5 Go: French bytes are octets."""
+        prefix = {"K": "kilo", "k": "kilo", "M": "méga", "G": "giga", "T": "téra"}[m["p"]]
+        said = self.count(self.parse(m["n"]), units.Name((f"{prefix}octet", f"{prefix}octets")))
+        return f"{said} par seconde" if m["s"] else said
 
     def _roman_e(self, m: Match) -> str | None:
         value = roman(m["r"])
@@ -174,6 +195,7 @@ class French(Romance):
         yield from super().times()
 
     def own(self) -> Rules:
+        yield "bytes", rf"(?P<n>{self.num})\s?(?P<p>[kKMGT])o(?P<s>/s)?(?!\w)", self._bytes
         yield (
             "ordinal",
             rf"{START}(?P<n>\d+)(?P<s>ers?|res?|ères?|èmes?|emes?|es?|nde?s?|ds?)(?!\w)",

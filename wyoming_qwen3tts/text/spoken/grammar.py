@@ -468,7 +468,7 @@ class Grammar(Words):
         sources = []
         for written in sorted(self.abbreviations, key=len, reverse=True):
             source = re.escape(written).replace(r"\ ", r"[ \u00a0\u202f]?")
-            end = rf"(?![{LETTER}])" if written[-1] == "." else rf"(?![{LETTER}\d]|\.[{LETTER}\d])"
+            end = rf"(?![{LETTER}])" if written[-1] in ".°º" else rf"(?![{LETTER}\d]|\.[{LETTER}\d])"
             sources.append(f"{source}{end}")
         return rf"(?<![{LETTER}\d.@/-])(?:{'|'.join(sources)})"
 

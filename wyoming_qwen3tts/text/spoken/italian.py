@@ -58,6 +58,10 @@ class Italian(Romance):
         "ott": 10, "nov": 11, "dic": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     first_of_month = "primo"
+    halves = ("e mezzo", "e mezza")
+    halved = "tazza|tazze/f ora|ore/f cucchiaio|cucchiai cucchiaino|cucchiaini bicchiere|bicchieri giorno|giorni litro|litri chilo|chili anno|anni"
+    before_day = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
+    days_letter = "g"
     century = "[Ss]ecolo|[Ss]ecoli"
     scales = r"mila|milioni(?: di)?|milione(?: di)?|miliardi(?: di)?|miliardo(?: di)?|mln|mld"
     bare_units = "in d b B K t C F s A"
@@ -92,10 +96,19 @@ class Italian(Romance):
         noun = re.match(r"\s+([a-zà-ÿ]{3,})", right(m))
         if m["n"] == "1" and not number.negative and noun and noun[1] not in _NO_NOUNS:
             word = noun[1]
-            if word.endswith("a") and word != "sistema":
+            if self.is_feminine(word):
                 return "un'" if word[0] in "aeiou" else "una"
             return "uno" if re.match(r"s[^aeiou]|z|gn|ps|x|y", word) else "un"
         return self.number(number)
+
+    @staticmethod
+    def is_feminine(noun: str) -> bool:
+        """Tell whether a noun in the singular is feminine."""
+        if noun.endswith("a"):
+            return not noun.endswith(("ema", "amma")) or noun in {"crema", "fiamma", "gamma", "mamma"}
+        return noun.endswith(("zione", "sione", "gione", "tà", "tù", "trice")) or noun in {
+            "luce", "notte", "chiave", "parete", "rete", "voce", "parte", "neve", "mano", "foto", "auto", "radio", "stazione",
+        }  # fmt: skip
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         said = numbers.words(value, "it", "ordinal") or str(value)

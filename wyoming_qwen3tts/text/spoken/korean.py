@@ -204,6 +204,12 @@ class Korean(Eastern):
     def _separate(self, last: str, after: str) -> bool:
         return not ("가" <= after <= "힣")  # particles follow their word without a space
 
+    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+        if spoken.startswith(("에서", "요일")):  # what belongs to the word before it
+            said.append(spoken)
+        else:
+            super()._append(said, spoken, text, match)
+
     # --- rules ---
 
     def own_first(self) -> Rules:

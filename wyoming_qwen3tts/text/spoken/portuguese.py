@@ -56,11 +56,14 @@ class Portuguese(Romance):
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     episode = "temporada {}, episódio {}"
     of = "de"
+    halves = ("e meio", "e meia")
+    halved = "xícara|xícaras/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
+    before_day = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
     first_of_month = "primeiro"
     century = "[Ss]éculos?"
     feminine_after = (
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
-        r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?)"
+        r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
     scales = r"mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|mi|bi"
     bare_units = "in d b B K t C F s A"
@@ -81,7 +84,7 @@ class Portuguese(Romance):
         super().__init__(region)
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        return numbers.words(value, self._words) or str(value)
+        return (numbers.words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
 
     def agree(self, words: str, gender: str) -> str:
         if gender == "f":
@@ -152,10 +155,31 @@ class Portuguese(Romance):
             return self.cardinal(value)
         return self.ordinal(value, "f" if name.endswith("a") or name == "Isabel" else "m")
 
+    def own_first(self) -> Rules:
+        yield (
+            "result-x",
+            rf"{START}(?P<a>\d)\s?x\s?(?P<b>\d)(?!\w)",
+            self._result,
+        )
+        yield from super().own_first()
+
     def phones(self) -> Rules:
+        yield (
+            "emergency",
+            r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?!\d)",
+            self._digit_call,
+        )
         yield "phone-pt", rf"{START}9\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-br", rf"{START}(?:\(\d\d\)\s?)?9?\d{{4}}-\d{{4}}(?!\d)", self._phone
         yield from super().phones()
+
+    def _result(self, m: Match) -> str | None:
+        """2x1 is a result where somebody won."""
+        played = re.search(r"\b(?:placar|ganh|venc|perd|empat|resultado|jogo)[^.!?\d]{0,30}$", left(m), re.I)
+        return self.range(self._plain(m["a"]), self._plain(m["b"])) if played else None
+
+    def _digit_call(self, m: Match) -> str:
+        return self.digits(m[0])
 
     def times(self) -> Rules:
         yield "hour-h", r"(?<=[sàa] )(?P<h>\d{1,2})\s?h(?![\w])", lambda m: self.time(int(m["h"]), 0)
@@ -167,6 +191,11 @@ class Portuguese(Romance):
             "ordinal",
             rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?!\w)",
             lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
+        )
+        yield (
+            "ordinal-letter",
+            rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?=\s[a-zà-ÿ]{{3,}})",
+            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "a" else "m"),
         )
         yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}})", lambda m: self.ordinal(int(m["n"]))
         yield (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
+from . import units
 from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -18,6 +20,14 @@ class Romance(Grammar):
     first_of_month = ""
     feminine_after = ""
     """A pattern for the noun after a number that is feminine."""
+    before_day = ""
+    """Words before 31/12 that make it a date, as a pattern."""
+    halves = ("", "")
+    """What follows a masculine and a feminine noun in "one cup and a half"."""
+    halved = ""
+    """Nouns that are counted in halves, as ``units.txt`` writes them."""
+    days_letter = "d"
+    """The letter for days in 2 d 4 h."""
 
     def fraction_digits(self, text: str) -> str:
         stripped = text.lstrip("0")
@@ -40,6 +50,17 @@ class Romance(Grammar):
             rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
             self._named_date,
         )
+        days = "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
+        yield (
+            "day-month",
+            r"(?<=[\s’'])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
+            self._day_month,
+        )
+        yield (
+            "day",
+            rf"(?<!\w)(?P<day>{days})\b(?=,?\s\d{{1,2}}(?:[/.]\d|\s{de}(?i:{months})(?![{LETTER}])))",
+            lambda m: self._days[m["day"]],
+        )
         yield (
             "month-year",
             rf"(?i:(?P<month>{months}){end})\s{de}(?P<y>(?:1\d|20)\d\d)(?!\d|[.,]\d)",
@@ -49,7 +70,14 @@ class Romance(Grammar):
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
         said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
-        return said + self._end(m) if said else None
+        return said + (self._end(m) if m["y"] else self._month_stop(m)) if said else None
+
+    def _day_month(self, m: Match) -> str | None:
+        """31/12 after an article or a weekday; anything else is a fraction or a score."""
+        before = rf"(?:\b(?:{self.before_day})\s|\b(?:{'|'.join(self._days)})\.?,?\s|[’'])$"
+        if not re.search(before, left(m)):
+            return None
+        return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
 
     def _month_year(self, m: Match) -> str:
         return self.month_year(self.month_forms[m["month"].lower()], int(m["y"]))
@@ -91,6 +119,32 @@ class Romance(Grammar):
             self._regnal,
         )
 
+    def counts(self) -> Rules:
+        words = "|".join(sorted(self._halved, key=len, reverse=True))
+        yield (
+            "and-half",
+            rf"(?<![\w/.,])(?P<n>\d{{1,2}})(?:\s1/2|\s?½)\s(?P<noun>{words})(?![{LETTER}])",
+            lambda m: self.and_half(int(m["n"]), self._halved[m["noun"]]),
+        )
+        yield from super().counts()
+
+    @functools.cached_property
+    def _halved(self) -> dict[str, units.Name]:
+        names = (units.name(column) for column in self.halved.split())
+        return {form: name for name in names for form in name.forms}
+
+    def and_half(self, value: int, name: units.Name) -> str:
+        """Return one and a half of something: the half comes after it."""
+        number = Number(str(value))
+        said = self.count(number, name)
+        return f"{said} {self.halves[name.gender == 'f']}"
+
+    def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
+        name = self._units.get(units.canonical(symbol))
+        if whole and (top, bottom) == (1, 2) and name is not None:
+            return self.and_half(int(whole), name)
+        return super()._of_unit(whole, top, bottom, symbol)
+
     def _chapter(self, m: Match) -> str | None:
         value = roman(m["r"])
         return f"{m['w']} {self.cardinal(value)}" if value else None
@@ -115,6 +169,11 @@ class Romance(Grammar):
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
+        yield (
+            "duration-d",
+            rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
+            self._duration,
+        )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
         yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock

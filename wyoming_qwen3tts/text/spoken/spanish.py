@@ -61,6 +61,9 @@ class Spanish(Romance):
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     episode = "temporada {}, episodio {}"
     of = "de"
+    halves = ("y medio", "y media")
+    halved = "taza|tazas/f cucharada|cucharadas/f cucharadita|cucharaditas/f hora|horas/f vaso|vasos día|días litro|litros kilo|kilos año|años"
+    before_day = r"[Ee]l|[Dd]el|[Aa]l|[Dd]ía|hasta|desde"
     century = "[Ss]iglos?"
     feminine_after = (
         r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
@@ -207,6 +210,7 @@ class Spanish(Romance):
         yield from super().phones()
 
     def times(self) -> Rules:
+        yield "one-o'clock", r"(?<=\b[Ll]a )1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?]|\s*$)", lambda m: "una"
         yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield (
             "clock-half",
@@ -246,7 +250,7 @@ class Spanish(Romance):
 
     def expand(self, written: str, m: Match) -> str | None:
         before, after = left(m), right(m)
-        if written in {"D.", "Av.", "Prof."} and not re.match(r"\s?[A-ZÀ-Þ]", after):
+        if written in {"D.", "Av.", "Prof."} and not re.match(r"\s?(?:de(?:l| la| los)?\s)?[A-ZÀ-Þ]", after):
             return None
         if written in {"s.", "prov."}:
             return self.abbreviations[written] if re.match(r"\s?[IVX]+\b", after) else None

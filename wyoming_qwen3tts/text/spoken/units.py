@@ -96,7 +96,8 @@ def _rows(table: str) -> dict[str, tuple[str, ...]]:
     return rows
 
 
-def _name(column: str) -> Name:
+def name(column: str) -> Name:
+    """Return the name that a column of ``units.txt`` writes."""
     forms, _, gender = column.partition("/")
     return Name(tuple(forms.split("|")), gender or "m")
 
@@ -141,7 +142,7 @@ def _powered(name: Name, patterns: tuple[str, ...], language: str) -> Name:
 def table(language: str) -> dict[str, Name]:
     """Return symbol → name for every unit that is not a rate, in ``language`` (one of LANGUAGES)."""
     column = LANGUAGES.index(language)
-    names = {symbol: _name(row[column]) for symbol, row in _section("units").items()}
+    names = {symbol: name(row[column]) for symbol, row in _section("units").items()}
     prefixes = {symbol: row[column] for symbol, row in _section("prefixes").items()}
     for symbol, wanted in _PREFIXED.items():
         for letter in wanted:
