@@ -36,6 +36,7 @@ class Chinese(Eastern):
     episode = "第{}季第{}集"
     scores = "(?:比分|得分)[是为：:]?"
     abbreviations: ClassVar = {"24/7": "全天候"}
+    range_ends = "时点分日月年号元度天周秒层楼岁"
     day_dash = r"(?<=[周期拜][一二三四五六日天])[-–—~～](?=(?:周|星期|礼拜)[一二三四五六日天])"
     codes = r"PIN|密码|验证码|邮编|代码|编号|房间号|电话"
     versions = "版本|Python|iOS|Android|macOS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from .grammar import START, Grammar, Match, Rules, left, right
+from .grammar import DASH, START, Grammar, Match, Rules, left, right
 from .numbers import Number
 
 
@@ -17,6 +17,8 @@ class Eastern(Grammar):
     day_first = False
     date_words = ("年", "月", "日")
     free = r"(?<![A-Za-z\d)])"
+    range_ends = ""
+    """Last characters of what a range may begin with: hours, days, floors."""
     day_dash = "(?!)"
     """The dash between two weekdays, as a pattern."""
 
@@ -51,6 +53,11 @@ class Eastern(Grammar):
         return super().money(number, code)
 
     def own_first(self) -> Rules:
+        yield (
+            "from-to",
+            rf"(?<=\d[{self.range_ends}])\s?(?:{DASH}|〜|～|~)\s?(?=\d)",
+            lambda m: self.to + (" " if self.spaced else ""),
+        )
         yield "keypad", r"(?P<s>[#＃*＊])(?:号(?=键))?", self._keypad
 
     def _keypad(self, m: Match) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers
+from . import numbers, units
 from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -312,6 +312,11 @@ class English(Grammar):
 
     def own(self) -> Rules:
         yield "ordinal", rf"{START}(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b", self._ordinal
+        yield (
+            "compound-unit",
+            rf"{START}(?P<n>{self.num})-(?P<u>min|hr|sec|km|mi|ft|cm|mm|kg|lb|oz|gal|ml|L|V|W|kW|kWh|Hz|GB|TB)(?=\s[a-z])",
+            self._compound_unit,
+        )
         yield "compound", rf"{START}(?P<n>\d+)(?P<th>st|nd|rd|th)?-(?=[a-z]{{2,}})", self._compound
         yield (
             "star",
@@ -429,7 +434,8 @@ class English(Grammar):
         return self.time(int(hour), int(minute or 0), half=" ").strip()
 
     def _half_range(self, m: Match) -> str:
-        return f"{self._bare_clock(m['a'])} to {self._bare_clock(m['b'])} {self._half(m)}{self._stop(m)}"
+        to = "and" if re.search(r"\bbetween\s$", left(m), re.I) else self.to
+        return f"{self._bare_clock(m['a'])} {to} {self._bare_clock(m['b'])} {self._half(m)}{self._stop(m)}"
 
     def _feet(self, m: Match) -> str | None:
         feet = self.measure(Number(m["f"]), "ft")
@@ -439,6 +445,11 @@ class English(Grammar):
 
     def _inches(self, m: Match) -> str | None:
         return self.measure(self.parse(m["n"]), "in")
+
+    def _compound_unit(self, m: Match) -> str | None:
+        """A 30-min walk has one minute in its name."""
+        name = self._units.get(units.canonical(m["u"]))
+        return f"{self.number(self.parse(m['n']))} {name.one}" if name else None
 
     def _compound(self, m: Match) -> str:
         return f"{self.ordinal(int(m['n'])) if m['th'] else self._plain(m['n'])} "
@@ -491,7 +502,7 @@ class English(Grammar):
     def expand(self, written: str, m: Match) -> str | None:
         before, after = left(m), right(m)
         if written == "St.":
-            road = re.search(r"(?:[A-Z][a-z]+|\d(?:st|nd|rd|th))\s$", before)
+            road = re.search(r"(?:[A-Z][a-z]+(?:['’]s)?|\d(?:st|nd|rd|th))\s$", before)
             return (
                 "street"
                 if road and not re.match(r"\s[A-Z][a-z]+\s?(?:St\b|Ave|Road|Church)", after)

@@ -62,6 +62,8 @@ class French(Romance):
     century = "siècles?|arrondissement|dynastie|République"
     feminine_after = (
         "heures?|minutes?|secondes?|pommes?|poires?|tartes?|cuillères?|tranches?|gousses?|feuilles?|lampes?|lumières?|personnes?|semaines?|portes?|fenêtres?|pièces?|fois|pages?|chambres?|"
+        "nouvelles?|petites?|grandes?|bonnes?|seules?|premières?|dernières?|nuits?|journées|ampoules?|clés?|serrures?|listes?|"
+        "chansons?|pistes?|zones?|salles?|plantes?|piles?|bougies?|enceintes?|vannes?|entités?|activités?|machines?|recettes?|"
         "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
         "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
@@ -70,7 +72,7 @@ class French(Romance):
     codes = r"PIN|code|Code|code PIN|mot de passe"
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
     abbreviations: ClassVar = {
-        "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Dr": "docteur", "Dr.": "docteur",
+        "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mme.": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle", "Dr": "docteur", "Dr.": "docteur",
         "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "P. ex.": "Par exemple", "Env.": "environ", "T°": "température", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
@@ -220,7 +222,7 @@ class French(Romance):
 
     def expand(self, written: str, m: Match) -> str | None:
         after = right(m)
-        if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mlle", "Mmes"}:
+        if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mme.", "Mlle", "Mmes"}:
             return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
         if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):
             return None

@@ -19,6 +19,7 @@ _MONTH_FORMS = {
 } | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
 _DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
                      r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
+_QUEENS = re.compile("Elisabeth|Margarethe|Beatrix|(?!Attila|Mustafa|Costa)[A-ZÄÖÜ][a-zäöü]+a")
 _DAY_NAMES = r"(?:(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend|(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)"
 _ON_DAY = re.compile(
     rf"\b(?:am|vom|zum|bis|ab|seit|nächsten|kommenden|diesen|jeden)\s+{_DAY_NAMES},?\s*$", re.I
@@ -99,7 +100,7 @@ class German(Grammar):
         "ca.": "circa", "Nr.": "Nummer", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
         "zzgl.": "zuzüglich", "max.": "maximal", "min.": "minimal", "mind.": "mindestens", "Dr.": "Doktor", "Prof.": "Professor",
         "Hr.": "Herr", "Fr.": "Frau", "Str.": "Straße", "str.": "straße", "St.": "Sankt", "Tel.": "Telefon", "vgl.": "vergleiche",
-        "sog.": "sogenannt", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
+        "sog.": "sogenannt", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "Kap.": "Kapitel", "Gl.": "Gleis", "Max.": "Maximal", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
         "Mio.": "Millionen", "Mrd.": "Milliarden", "Tsd.": "Tausend", "geb.": "geboren", "gest.": "gestorben", "Jh.": "Jahrhundert",
         "etc.": "et cetera", "vs.": "versus", "bspw.": "beispielsweise", "allg.": "allgemein", "gem.": "gemäß", "lt.": "laut",
         "Temp.": "Temperatur", "Feb.": "Februar", "Dez.": "Dezember", "Okt.": "Oktober", "Nov.": "November", "Aug.": "August",
@@ -112,7 +113,7 @@ class German(Grammar):
         said = numbers.words(value, "de")
         if said is None:
             return str(value)
-        said = re.sub(r"^ein(?=hundert|tausend)", "", said)
+        said = re.sub(r"^ein(?=hundert|tausend)", "", said).replace("einstausend", "eintausend")  # 101,000
         return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", said)
 
     def counted(self, value: int, gender: str) -> str:
@@ -281,6 +282,11 @@ class German(Grammar):
             self._two_dates,
         )
         yield (
+            "dates-short",
+            rf"{START}(?P<a>\d{{1,2}})\.\s?(?P<und>und|bis|-|–)\s?(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}})?(?!\d)",
+            self._two_short_dates,
+        )
+        yield (
             "roman-name",
             r"(?P<name>[A-ZÄÖÜ][a-zäöüß]+)\s(?P<r>[IVXL]+)(?P<stop>\.?)(?![\w'’])",
             self._roman,
@@ -310,6 +316,7 @@ class German(Grammar):
             rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
             self._word_clock,
         )
+        yield "hour-h", r"(?<=\b[Uu]m )(?P<h>\d{1,2})\s?h(?!\w)", lambda m: self.time(int(m["h"]), 0)
         yield (
             "duration",
             rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
@@ -353,6 +360,16 @@ class German(Grammar):
         """5,- € has no cents."""
         priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", left(m))
         return self.money(Number(m["n"]), "EUR") if priced else None
+
+    def _two_short_dates(self, m: Match) -> str | None:
+        """23.-25.11.: the month is said once."""
+        before, month, year = left(m), int(m["m"]), int(m["y"]) if m["y"] else None
+        if not 1 <= month <= 12:
+            return None
+        word = m["und"] if m["und"] in {"und", "bis"} else "bis"
+        lead = before if word == "und" or _DATIVE.search(before) else "zum"
+        first = self.inflected(int(m["a"]), before)
+        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}{self._end(m)}"
 
     def _two_dates(self, m: Match) -> str:
         before = left(m)
@@ -429,7 +446,8 @@ class German(Grammar):
         ends = m["stop"] and not right(m).strip()
         if not m["stop"]:
             return None
-        return f"{m['name']} der {self.ordinal(value).capitalize()}{'.' if ends else ''}"
+        article = "die" if _QUEENS.fullmatch(m["name"]) else "der"
+        return f"{m['name']} {article} {self.ordinal(value).capitalize()}{'.' if ends else ''}"
 
     def _roman_ordinal(self, m: Match) -> str | None:
         value = roman(m["r"])
@@ -442,12 +460,18 @@ class German(Grammar):
     def expand(self, written: str, m: Match) -> str | None:
         before, after = left(m), right(m)
         if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
-            re.search(r"(?:im|[.\d]) ?$", before) or re.match(r"\s?\d", after)
+            re.search(r"(?:[Ii]m|[.\d]) ?$", before) or re.match(r"\s?\d", after)
         ):
             return None
+        if written in {"Max.", "Kap.", "Gl."} and not re.match(r"\s?[-−+\d]", after):
+            return None
+        if written == "Min." and not re.search(r"\d\s?$", before) and re.match(r"\s?[-−+\d]", after):
+            return "Minimal"
         if written in {"Std.", "Min.", "Sek."} and re.search(r"\b1\s?$", before):
             return self.abbreviations[written][:-1]
-        if written in {"Fr.", "Mi.", "So.", "Do.", "Mo.", "Di.", "Sa."} and re.match(r",?\s\d", after):
+        if written in {"Fr.", "Mi.", "So.", "Do.", "Mo.", "Di.", "Sa."} and re.match(
+            r",?\s(?:de[rnm]\s)?\d", after
+        ):
             return _DAYS[written[:-1]]
         if written in {"Mi.", "So.", "Do.", "Mo.", "Di.", "Sa.", "min.", "Temp."} and not after.strip():
             return None

@@ -356,7 +356,7 @@ class Grammar(Words):
         yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
         yield (
             "dimensions",
-            rf"(?P<n>{num})\s?[x×]\s?(?P<to>{num})(?:\s?[x×]\s?(?P<third>{num}))?\s?(?P<u>{unit})?(?![\w])",
+            rf"(?P<n>{num})(?:\s?(?P<first>{unit}))?\s?[x×]\s?(?P<to>{num})(?:\s?[x×]\s?(?P<third>{num}))?\s?(?P<u>{unit})?(?![\w])",
             self._dimensions,
         )
         yield "consumption", rf"(?P<n>{num})\s?[lLл]/100\s?(?:km|км)(?!\w)", self._consumption
@@ -417,6 +417,11 @@ class Grammar(Words):
             "letter-number",
             rf"(?<![{LETTER}\d])(?P<l>[{LETTER}]+)[-.]?(?P<n>\d+(?:[.,]\d+)?)(?P<r>[{LETTER}]{{0,3}})(?![{LETTER}\d])",
             self._mixed_token,
+        )
+        yield (
+            "times-decimal",
+            rf"{START}(?P<n>\d+[.,]\d+)x(?![{LETTER}\d])",
+            lambda m: self.join([self.number(self.parse(m["n"])), self.symbols["x times"]]),
         )
         yield (
             "number-letter",
@@ -705,6 +710,8 @@ class Grammar(Words):
     def _dimensions(self, m: Match) -> str | None:
         last = m["third"] or m["to"]
         sides = [self.number(self.parse(n)) for n in (m["n"], m["to"], m["third"]) if n]
+        if m["first"] and (first := self.measure(self.parse(m["n"]), m["first"])):
+            sides[0] = first
         by = self.symbols["x"]
         if m["u"] and (measure := self.measure(self.parse(last), m["u"])):
             sides[-1] = measure

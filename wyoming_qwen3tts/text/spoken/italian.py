@@ -81,6 +81,7 @@ class Italian(Romance):
         said = super().cardinal(value)
         if value > 20 and said.endswith("tre"):
             said = said[:-1] + "é"
+        said = said.replace("dicotto", "diciotto")  # num2words elides where nothing is elided: 118
         return said.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
 
     def agree(self, words: str, gender: str) -> str:
@@ -196,8 +197,14 @@ class Italian(Romance):
             rf"{START}(?P<n>\d+)(?P<s>[ºª])(?!\w)",
             lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
         )
+        yield "one-elided", rf"{START}(?P<n>1)\s(?=[aeiou][a-zà-ÿ]{{2,}})", self._elided
         yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}}|$)", lambda m: self.ordinal(int(m["n"]))
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
+
+    def _elided(self, m: Match) -> str | None:
+        """1 ora: the article and its noun are one word."""
+        noun = re.match(r"[a-zà-ÿ]+", right(m))
+        return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
         yield (

@@ -42,6 +42,7 @@ class Japanese(Eastern):
     episode = "シーズン{}、第{}話"
     scores = "(?:スコア|得点)[はが：:]?"
     abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}
+    range_ends = "時分日月年円度%％個人台階"
     day_dash = (
         r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?![一-龠])"
     )
@@ -148,7 +149,6 @@ class Japanese(Eastern):
             rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
             self._tilde,
         )
-        yield "from-to", rf"(?<=[時分日月年円度%％個人台階])\s?(?:{DASH}|〜|～|~)\s?(?=\d)", lambda m: self.to
         yield "days", self.day_dash, self._day_range
         yield (
             "block",

@@ -94,6 +94,7 @@ class Korean(Eastern):
     episode = "시즌 {}, {}화"
     scores = "(?:점수|스코어)[는가:]?"
     abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}
+    range_ends = "시분일월년원도층세"
     day_dash = r"(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣])"
     codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
     versions = "버전|Python|iOS|Android|macOS"
@@ -202,7 +203,7 @@ class Korean(Eastern):
         return f"{self.number(self.parse(m['n'], m['sign']))} 곱하기 {self.power('십', exponent)}"
 
     def _separate(self, last: str, after: str) -> bool:
-        return not ("가" <= after <= "힣")  # particles follow their word without a space
+        return not ("가" <= after <= "힣" or after == "~")  # particles follow their word without a space
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         if spoken.startswith(("에서", "요일")):  # what belongs to the word before it
@@ -241,7 +242,7 @@ class Korean(Eastern):
             rf"(?P<n>{num})\s?(?:~|～|〜)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
             self._tilde,
         )
-        yield "from-to", rf"(?<=[시분일월년원도])(?:{DASH}|~|～|〜)\s?(?=\d)", lambda m: f"{self.to} "
+        yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"
         yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일"
         yield (
             "above-zero",

@@ -58,7 +58,7 @@ class Romance(Grammar):
         )
         yield (
             "day",
-            rf"(?<!\w)(?P<day>{days})\b(?=,?\s\d{{1,2}}(?:[/.]\d|\s{de}(?i:{months})(?![{LETTER}])))",
+            rf"(?<!\w)(?P<day>{days})\b\.?(?=,?\s\d{{1,2}}(?:[/.]\d|\s{de}(?i:{months})(?![{LETTER}])))",
             lambda m: self._days[m["day"]],
         )
         yield (
@@ -73,9 +73,9 @@ class Romance(Grammar):
         return said + (self._end(m) if m["y"] else self._month_stop(m)) if said else None
 
     def _day_month(self, m: Match) -> str | None:
-        """31/12 after an article or a weekday; anything else is a fraction or a score."""
+        """31/12; 3/12 after an article or a weekday only, for it may be a fraction or a score."""
         before = rf"(?:\b(?:{self.before_day})\s|\b(?:{'|'.join(self._days)})\.?,?\s|[’'])$"
-        if not re.search(before, left(m)):
+        if int(m["d"]) <= 12 and not re.search(before, left(m)):
             return None
         return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
 
@@ -95,7 +95,7 @@ class Romance(Grammar):
 
     def bare_number(self, number: Number, m: Match) -> str:
         after = right(m)
-        if not number.fraction and (noun := re.match(rf"\s+([{LETTER}]+)", after)):
+        if not number.fraction and (noun := re.match(rf"\s+(?:mil\s)?([{LETTER}]+)", after)):
             said = self.counted(number.value, self.gender_of(noun[1].lower()))
             return self.join([self.minus, said]) if number.negative else said
         return self.number(number)

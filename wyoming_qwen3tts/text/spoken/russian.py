@@ -33,6 +33,9 @@ _TAKES_NUMBERS = re.compile(r"\b(?:через|за|на|в|по|к|каждые|
 """Words after which a range has no "from" and "to" of its own."""
 _ACCUSATIVE = re.compile(r"\b(?:через|на|за|каждую)\s*\+?$", re.I)
 _AT = re.compile(r"\b(?:во?|на)\s*$", re.I)
+_AFTER_DAY = re.compile(
+    r"\b(?:понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье),?\s$", re.I
+)
 _TAKES_OBJECT = re.compile(r"(?:\b[А-ЯЁ][а-яё]+(?:ь|й|и|ьте|йте|ите)|[а-яё](?:ть|йте|ьте|ите))\s+$")
 _DAY_FORMS = {
     "понедельник": ("понедельника", "понедельник"), "вторник": ("вторника", "вторник"), "среда": ("среды", "среду"),
@@ -321,7 +324,8 @@ class Russian(Grammar):
         found = self._unit_name(m["u"])
         if found is None or not _GENITIVE.search(before):
             said = super()._measure(m)
-            return self.accusative(said) if said and _ACCUSATIVE.search(before) else said
+            past = right(m).startswith(" назад")
+            return self.accusative(said) if said and (past or _ACCUSATIVE.search(before)) else said
         name, per = found
         words = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
         return self.join(words) + self._end(m)
@@ -406,6 +410,11 @@ class Russian(Grammar):
             self._named_date,
         )
         yield (
+            "from-date",
+            rf"(?P<a>\d{{1,2}})\s(?P<to>по|до)\s(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(_MONTHS)})(?!\w)",
+            self._from_date,
+        )
+        yield (
             "range-date",
             rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(_MONTHS)})(?!\w)",
             self._range_date,
@@ -429,7 +438,7 @@ class Russian(Grammar):
         yield "decade", r"(?P<n>(?:1[5-9]|20)?\d0)-(?P<e>е|х|ых)(?!\w)", self._decade
         yield (
             "short",
-            rf"{START}(?P<d>\d{{1,2}})\.(?P<m>0\d|1[0-2])(?![.,\d]|\s?(?:{self.unit}))",
+            rf"{START}(?P<d>\d{{1,2}})\.(?P<m>0\d|1[0-2])(?![.,]?\d|\s?(?:{self.unit}))",
             self._short_date,
         )
 
@@ -518,6 +527,13 @@ class Russian(Grammar):
             f"с {self.ordinal(int(m['a']), 'n', 'g')} по {self.ordinal(int(m['d']), 'n', 'n')} {m['month']}"
         )
 
+    def _from_date(self, m: Match) -> str | None:
+        """From the 23rd up to the 25th of November, as far as the word before says so."""
+        if not re.search(r"\bсо?\s$", left(m), re.I):
+            return None
+        last = self.ordinal(int(m["d"]), "n", "n" if m["to"] == "по" else "g")
+        return f"{self.ordinal(int(m['a']), 'n', 'g')} {m['to']} {last} {m['month']}"
+
     def _month_year(self, m: Match) -> str:
         return f"{m['month']} {self.year_ordinal(int(m['y']))} года{self._end(m)}"
 
@@ -537,7 +553,10 @@ class Russian(Grammar):
         return genitive if m["e"] != "е" else re.sub("х$", "е", genitive)
 
     def _short_date(self, m: Match) -> str | None:
-        if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", left(m), re.I):
+        before = left(m)
+        if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", before, re.I) and not _AFTER_DAY.search(
+            before
+        ):
             return None
         return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
 

@@ -210,7 +210,11 @@ class Spanish(Romance):
         yield from super().phones()
 
     def times(self) -> Rules:
-        yield "one-o'clock", r"(?<=\b[Ll]a )1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?]|\s*$)", lambda m: "una"
+        yield (
+            "one-o'clock",
+            r"(?<=\b[Ll]a )1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
+            lambda m: "una",
+        )
         yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield (
             "clock-half",
