@@ -174,6 +174,11 @@ class Chinese(Eastern):
             rf"(?P<n>{num})\s?%?\s?(?:{DASH}|~|～|〜|到|至)\s?(?P<to>{num})\s?%",
             self._percent_range,
         )
+        yield (
+            "per-unit",
+            r"(?<=[一-龠])/(?=小时|天|月|年|分钟|秒|次|人|度|升|公斤|千克|平方米|立方米)",
+            lambda m: self.symbols["per"],
+        )
         yield "day-range", self.day_dash, lambda m: self.to
         yield (
             "above-zero",
@@ -197,6 +202,10 @@ class Chinese(Eastern):
 
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
+
+    def _range_unit(self, m: Match) -> str | None:
+        said = super()._range_unit(m)
+        return re.sub("^负", "零下", said) if said and units.canonical(m["u"]) == "°C" else said
 
     def _hotline(self, m: Match) -> str | None:
         return self.phone(m[0]) if re.search("拨|热线|报警|急救|致电|客服", left(m)) else None

@@ -103,7 +103,7 @@ class Eastern(Grammar):
         top, bottom = int(m["a"]), int(m["b"])
         weekday = re.match(r"\s?[（(][月火水木金土日一二三四五六월화수목금토일][)）]", right(m))
         likely = 13 <= bottom <= 31 and not (top == 1 and bottom in {16, 20, 24, 25})
-        if not m["w"] and 1 <= top <= 12 and 1 <= bottom <= 31 and (weekday or likely):
+        if not m["w"] and 1 <= top <= 12 and 1 <= bottom <= 31 and (weekday or likely or top > bottom):
             return self.date(None, top, bottom)
         return super()._fraction(m)
 

@@ -218,7 +218,7 @@ class English(Grammar):
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
-            r"(?:(?<=the )|(?<=mid-)|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
+            r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
         yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued

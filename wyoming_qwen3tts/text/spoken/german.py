@@ -266,11 +266,7 @@ class German(Grammar):
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
         yield "round-money", r"(?P<n>\d+),(?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w))?", self._round_money
-        yield (
-            "zip",
-            r"(?:(?<=\d, )|(?<=\d[a-z], )|(?<=\bPLZ )|(?<=\bD-))\d{5}(?=\s[A-ZÄÖÜ]|$)",
-            lambda m: self.digits(m[0]),
-        )
+        yield "zip", r"\d{5}(?=\s[A-ZÄÖÜ]|$)", self._zip
         yield (
             "scale",
             r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\.?\s?[€$£])(?!\w)",
@@ -355,6 +351,11 @@ class German(Grammar):
         if number.is_one:
             return f"eine {word}"
         return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
+
+    def _zip(self, m: Match) -> str | None:
+        """Hauptstraße 5, 10115 Berlin."""
+        street = re.search(r"[a-zß.]\s\d{1,3}\s?[a-z]?,\s$|\b(?:PLZ:?\s|D-)$", left(m))
+        return self.digits(m[0]) if street else None
 
     def _round_money(self, m: Match) -> str | None:
         """5,- € has no cents."""

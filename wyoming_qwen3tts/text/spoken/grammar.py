@@ -239,6 +239,11 @@ class Grammar(Words):
                 rf"(?<!\w)(?P<a>{days})\b\.?(?P<to>{between})(?P<b>{days})\b(?P<stop>\.?)",
                 self._weekdays,
             )
+            yield (
+                "forecast",
+                rf"(?<!\w)(?P<day>{days})(?=:\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                lambda m: self._days[m["day"]],
+            )
         if self.abbreviations:
             yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
         yield "email", r"[A-Za-z0-9][\w.+-]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}(?<![.-])", self._email
@@ -350,7 +355,7 @@ class Grammar(Words):
         yield "money-after", rf"{sign}(?P<n>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])", self._money
         yield (
             "range-unit",
-            rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?P<to>{num})\s?(?P<u>{unit})",
+            rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?:(?P<sign2>{MINUS})|\+)?(?P<to>{num})\s?(?P<u>{unit})",
             self._range_unit,
         )
         yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
@@ -650,10 +655,15 @@ class Grammar(Words):
     def _money(self, m: Match) -> str | None:
         groups = m.groupdict()
         code = currency_symbols(self.code)[m["cur"]]
-        number = self.parse(m["n"], groups.get("sign") or groups.get("sign2"))
+        number = self.parse(self.dollars(m), groups.get("sign") or groups.get("sign2"))
         if groups.get("scale"):
             return self.scaled_money(number, self.scale_word(m["scale"]), code)
         return self.money(number, code)
+
+    def dollars(self, m: Match) -> str:
+        """Return an amount as it is written; $1,234 is grouped as Americans do, in every language."""
+        american = m["cur"].endswith("$") and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
+        return m["n"].replace(",", "") if american else m["n"]
 
     def scale_word(self, written: str) -> str:
         """Return a power of ten as it is spoken."""
@@ -700,7 +710,7 @@ class Grammar(Words):
         return self.range(self.number(self.parse(m["n"])), self.money(self.parse(m["to"]), code))
 
     def _range_unit(self, m: Match) -> str | None:
-        high = self.measure(self.parse(m["to"]), m["u"])
+        high = self.measure(self.parse(m["to"], m["sign2"]), m["u"])
         if high is None:
             return None
         name = self._units.get(units.canonical(m["u"]))
@@ -708,6 +718,8 @@ class Grammar(Words):
         return self.range(low, high) + self._end(m)
 
     def _dimensions(self, m: Match) -> str | None:
+        if m["first"] and not m["u"]:
+            return None
         last = m["third"] or m["to"]
         sides = [self.number(self.parse(n)) for n in (m["n"], m["to"], m["third"]) if n]
         if m["first"] and (first := self.measure(self.parse(m["n"]), m["first"])):

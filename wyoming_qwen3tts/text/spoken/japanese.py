@@ -43,9 +43,7 @@ class Japanese(Eastern):
     scores = "(?:スコア|得点)[はが：:]?"
     abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}
     range_ends = "時分日月年円度%％個人台階"
-    day_dash = (
-        r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?![一-龠])"
-    )
+    day_dash = r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?:(?![一-龠])|(?<=曜)(?=日))"
     codes = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
     versions = "バージョン|Python|iOS|Android|macOS"
 

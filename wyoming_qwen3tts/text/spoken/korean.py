@@ -95,7 +95,7 @@ class Korean(Eastern):
     scores = "(?:점수|스코어)[는가:]?"
     abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}
     range_ends = "시분일월년원도층세"
-    day_dash = r"(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣])"
+    day_dash = r"(?:(?<=요일)[-–—~～](?=[월화수목금토일]요일)|(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣]))"
     codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
     versions = "버전|Python|iOS|Android|macOS"
 
@@ -243,7 +243,7 @@ class Korean(Eastern):
             self._tilde,
         )
         yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"
-        yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일"
+        yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일" if m["day"] else f"{self.to} "
         yield (
             "above-zero",
             rf"(?<![A-Za-z\d)])\+(?P<n>{num})\s?(?:°C|℃|도)",
@@ -290,7 +290,10 @@ class Korean(Eastern):
             return super()._range_unit(m)
         low, high = self.parse(m["n"], m["sign"]), self.number(self.parse(m["to"]))
         first = self.number(Number(low.whole, low.fraction))
-        return f"영하 {first}에서 영상 {high} 도" if low.negative else f"섭씨 {first}에서 {high} 도"
+        if low.negative or m["sign2"]:
+            below = "영하" if low.negative else "영상"
+            return f"{below} {first}에서 {'영하' if m['sign2'] else '영상'} {high} 도"
+        return f"섭씨 {first}에서 {high} 도"
 
     def _written_clock(self, m: Match) -> str | None:
         hour = int(m["h"])

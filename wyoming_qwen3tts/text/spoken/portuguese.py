@@ -166,7 +166,7 @@ class Portuguese(Romance):
     def phones(self) -> Rules:
         yield (
             "emergency",
-            r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?!\d)",
+            r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?=\s*(?:[.,;!?]|$)|\s(?:e|ou|em|se|agora|imediatamente)\b)",
             self._digit_call,
         )
         yield "phone-pt", rf"{START}9\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone

@@ -53,7 +53,7 @@ class Romance(Grammar):
         days = "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
         yield (
             "day-month",
-            r"(?<=[\s’'])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
+            r"(?<![\w/.,-])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
             self._day_month,
         )
         yield (

@@ -34,7 +34,8 @@ _TAKES_NUMBERS = re.compile(r"\b(?:через|за|на|в|по|к|каждые|
 _ACCUSATIVE = re.compile(r"\b(?:через|на|за|каждую)\s*\+?$", re.I)
 _AT = re.compile(r"\b(?:во?|на)\s*$", re.I)
 _AFTER_DAY = re.compile(
-    r"\b(?:понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье),?\s$", re.I
+    r"\b(?:понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье|пн|вт|ср|чт|пт|сб|вс),?\s$",
+    re.I,
 )
 _TAKES_OBJECT = re.compile(r"(?:\b[А-ЯЁ][а-яё]+(?:ь|й|и|ьте|йте|ите)|[а-яё](?:ть|йте|ьте|ите))\s+$")
 _DAY_FORMS = {
@@ -297,7 +298,7 @@ class Russian(Grammar):
         return self.genitive_range(low, high)
 
     def _range_unit(self, m: Match) -> str | None:
-        low, high = self.parse(m["n"], m["sign"]), self.parse(m["to"])
+        low, high = self.parse(m["n"], m["sign"]), self.parse(m["to"], m["sign2"])
         found = self._unit_name(m["u"])
         if found is None:
             return super()._range_unit(m)
@@ -341,7 +342,7 @@ class Russian(Grammar):
     def bare_number(self, number: Number, m: Match) -> str:
         before, after = left(m), right(m)
         if number.fraction:
-            return self.number(number)
+            return self._bare_decimal(number, before)
         value = number.value
         if number.negative:
             return f"{self.minus} {self.cardinal(value, 'm', 'g' if _GENITIVE.search(before) else 'n')}"
@@ -369,6 +370,12 @@ class Russian(Grammar):
             return self.cardinal(value, "f")
         return self.cardinal(value)
 
+    def _bare_decimal(self, number: Number, before: str) -> str:
+        if _GENITIVE.search(before):
+            return self.genitive(number)
+        said = self.number(number)
+        return self.accusative(said) if _ACCUSATIVE.search(before) else said
+
     def half(self, noun: str) -> str | None:
         return "половина " if noun.endswith(("и", "ы", "а", "я")) else None
 
@@ -383,6 +390,7 @@ class Russian(Grammar):
     # --- rules ---
 
     def own_first(self) -> Rules:
+        yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
         yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
         yield (
@@ -456,7 +464,6 @@ class Russian(Grammar):
         yield from super().phones()
 
     def own(self) -> Rules:
-        yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
         yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
         yield (

@@ -212,7 +212,7 @@ class Spanish(Romance):
     def times(self) -> Rules:
         yield (
             "one-o'clock",
-            r"(?<=\b[Ll]a )1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
+            r"(?:(?<=\b[Aa] la )|(?<=\b[Ee]s la )|(?<=\b[Dd]e la )|(?<=\bdesde la )|(?<=\bhasta la )|(?<=\bsobre la ))1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
             lambda m: "una",
         )
         yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
