@@ -303,6 +303,11 @@ class German(Grammar):
     def times(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
         yield (
+            "hours",
+            rf"{START}(?P<h>\d{{1,3}}):(?P<min>[0-5]\d)\s?(?P<w>Std\.?|Stunden|h)(?!\w)",
+            self._hours,
+        )
+        yield (
             "clock-range",
             rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
             self._range_clock,
@@ -401,6 +406,12 @@ class German(Grammar):
         if re.fullmatch(r"\d+", m["a"]):
             first = first.removesuffix(" Uhr")
         return f"{first} bis {last}"
+
+    def _hours(self, m: Match) -> str | None:
+        """1:30 Std. is a length of time; 8:30 h is one where the words before it say so."""
+        timed = m["w"] != "h" or re.search(self.timers, left(m), re.I)
+        parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
+        return self._length(parts or [("0", "min")]) + self._end(m) if timed else None
 
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"] or 0)

@@ -358,6 +358,11 @@ class Grammar(Words):
             rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?:(?P<sign2>{MINUS})|\+)?(?P<to>{num})\s?(?P<u>{unit})",
             self._range_unit,
         )
+        yield (
+            "word-per",
+            rf"(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км){EDGE}",
+            lambda m: self._set(self.per("", units.canonical(m["per"])), m),
+        )
         yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
         yield (
             "dimensions",
