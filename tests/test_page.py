@@ -383,7 +383,8 @@ def test_two_voices_say_the_same_one_after_the_other(tab: Browser, place: Place)
     before = len(place.engine.told)
     tab.button("Play both").click()
     assert re.match(
-        r"First audio after [\d,]+ ms and after [\d,]+ ms\.", tab.reads("#compare-view .status", "First audio")
+        r"First audio after [\d,]+ ms and after [\d,]+ ms\.",
+        tab.reads("#compare-view .status", "First audio"),
     )
     assert [each.voice.name for each in place.engine.told[before:]] == ["Vivian", "Ryan"]
     figures = tab.driver.find_elements(By.CSS_SELECTOR, "#compare-view figure")
