@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from fastapi.responses import JSONResponse, Response
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient
 from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Attribution as WyomingAttribution
 from wyoming.info import Describe, Info, TtsProgram, TtsVoice
@@ -136,6 +137,14 @@ async def test_it_is_told_the_voice_and_the_language_and_that_nobody_stands_in()
     assert [event.data["context"] for event in server.asked] == [{"fallback": False, "via": []}] * 2
 
 
+async def answered(client: AsyncClient, **context: object) -> Event:
+    """Ask for a sentence with a context; return the first event of the answer."""
+    await client.write_event(Synthesize(TEXT, context=context).event())
+    answer = await client.read_event()
+    assert answer is not None
+    return answer
+
+
 async def test_nobody_stands_in_for_whoever_asks_so() -> None:
     async def refuse(said: Utterance) -> AsyncGenerator[bytes, None]:
         raise EngineUnavailable("not now")
@@ -144,40 +153,27 @@ async def test_nobody_stands_in_for_whoever_asks_so() -> None:
     engines = [ScriptedEngine(refuse), Spare()]
     async with service(engines) as uri, connect(uri) as client:
         assert await home_assistant_plain(client, TEXT) == octave(TEXT)
-        request = Synthesize(TEXT, context={"fallback": False}).event()
-        await client.write_event(request)
-        answer = await client.read_event()
-        assert answer is not None
+        answer = await answered(client, fallback=False)
         assert (answer.type, answer.data["code"]) == ("error", "engine-unavailable")
 
 
-@pytest.mark.parametrize("wrong", ["no", 1, [], {}])
-async def test_a_fallback_that_is_neither_true_nor_false_is_refused(wrong: object) -> None:
+WRONG: dict[str, list[object]] = {"fallback": ["no", 1, [], {}], "via": ["a", {"a": 1}, [1], ["a" * 1000]]}
+"""What is neither true nor false, and what is no list of names."""
+
+
+@pytest.mark.parametrize(("name", "wrong"), [(name, wrong) for name in WRONG for wrong in WRONG[name]])
+async def test_a_context_that_is_wrong_is_refused(name: str, wrong: object) -> None:
     async with service([ScriptedEngine()]) as uri, connect(uri) as client:
-        await client.write_event(Synthesize(TEXT, context={"fallback": wrong}).event())
-        answer = await client.read_event()
-        assert answer is not None
+        answer = await answered(client, **{name: wrong})
         assert answer.data["code"] == "invalid-event"
-        assert "context.fallback" in answer.data["text"]
+        assert f"context.{name}" in answer.data["text"]
 
 
-@pytest.mark.parametrize("wrong", ["a", {"a": 1}, [1], ["a" * 1000]])
-async def test_a_way_that_is_no_list_of_names_is_refused(wrong: object) -> None:
+@pytest.mark.parametrize(("servers", "kind"), [(8, "audio-start"), (9, "error")])
+async def test_a_request_comes_through_so_many_servers_and_no_more(servers: int, kind: str) -> None:
     async with service([ScriptedEngine()]) as uri, connect(uri) as client:
-        await client.write_event(Synthesize(TEXT, context={"via": wrong}).event())
-        answer = await client.read_event()
-        assert answer is not None
-        assert answer.data["code"] == "invalid-event"
-        assert "context.via" in answer.data["text"]
-
-
-@pytest.mark.parametrize(("servers", "answered"), [(8, "audio-start"), (9, "error")])
-async def test_a_request_comes_through_so_many_servers_and_no_more(servers: int, answered: str) -> None:
-    async with service([ScriptedEngine()]) as uri, connect(uri) as client:
-        await client.write_event(Synthesize(TEXT, context={"via": ["server"] * servers}).event())
-        answer = await client.read_event()
-        assert answer is not None
-        assert answer.type == answered
+        answer = await answered(client, via=["server"] * servers)
+        assert answer.type == kind
         assert answer.data.get("code") in {None, "loop-detected"}
 
 

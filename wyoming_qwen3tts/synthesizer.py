@@ -131,12 +131,6 @@ class _Job:
         return self.lead.dry if self.lead.heard else time.monotonic() - HEAD_START
 
 
-class LoopDetected(SpeechError):  # noqa: N818 - what it is
-    """A server asks another one that asks it: this way nobody ever speaks."""
-
-    code = "loop-detected"
-
-
 class Synthesizer:
     """Takes requests to sound: sentences, voices, engines, and one sentence made while another is sent."""
 
@@ -181,7 +175,7 @@ class Synthesizer:
         Closing the generator (``aclosing``) cancels the work.
         """
         if self._here in request.via:
-            raise LoopDetected("this server asks another one that asks it")
+            raise SpeechError("this server asks another one that asks it", "loop-detected")
         lead = _Lead(self._limits.lead_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
         clock, playback = time.monotonic, lead.playback

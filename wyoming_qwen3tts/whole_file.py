@@ -10,6 +10,11 @@ PART = ".part"
 """How the name of a file ends that is being written."""
 
 
+def make_private(directory: Path) -> None:
+    """Make a directory that nobody else looks into, if there is none. Raises OSError."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file in a directory that is there. Blocks. Raises OSError."""
     file, part = tempfile.mkstemp(PART, f".{path.name}.", path.parent)

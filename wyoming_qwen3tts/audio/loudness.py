@@ -110,7 +110,7 @@ class Levels:
         # Another process may have measured other voices meanwhile.
         found = json.dumps({**_read(self._path), **measured}, indent=1, sort_keys=True)
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.make_private(self._path.parent)
             whole_file.write(self._path, found.encode())
         except OSError as error:
             _LOGGER.warning(

@@ -682,5 +682,5 @@ def _toml(details: Details) -> str:
 def _make(directory: Path) -> list[Path]:
     """Make a directory that others cannot look into; return all that had to be made. Raises OSError."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    directory.mkdir(0o700, parents=True, exist_ok=True)
+    whole_file.make_private(directory)
     return missing[::-1]

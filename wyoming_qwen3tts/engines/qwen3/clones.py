@@ -162,7 +162,7 @@ class Clones:
         tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
         said = {"format": FORMAT, "content": _digest(tensors), "transcript": clone.transcript}
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.make_private(path.parent)
             whole_file.write(path, save(tensors, said))  # the library sweeps away what was not finished
         except OSError as error:
             self._unkept.add(clone.digest)

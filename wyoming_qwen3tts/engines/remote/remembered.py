@@ -47,7 +47,7 @@ class Remembered:
         """Write it down; a disk that is full is only a warning."""
         said = {uri: _said(each) for uri, each in found.items()}
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            whole_file.make_private(self._path.parent)
             whole_file.write(self._path, json.dumps(said, indent=1, ensure_ascii=False).encode())
         except OSError as error:
             _LOGGER.warning("The voices of other machines cannot be remembered: %s", error)

@@ -52,6 +52,15 @@ class Eastern(Grammar):
             number = Number(number.whole, "", number.negative)  # nobody says "5.00"
         return super().money(number, code)
 
+    def tildes(self) -> Rules:
+        """Yield the rule for 10~12, which says no "about"."""
+        numbers = rf"(?P<n>{self.num})\s?[〜～~]\s?(?P<to>{self.num})(?!\d|\s?{self.unit})"
+        yield "tilde", numbers, self._range_of_numbers
+
+    def _range_of_numbers(self, m: Match) -> str:
+        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
+        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)
+
     def own_first(self) -> Rules:
         yield (
             "from-to",

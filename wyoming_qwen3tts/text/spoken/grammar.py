@@ -155,6 +155,11 @@ class Grammar(Words):
         days = dict(self.weekdays) | {day: day for day in self.weekdays.values()}
         return days | {day[0].upper() + day[1:]: said for day, said in days.items()}
 
+    @functools.cached_property
+    def _day_names(self) -> str:
+        """A regular expression for all of them, the longest first."""
+        return "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
+
     def _ask(self, rule: Rule, match: Match) -> str | None:
         """Return what a rule says; one that fails says nothing, but for a line in the log."""
         try:
@@ -232,7 +237,7 @@ class Grammar(Words):
     def addresses(self) -> Rules:
         """Yield the rules for addresses of all kinds, and abbreviations."""
         if self.weekdays:
-            days = "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
+            days = self._day_names
             between = rf"\s?[-–]\s?|\s(?:{self.until})\s"
             yield (
                 "weekdays",

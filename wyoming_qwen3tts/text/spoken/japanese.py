@@ -129,7 +129,6 @@ class Japanese(Eastern):
 
     def own_first(self) -> Rules:
         yield from super().own_first()
-        num = self.num
         yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.phone(m[0])
         yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.phone(m["n"])
         yield (
@@ -142,11 +141,7 @@ class Japanese(Eastern):
             rf"(?P<n>\d{{1,3}})(?:{DASH}|対)(?P<to>\d{{1,3}})(?=で(?:勝|負|敗|引))",
             lambda m: self.range_words(self._plain(m["n"]), self._plain(m["to"])),
         )
-        yield (
-            "tilde",
-            rf"(?P<n>{num})\s?(?:〜|～|~)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
-            self._tilde,
-        )
+        yield from self.tildes()
         yield "days", self.day_dash, self._day_range
         yield (
             "block",
@@ -162,8 +157,4 @@ class Japanese(Eastern):
 
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
-        yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
-
-    def _tilde(self, m: Match) -> str:
-        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
-        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)
+        yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._range_of_numbers

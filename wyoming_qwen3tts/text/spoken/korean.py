@@ -237,11 +237,7 @@ class Korean(Eastern):
             rf"(?P<n>\d+)\s?(?:{DASH}|~|～)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
             self._counted_range,
         )
-        yield (
-            "tilde",
-            rf"(?P<n>{num})\s?(?:~|～|〜)\s?(?P<to>{num})(?!\d|\s?{self.unit})",
-            self._tilde,
-        )
+        yield from self.tildes()
         yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"
         yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일" if m["day"] else f"{self.to} "
         yield (
@@ -273,7 +269,7 @@ class Korean(Eastern):
             lambda m: f"{native(int(m['n'])) if 0 < int(m['n']) < 100 else self.cardinal(int(m['n']))} 배",
         )
         yield "compare", rf"(?P<n>{self.num})\s?(?P<s>[<>])\s?(?P<to>{self.num})", self._compare
-        yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._tilde
+        yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._range_of_numbers
 
     def _compare(self, m: Match) -> str:
         low = self.number(self.parse(m["n"]))
@@ -315,7 +311,3 @@ class Korean(Eastern):
         if 0 < low < 100 and 0 < high < 100:
             return f"{native(low)}에서 {native(high)} {m['c']}"
         return f"{self.cardinal(low)}에서 {self.cardinal(high)} {m['c']}"
-
-    def _tilde(self, m: Match) -> str:
-        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
-        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)

@@ -50,7 +50,6 @@ class Romance(Grammar):
             rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
             self._named_date,
         )
-        days = "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
         yield (
             "day-month",
             r"(?<![\w/.,-])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
@@ -58,7 +57,7 @@ class Romance(Grammar):
         )
         yield (
             "day",
-            rf"(?<!\w)(?P<day>{days})\b\.?(?=,?\s\d{{1,2}}(?:[/.]\d|\s{de}(?i:{months})(?![{LETTER}])))",
+            rf"(?<!\w)(?P<day>{self._day_names})\b\.?(?=,?\s\d{{1,2}}(?:[/.]\d|\s{de}(?i:{months})(?![{LETTER}])))",
             lambda m: self._days[m["day"]],
         )
         yield (
@@ -74,7 +73,7 @@ class Romance(Grammar):
 
     def _day_month(self, m: Match) -> str | None:
         """31/12; 3/12 after an article or a weekday only, for it may be a fraction or a score."""
-        before = rf"(?:\b(?:{self.before_day})\s|\b(?:{'|'.join(self._days)})\.?,?\s|[’'])$"
+        before = rf"(?:\b(?:{self.before_day})\s|\b(?:{self._day_names})\.?,?\s|[’'])$"
         if int(m["d"]) <= 12 and not re.search(before, left(m)):
             return None
         return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
