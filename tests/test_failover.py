@@ -389,6 +389,53 @@ async def test_what_broke_off_is_kept_when_it_is_whole(tmp_path: Path) -> None:
     assert model.said == [HELLO, HELLO]
 
 
+def ends_early(times: int, seen: list[str]) -> Any:
+    """Return a script that ends sentences with "odd" after 40 ms, as if they were whole, ``times`` times."""
+
+    async def script(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        sound = tone(utterance.text)
+        early = "odd" in utterance.text and seen.count(utterance.text) < times
+        seen.append(utterance.text)
+        yield sound[:1920] if early else sound
+
+    return script
+
+
+async def test_audio_that_seems_truncated_is_made_again_and_completed(tmp_path: Path) -> None:
+    model = Model()
+    model.script = ends_early(1, [])
+    async with speaking(model, data_dir=tmp_path, **KEPT) as client:
+        for _ in range(2):
+            assert await home_assistant_plain(client, "This is odd.") == tone("This is odd.")
+    assert model.said == ["This is odd."] * 2, "the second request is served from the cache"
+
+
+@pytest.mark.parametrize("resume", [True, False])
+async def test_a_sentence_that_stays_too_short_is_spoken_uncached_and_the_reply_goes_on(
+    tmp_path: Path, resume: bool
+) -> None:
+    model = Model()
+    model.script = ends_early(99, [])
+    heard = tone("This is odd.")[:1920] + tone("This is not.")
+    async with speaking(model, Spare(), data_dir=tmp_path, resume=resume, **KEPT) as client:
+        for _ in range(2):
+            assert await home_assistant_plain(client, "This is odd. This is not.") == heard
+    assert model.said.count("This is odd.") == (4 if resume else 2)
+    assert model.said.count("This is not.") == 1
+
+
+@pytest.mark.parametrize("laugh", ["ha" * 60, "a" * 120, "hehe" * 30 + "!", "ㅋ" * 120, "はは" * 40])
+async def test_repeated_letters_count_once_when_audio_is_checked_for_truncation(laugh: str) -> None:
+    async def laughs(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone("one second of it, as a voice laughs, is enough..")
+
+    model = Model("en-US", "ko-KR", "ja-JP")
+    model.script = laughs
+    async with speaking(model) as client:
+        assert await home_assistant_plain(client, laugh)
+    assert len(model.said) == 1
+
+
 async def test_a_voice_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         while True:

@@ -61,8 +61,6 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
-QUICKEST = 0.02
-"""Seconds that a letter takes at the least: quick readers take three times as long."""
 AHEAD = 60.0
 """Seconds of an utterance's sound that are taken from its engine before they are wanted."""
 HEAD_START = 10.0
@@ -614,7 +612,7 @@ class Synthesizer:
             sources.append(OFF)
             if rest is not None and isinstance(engine, LiveEngine):
                 return self._crew.speak_live(utterance, rest)
-            return _ahead(_checked(self._crew.speak(utterance), utterance))
+            return _ahead(self._crew.speak(utterance))
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -622,7 +620,7 @@ class Synthesizer:
 
         return self._cache.speak(
             key,
-            lambda: _checked(self._crew.speak(utterance), utterance),
+            lambda: self._crew.speak(utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
             keep=bool(job.keep) and job.request.caching != Caching.PIN,  # once is enough
@@ -667,26 +665,6 @@ async def _ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
     finally:
         filling.cancel()
         await asyncio.wait({filling})
-
-
-async def _checked(sounds: AsyncGenerator[bytes, None], utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``. Raises EngineUnavailable at an end that cannot be: mere silence, or far too soon."""
-    size = loudest = 0
-    async with aclosing(sounds):
-        async for piece in sounds:
-            size += len(piece)
-            loudest = loudest if loudest >= sound.AUDIBLE else max(loudest, sound.peak(piece))
-            yield piece
-    if not size:
-        return  # whoever listens notices
-    if loudest < sound.AUDIBLE:
-        raise EngineUnavailable(f"the {utterance.voice.engine} voice gave nothing to be heard")
-    letters = sum(map(str.isalnum, utterance.text))
-    if size < int(letters * QUICKEST * BYTES_PER_SECOND):
-        seconds = size / BYTES_PER_SECOND
-        raise EngineUnavailable(
-            f"the {utterance.voice.engine} voice gave {seconds:.2f} s, too few for {letters} letters"
-        )
 
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[str]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -57,12 +58,20 @@ ROOM, CHARACTER = 60.0, 1.0
 SAME = 8
 """Steps of 16 bits by which a sound may differ that is made again, -72 dBFS: in company a model rounds
 otherwise (by 1 in float32: benchmarks.load)."""
+SHORTEST_LETTER = 0.02
+"""Seconds of speech for a letter below which audio seems truncated: fast readers take three times as long."""
+_REPETITION = re.compile(r"(\w{1,4}?)\1+")
+"""Letters or syllables in a row, as in a laugh: a voice shortens them."""
 PROBE = "One."
 """What an engine has to say before it is relied on again."""
 END = object()
 """What comes after the last piece of sound."""
 NOT_ITS_FAULT = frozenset({"busy", "stopping"})
 """Codes of errors that say nothing about how an engine is."""
+
+
+class _TooShortError(EngineUnavailable):
+    """An utterance ended well, after less audio than its text can take."""
 
 
 class State(StrEnum):
@@ -93,6 +102,13 @@ class Limits:
     """That it may hang before ``lost`` is told; 0 is for ever."""
     resume: bool
     """Finish what broke off."""
+
+
+def _check_length(pcm: bytes | bytearray, text: str) -> None:
+    """Raise _TooShortError for audio that is too short for its text; repeated letters count once."""
+    letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", text)))
+    if (seconds := len(pcm) / BYTES_PER_SECOND) < letters * SHORTEST_LETTER:
+        raise _TooShortError(f"{seconds:.2f} s of audio are too short for {letters} letters")
 
 
 class _Attempt:
@@ -414,36 +430,56 @@ class Supervised:
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``Engine.speak``, when it is the utterance's turn; all of it, or an error.
 
-        What breaks off is taken up again, once; what never ends is ended. Raises EngineUnavailable: before
-        the first piece where another engine may say it, after it where it could not be finished; CannotSpeak
-        and CutShort as the engine does.
+        Audio that breaks off or seems truncated is made again once, and goes on where it ended; audio without
+        an end is ended. Raises EngineUnavailable: before the first piece, or for mere silence, where another
+        engine may speak; after it where the rest could not be made. Raises CannotSpeak as the engine does, and
+        CutShort after audio that still seems truncated.
         """
         given = bytearray()
-        most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
+        audible = False
+        short: _TooShortError | None = None
         for again in (True, False):
-            behind, made = len(given), bytearray()
             try:
-                async with aclosing(self._in_turn(utterance, self.engine.speak)) as sounds:
+                async with aclosing(self._after(given, utterance)) as sounds:
                     async for piece in sounds:
-                        new = piece
-                        if behind:
-                            made += piece
-                            if len(made) < behind:
-                                continue
-                            new, behind = self._beyond(made, given), 0
-                        if new:
-                            given += new
-                            if len(given) > most:
-                                raise CutShort(f"the {self.name} voice did not find its end")
-                            yield new
-                if behind:
-                    raise EngineUnavailable(f"the {self.name} voice came back with less")  # noqa: TRY301
+                        audible = audible or peak(piece) >= AUDIBLE
+                        yield piece
+                if audible:
+                    _check_length(given, utterance.text)
             except EngineUnavailable as error:
-                if not (given and again and await self.well_again()):
-                    raise
-                _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
-            else:
-                return
+                short = error if isinstance(error, _TooShortError) else short
+                if given and again and await self.well_again():
+                    _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
+                    continue
+                if short is not None:
+                    raise CutShort(str(short)) from error
+                raise
+            if given and not audible:
+                raise EngineUnavailable(f"the {self.name} voice gave nothing to be heard")
+            return
+
+    async def _after(self, given: bytearray, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        """Yield the audio of ``utterance`` that follows ``given``, and append it there.
+
+        Raises EngineUnavailable where the engine does not make ``given`` again, CutShort for audio without end.
+        """
+        most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
+        behind, made = len(given), bytearray()
+        async with aclosing(self._in_turn(utterance, self.engine.speak)) as sounds:
+            async for piece in sounds:
+                new = piece
+                if behind:
+                    made += piece
+                    if len(made) < behind:
+                        continue
+                    new, behind = self._beyond(made, given), 0
+                if new:
+                    given += new
+                    if len(given) > most:
+                        raise CutShort(f"the {self.name} voice did not find its end")
+                    yield new
+        if behind:
+            raise EngineUnavailable(f"the {self.name} voice came back with less")
 
     def _beyond(self, made: bytearray, given: bytearray) -> bytes:
         """Return what was made beyond what was given. Raises EngineUnavailable where that was different."""
