@@ -430,10 +430,10 @@ class Supervised:
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``Engine.speak``, when it is the utterance's turn; all of it, or an error.
 
-        Audio that breaks off or seems truncated is made again once, and goes on where it ended; audio without
-        an end is ended. Raises EngineUnavailable: before the first piece, or for mere silence, where another
-        engine may speak; after it where the rest could not be made. Raises CannotSpeak as the engine does, and
-        CutShort after audio that still seems truncated.
+        Audio that breaks off or seems truncated is made again once, and goes on where it ended. Raises
+        EngineUnavailable before the first piece and for mere silence, where another engine may speak, and
+        after it where the rest could not be made; CannotSpeak as the engine does; CutShort after audio that
+        still seems truncated or has no end.
         """
         given = bytearray()
         audible = False
@@ -461,7 +461,7 @@ class Supervised:
     async def _after(self, given: bytearray, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the audio of ``utterance`` that follows ``given``, and append it there.
 
-        Raises EngineUnavailable where the engine does not make ``given`` again, CutShort for audio without end.
+        Raises EngineUnavailable where the engine does not make ``given`` again, CutShort for endless audio.
         """
         most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
         behind, made = len(given), bytearray()
