@@ -352,7 +352,8 @@ async def test_what_cannot_be_designed_is_refused_before_any_work(tmp_path: Path
         (Designer(), {**ASKED, "name": "Ryan"}, 409, "duplicate-name"),
         (Designer(), {**ASKED, "description": " "}, 400, "bad-voice"),
         (Designer(), {**ASKED, "description": ""}, 400, "invalid-request"),
-        (Designer(), {**ASKED, "language": "xx"}, 400, "no-text"),
+        (Designer(), {**ASKED, "language": "sw"}, 400, "no-text"),
+        (Designer(), {**ASKED, "language": "xx"}, 400, "invalid-request"),
         (Designer(), {**ASKED, "seed": -1}, 400, "invalid-request"),
     ):
         async with web(**house(tmp_path, engine)) as client:

@@ -225,12 +225,12 @@ async def test_all_wrong_names_are_told_at_once_and_where_they_stand(
     path = tmp_path / "table.csv"
     path.write_text("Hi.,tone\nHello, everybody.\nHi.,,tlh\nHo.\n")
     engine = Repeatable()
-    arguments = ["prerender", str(path), "--voice", "Nobody", "--language", "xx"]
+    arguments = ["prerender", str(path), "--voice", "Nobody", "--language", "sw"]
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
         assert await asyncio.to_thread(commands.run, *_split([*arguments, "--uri", uri])) == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in errors[:2]] == ["--language", f"{path}, line 2"]
-    assert "no voice of the server speaks 'xx'" in errors[0]
+    assert "no voice of the server speaks 'sw'" in errors[0]
     assert "no voice 'everybody.'" in errors[1]
     assert any(line.startswith("--voice: the server has no voice 'Nobody'") for line in errors)
     assert any("line 3: no voice of the server speaks 'tlh'" in line for line in errors)

@@ -298,3 +298,8 @@ def test_a_secret_that_is_wrong_is_not_shown(tmp_path: Path, value: str) -> None
         Settings.load(["--options-file", str(path)], {})
     assert "api_keys" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_an_empty_variable_is_not_set_for_any_option(empty: str) -> None:
+    assert load(**{key.upper(): empty for key in (*OPTIONS, "OPTIONS_FILE")}) == Settings()

@@ -325,7 +325,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
         ({"model": "gpt-9"}, "model-not-found", None, "no model 'gpt-9'"),
         ({"response_format": "aac"}, "invalid-request", None, "aac is not spoken here"),
         ({"response_format": "midi"}, "invalid-request", "response_format", "response_format: Input"),
-        ({"response_format": None}, "invalid-request", "response_format", "response_format: Input"),
+        ({"response_format": 5}, "invalid-request", "response_format", "response_format: Input"),
         ({"speed": 4}, "invalid-request", "speed", "less than or equal to 2"),
         ({"speed": "fast"}, "invalid-request", "speed", "valid number"),
         ({"speed": float("nan")}, "invalid-request", "speed", "speed"),

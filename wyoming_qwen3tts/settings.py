@@ -256,7 +256,7 @@ def name_or_off() -> Kind:
     """A name; ``true`` for the default one (read as ""), ``false`` for none (read as None)."""
 
     def read(text: str) -> str | None:
-        if text.lower() in _TRUE | {""}:
+        if text.lower() in _TRUE:
             return ""
         if text.lower() in _FALSE:
             return None
@@ -788,7 +788,7 @@ def _variable(key: str) -> str:
 
 def _variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in variables.items():
-        if name.startswith(VARIABLE_PREFIX):
+        if name.startswith(VARIABLE_PREFIX) and value.strip():  # an empty one is not set, as in compose files
             yield name.removeprefix(VARIABLE_PREFIX).lower(), value
 
 

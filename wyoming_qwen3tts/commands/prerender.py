@@ -25,6 +25,7 @@ from ..speech import base_language
 from ..text.phrases import TABLES, Phrase, read
 from ..voices.presets import OPENAI, key
 from . import sound
+from .arguments import language as language_argument
 
 TIMEOUT = 5.0
 """Seconds in which a server tells what voices it has."""
@@ -72,7 +73,9 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
     parser.add_argument(
         "--voice", action="append", metavar="NAME", help="who says what names nobody; may be repeated"
     )
-    parser.add_argument("--language", metavar="CODE", help="language of what names none, such as de")
+    parser.add_argument(
+        "--language", type=language_argument, metavar="CODE", help="language of what names none, such as de"
+    )
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="phrases at a time (default: 4)")
     parser.add_argument("--uri", help=f"the server's address (default: {uri})")
     theirs = set(OPTIONS) - OWN

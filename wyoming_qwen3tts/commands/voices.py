@@ -25,6 +25,7 @@ from ..voices.design import TEXTS, check, design
 from ..voices.library import VoiceLibrary
 from ..voices.presets import OPENAI, RESERVED, key
 from . import sound
+from .arguments import language as language_argument
 
 LIST = "list"
 PLACE = ("data_dir",)
@@ -72,7 +73,12 @@ def _parser(uri: str) -> argparse.ArgumentParser:
     designing.add_argument("words", metavar="DESCRIPTION", help='for example "a warm, slow grandmother"')
     designing.add_argument("--text", default="", help="what it says first, 7 to 12 seconds; in --language")
     for made in (adding, designing):
-        made.add_argument("--language", metavar="CODE", help="its mother tongue, such as de or pt-BR")
+        made.add_argument(
+            "--language",
+            type=language_argument,
+            metavar="CODE",
+            help="its mother tongue, such as de or pt-BR",
+        )
         made.add_argument("--seed", type=int, metavar="N", help="where its chance begins")
     adding.add_argument("--description", default="", metavar="TEXT", help="what a list of voices says of it")
     removing = commands.add_parser("remove", help="delete a voice, its recording and all that was made of it")

@@ -20,6 +20,7 @@ from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from ..speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
+from ..text.language_tags import requested
 from .events import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
@@ -156,13 +157,22 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
         feed,
         voice=names["name"],
         speaker=names["speaker"],
-        language=names["language"],
+        language=_language(event, names["language"]),
         markup="ssml" if markup == "ssml" else None,
         strict=not fallback,
         fallback=fallback,
         via=_via(event),
         caching=_caching(event),
     )
+
+
+def _language(event: Event, given: str | None) -> str | None:
+    """Return the BCP 47 tag of the language that a client named; None where it named none that exists."""
+    try:
+        return requested(given)
+    except ValueError as error:
+        _LOGGER.warning("%s: voice.language: %s; the language is detected", event.type, error)
+        return None
 
 
 def _context(event: Event) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .language_tags import requested
+
 MOST = 100_000
 """Phrases of one file."""
 TOO_MANY = "with it there are more than {:,} phrases"
@@ -146,6 +148,15 @@ def _table(content: str) -> Iterator[Phrase]:
             given = dict(zip(columns, cells, strict=False))
             if not given.get("text"):
                 raise NoPhrases(f"line {line}: the text is missing")
-            yield Phrase(given["text"], given.get("voice") or None, given.get("language") or None, line)
+            language = _language(given.get("language"), line)
+            yield Phrase(given["text"], given.get("voice") or None, language, line)
     except csv.Error as error:
         raise NoPhrases(f"line {before + 1}: {error}") from error
+
+
+def _language(cell: str | None, line: int) -> str | None:
+    try:
+        return requested(cell)
+    except ValueError as error:
+        hint = "a text with a comma in it stands in quotation marks"
+        raise NoPhrases(f"line {line}: {error}; {hint}") from error

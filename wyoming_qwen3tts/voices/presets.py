@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from ..engines.qwen3.engine import DESIGNED
 from ..engines.qwen3.speakers import SPEAKERS
+from ..speech import LANGUAGES as SPOKEN
 from ..speech import base_language
+from ..text.language_tags import NAMES
 
 OPENAI = {
     "alloy": ("Serena", "Vivian", "Sohee"),
@@ -33,19 +35,8 @@ By sex and timbre, as the two model cards describe them, the likest first.
 RESERVED = (*(name.replace("_", " ").title() for name in SPEAKERS), DESIGNED, "heart")
 """Names of voices that come with models and packages: nobody's own voice can have them."""
 
-LANGUAGES = {
-    "en": ("English", "English"),
-    "de": ("Deutsch", "German"),
-    "fr": ("Français", "French"),
-    "es": ("Español", "Spanish"),
-    "pt": ("Português", "Portuguese"),
-    "it": ("Italiano", "Italian"),
-    "ru": ("Русский", "Russian"),
-    "zh": ("中文", "Chinese"),
-    "ja": ("日本語", "Japanese"),
-    "ko": ("한국어", "Korean"),
-}
-"""BCP 47 → what its speakers call a language, and its English name."""
+LANGUAGES = {tag: NAMES[tag] for tag in SPOKEN}
+"""Language (BCP 47) → its names, the one its speakers use first."""
 
 LONGEST = 120
 """Characters of a name that are looked at for the names in it: a voice (50), a style (40), a language."""

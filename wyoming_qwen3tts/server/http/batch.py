@@ -18,7 +18,7 @@ from ...speech import SpeechError, SpeechRequest, TextFeed
 from .access import client_of
 from .archives import ARCHIVES, disposition
 from .batches import Batches, Making, Progress, Wanted
-from .model import Model, Name, Tag
+from .model import Language, Model, Name
 from .parts import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
 from .speech import Asked, Manner, Speed, VoiceId, form_of
 from .stream import Stream
@@ -34,7 +34,7 @@ class Item(Model):
     input: str
     voice: Name | VoiceId | None = None
     style: Name | None = None
-    language: Tag | None = None
+    language: Language = None
     speed: Speed | None = None
     instructions: str | None = None
     name: Annotated[str, Field(max_length=200)] | None = None

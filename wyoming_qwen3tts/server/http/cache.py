@@ -17,7 +17,7 @@ from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..requests import OK, RequestLog, outcome_of
 from .events import ALSO, Event, answered
-from .model import Model, Name, Tag, Text
+from .model import Language, Model, Name, Text
 from .parts import TEXTS, Parts, request_for, status_of
 
 AT_A_TIME = 4
@@ -37,7 +37,7 @@ class Asked(Model):
 
     text: Text
     voice: Name | None = None
-    language: Tag | None = None
+    language: Language = None
 
 
 class Phrases(Model):
@@ -45,7 +45,7 @@ class Phrases(Model):
 
     phrases: Annotated[list[Text | Asked], Field(min_length=1, max_length=MOST)]
     voice: Name | None = None
-    language: Tag | None = None
+    language: Language = None
 
 
 def routes(parts: Parts) -> APIRouter:

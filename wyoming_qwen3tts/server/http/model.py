@@ -1,13 +1,14 @@
-"""What clients send, as pydantic models: no text in it holds what nobody can say or write down."""
+"""Base classes of request bodies: strict types, printable text, ``null`` as absent, languages by any name."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...speech import LONGEST_NAME, LONGEST_TAG, unspeakable
+from ...text.language_tags import requested
 
 
 def of_characters(value: object) -> object:
@@ -23,13 +24,43 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(of_characters)]
 
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
-Tag = Annotated[str, Field(max_length=LONGEST_TAG)]
+
+
+def _language(text: str | None) -> str | None:
+    try:
+        return requested(text)
+    except ValueError as error:
+        raise PydanticCustomError("language", "{reason}", {"reason": str(error)}) from error
+
+
+Language = Annotated[Annotated[str, Field(max_length=LONGEST_TAG)] | None, AfterValidator(_language)]
+"""A language: a BCP 47 tag, a three-letter code, or an English or native name; "" and "auto" are None."""
+
+
+def _accept_null(schema: dict[str, Any]) -> None:
+    """Let a model's JSON schema say that every optional field may be null."""
+    for name, field in schema.get("properties", {}).items():
+        kinds = field.get("anyOf", [])
+        if name not in schema.get("required", ()) and {"type": "null"} not in kinds:
+            inner = {
+                key: field.pop(key) for key in list(field) if key not in {"default", "title", "description"}
+            }
+            field["anyOf"] = [*kinds, {"type": "null"}] if kinds else [inner, {"type": "null"}]
 
 
 class Model(BaseModel):
-    """The base of what clients send: nothing in it is turned into what it is not, such as "no" into false."""
+    """A request body. Types are not converted: "no" is not false."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, json_schema_extra=_accept_null)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        return (
+            {key: value for key, value in data.items() if value is not None}
+            if isinstance(data, dict)
+            else data
+        )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from .access import client_of
 from .answer import Answer
 from .events import MEDIA_TYPE, event, fault
-from .model import Model, Name, Tag
+from .model import Language, Model, Name
 from .parts import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
 from .stream import Stream
 from .whole import threaded
@@ -34,14 +34,14 @@ class VoiceId(Model):
 
 
 class Manner(Model):
-    """How a text is to be spoken: OpenAI's options, and ``language`` (BCP 47) and ``style`` of our own."""
+    """How to speak a text: OpenAI's options, and ``language`` and ``style`` of our own."""
 
     voice: Name | VoiceId | None = None
     model: Name = MODELS[0]
     instructions: str | None = None
     speed: Speed | None = None
     response_format: Asked = "mp3"
-    language: Tag | None = None
+    language: Language = None
     style: Name | None = None
 
     @property

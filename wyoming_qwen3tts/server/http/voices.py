@@ -13,11 +13,12 @@ from pydantic import Field
 
 from ...engines.base import CloningEngine, EngineUnavailable
 from ...speech import Recorded, Reference, SpeechError, Voice
+from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
 from ...voices.library import LONGEST_TEXT, SEEDS, VoiceLibrary
 from ...voices.presets import key
 from .events import ALSO, Event, answered
-from .model import Model, Name, Tag
+from .model import Language, Model, Name
 from .parts import Parts
 from .uploads import Uploads
 
@@ -56,7 +57,7 @@ class Design(Model):
 
     name: Name
     description: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
-    language: Tag | None = None
+    language: Language = None
     text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
     """What it says first, 7 to 12 seconds, in ``language``; the service has some."""
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
@@ -97,7 +98,7 @@ def routes(parts: Parts) -> APIRouter:
                 form.fields["name"],
                 form.recording,
                 transcript=form.fields.get("transcript", ""),
-                language=form.fields.get("language") or None,
+                language=_language(form.fields.get("language")),
                 description=form.fields.get("description", ""),
                 seed=_seed(form.fields.get("seed", "")),
             )
@@ -143,6 +144,14 @@ def _library(parts: Parts) -> VoiceLibrary:
     if parts.library is None:
         raise SpeechError("there is no data directory to keep voices in", "not-possible")
     return parts.library
+
+
+def _language(given: str | None) -> str | None:
+    """Return the BCP 47 tag of a form's language. Raises SpeechError."""
+    try:
+        return requested(given)
+    except ValueError as error:
+        raise SpeechError(f"language: {error}", "bad-voice") from error
 
 
 def _seed(text: str) -> int | None:
