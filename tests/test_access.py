@@ -49,7 +49,10 @@ def scope(
         (scope("::1", host="[::1]:8000"), None),
         (scope("127.0.0.9", host="127.0.0.9"), None),
         (scope("::ffff:127.0.0.1"), None),
-        (scope(None, host="anything"), "key-needed"),
+        (scope(None, host="anything.example"), None),
+        (scope(None, host=""), None),
+        (scope(None, host="["), None),
+        (scope(None, x_forwarded_for=FAR), "key-needed"),
         (scope(None), None),
         (scope(host=f"{socket.gethostname()}:8000"), None),
         (scope(host="tts.localhost"), None),
@@ -254,12 +257,13 @@ async def test_the_ingress_port_is_for_the_supervisor_alone() -> None:
         assert answer.status_code == 403
 
 
-async def test_a_unix_socket_needs_no_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["localhost", "unix", "speech.example:8080", "_", "[", ""])
+async def test_a_unix_socket_needs_no_key_whatever_host_says(tmp_path: Path, host: str) -> None:
     path = tmp_path / "http"
     async with service([ScriptedEngine()], http_socket=path, api_keys=(KEY,)):
         through = httpx2.AsyncHTTPTransport(uds=str(path))
         async with Web(transport=through, base_url="http://localhost", timeout=HANG) as client:
-            answer = await client.post("/v1/audio/speech", json=SPEECH)
+            answer = await client.post("/v1/audio/speech", json=SPEECH, headers={"Host": host})
             assert answer.status_code == 200
             assert (await client.get("/health")).json()["version"]
     assert not path.exists()
@@ -387,3 +391,57 @@ async def test_both_doors_fit_into_the_files_that_may_be_open(monkeypatch: pytes
     async with web([ScriptedEngine()], max_connections=5000):
         pass
     assert raised == [(2128, 4096), (4096, 4096)]
+
+
+OPENAI_HEADERS = (
+    "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,"
+    "x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+)
+"""What OpenAI's JavaScript client sends from a browser (openai-node, src/internal/headers.ts)."""
+
+
+@pytest.mark.parametrize(
+    ("named", "origin"),
+    [
+        ("https://house.example", "https://house.example"),
+        ("https://house.example/", "https://house.example"),
+        ("HTTPS://House.Example:443", "https://house.example"),
+        ("http://house.example:8123/", "http://house.example:8123"),
+        ("app://obsidian.md", "app://obsidian.md"),
+        ("chrome-extension://abcdefghijklmnop/", "chrome-extension://abcdefghijklmnop"),
+        ("capacitor://localhost, tauri://localhost", "tauri://localhost"),
+        ("*", "https://any.example"),
+    ],
+)
+async def test_the_preflight_of_a_named_origin_allows_the_headers_it_asks_for(
+    named: str, origin: str
+) -> None:
+    settings = Settings.load([f"--cors-origins={named}"], {})
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": OPENAI_HEADERS,
+        "Access-Control-Request-Private-Network": "true",
+    }
+    async with web([ScriptedEngine()], cors_origins=settings.cors_origins, api_keys=(KEY,)) as client:
+        preflight = await client.options("/v1/audio/speech", headers=asked)
+        speech = {"Origin": origin, "Authorization": f"Bearer {KEY}", "X-Stainless-Lang": "js"}
+        answer = await client.post("/v1/audio/speech", json={"input": "Hello."}, headers=speech)
+        asked["Origin"] = "https://evil.example"
+        other = await client.options("/v1/audio/speech", headers=asked)
+    assert preflight.status_code == 200, preflight.text
+    assert preflight.headers["access-control-allow-headers"] == OPENAI_HEADERS
+    assert preflight.headers["access-control-allow-private-network"] == "true"
+    for each in (preflight, answer):
+        assert each.headers["access-control-allow-origin"] in {origin, "*"}
+    assert answer.status_code == 200
+    assert other.status_code == (200 if named == "*" else 400)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["house.example", "https://", "https://a.example/path", "https://u@a.example", "https://a.example?x"],
+)
+def test_an_origin_that_is_none_is_an_error_that_names_it(wrong: str) -> None:
+    with pytest.raises(SettingsError, match="--cors-origins"):
+        Settings.load([f"--cors-origins={wrong}"], {})

@@ -28,6 +28,7 @@ ENGINES = ("qwen3", "remote", "builtin", "espeak")
 VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
 OPTIONS_FILE = "options_file"
 HIDDEN = "what is given (not shown: a password may be in it)"
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -227,19 +228,25 @@ def networks() -> Kind:
 
 
 def origins() -> Kind:
-    """Origins of web pages with commas between them."""
+    """Origins of web pages and apps, of any scheme, with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
-        found: tuple[str, ...] = names().read(text)
-        for each in found:
-            parts = urlsplit(each)
-            if each != "*" and (
-                parts.scheme not in {"http", "https"} or each != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(each)
-        return found
+        return tuple(dict.fromkeys(map(_origin, names().read(text))))
 
-    return Kind(read, "https://HOST[:PORT] of pages, with commas between them, or *", "str", "ORIGINS", ",")
+    allowed = "SCHEME://HOST[:PORT] of pages and apps, with commas between them, or *"
+    return Kind(read, allowed, "str", "ORIGINS", ",")
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it (RFC 6454): lower case, no default port, no slash at its end."""
+    if text == "*":
+        return text
+    parts = urlsplit(text.lower())
+    if not parts.scheme or not parts.hostname or parts.path not in {"", "/"} or "@" in parts.netloc:
+        raise ValueError(text)
+    if parts.query or parts.fragment:
+        raise ValueError(text)
+    return f"{parts.scheme}://{parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ''))}"
 
 
 def redis() -> Kind:
@@ -545,7 +552,9 @@ class Settings:
     api_key_file: Path | None = option(None, file(), "a file with such keys, one a line")
     rate_limit: int = option(600, whole(0, 1_000_000), "requests a minute with one key; 0 is no limit")
     cors_origins: tuple[str, ...] = option(
-        (), origins(), "web pages elsewhere that may ask, such as https://example.org; * is any"
+        (),
+        origins(),
+        "web pages and apps elsewhere that may ask, such as https://example.org or app://name; * is any",
     )
     max_upload: float = option(25.0, amount(0.1, 100), "megabytes of a recording that is uploaded")
     allow: tuple[str, ...] = option(

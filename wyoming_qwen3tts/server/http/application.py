@@ -92,7 +92,8 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
             app,
             allow_origins=settings.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-Id"),
+            allow_headers=("*",),  # reflected: OpenAI's client sends a dozen x-stainless-* of its own
+            allow_private_network=True,
             expose_headers=EXPOSED,
         )
     return Honest(app, HEADERS)
