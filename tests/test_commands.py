@@ -10,8 +10,9 @@ import wave
 from pathlib import Path
 
 import pytest
+from wyoming.info import Describe
 
-from tests.house import HANG, ScriptedEngine, service, tone
+from tests.house import HANG, ScriptedEngine, connect, service, tone
 from wyoming_qwen3tts import commands
 
 
@@ -75,6 +76,90 @@ async def test_say_streams_from_a_pipe(tmp_path: Path) -> None:
         await asyncio.wait_for(process.wait(), HANG)
     assert engine.said == ["Première phrase.", "Deuxième."]
     assert pcm(path) == tone("Première phrase.") + tone("Deuxième.")
+
+
+LATIN_1 = "Première phrase. Deuxième.".encode("latin-1")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "at"),
+    [
+        (LATIN_1, "byte 0xe8 at 5"),
+        ("Première. ".encode() + b"\xff.", "byte 0xff at 11"),
+        (b"A\xc3", "byte 0xc3 at 1"),
+    ],
+)
+async def test_say_refuses_standard_input_that_is_not_utf_8_in_one_line(
+    tmp_path: Path, streaming: bool, sent: bytes, at: str
+) -> None:
+    path = tmp_path / "wrong.wav"
+    async with service([ScriptedEngine()], streaming=streaming) as uri:
+        status, output, errors = await run("say", "--uri", uri, "--output", str(path), stdin=sent)
+    assert (status, output) == (2, "")
+    assert errors.strip().splitlines() == [
+        f"error: standard input is not UTF-8 ({at}); iconv converts other encodings"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_say_refuses_input_that_is_not_utf_8_while_its_pipe_stays_open(
+    scripted: str, tmp_path: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "wyoming_qwen3tts",
+            "say",
+            "--uri",
+            scripted,
+            "--output",
+            str(tmp_path / "a.wav"),
+        ),
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(LATIN_1)
+    async with asyncio.timeout(HANG):
+        assert await process.wait() == 2
+
+
+@pytest.mark.parametrize("arguments", [("caf\udce9",), ("Hello.", "--voice", "Andr\udce9")])
+async def test_say_refuses_arguments_that_are_not_utf_8(scripted: str, arguments: tuple[str, ...]) -> None:
+    status, output, errors = await run("say", *arguments, "--uri", scripted)
+    assert (status, output) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert "it is not UTF-8, at character" in errors
+
+
+@pytest.mark.parametrize("after", [b"", b"Hello there. How are you? I am fine. "])
+async def test_say_ends_when_its_server_closes_early_though_more_text_may_come(
+    tmp_path: Path, after: bytes
+) -> None:
+    """The server dies while the pipe with the text stays open and silent."""
+    path = tmp_path / "broken.wav"
+    async with service([ScriptedEngine()], stop_timeout=0) as uri:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wyoming_qwen3tts", "say", "--uri", uri, "--output", str(path)),
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        process.stdin.write(after or b"H")
+        async with connect(uri) as client:
+            while not path.with_name("broken.wav.part").exists():  # noqa: ASYNC110 - it is connected soon after
+                await asyncio.sleep(0.01)
+            await client.write_event(Describe().event())
+            await asyncio.sleep(0.3)
+    assert process.stderr is not None
+    async with asyncio.timeout(HANG):
+        errors = (await process.stderr.read()).decode()
+        assert await process.wait() == 1
+    assert errors.startswith("error: ")
+    assert len(errors.splitlines()) == 1
+    assert not path.exists()
 
 
 async def test_say_plays_with_the_player_of_the_machine(scripted: str, tmp_path: Path) -> None:

@@ -119,15 +119,29 @@ async def speak(
                     yield sound
             return
         chosen = SynthesizeVoice(name=voice) if voice else None
-        writer = asyncio.create_task(_send(client, pieces, chosen))
+        fault: Exception | None = None
+
+        async def write() -> None:
+            nonlocal fault
+            try:
+                await _send(client, pieces, chosen)
+            except OSError:
+                pass  # the server closed the connection: what it answered says why
+            except Exception as error:
+                fault = error
+                with contextlib.suppress(OSError):
+                    await client.disconnect()  # or its answer would be waited for
+
+        writer = asyncio.create_task(write())
         try:
             async with aclosing(_receive(client)) as sounds:
                 async for sound in sounds:
                     yield sound
+        except ServerError as error:
+            raise fault or error from None
         finally:
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await writer
+            await asyncio.wait({writer})
 
 
 async def say(

@@ -7,20 +7,22 @@ import asyncio
 import codecs
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from .. import client
 from ..client import ServerError, reachable
-from ..settings import VARIABLE_PREFIX, Settings, SettingsError
+from ..settings import VARIABLE_PREFIX, Parser, Settings, SettingsError
 from ..speech import SpeechError
-from . import cache, prerender, sound, voices
+from . import arguments, cache, prerender, sound, voices
 
 READ_SIZE = 4096
 
 
-def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
+def run(name: str, words: Sequence[str], serve: prerender.Serve) -> int:
     """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments.
 
     ``serve`` runs a server in this process, for a command that finds none.
@@ -28,13 +30,13 @@ def run(name: str, arguments: Sequence[str], serve: prerender.Serve) -> int:
     uri = default_uri()
     try:
         if name == "prerender":
-            work = prerender.run(prerender.parse(arguments, uri), serve)
+            work = prerender.run(prerender.parse(words, uri), serve)
         elif name == "cache":
-            work = cache.run(cache.parse(arguments))
+            work = cache.run(cache.parse(words))
         elif name == "voices":
-            work = voices.run(voices.parse(arguments, uri))
+            work = voices.run(voices.parse(words, uri))
         else:
-            work = COMMANDS[name](_parser(name, uri).parse_args(arguments))
+            work = COMMANDS[name](_parser(name, uri).parse_args(words))
         return _printed(asyncio.run(work))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -70,11 +72,15 @@ def _parser(name: str, uri: str) -> argparse.ArgumentParser:
         "say": "Speak a text with a running server: play it, or save it as a WAV file.",
         "health": "Ask a running server whether it can speak; exit status 0 if so, 1 if not.",
     }
-    built = argparse.ArgumentParser(prog=f"wyoming-qwen3tts {name}", description=descriptions[name])
+    built = Parser(prog=f"wyoming-qwen3tts {name}", description=descriptions[name])
     built.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
     if name == "say":
-        built.add_argument("text", nargs="?", help="what to say; standard input, as it comes, if absent")
-        built.add_argument("--voice", help="a voice's name, see: wyoming-qwen3tts voices")
+        built.add_argument(
+            "text", nargs="?", type=arguments.text, help="what to say; standard input, as it comes, if absent"
+        )
+        built.add_argument(
+            "--voice", type=arguments.text, help="a voice's name, see: wyoming-qwen3tts voices"
+        )
         built.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
     else:
         built.add_argument(
@@ -142,10 +148,47 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 
 
 async def _from_stdin() -> AsyncGenerator[str, None]:
-    """Yield text as it arrives, never half a character."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    while data := await asyncio.to_thread(os.read, 0, READ_SIZE):
-        if text := decoder.decode(data):
-            yield text
-    if text := decoder.decode(b"", final=True):
-        yield text
+    """Yield text as it arrives, in whole characters. Raises SettingsError where its bytes are not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoded = 0
+    async with aclosing(_stdin_blocks()) as blocks:
+        async for data in blocks:
+            try:
+                text = decoder.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                wrong = f"byte 0x{error.object[error.start]:02x} at {decoded + error.start}"
+                raise SettingsError(
+                    f"standard input is not UTF-8 ({wrong}); iconv converts other encodings"
+                ) from error
+            decoded += len(text.encode())
+            if text:
+                yield text
+
+
+async def _stdin_blocks() -> AsyncGenerator[bytes, None]:
+    """Yield what standard input has as it arrives, b"" last. Raises OSError.
+
+    A thread that waits for input cannot be stopped, so it is a daemon: the command may end before its input.
+    """
+    loop = asyncio.get_running_loop()
+    blocks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+    room = threading.Semaphore(1)
+
+    def read() -> None:
+        found: bytes | OSError = b"."
+        with suppress(RuntimeError):  # the command has ended
+            while found and isinstance(found, bytes):
+                room.acquire()
+                try:
+                    found = os.read(0, READ_SIZE)
+                except OSError as error:
+                    found = error
+                loop.call_soon_threadsafe(blocks.put_nowait, found)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    while found := await blocks.get():
+        if isinstance(found, OSError):
+            raise found
+        yield found
+        room.release()
+    yield b""

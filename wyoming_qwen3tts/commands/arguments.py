@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from ..speech import unspeakable
 from ..text.language_tags import requested
+
+
+def text(given: str) -> str:
+    """Return a text as it is. Raises ArgumentTypeError where its bytes are not UTF-8."""
+    if (found := unspeakable(given)) is not None:
+        raise argparse.ArgumentTypeError(f"it is not UTF-8, at character {found[1]}: {given[:40]!a}")
+    return given
 
 
 def language(text: str) -> str | None:
