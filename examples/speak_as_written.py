@@ -15,6 +15,7 @@ import asyncio
 import codecs
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 from wyoming.audio import AudioChunk
@@ -72,8 +73,17 @@ async def chat(question: str) -> AsyncIterator[str]:
 
 async def typed() -> AsyncIterator[str]:
     """Yield standard input as it comes, never half a character."""
+    loop, blocks = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+    def read() -> None:
+        data = b"."
+        while data:
+            data = os.read(0, 4096)
+            loop.call_soon_threadsafe(blocks.put_nowait, data)
+
+    threading.Thread(target=read, daemon=True).start()  # one that waits for input cannot be stopped
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
-    while data := await asyncio.to_thread(os.read, 0, 4096):
+    while data := await blocks.get():
         yield decode(data)
 
 

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import io
 import json
-import socket
 import wave
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -30,18 +29,12 @@ from tests.house import (
     tone,
 )
 from tests.test_encoding import decoded
+from tests.web import code_of, free_port, web
 from wyoming_qwen3tts.audio.encoding import Format
 from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
 from wyoming_qwen3tts.server.http import answer, whole
 from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import Utterance
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
@@ -363,6 +356,35 @@ async def test_what_is_wrong_is_named(
         with pytest.raises(openai.APIStatusError, match=words) as error:
             await client.audio.speech.create(**{"model": "tts-1", "voice": "Ryan", "input": "Hi.", **asked})
     assert (error.value.status_code, error.value.code) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/audio/speech", "/v1/audio/speech/batch", "/v1/cache/phrases", "/v1/audio/voices/design"],
+)
+@pytest.mark.parametrize(
+    "kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"]
+)
+async def test_a_post_without_the_content_type_of_json_gets_an_error_that_names_the_header(
+    path: str, kind: str | None
+) -> None:
+    async with web([ScriptedEngine()]) as client:
+        headers = {} if kind is None else {"Content-Type": kind}
+        answer = await client.post(path, content=json.dumps({"input": "Hi."}), headers=headers)
+    assert (answer.status_code, code_of(answer)) == (415, "unsupported-media-type")
+    message = answer.json()["error"]["message"]
+    assert "Content-Type: application/json" in message
+    assert ("it came without one" if kind is None else repr(kind)) in message
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "application/vnd.x+json"]
+)
+async def test_every_content_type_of_json_is_accepted(kind: str) -> None:
+    async with web([ScriptedEngine()]) as client:
+        body = json.dumps({"input": "Hi."})
+        answer = await client.post("/v1/audio/speech", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200
 
 
 async def test_a_body_that_is_no_json_and_a_path_that_is_none_are_errors_of_the_same_form() -> None:

@@ -26,8 +26,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import DESKTOP, NARROW, PHONE, Browser, browser
 from tests.house import HANG, NOT_KEPT, service_in_thread, tone
 from tests.recordings import RATE, save, speech
-from tests.test_http import free_port
 from tests.test_register import Cloner
+from tests.web import free_port
 from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
 from wyoming_qwen3tts.server.http import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import RATE, noise, save, speech
+from wyoming_qwen3tts.audio.encoding import FORMATS
 from wyoming_qwen3tts.audio.loudness import Meter
 from wyoming_qwen3tts.audio.pcm import FULL_SCALE
 from wyoming_qwen3tts.speech import SAMPLE_RATE
+from wyoming_qwen3tts.voices import reference
 from wyoming_qwen3tts.voices.reference import (
     AFTER,
     LARGEST,
@@ -177,12 +179,13 @@ def test_surround_sound(wav: Path) -> None:
     assert refused(wav) == "voice.wav has 7 channels: one or two are wanted"
 
 
-def claim(path: Path, samples: int) -> None:
+def claim(path: Path, samples: int) -> Path:
     """Let a FLAC file say that it has so many samples: 36 bits from its 22nd byte's second half on."""
     content = bytearray(path.read_bytes())
     before = int.from_bytes(content[18:26], "big") >> 36 << 36
     content[18:26] = (before | samples).to_bytes(8, "big")
     path.write_bytes(content)
+    return path
 
 
 def test_three_hours_of_music_are_not_listened_to(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,9 +204,22 @@ def test_no_more_than_ten_minutes_are_ever_decoded(wav: Path, monkeypatch: pytes
     assert not list(read)
 
 
-def test_a_length_that_nobody_knows(wav: Path) -> None:
-    claim(save(wav, speech(4)), 0)
-    assert refused(wav).startswith("voice.wav does not say how long it is: turn it into WAV first")
+@pytest.mark.parametrize("name", ["wav", "flac", "mp3", "opus"])
+def test_what_this_server_streams_is_accepted_though_its_header_states_no_length(
+    wav: Path, name: str
+) -> None:
+    encoder = FORMATS[name].encoder()
+    pcm = (speech(8) * 32767).astype("<i2").tobytes()
+    pieces = [encoder.push(pcm[at : at + 9600]) for at in range(0, len(pcm), 9600)]
+    wav.write_bytes(b"".join([*pieces, encoder.finish()]))
+    assert prepare(wav).seconds == pytest.approx(8, abs=0.1)
+
+
+def test_samples_are_counted_where_a_header_states_none(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prepare(claim(save(wav, speech(8)), 0)).seconds == pytest.approx(8, abs=0.1)
+    assert "has 2.0 s of sound, and at least 3 s" in refused(claim(save(wav, speech(2)), 0))
+    monkeypatch.setattr(reference, "LONGEST", 5.0)
+    assert "is over 0 minutes long" in refused(claim(save(wav, speech(8)), 0))
 
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "FLAC", "MP3"])

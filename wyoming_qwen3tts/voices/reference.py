@@ -309,8 +309,14 @@ def _decode(file: int, name: str, remarks: list[str]) -> tuple[Sound, str]:
     """Return the sound, [samples, 1 or 2] at SAMPLE_RATE, and its extension. Raises BadRecording."""
     from soundfile import SoundFile, SoundFileError
 
+    class Forward(SoundFile):  # type: ignore[misc]
+        """Read once, without the seek after each read, which FLAC without a length refuses."""
+
+        def seekable(self) -> bool:
+            return False
+
     try:
-        with SoundFile(file, closefd=False) as sound:
+        with Forward(file, closefd=False) as sound:
             if sound.format not in FORMATS:
                 raise BadRecording(f"{name} is a file for samplers ({sound.format}): {_WANTED}")
             counted = _check_header(sound, file, name)
@@ -324,7 +330,7 @@ def _decode(file: int, name: str, remarks: list[str]) -> tuple[Sound, str]:
 
 
 def _check_header(sound: SoundFile, file: int, name: str) -> float:
-    """Return the seconds that its header says it has; 0 if that is a guess. Raises BadRecording."""
+    """Return the seconds that its header says it has; 0 if it says none, or guesses. Raises BadRecording."""
     rate = sound.samplerate
     if rate > FASTEST_RATE:
         raise BadRecording(f"{name} claims {rate:,} samples a second, which no recording has: {_WANTED}")
@@ -338,8 +344,8 @@ def _check_header(sound: SoundFile, file: int, name: str) -> float:
     if sound.format == "MP3" and not _counts_frames(file):
         return 0
     seconds: float = sound.frames / rate
-    if seconds > 1e9:
-        raise BadRecording(f"{name} does not say how long it is: {_CONVERT}")
+    if seconds > 1e9:  # a FLAC file that was streamed: its samples are counted while they are decoded
+        return 0
     if seconds > LONGEST:
         raise BadRecording(f"{name} is {seconds / 60:,.0f} minutes long: {_SPEECH}")
     if seconds < SHORTEST:

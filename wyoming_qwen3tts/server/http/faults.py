@@ -39,6 +39,7 @@ STATUS = {
 
 
 METHOD_NOT_ALLOWED = 405
+UNSUPPORTED_MEDIA_TYPE = 415
 PARAMS = {
     "bad-name": "name",
     "duplicate-name": "name",
@@ -89,6 +90,11 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     return sorted(found)
 
 
+def _is_json(content_type: str | None) -> bool:
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return media_type.startswith("application/") and media_type.endswith(("/json", "+json"))
+
+
 def handle(app: FastAPI) -> None:
     """Let an application answer so, whatever goes wrong."""
 
@@ -107,8 +113,12 @@ def handle(app: FastAPI) -> None:
         return refused(error)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def validation(asked: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["loc"] == ("body",) and not _is_json(given := asked.headers.get("content-type")):
+            came = "without one" if given is None else f"with {given[:80]!r}"
+            message = f"send the body as JSON with the header Content-Type: application/json (it came {came})"
+            return answer(message, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE)
         field = next((str(part) for part in first["loc"][1:2] if isinstance(part, str)), None)
         return answer(f"{field or 'the body'}: {first['msg']}", "invalid-request", 400, field)
 
