@@ -241,7 +241,7 @@ def refusing() -> Iterator[tuple[str, ScriptedEngine]]:
         ({"inputs": [{"input": "Hi.", "name": "n" * 201}]}, 400, "invalid-request", "number 1: name: String"),
         ({"inputs": ["{x}\ud800"]}, 400, "invalid-request", "number 1: input: There is a lone surrogate"),
         ({"archive": "rar"}, 400, "invalid-request", "archive: Input should be 'zip' or 'multipart'"),
-        ({"response_format": "aac"}, 400, "invalid-request", "aac is not spoken here"),
+        ({"sample_rate": 16_000, "response_format": "mp3"}, 400, "invalid-request", "mp3 has 24000"),
         ({"model": "gpt-9"}, 404, "model-not-found", "no model 'gpt-9'"),
         ({"inputs": ["a" * 100] * 11}, 413, "text-too-long", "1100 characters together; the most is 1000"),
     ],

@@ -323,7 +323,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
     [
         ({"voice": "Nobody"}, "voice-not-found", None, "no voice 'Nobody'"),
         ({"model": "gpt-9"}, "model-not-found", None, "no model 'gpt-9'"),
-        ({"response_format": "aac"}, "invalid-request", None, "aac is not spoken here"),
+        ({"response_format": "opus", "sample_rate": 8000}, "invalid-request", None, "opus has 24000"),
         ({"response_format": "midi"}, "invalid-request", "response_format", "response_format: Input"),
         ({"response_format": 5}, "invalid-request", "response_format", "response_format: Input"),
         ({"speed": 4}, "invalid-request", "speed", "less than or equal to 2"),

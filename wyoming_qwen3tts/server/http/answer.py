@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 
-from ...audio.encoding import Encoder, Format, Raw, Wav
+from ...audio.encoding import Encoder, Format
 from ...speech import SpeechError, SpeechRequest
 from ..requests import GONE, OK, RequestLog, outcome_of
 from .parts import DOOR, Parts
@@ -154,7 +154,7 @@ class Answer:
 
     def _parts(self, sound: bytes) -> Iterator[bytes]:
         """Yield ``sound`` as it is to be encoded: a little at first, for a known phrase comes all at once."""
-        if self._light:
+        if self._form.is_light:
             yield sound
             return
         at = 0
@@ -163,16 +163,12 @@ class Answer:
             at += self._part
             self._part = min(2 * self._part, MOST)
 
-    @property
-    def _light(self) -> bool:
-        return self._form.encoder in {Raw, Wav}
-
     async def _encoded(self, sound: bytes | None) -> bytes:
         """Return what the encoder makes of ``sound``; of None, the file's end."""
-        encoder = self._encoder = self._encoder or self._form.encoder()
 
         def encode() -> bytes:
+            encoder = self._encoder = self._encoder or self._form.encoder()
             return encoder.finish() if sound is None else encoder.push(sound)
 
         with self._log.encoding():
-            return encode() if self._light else await asyncio.to_thread(encode)
+            return encode() if self._form.is_light else await asyncio.to_thread(encode)

@@ -18,9 +18,9 @@ from ...speech import SpeechError, SpeechRequest, TextFeed
 from .access import client_of
 from .archives import ARCHIVES, disposition
 from .batches import Batches, Making, Progress, Wanted
-from .model import Language, Model, Name
+from .model import Language, Name, reason
 from .parts import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
-from .speech import Asked, Manner, Speed, VoiceId, form_of
+from .speech import Asked, Manner, Speed, SpokenModel, VoiceId, form_of
 from .stream import Stream
 
 MOST = 1000
@@ -28,7 +28,7 @@ MOST = 1000
 RequestId = Annotated[str | None, Header(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class Item(Model):
+class Item(SpokenModel):
     """One text, and what is its own about it."""
 
     input: str
@@ -63,7 +63,7 @@ def _item(given: Any, number: int) -> Item:
     except ValidationError as error:
         first = error.errors()[0]
         where = ": ".join(["number {number}", *map(str, first["loc"][:1]), "{message}"])
-        raise PydanticCustomError("item", where, {"number": number, "message": first["msg"]}) from error
+        raise PydanticCustomError("item", where, {"number": number, "message": reason(first)}) from error
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -83,7 +83,7 @@ def routes(parts: Parts) -> APIRouter:
     )
     async def speak(asked: Asking, http: Request, x_request_id: RequestId = None) -> Response:
         """Speak many texts. `X-Request-Id`, if the client sends one, is what its progress is found by."""
-        form = form_of(asked.response_format)
+        form = form_of(asked.response_format, asked.sample_rate)
         check_model(asked.model, parts)
         wanted = _wanted(asked, parts, client_of(http.scope))
         archive = ARCHIVES[asked.archive]()

@@ -216,7 +216,7 @@ class Making:
             member = Member("", "application/json", Given(json.dumps(fault).encode()), headers)
         else:
             words = stem(wanted.name)
-            name = f"{wanted.number:0{self._digits}}{words and '-'}{words}.{self._form.name}"
+            name = f"{wanted.number:0{self._digits}}{words and '-'}{words}.{self._form.ending}"
             seconds = round(spoken.seconds, 3)
             listed |= {"file": name, "voice": spoken.voice, "seconds": seconds, "cache": spoken.cache}
             headers |= {"X-Audio-Seconds": f"{seconds:.3f}", "X-Cache": spoken.cache}

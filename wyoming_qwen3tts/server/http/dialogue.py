@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ...audio.encoding import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .messages import MESSAGES, BadMessage, Cancel, End, Pong, Speak, Text, Wish
+from .model import reason
 from .parts import Parts, check_length
 from .speech import form_of
 
@@ -98,7 +99,7 @@ class Dialogue:
         """Return what is wrong with a message; None where the open text ends with it."""
         wrong = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
         param = wrong[0] if wrong else None
-        fault = BadMessage(f"{kind}: {param}: {error.errors()[0]['msg']}", param=param)
+        fault = BadMessage(f"{kind}: {param}: {reason(error.errors()[0])}", param=param)
         if kind == "speech.text" and self.fail(fault):
             return None  # a text that lacks a piece is not to be taken for whole
         if issubclass(MESSAGES[kind], Wish):
@@ -133,7 +134,8 @@ class Dialogue:
             raise BadMessage(f"{most} utterances are waiting, the most there may be", "busy")
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
         request = message.request(self._parts, text)
-        return Job(message.id or request.report.id, request, form_of(message.response_format))
+        form = form_of(message.response_format, message.sample_rate)
+        return Job(message.id or request.report.id, request, form)
 
     def _text(self, message: Text) -> None:
         job = self._addressed(message)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ...speech import SpeechError, internal_error
+from .model import reason
 
 STATUS = {
     "busy": 429,
@@ -120,7 +121,7 @@ def handle(app: FastAPI) -> None:
             message = f"send the body as JSON with the header Content-Type: application/json (it came {came})"
             return answer(message, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE)
         field = next((str(part) for part in first["loc"][1:2] if isinstance(part, str)), None)
-        return answer(f"{field or 'the body'}: {first['msg']}", "invalid-request", 400, field)
+        return answer(f"{field or 'the body'}: {reason(first)}", "invalid-request", 400, field)
 
     @app.exception_handler(HTTPException)
     async def http(asked: Request, error: HTTPException) -> JSONResponse:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ...speech import SAMPLE_RATE, SpeechError
+from ...speech import SpeechError
 from .faults import STATUS, body
 from .model import Model
 from .speech import Asked, Manner
@@ -95,7 +95,7 @@ class Started:
     """From the utterance's turn to its first sound."""
     cache: str
     """Where that came from (see ``speech.Report.cache``)."""
-    sample_rate: int = SAMPLE_RATE
+    sample_rate: int
     type: str = field(default="speech.started", init=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -46,6 +47,13 @@ def _accept_null(schema: dict[str, Any]) -> None:
                 key: field.pop(key) for key in list(field) if key not in {"default", "title", "description"}
             }
             field["anyOf"] = [*kinds, {"type": "null"}] if kinds else [inner, {"type": "null"}]
+
+
+def reason(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field, of one of pydantic's errors."""
+    if error["type"] == "extra_forbidden":
+        return "there is no such field (/openapi.json lists them)"
+    return str(error["msg"])
 
 
 class Model(BaseModel):

@@ -222,7 +222,7 @@ class Conversation:
             async for piece in pieces:
                 if not started:
                     first, cache = round(answer.first_audio_ms, 1), job.request.report.cache
-                    await self._send(Started(job.id, job.form.name, first, cache))
+                    await self._send(Started(job.id, job.form.name, first, cache, job.form.rate))
                     started = True
                 for start in range(0, len(piece), LARGEST_SOUND):
                     await self._send(piece[start : start + LARGEST_SOUND])

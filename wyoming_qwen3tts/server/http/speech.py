@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from ...audio.encoding import FORMATS, Format
+from ...audio.encoding import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from .access import client_of
 from .answer import Answer
@@ -23,8 +24,18 @@ from .whole import threaded
 FRAMES_A_SECOND = 12.5
 """What counts as tokens of sound: the codec's frames."""
 
-Asked = Literal["mp3", "opus", "flac", "wav", "pcm", "aac"]
+Asked = Literal[
+    "mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "wav_mulaw", "wav_alaw"
+]  # the names of encoding.FORMATS
+SampleRate = Annotated[int, Field(ge=8000, le=48_000)]
 Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)]
+
+
+IGNORED = frozenset(
+    "backend metadata prompt_cache_key provider_endpoint safety_identifier service_tier store stream_options "
+    "user".split()
+)
+"""Fields that clients send to others and that change no sound: accounting of OpenAI's, routes of proxies."""
 
 
 class VoiceId(Model):
@@ -33,7 +44,20 @@ class VoiceId(Model):
     id: Name
 
 
-class Manner(Model):
+class SpokenModel(Model):
+    """A request for speech. An unknown field is an error: the speech would not be as it asks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ignored(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if name not in IGNORED}
+
+
+class Manner(SpokenModel):
     """How to speak a text: OpenAI's options, and ``language`` and ``style`` of our own."""
 
     voice: Name | VoiceId | None = None
@@ -41,6 +65,8 @@ class Manner(Model):
     instructions: str | None = None
     speed: Speed | None = None
     response_format: Asked = "mp3"
+    sample_rate: SampleRate | None = None
+    """Samples a second, for formats that have a choice; their own where it is absent."""
     language: Language = None
     style: Name | None = None
 
@@ -93,13 +119,16 @@ SOUND: dict[int | str, dict[str, Any]] = {
 """What OpenAPI is told of an answer."""
 
 
-def form_of(asked: str) -> Format:
-    """Return a format that is spoken here. Raises SpeechError."""
-    if asked not in FORMATS:
-        raise SpeechError(
-            f"response_format {asked} is not spoken here, but {', '.join(FORMATS)}", "invalid-request"
-        )
-    return FORMATS[asked]
+def form_of(asked: str, sample_rate: int | None = None) -> Format:
+    """Return the format of an answer. Raises SpeechError where it cannot be made."""
+    form = FORMATS[asked]
+    if asked == "aac" and importlib.util.find_spec(AAC_MODULE) is None:
+        message = "response_format aac needs PyAV on the server: pip install 'wyoming-qwen3tts[aac]'"
+        raise SpeechError(message, "not-possible")
+    try:
+        return form if sample_rate is None else form.at(sample_rate)
+    except ValueError as error:
+        raise SpeechError(f"sample_rate: {error}", "invalid-request") from error
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -111,7 +140,7 @@ def routes(parts: Parts) -> APIRouter:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
         request = asked.request(parts, TextFeed.whole(asked.input))
         request.client = client_of(http.scope)
-        form = form_of(asked.response_format)
+        form = form_of(asked.response_format, asked.sample_rate)
         answer = Answer(parts, request, form)
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)

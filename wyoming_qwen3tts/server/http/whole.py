@@ -9,14 +9,10 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...audio.encoding import Format, sound_file
-from ...audio.pcm import to_samples
+from ...audio.encoding import Encoder, Format
 from ...speech import SpeechError
-
-if TYPE_CHECKING:
-    import soundfile
 
 IN_MEMORY = 2 << 20
 """Bytes of one file that are held in memory: 43 s of WAV. What is longer goes to disk, without a name."""
@@ -36,7 +32,7 @@ class WholeFile:
     def __init__(self, form: Format) -> None:
         self._form = form
         self._file = _Spool()
-        self._sound: soundfile.SoundFile | None = None
+        self._encoder: Encoder | None = None
         self._lock = threading.Lock()
         self._closed = False
         self.size = 0
@@ -53,12 +49,8 @@ class WholeFile:
             if self._closed:
                 return
             with self._file.watched():
-                if self._form.kind is None:
-                    self._file.write(pcm)
-                    return
-                if self._sound is None:
-                    self._sound = sound_file(self._file, self._form.kind)
-                self._sound.write(to_samples(pcm))
+                self._encoder = self._encoder or self._form.encoder(self._file)
+                self._file.write(self._encoder.push(pcm))
 
     def finish(self) -> None:
         """Let the file be whole."""
@@ -66,8 +58,8 @@ class WholeFile:
             if self._closed:
                 return
             with self._file.watched():
-                if self._sound is not None:
-                    self._sound.close()
+                if self._encoder is not None:
+                    self._file.write(self._encoder.finish())
                 self.size = self._file.seek(0, io.SEEK_END)
 
     def blocks(self) -> Iterator[bytes]:
@@ -84,8 +76,8 @@ class WholeFile:
                 return
             self._closed = True
             with suppress(RuntimeError):  # libsndfile has not said all, and there may be no room for it
-                if self._sound is not None:
-                    self._sound.close()
+                if self._encoder is not None:
+                    self._file.write(self._encoder.finish())
             with suppress(OSError):
                 self._file.close()
 
