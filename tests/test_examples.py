@@ -135,7 +135,8 @@ async def test_a_key_is_sent_where_it_is_needed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "rate", "subtype"), [("wav", 8000, "PCM_16"), ("ulaw", 8000, "ULAW"), ("alaw", 16000, "ALAW")]
+    ("form", "rate", "subtype"),
+    [("wav", 8000, "PCM_16"), ("ulaw", 8000, "ULAW"), ("alaw", 8000, "ALAW"), ("sln16", 16_000, "PCM_16")],
 )
 async def test_phrases_of_a_telephone_are_stored_and_become_files(
     form: str, rate: int, subtype: str, tmp_path: Path
@@ -149,10 +150,10 @@ async def test_phrases_of_a_telephone_are_stored_and_become_files(
         said = []
         for _ in range(2):
             status, output, errors = await run(
-                "ivr/render.py", str(phrases), str(out), *options, "--rate", str(rate), variables={}
+                "ivr/render.py", str(phrases), str(out), *options, variables={}
             )
             assert status == 0, errors
-            assert output.decode().endswith(f"16 of 16 phrases in {out}, {rate} Hz\n")
+            assert output.decode().endswith(f"16 of 16 phrases in {out}\n")
             said.append(len(engine.said))
         assert said[0] == said[1], "what is stored is not made again"
     with (out / "index.csv").open() as file:
@@ -169,6 +170,25 @@ async def test_phrases_of_a_telephone_are_stored_and_become_files(
     if form == "wav":
         assert soundfile.info(out / rows[0]["file"]).subtype == subtype
     assert rows[2]["file"] == f"you-are-number-1-in-the-queue.{form}"
+
+
+async def test_the_readme_s_call_for_a_text_gives_a_file_that_asterisk_plays(tmp_path: Path) -> None:
+    readme = (EXAMPLES / "ivr/README.md").read_text()
+    found = re.search(r"^    curl .*?(?=\n\n)", readme, re.S | re.M)
+    assert found is not None
+    async with web([ScriptedEngine()]) as client:
+        command = (
+            found[0].replace("localhost:8080", f"127.0.0.1:{client.port}").replace("/tmp", str(tmp_path))
+        )
+        process = await asyncio.create_subprocess_shell(command)
+        async with asyncio.timeout(HANG):
+            assert await process.wait() == 0
+    said = len(tone("Your order has been shipped.")) // 2
+    assert (tmp_path / "order.ulaw").stat().st_size == pytest.approx(said / 3, abs=2)
+
+
+def test_the_readme_names_the_files_that_render_makes() -> None:
+    assert "prompts/you-are-number-1-in-the-queue" in (EXAMPLES / "ivr" / "README.md").read_text()
 
 
 async def test_a_telephone_is_told_what_went_wrong(tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def refusing() -> Iterator[str]:
         ({"voice": "Nobody"}, 400, "voice-not-found", "no voice 'Nobody'"),
         ({"model": "gpt-9"}, 404, "model-not-found", "no model 'gpt-9', but tts-1"),
         (
-            {"sample_rate": 16_000},
+            {"extra_body": {"sample_rate": 16_000}},
             400,
             "invalid-request",
             "mp3 has 24000 samples a second; other rates have wav",

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""Makes the phrases of a telephone line beforehand, as files that a telephone exchange can play.
+"""Renders the phrases of a telephone line as files that Asterisk and FreeSWITCH play.
 
-    .venv/bin/python examples/ivr/render.py examples/ivr/phrases.txt prompts
-    .venv/bin/python examples/ivr/render.py phrases.txt prompts --voice Ryan --rate 16000
-    .venv/bin/python examples/ivr/render.py phrases.txt prompts --format ulaw   # no header, for Asterisk
+    .venv/bin/python examples/ivr/render.py examples/ivr/phrases.txt prompts     # for Asterisk: ulaw
+    .venv/bin/python examples/ivr/render.py phrases.txt prompts --format alaw    # its other G.711
+    .venv/bin/python examples/ivr/render.py phrases.txt prompts --format sln16   # its wideband
+    .venv/bin/python examples/ivr/render.py phrases.txt prompts --format wav     # for both
 
-First ``wyoming-qwen3tts prerender`` stores the phrases in the running server, where they stay: a run that was
-broken off goes on where it was, and of a longer file only what is new is made. Then a batch over HTTP brings
-them, and each becomes a file of the telephone's rate, named by its words; ``index.csv`` lists them.
+Asterisk plays the files with ``Playback(/path/prompts/NAME)``, without the ending; FreeSWITCH plays the WAV
+files with ``<action application="playback" data="/path/prompts/NAME.wav"/>``. README.md beside this file has
+both, and how to play a text that is not known beforehand.
+
+First ``wyoming-qwen3tts prerender`` stores the phrases in the running server, so that a run that was broken
+off continues, and of a longer file only what is new is made. Then a batch over HTTP brings them in the
+telephone's format, each as a file that is named by its words; ``index.csv`` lists them.
 
 It needs a server with ``--http-port 8080``, and the Python that this project is installed in.
 """
@@ -25,13 +30,16 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-import soundfile
-import soxr
-
 from wyoming_qwen3tts.text.phrases import read
 
-FORMATS = {"wav": ("WAV", "PCM_16"), "ulaw": ("RAW", "ULAW"), "alaw": ("RAW", "ALAW")}
-"""Ending of a file → what libsndfile calls it."""
+FORMATS: dict[str, dict[str, object]] = {
+    "ulaw": {"response_format": "mulaw"},
+    "alaw": {"response_format": "alaw"},
+    "wav": {"response_format": "wav", "sample_rate": 8000},
+    "sln": {"response_format": "pcm", "sample_rate": 8000},
+    "sln16": {"response_format": "pcm", "sample_rate": 16_000},
+}
+"""Ending of a file, which is how Asterisk knows its format → what the server is asked for."""
 MOST = 1000
 """Texts of one batch."""
 
@@ -52,16 +60,12 @@ def main() -> int:
     options.directory.mkdir(parents=True, exist_ok=True)
     rows = []
     for start in range(0, len(texts), MOST):
-        for text, wave in _fetch(options, texts[start : start + MOST]).items():
-            sound, rate = soundfile.read(io.BytesIO(wave), dtype="float32")
-            telephone = soxr.resample(sound, rate, options.rate)
-            major, subtype = FORMATS[options.format]
-            path = options.directory / names[text]
-            soundfile.write(path, telephone, options.rate, format=major, subtype=subtype)
-            rows.append((names[text], f"{len(sound) / rate:.2f}", text))
+        for text, (seconds, content) in _fetch(options, texts[start : start + MOST]).items():
+            (options.directory / names[text]).write_bytes(content)
+            rows.append((names[text], f"{seconds:.2f}", text))
     with (options.directory / "index.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("file", "seconds", "text"), *rows])
-    print(f"{len(rows)} of {len(texts)} phrases in {options.directory}, {options.rate} Hz")
+    print(f"{len(rows)} of {len(texts)} phrases in {options.directory}")
     return 0 if len(rows) == len(texts) else 1
 
 
@@ -70,8 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("phrases", type=Path, metavar="FILE", help="a phrase a line; templates as {1..9}")
     parser.add_argument("directory", type=Path, metavar="DIR", help="where the files go")
     parser.add_argument("--voice", help="a voice's name (default: the server's default voice)")
-    parser.add_argument("--rate", type=int, default=8000, help="samples a second (default: %(default)s)")
-    parser.add_argument("--format", choices=FORMATS, default="wav", help="(default: %(default)s)")
+    parser.add_argument("--format", choices=FORMATS, default="ulaw", help="(default: %(default)s)")
     parser.add_argument("--url", default="http://localhost:8080", help="the server's HTTP (%(default)s)")
     parser.add_argument("--key", help="a key that it knows, where it is on another machine")
     parser.add_argument("--uri", help="the server's other address, for prerender (default: this machine)")
@@ -83,9 +86,9 @@ def _name(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-")[:60].rstrip("-")
 
 
-def _fetch(options: argparse.Namespace, texts: list[str]) -> dict[str, bytes]:
-    """Return the sound of each text as a WAV file; what cannot be said is told and left out."""
-    body: dict[str, object] = {"inputs": texts, "response_format": "wav"}
+def _fetch(options: argparse.Namespace, texts: list[str]) -> dict[str, tuple[float, bytes]]:
+    """Return the seconds and the file of each text; what cannot be said is printed and left out."""
+    body: dict[str, object] = {"inputs": texts, **FORMATS[options.format]}
     if options.voice:
         body["voice"] = options.voice
     headers = {"Content-Type": "application/json"}
@@ -99,7 +102,7 @@ def _fetch(options: argparse.Namespace, texts: list[str]) -> dict[str, bytes]:
     found = {}
     for each in json.loads(archive.read("index.json"))["inputs"]:
         if "file" in each:
-            found[each["text"]] = archive.read(each["file"])
+            found[each["text"]] = (each["seconds"], archive.read(each["file"]))
         else:
             print(f"error: {each['text']!r}: {each['error']['message']}", file=sys.stderr)
     return found
