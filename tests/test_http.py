@@ -405,7 +405,7 @@ async def test_a_body_that_is_no_json_and_a_path_that_is_none_are_errors_of_the_
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read(told: bool) -> None:
     async with door(ScriptedEngine(), max_event_bytes=2000) as client, asyncio.timeout(HANG):
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
-        head = "POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head = "POST /v1/audio/speech/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         if told:
             writer.write(f"{head}Content-Length: 100000000\r\n\r\n".encode())
         else:

@@ -52,6 +52,8 @@ def base_language(tag: str) -> str:
 
 def unspeakable(text: str) -> tuple[str, int] | None:
     """Return what in a text is no character that can be said or written down, and where; None for nothing."""
+    if text.isascii() and "\0" not in text:  # 100 times as quick as the expression, for a recording in base64
+        return None
     if (found := _UNSPEAKABLE.search(text)) is None:
         return None
     return "NUL" if found[0] == "\0" else f"a lone surrogate (U+{ord(found[0]):X})", found.start()
@@ -381,6 +383,8 @@ class SpeechRequest:
     """BCP 47 tag of the text; chooses the voice where ``voice`` is absent or unknown."""
     speed: float | None = None
     """Times the voice's own pace; ``None`` is what the settings say."""
+    clone: Voice | None = None
+    """A voice that is in no list, in the place of ``voice`` and ``speaker``."""
     markup: str | None = None
     """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
     instructions: str | None = None

@@ -209,7 +209,7 @@ class Synthesizer:
         try:
             job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
             limits = self._limits
-            who = await self._who(request.voice, request.speaker, request.language, strict=request.strict)
+            who = await self._who_of(request, request.language, strict=request.strict)
             if not who.understood:
                 request.report.fallback = VOICE
             if request.instructions:
@@ -231,10 +231,7 @@ class Synthesizer:
                         # Who writes a text while it is read is a language model, and that rarely says a thing
                         # twice. What was there at once is a phrase, or may be.
                         job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
-                    own = who
-                    if part.voice or part.language:
-                        names = (part.voice, None) if part.voice else (request.voice, request.speaker)
-                        own = await self._who(*names, part.language or request.language)
+                    own = await self._who_in(part, request) if part.voice or part.language else who
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
                     speed = part.rate * (self._speed if request.speed is None else request.speed)
                     if await self._say_part(job, part, own, speed, pause):
@@ -370,6 +367,28 @@ class Synthesizer:
         except EngineUnavailable:
             return False  # nobody knows yet what its engine would say
         return key is not None and self._cache is not None and await self._cache.knows(key, flying=flying)
+
+    async def _who_in(self, part: Part, request: SpeechRequest) -> _Who:
+        """Return who may say a part of a request whose text names a voice or a language for it."""
+        language = part.language or request.language
+        if part.voice:
+            return await self._who(part.voice, None, language)
+        return await self._who_of(request, language)
+
+    async def _who_of(self, request: SpeechRequest, language: str | None, *, strict: bool = False) -> _Who:
+        """Return who may say a request in ``language``. Raises SpeechError."""
+        if (clone := request.clone) is None:
+            return await self._who(request.voice, request.speaker, language, strict=strict)
+        expected = language if speaks(clone, language) else self._language
+        return _Who(
+            voice=clone,
+            language=language,
+            expected=expected if speaks(clone, expected) and expected else clone.languages[0],
+            known=language is not None or self._language is not None,
+            among=clone.languages,
+            understood=True,
+            free=False,
+        )
 
     async def _who(
         self, named: str | None, speaker: str | None, language: str | None, *, strict: bool = False

@@ -24,18 +24,16 @@ import threading
 import time
 import tomllib
 import unicodedata
-import wave
 import weakref
 from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from .. import whole_file
 from ..settings import language as language_option
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, SpeechError
+from ..speech import Recorded, Reference, SpeechError
 from . import reference
 from .presets import brief, key
 from .reference import BadRecording, Prepared, shown
@@ -426,12 +424,8 @@ class VoiceLibrary:
 
     def _keep(self, place: Path, digest: str, asked: str, prepared: Prepared) -> None:
         """Write a prepared recording, and last what ``_kept`` looks for. Raises OSError."""
-        sound = BytesIO()
-        with wave.open(sound, "wb") as file:
-            file.setparams((CHANNELS, SAMPLE_WIDTH, SAMPLE_RATE, 0, "NONE", ""))
-            file.writeframes(prepared.samples.astype("<i2").tobytes())
         notes = {"asked": asked, "remarks": prepared.remarks}
-        whole_file.write(place / f"{digest}.wav", sound.getvalue())
+        whole_file.write(place / f"{digest}.wav", reference.wav(prepared))
         whole_file.write(place / f"{digest}.json", json.dumps(notes).encode())
 
     def check_free(self, name: str) -> str:

@@ -8,10 +8,12 @@ for a person. What can be put right is put right: rate, channels, offset, level,
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import stat
 import unicodedata
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING
 from ..audio.edges import Fade
 from ..audio.loudness import SILENCE, Meter
 from ..audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
-from ..speech import SAMPLE_RATE, SpeechError
+from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,6 +210,15 @@ def prepare(path: Path, transcript: str = "") -> Prepared:
     if transcript:
         pieces.append(to_samples(silence(AFTER)))
     return Prepared(np.concatenate(pieces), transcript, tuple(remarks), extension)
+
+
+def wav(prepared: Prepared) -> bytes:
+    """Return a prepared recording as a WAV file: 24 kHz, mono, signed 16 bit."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((CHANNELS, SAMPLE_WIDTH, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(prepared.samples.astype("<i2").tobytes())
+    return sound.getvalue()
 
 
 def fingerprint(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 
 from ...audio.encoding import Encoder, Format
@@ -25,7 +25,15 @@ TOO_LONG = (
 class Answer:
     """One request, and what it was answered: ``begin``, then ``pieces`` or ``whole``."""
 
-    def __init__(self, parts: Parts, request: SpeechRequest, form: Format) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        request: SpeechRequest,
+        form: Format,
+        over: Callable[[], object] | None = None,
+    ) -> None:
+        """``over`` is called when nothing more is made."""
+        self._when_over = over
         self._sounds = parts.synthesizer.speak(request)
         self._form = form
         self._encoder: Encoder | None = None
@@ -120,6 +128,8 @@ class Answer:
         if not self._over:
             self._over = True
             self._log.write(outcome)
+            if self._when_over is not None:
+                self._when_over()
 
     async def whole(self) -> None:
         """Make all of the file, ``file``. Raises SpeechError."""

@@ -15,7 +15,10 @@ from . import batch, cache, faults, health, page, socket, speech, voices
 from .access import OPEN, Access, Doorkeeper, Keys
 from .bounds import Bounds, Honest
 from .parts import Parts
+from .reference_audio import LARGEST_ENCODED
 
+SPEECH = "/v1/audio/speech"
+"""The path that takes a recording beside a text."""
 UPLOADS = "/v1/audio/voices"
 """The path that takes more than words."""
 HEADERS = {
@@ -77,6 +80,8 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
     uploads = round(settings.max_upload * MEGABYTE)
 
     def most(scope: Scope) -> int:
+        if scope["path"] == SPEECH:
+            return settings.max_event_bytes + LARGEST_ENCODED
         return uploads if scope["path"] == UPLOADS else settings.max_event_bytes
 
     keeper = Doorkeeper(

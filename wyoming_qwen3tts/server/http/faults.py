@@ -45,6 +45,7 @@ PARAMS = {
     "bad-name": "name",
     "duplicate-name": "name",
     "bad-recording": "file",
+    "bad-ref-audio": "ref_audio",
     "no-text": "text",
     "voice-not-found": "voice",
     "model-not-found": "model",

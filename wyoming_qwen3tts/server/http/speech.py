@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ...audio.encoding import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
+from ...voices.library import LONGEST_TEXT
 from .access import client_of
 from .answer import Answer
 from .events import MEDIA_TYPE, event, fault
 from .model import Language, Model, Name
 from .parts import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
+from .reference_audio import LARGEST_ENCODED, RequestClones
 from .stream import Stream
 from .whole import threaded
 
@@ -93,8 +96,28 @@ class Speech(Manner):
     """What OpenAI's speech request has, and ``stream`` of our own."""
 
     input: Annotated[str, Field(min_length=1)]
+    ref_audio: Annotated[str, Field(min_length=1, max_length=LARGEST_ENCODED)] | None = None
+    """A recording that is cloned for this request alone: base64 or a data URL; in the place of ``voice``."""
+    ref_text: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
+    """What is said in it, word for word: a closer likeness."""
+    x_vector_only_mode: bool = False
+    """Take only the timbre of the recording, and leave ``ref_text`` out; as vllm-omni calls it."""
+    task_type: Literal["Base", "CustomVoice", "VoiceDesign"] | None = None
+    """vllm-omni's, which follows from the other fields here: an error where it contradicts them."""
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool = True
+
+    @model_validator(mode="after")
+    def _check_clone(self) -> Self:
+        if self.ref_audio is None:
+            for name in ("ref_text", "x_vector_only_mode"):
+                if getattr(self, name):
+                    raise PydanticCustomError("clone", "{name} goes with ref_audio", {"name": name})
+        elif self.style is not None:
+            raise PydanticCustomError("clone", "style: a voice of ref_audio has no styles")
+        if self.task_type is not None and (self.task_type == "Base") != (self.ref_audio is not None):
+            raise PydanticCustomError("clone", 'task_type: "Base" goes with ref_audio, the others without')
+        return self
 
 
 _HEADERS = {
@@ -134,6 +157,7 @@ def form_of(asked: str, sample_rate: int | None = None) -> Format:
 def routes(parts: Parts) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
+    clones = RequestClones(parts)
 
     @router.post("/v1/audio/speech", response_class=Response, responses=SOUND)
     async def speak(asked: Speech, http: Request) -> Response:
@@ -141,7 +165,12 @@ def routes(parts: Parts) -> APIRouter:
         request = asked.request(parts, TextFeed.whole(asked.input))
         request.client = client_of(http.scope)
         form = form_of(asked.response_format, asked.sample_rate)
-        answer = Answer(parts, request, form)
+        drop: Callable[[], object] | None = None
+        if asked.ref_audio is not None:
+            transcript = "" if asked.x_vector_only_mode else asked.ref_text or ""
+            request.clone, drop = await clones.voice(asked.ref_audio, transcript, asked.language)
+            request.fallback = False  # no other voice is that person's
+        answer = Answer(parts, request, form, drop)
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":

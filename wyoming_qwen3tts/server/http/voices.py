@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from ...engines.base import CloningEngine, EngineUnavailable
-from ...speech import Recorded, Reference, SpeechError, Voice
+from ...engines.base import EngineUnavailable
+from ...speech import Recorded, SpeechError, Voice
 from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
 from ...voices.library import LONGEST_TEXT, SEEDS, VoiceLibrary
@@ -20,6 +19,7 @@ from ...voices.presets import key
 from .events import ALSO, Event, answered
 from .model import Language, Model, Name
 from .parts import Parts
+from .reference_audio import cloning_engine
 from .uploads import Uploads
 
 RECORDING = frozenset({"file", "audio_sample"})
@@ -47,9 +47,6 @@ _FORM = {
         },
     }
 }
-
-
-_ANYBODY = Recorded("anybody", Reference(Path(), ""))
 
 
 class Design(Model):
@@ -203,16 +200,11 @@ def _cannot_clone(parts: Parts) -> str:
     """Return why nobody can speak with the voice of a recording; empty if somebody can."""
     if parts.library is None:
         return "there is no data directory to keep voices in"
-    reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
-    for engine in parts.crew.values():
-        if isinstance(engine, CloningEngine):
-            try:
-                engine.clone(_ANYBODY)
-            except EngineUnavailable as error:
-                reason = str(error)
-            else:
-                return ""
-    return reason
+    try:
+        cloning_engine(parts)
+    except SpeechError as error:
+        return str(error)
+    return ""
 
 
 def _cannot_design(parts: Parts) -> str:
