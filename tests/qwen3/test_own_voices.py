@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from wyoming.info import Describe, Info, TtsVoice
@@ -22,10 +24,13 @@ from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official
 from tests.qwen3.test_service import until
+from tests.web import free_port
 from wyoming_qwen3tts.engines.qwen3 import clones
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
+from wyoming_qwen3tts.speech import Reference
 from wyoming_qwen3tts.voices.library import VoiceLibrary
+from wyoming_qwen3tts.voices.reference import prepare
 
 SAID = "Front door open, and the window too."
 """What is said in the recording."""
@@ -157,6 +162,40 @@ async def test_a_recording_that_somebody_drops_there_is_a_voice(
         speech = Speech("Guten Abend.", "german", clone=Clone(item.ref_spk_embedding, "x"))
         _, expected = base.codes(speech, Sampling(), 5, 300)
         got = np.frombuffer(sound, "<i2") / 32767
+        assert len(got) == len(expected)
+        assert np.abs(got - expected).max() < 1e-3
+
+
+async def test_a_recording_in_a_request_is_cloned_as_the_official_package_does(
+    models: dict[str, Path], recording: Path, base: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = clones.make
+
+    def note(found: Any, samples: Any, reference: Reference) -> Clone:
+        made.append(reference.digest)
+        return make(found, samples, reference)
+
+    monkeypatch.setattr(clones, "make", note)
+    port = free_port()
+    audio = base64.b64encode(recording.read_bytes()).decode()
+    asked = {"input": "Guten Abend.", "language": "German", "response_format": "pcm", "ref_audio": audio}
+    async with (
+        serving(tmp_path / "data", models["base"], http_port=port),
+        httpx2.AsyncClient(timeout=house.HANG) as client,
+    ):
+        answers = [
+            await client.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=asked) for _ in range(2)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(made) == 1, "the second request finds the prompt in the cache"
+    (item,) = base.tts.create_voice_clone_prompt(
+        (prepare(recording).samples.astype(np.float32) / np.float32(32_768), 24_000), x_vector_only_mode=True
+    )
+    speech = Speech("Guten Abend.", "german", clone=Clone(item.ref_spk_embedding, "x"))
+    _, expected = base.codes(speech, Sampling(), 0, 300)
+    for answer in answers:
+        got = np.frombuffer(answer.content, "<i2") / 32767
         assert len(got) == len(expected)
         assert np.abs(got - expected).max() < 1e-3
 
