@@ -31,10 +31,10 @@ PATIENCE = 20.0
 def main(arguments: list[str]) -> NoReturn:
     """Become the service, or one of its commands."""
     settle_gpu(os.environ)
-    if "OMP_NUM_THREADS" not in os.environ and (threads := allowed_threads(CGROUP)) is not None:
+    if not os.environ.get("OMP_NUM_THREADS") and (threads := allowed_threads(CGROUP)) is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     if os.geteuid() == 0:
-        give_up_root(os.environ.get("SPEECH_USER", USER), os.environ.get(DATA))
+        give_up_root(os.environ.get("SPEECH_USER") or USER, os.environ.get(DATA))
     os.execvp(SERVICE, [SERVICE, *arguments])  # noqa: S606 - there is no shell on purpose
 
 
