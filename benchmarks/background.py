@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from benchmarks.talk import LONG_TEXT, BadAnswer, speak, unique
+from benchmarks.talk import LONG_TEXT, InvalidAnswerError, speak, unique
 
 
 class Background:
@@ -43,7 +43,7 @@ class Background:
         try:
             while True:
                 await speak(self._port, unique(LONG_TEXT), streamed=False, heard=heard)
-        except BadAnswer as error:
+        except InvalidAnswerError as error:
             self._failed.append(str(error))
             self._has_sound(number)
 

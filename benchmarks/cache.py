@@ -99,7 +99,7 @@ def ours(data: Path, *more: str) -> Program:
 
 
 def theirs() -> Program:
-    """Return wyoming-piper. Raises NoEnvironment."""
+    """Return wyoming-piper. Raises EnvironmentSetupError."""
     piper = environment.find(None)
     uri = ("--uri", f"tcp://{HOST}:{{port}}")
     voice = ("--voice", VOICE, "--data-dir", str(piper.voices))

@@ -121,7 +121,7 @@ class Reply:
         }
 
 
-class Failed(Exception):  # noqa: N818 - what it says
+class ClientFailedError(Exception):
     """A reply did not end as it should; the message is a code."""
 
 
@@ -194,7 +194,7 @@ def samples_of(reference: str) -> NDArray[np.int16]:
 async def hear(client: AsyncClient, item: Item, reply: Reply, *, paced: bool, over: asyncio.Event) -> bytes:
     """Ask for ``item`` and hear all of it; return its samples where it has no reference to compare with.
 
-    ``over``: reads as fast as it can from then on. Raises Failed, OSError.
+    ``over``: reads as fast as it can from then on. Raises ClientFailedError, OSError.
     """
     playback, kept = Playback(), bytearray()
     comparison = Comparison(samples_of(item.reference)) if item.reference else None
@@ -209,7 +209,7 @@ async def hear(client: AsyncClient, item: Item, reply: Reply, *, paced: bool, ov
             event_or_none = await client.read_event()
             now = time.perf_counter()
             if event_or_none is None:
-                raise Failed("connection-lost")
+                raise ClientFailedError("connection-lost")
             if AudioChunk.is_type(event_or_none.type):
                 chunk = AudioChunk.from_event(event_or_none)
                 if math.isnan(reply.first):
@@ -219,7 +219,7 @@ async def hear(client: AsyncClient, item: Item, reply: Reply, *, paced: bool, ov
                 reply.in_time = reply.in_time if over.is_set() else reply.sound
                 comparison.heard(chunk.audio) if comparison else kept.extend(chunk.audio)
             elif Error.is_type(event_or_none.type):
-                raise Failed(Error.from_event(event_or_none).code or "error-without-code")
+                raise ClientFailedError(Error.from_event(event_or_none).code or "error-without-code")
             elif end.is_type(event_or_none.type):
                 break
     finally:
@@ -279,7 +279,7 @@ class Asker:
                 await hear(self._client, item, reply, paced=paced, over=self._over)
         except TimeoutError:
             reply.error = "timeout"
-        except Failed as error:
+        except ClientFailedError as error:
             reply.error = str(error)
         except OSError as error:
             reply.error = type(error).__name__

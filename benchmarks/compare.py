@@ -35,9 +35,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for: python benchmarks/compare.py
 
 from benchmarks import environment, talk
-from benchmarks.environment import ROOT, VOICE, NoEnvironment, Piper
-from benchmarks.servers import Program, Server, ServerFailed, running
-from benchmarks.talk import LONG_TEXT, Answer, BadAnswer, TimedOut, unique
+from benchmarks.environment import ROOT, VOICE, EnvironmentSetupError, Piper
+from benchmarks.servers import Program, Server, ServerFailedError, running
+from benchmarks.talk import LONG_TEXT, Answer, InvalidAnswerError, TimedOutError, unique
 
 STARTS = 3
 SLICES = 2
@@ -132,7 +132,7 @@ def main() -> int:
         asyncio.run(_measure(_plan(piper, options), options.only or list(SECTIONS), report))
     except (KeyboardInterrupt, asyncio.CancelledError):
         report.errors.append("interrupted")
-    except (NoEnvironment, ServerFailed) as error:
+    except (EnvironmentSetupError, ServerFailedError) as error:
         report.errors.append(str(error))
     if report.lines:
         report.lines.append(f"Other processes took {clock.share():.0%} of the machine's time meanwhile.\n")
@@ -306,7 +306,7 @@ async def measure_describe(plan: Plan, pair: Pair, report: Report) -> None:
             _progress(f"describe {number + 1}/{SLICES} {server.name}")
             try:
                 await _probe_under_load(plan, server, probes[server.name], report)
-            except BadAnswer as error:
+            except InvalidAnswerError as error:
                 report.errors.append(f"{server.name}: {error}")
             await server.quiet()
     ours, piper = (probes[server.name] for server in pair)
@@ -340,13 +340,13 @@ async def _probe_under_load(plan: Plan, server: Server, probes: Probes, report: 
         while (began := time.perf_counter()) < end:
             try:
                 probes.took.append(await talk.describe(server.port, PROBE_TIMEOUT))
-            except TimedOut:
+            except TimedOutError:
                 probes.timeouts += 1
             await asyncio.sleep(began + PROBE_EVERY - time.perf_counter())
     finally:
         output, _ = await load.communicate(b"")  # ends its input, and so the load
     if load.returncode:
-        raise BadAnswer(f"the load failed with status {load.returncode}")
+        raise InvalidAnswerError(f"the load failed with status {load.returncode}")
     result = json.loads(output)
     probes.rates.append(result["rate"])
     report.errors += [f"{server.name} under load: {failure}" for failure in result["failed"]]
@@ -393,7 +393,7 @@ async def _speak(
     """Return an answer; report an error instead of a bad one."""
     try:
         return await talk.speak(server.port, sentences, streamed=streamed)
-    except BadAnswer as error:
+    except InvalidAnswerError as error:
         form = "streamed" if streamed else "plain"
         report.errors.append(f"{server.name}, {form}, {sentences[0][:30]!r}: {error}")
         return None

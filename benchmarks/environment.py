@@ -28,7 +28,7 @@ print(json.dumps({
 """
 
 
-class NoEnvironment(Exception):  # noqa: N818 - what it says
+class EnvironmentSetupError(Exception):
     """There is no environment with wyoming-piper; the message says why."""
 
 
@@ -47,13 +47,13 @@ class Piper:
 def find(python: Path | None) -> Piper:
     """Return what ``python`` has; without one, this Python or an environment made here.
 
-    Raises NoEnvironment.
+    Raises EnvironmentSetupError.
     """
     if python is not None:
         return _look(python)
     try:
         return _look(Path(sys.executable))
-    except NoEnvironment:
+    except EnvironmentSetupError:
         return _look(_make())
 
 
@@ -67,12 +67,12 @@ def _look(python: Path) -> Piper:
         found = subprocess.run([python, "-c", _FIND_ALL], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
-        raise NoEnvironment(f"{python}: {said}; it needs {REQUIREMENTS.name} installed") from error
+        raise EnvironmentSetupError(f"{python}: {said}; it needs {REQUIREMENTS.name} installed") from error
     facts = json.loads(found.stdout)
     voices = Path(facts["voices"])
     for suffix in (".onnx", ".onnx.json"):
         if not (voices / f"{VOICE}{suffix}").is_file():
-            raise NoEnvironment(f"{voices} has no {VOICE}{suffix}")
+            raise EnvironmentSetupError(f"{voices} has no {VOICE}{suffix}")
     texts = tuple(tuple(sentences) for sentences in facts["texts"])
     return Piper(python, facts["version"], voices, texts)
 
@@ -90,6 +90,6 @@ def _make() -> Path:
         [*pip, "--requirement", str(REQUIREMENTS)],
     ):
         if subprocess.call(command, stdout=sys.stderr):
-            raise NoEnvironment(f"this failed: {' '.join(command)}")
+            raise EnvironmentSetupError(f"this failed: {' '.join(command)}")
     _STAMP.write_text(wanted)
     return python

@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.clients import Failed
+from benchmarks.clients import ClientFailedError
 from benchmarks.plot import Line, Panel, draw
-from benchmarks.servers import ServerFailed
-from benchmarks.simulation import POLICIES, NoMachine, Plan, Result, simulate
-from benchmarks.times import BadTimes, Times, built_in, by_chance, measure, quantile
+from benchmarks.servers import ServerFailedError
+from benchmarks.simulation import POLICIES, NoMachineError, Plan, Result, simulate
+from benchmarks.times import InvalidTimesError, Times, built_in, by_chance, measure, quantile
 
 TIMES = Path(__file__).with_name("times-builtin.json")
 LOADS = (0.25, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             notice=options.notice,
         )
         Report(plan, times, options.machines, options.speakers, options.fronts).tell(options.plot)
-    except (NoMachine, BadTimes, ServerFailed, Failed, OSError) as error:
+    except (NoMachineError, InvalidTimesError, ServerFailedError, ClientFailedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -139,7 +139,7 @@ async def check(times: Times, uri: str, seconds: float, seed: int) -> None:
 
 
 class Report:
-    """Runs a plan with other numbers, and prints what comes of it. Raises NoMachine."""
+    """Runs a plan with other numbers, and prints what comes of it. Raises NoMachineError."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Report:
         self._most = times.points[-1].total
 
     def tell(self, plot: Path | None) -> None:
-        """Print the tables, and draw them. Raises NoMachine, OSError."""
+        """Print the tables, and draw them. Raises NoMachineError, OSError."""
         front = self._times.front
         print(f"{self._times.name}; {self._times.source}\n")
         print(

@@ -34,9 +34,9 @@ from typing import Any
 from wyoming.client import AsyncClient
 
 from benchmarks import processes
-from benchmarks.clients import CUT, DIFFERS, WRONG, Failed, Item, Plan, Reply, hear
+from benchmarks.clients import CUT, DIFFERS, WRONG, ClientFailedError, Item, Plan, Reply, hear
 from benchmarks.processes import Look, Tree
-from benchmarks.servers import Program, Server, ServerFailed, clients, running
+from benchmarks.servers import Program, Server, ServerFailedError, clients, running
 from benchmarks.talk import HOST, LONG_TEXT
 
 SHORT = (
@@ -170,7 +170,7 @@ def main() -> int:
         asyncio.run(_measure(options, steps))
     except (KeyboardInterrupt, asyncio.CancelledError):
         faults.append("interrupted")
-    except (ServerFailed, Failed, OSError) as error:
+    except (ServerFailedError, ClientFailedError, OSError) as error:
         faults.append(str(error) or type(error).__name__)
     faults += [f"{step.engine}, {step.clients} clients: {fault}" for step in steps for fault in step.faults]
     if options.json:
@@ -273,7 +273,7 @@ def tiny_checkpoint(place: Path) -> Path:
 async def _alone(engine: str, target: Target, place: Path) -> list[Item]:
     """Have every reply spoken alone, twice; return them with the files of their samples.
 
-    Raises Failed where the second is not as the first: nothing could be compared with it.
+    Raises ClientFailedError where the second is not as the first: nothing could be compared with it.
     """
     voices: Sequence[str | None] = TINY_VOICES if engine == "tiny" else (None,)
     asked = [
@@ -306,7 +306,7 @@ async def _alone(engine: str, target: Target, place: Path) -> list[Item]:
     )
     print(f"; {changed or 'none'} of the second differ from the first", flush=True)
     if any(reply.verdict in {CUT, WRONG} for reply in again):
-        raise Failed("a reply that is spoken alone twice is not the same twice")
+        raise ClientFailedError("a reply that is spoken alone twice is not the same twice")
     return found
 
 
@@ -381,10 +381,10 @@ async def _crew(plan: Plan) -> dict[str, Any]:
             process.stdin.close()
             await asyncio.wait([reading], timeout=PATIENCE)
         if not reading.done():
-            raise Failed("the clients did not come back")
+            raise ClientFailedError("the clients did not come back")
         noted: dict[str, Any] = json.loads(reading.result() or b"{}")
         if not noted:
-            raise Failed("the clients' process failed")
+            raise ClientFailedError("the clients' process failed")
         return noted
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.environment import ROOT, without_options
 from benchmarks.processes import Tree
-from benchmarks.talk import HOST, BadAnswer, TimedOut, describe
+from benchmarks.talk import HOST, InvalidAnswerError, TimedOutError, describe
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
@@ -24,7 +24,7 @@ POLL = 0.005
 QUIET_TIMEOUT = 60.0
 
 
-class ServerFailed(Exception):  # noqa: N818 - what it says
+class ServerFailedError(Exception):
     """A server did not start, or ended; the message has the last of what it logged."""
 
 
@@ -56,9 +56,9 @@ class Server:
             try:
                 await describe(self.port, max(POLL, left))
                 return time.perf_counter() - self.began
-            except TimedOut as error:
+            except TimedOutError as error:
                 raise self._failure(f"did not answer for {START_TIMEOUT:g} s") from error
-            except BadAnswer:
+            except InvalidAnswerError:
                 await asyncio.sleep(POLL)  # it does not listen yet
         raise self._failure(f"ended with status {self._process.returncode}")
 
@@ -86,8 +86,8 @@ class Server:
         """Write there what it has logged, line by line as it came."""
         file.write_text("\n".join((*self._lines(), "")), encoding="utf-8")
 
-    def _failure(self, what: str) -> ServerFailed:
-        return ServerFailed("\n".join((f"{self.name} {what}; its last words:", *self._lines()[-15:])))
+    def _failure(self, what: str) -> ServerFailedError:
+        return ServerFailedError("\n".join((f"{self.name} {what}; its last words:", *self._lines()[-15:])))
 
     def _lines(self) -> list[str]:
         size = os.fstat(self._log).st_size

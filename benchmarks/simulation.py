@@ -26,7 +26,7 @@ WARM_UP = 0.1
 """The part of the time whose sentences do not count."""
 
 
-class NoMachine(ValueError):  # noqa: N818 - what it says
+class NoMachineError(ValueError):
     """Nobody would be there who speaks; or another number that cannot be."""
 
 
@@ -52,15 +52,15 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.machines < 1:
-            raise NoMachine(f"machines: {self.machines}: at least one has to speak")
+            raise NoMachineError(f"machines: {self.machines}: at least one has to speak")
         if self.fronts < 1:
-            raise NoMachine(f"fronts: {self.fronts}: at least one has to listen")
+            raise NoMachineError(f"fronts: {self.fronts}: at least one has to listen")
         if self.speakers <= 0 or self.seconds <= 0 or self.streams < 0 or self.notice < 0:
-            raise NoMachine("speakers and seconds have to be above 0, streams and notice not below")
+            raise NoMachineError("speakers and seconds have to be above 0, streams and notice not below")
         if not 0 <= self.hits <= 1:
-            raise NoMachine(f"hits: {self.hits}: a part from 0 to 1")
+            raise NoMachineError(f"hits: {self.hits}: a part from 0 to 1")
         if self.policy not in POLICIES:
-            raise NoMachine(f"policy: {self.policy}: one of {', '.join(POLICIES)}")
+            raise NoMachineError(f"policy: {self.policy}: one of {', '.join(POLICIES)}")
 
 
 @dataclass(slots=True, eq=False)

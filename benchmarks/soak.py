@@ -34,11 +34,11 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 
 from benchmarks import plot, processes
-from benchmarks.clients import Failed, Item, Reply, hear
+from benchmarks.clients import ClientFailedError, Item, Reply, hear
 from benchmarks.load import MORE_DESCRIPTORS, leaks, percentile, row
 from benchmarks.plot import Panel
 from benchmarks.processes import Look
-from benchmarks.servers import Program, Server, ServerFailed, clients, free_port, running
+from benchmarks.servers import Program, Server, ServerFailedError, clients, free_port, running
 from benchmarks.talk import HOST
 
 CACHE_MEMORY, CACHE_DISK = 8, 20
@@ -101,7 +101,7 @@ def main() -> int:
         asyncio.run(_soak(options, soak))
     except (KeyboardInterrupt, asyncio.CancelledError):
         soak.faults.append(f"interrupted after {soak.seconds / 60:.1f} minutes")
-    except (ServerFailed, Failed, OSError) as error:
+    except (ServerFailedError, ClientFailedError, OSError) as error:
         soak.faults.append(str(error) or type(error).__name__)
     rows = _verdict(soak)
     print("\n" + "\n".join(rows))
@@ -215,7 +215,7 @@ async def _probes(port: int, soak: Soak) -> None:
         began = time.perf_counter()
         try:
             soak.probes.append(await _probe(port))
-        except (Failed, OSError, TimeoutError) as error:
+        except (ClientFailedError, OSError, TimeoutError) as error:
             soak.faults.append(f"probe: {str(error) or type(error).__name__}")
         await asyncio.sleep(began + PROBE_EVERY - time.perf_counter())
 

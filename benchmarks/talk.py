@@ -40,11 +40,11 @@ LONG_TEXT = (
 """About forty seconds of speech."""
 
 
-class BadAnswer(Exception):  # noqa: N818 - what it says
+class InvalidAnswerError(Exception):
     """An answer failed, broke off or cannot be whole."""
 
 
-class TimedOut(BadAnswer):
+class TimedOutError(InvalidAnswerError):
     """An answer took too long."""
 
 
@@ -76,7 +76,7 @@ async def speak(
     streamed: bool,
     heard: Callable[[float], None] = lambda seconds: None,
 ) -> Answer:
-    """Have a text spoken on a new connection; the time to connect is not counted. Raises BadAnswer.
+    """Have a text spoken on a new connection; the time to connect is not counted. Raises InvalidAnswerError.
 
     ``heard`` is called with the seconds of every piece of sound.
     """
@@ -88,14 +88,16 @@ async def speak(
         answer = await _listen(client, sent, streamed=streamed, heard=heard)
     shortest = max(SHORTEST, SHORTEST_PER_CHARACTER * sum(map(len, sentences)))
     if answer.sound < shortest:
-        raise BadAnswer(f"{answer.sound:.2f} s of sound for a text that has {shortest:.2f} s at the least")
+        raise InvalidAnswerError(
+            f"{answer.sound:.2f} s of sound for a text that has {shortest:.2f} s at the least"
+        )
     return answer
 
 
 async def describe(port: int, timeout: float) -> float:
     """Ask what the server has, on a new connection; return the seconds from before connecting to the answer.
 
-    Raises BadAnswer, TimedOut after ``timeout`` seconds.
+    Raises InvalidAnswerError, TimedOutError after ``timeout`` seconds.
     """
     began = time.perf_counter()
     async with _connected(port, timeout) as client:
@@ -103,9 +105,9 @@ async def describe(port: int, timeout: float) -> float:
         event = await client.read_event()
         took = time.perf_counter() - began
     if event is None or not Info.is_type(event.type):
-        raise BadAnswer(f"describe was answered with {event.type if event else 'nothing'}")
+        raise InvalidAnswerError(f"describe was answered with {event.type if event else 'nothing'}")
     if not any(program.voices for program in Info.from_event(event).tts):
-        raise BadAnswer("describe was answered without a voice")
+        raise InvalidAnswerError("describe was answered without a voice")
     return took
 
 
@@ -122,13 +124,13 @@ async def _listen(
     started = audible = False
     while (event := await client.read_event()) is not None:
         if Error.is_type(event.type):
-            raise BadAnswer(f"error: {Error.from_event(event).text}")
+            raise InvalidAnswerError(f"error: {Error.from_event(event).text}")
         if AudioStart.is_type(event.type):
             started = True
         elif AudioChunk.is_type(event.type):
             now = time.perf_counter()
             if not started:
-                raise BadAnswer("sound came before audio-start")
+                raise InvalidAnswerError("sound came before audio-start")
             first = first or now - sent
             chunk = AudioChunk.from_event(event)
             sound += chunk.seconds
@@ -137,14 +139,16 @@ async def _listen(
         elif (SynthesizeStopped if streamed else AudioStop).is_type(event.type):
             total = time.perf_counter() - sent
             if not audible:
-                raise BadAnswer("the answer has no sound, or only silence")
+                raise InvalidAnswerError("the answer has no sound, or only silence")
             return Answer(first, total, sound)
-    raise BadAnswer(f"the connection ended after {sound:.2f} s of sound, before the end of the answer")
+    raise InvalidAnswerError(
+        f"the connection ended after {sound:.2f} s of sound, before the end of the answer"
+    )
 
 
 @asynccontextmanager
 async def _connected(port: int, timeout: float) -> AsyncIterator[AsyncTcpClient]:
-    """Connect, for ``timeout`` seconds at most; turn whatever breaks a connection into BadAnswer."""
+    """Connect, for ``timeout`` seconds at most; turn whatever breaks a connection into InvalidAnswerError."""
     # Not the client's own read_timeout: it costs a task for every event, and Python 3.11's wait_for loses
     # a cancellation that comes together with an event.
     client = AsyncTcpClient(HOST, port)
@@ -153,9 +157,9 @@ async def _connected(port: int, timeout: float) -> AsyncIterator[AsyncTcpClient]
             await client.connect()
             yield client
     except TimeoutError as error:
-        raise TimedOut(f"no end after {timeout:g} s") from error
+        raise TimedOutError(f"no end after {timeout:g} s") from error
     except (OSError, EOFError) as error:
-        raise BadAnswer(str(error)) from error
+        raise InvalidAnswerError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
             await client.disconnect()

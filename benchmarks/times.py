@@ -27,7 +27,7 @@ from typing import Any
 from wyoming.client import AsyncClient
 
 from benchmarks.cache import PHRASES
-from benchmarks.clients import Failed, Item, Reply, hear
+from benchmarks.clients import ClientFailedError, Item, Reply, hear
 from benchmarks.load import LONG, MEDIUM, SHORT
 from benchmarks.servers import Program, Server, running
 from benchmarks.talk import HOST
@@ -41,7 +41,7 @@ FRONT_CLIENTS = 8
 NOT_KEPT = ("--cache-memory", "0", "--cache-disk", "0")
 
 
-class BadTimes(ValueError):  # noqa: N818 - what it says
+class InvalidTimesError(ValueError):
     """A file of service times is not what it should be; the message says why."""
 
 
@@ -81,7 +81,7 @@ class Times:
 
     @classmethod
     def read(cls, file: Path) -> Times:
-        """Return what a file says. Raises BadTimes, OSError."""
+        """Return what a file says. Raises InvalidTimesError, OSError."""
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             points = tuple(
@@ -91,16 +91,18 @@ class Times:
             lengths = tuple(map(float, found["lengths"]))
             return cls(found["name"], found["source"], points, lengths, Front(**found.get("front", {})))
         except (ValueError, KeyError, TypeError) as error:
-            raise BadTimes(f"{file} has no service times: {error!r}") from error
+            raise InvalidTimesError(f"{file} has no service times: {error!r}") from error
 
     def __post_init__(self) -> None:
         numbers = [point.streams for point in self.points]
         if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 1:
-            raise BadTimes(f"{self.name}: points are wanted with more streams each, from 1 on: {numbers}")
+            raise InvalidTimesError(
+                f"{self.name}: points are wanted with more streams each, from 1 on: {numbers}"
+            )
         if not self.lengths or min(self.lengths) <= 0 or min(point.total for point in self.points) <= 0:
-            raise BadTimes(f"{self.name}: lengths and totals have to be above 0")
+            raise InvalidTimesError(f"{self.name}: lengths and totals have to be above 0")
         if any(not point.first or list(point.first) != sorted(point.first) for point in self.points):
-            raise BadTimes(f"{self.name}: first sounds are quantiles, the smallest first")
+            raise InvalidTimesError(f"{self.name}: first sounds are quantiles, the smallest first")
 
     def write(self, file: Path, **more: Any) -> None:
         """Write it as a file, with remarks for whoever reads that."""
@@ -196,7 +198,8 @@ async def built_in() -> AsyncIterator[str]:
 async def by_chance(uri: str, a_second: float, seconds: float, seed: int) -> list[float]:
     """Ask a server for so many sentences a second, by chance; return the waits, the shortest first.
 
-    Each is asked for on a connection of its own, whether the others have been answered or not. Raises Failed.
+    Each is asked for on a connection of its own, whether the others have been answered or not. Raises
+    ClientFailedError.
     """
     chance, over = random.Random(seed), asyncio.Event()
     texts = sentences()
@@ -242,7 +245,10 @@ async def _points(
 
 
 async def _crowd(uri: str, number: int, seconds: float, texts: Sequence[str] = ()) -> list[Reply]:
-    """Let so many clients ask for one sentence after the other; return what they heard. Raises Failed."""
+    """Let so many clients ask for one sentence after the other; return what they heard.
+
+    Raises ClientFailedError.
+    """
     texts = texts or sentences()
     replies: list[Reply] = []
     over = asyncio.Event()
@@ -257,7 +263,7 @@ async def _crowd(uri: str, number: int, seconds: float, texts: Sequence[str] = (
                 reply = Reply(own, 0, time.perf_counter())
                 await hear(wyoming, Item([text], None, streamed=False), reply, paced=False, over=over)
                 if math.isnan(reply.first):
-                    raise Failed("no sound")
+                    raise ClientFailedError("no sound")
                 replies.append(reply)
         finally:
             await wyoming.disconnect()

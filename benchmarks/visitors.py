@@ -24,8 +24,8 @@ from wyoming.error import Error
 from wyoming.event import Event, async_read_event
 
 from benchmarks import talk
-from benchmarks.clients import BYTES_PER_SECOND, Failed, Item, Reply, hear
-from benchmarks.talk import HOST, LONG_TEXT, BadAnswer, unique
+from benchmarks.clients import BYTES_PER_SECOND, ClientFailedError, Item, Reply, hear
+from benchmarks.talk import HOST, LONG_TEXT, InvalidAnswerError, unique
 
 PAUSE = 1.0
 """Longest pause of a visitor, seconds."""
@@ -69,7 +69,7 @@ BAD_BODIES = (
 )
 
 
-class Unexpected(Exception):  # noqa: N818 - what it says
+class UnexpectedAnswerError(Exception):
     """The server did not do as it says it does."""
 
 
@@ -117,7 +117,7 @@ class Visitors:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await kind()
-            except (Unexpected, Failed, BadAnswer) as error:
+            except (UnexpectedAnswerError, ClientFailedError, InvalidAnswerError) as error:
                 self._fault(f"{name}: {error}")
             except TimeoutError:
                 self._fault(f"{name}: not over after {PATIENCE:g} s")
@@ -149,7 +149,7 @@ class Visitors:
         if known:
             digest = hashlib.sha256(samples).hexdigest()
             if self._known.setdefault((text, voice, streamed), digest) != digest:
-                raise Unexpected(f"{text!r} ({voice}) was {len(samples)} other bytes before")
+                raise UnexpectedAnswerError(f"{text!r} ({voice}) was {len(samples)} other bytes before")
 
     async def _hear(self, item: Item, *, paced: bool) -> bytes:
         async with self._client() as client:
@@ -157,7 +157,7 @@ class Visitors:
             samples = await hear(client, item, reply, paced=paced, over=asyncio.Event())
         self.sound += reply.sound
         if reply.sound < 0.03 * sum(map(len, item.sentences)):
-            raise Unexpected(f"{reply.sound:.2f} s of sound for {item.sentences[0]!r}")
+            raise UnexpectedAnswerError(f"{reply.sound:.2f} s of sound for {item.sentences[0]!r}")
         return samples
 
     async def describe(self) -> None:
@@ -207,11 +207,13 @@ class Visitors:
             writer.write(sent)
             event = await async_read_event(reader)
             if event is None or not Error.is_type(event.type):
-                raise Unexpected(f"{sent[:40]!r} was answered with {event.type if event else 'nothing'}")
+                raise UnexpectedAnswerError(
+                    f"{sent[:40]!r} was answered with {event.type if event else 'nothing'}"
+                )
             if code and event.data.get("code") != code:
-                raise Unexpected(f"{sent[:40]!r} was refused as {event.data.get('code')}")
+                raise UnexpectedAnswerError(f"{sent[:40]!r} was refused as {event.data.get('code')}")
             if await async_read_event(reader) is not None:
-                raise Unexpected(f"something came after the error for {sent[:40]!r}")
+                raise UnexpectedAnswerError(f"something came after the error for {sent[:40]!r}")
         finally:
             writer.close()
 
@@ -232,21 +234,21 @@ class Visitors:
         form = self._random.choice(list(FORMATS))
         body = await self._file({"response_format": form})
         if len(body) < FORMATS[form]:
-            raise Unexpected(f"{len(body)} bytes of {form}")
+            raise UnexpectedAnswerError(f"{len(body)} bytes of {form}")
 
     async def web_whole(self) -> None:
         """Have a file that knows its length."""
         body = await self._file({"response_format": "wav", "stream": False})
         said = int.from_bytes(body[40:44], "little")
         if body[:4] != b"RIFF" or said != len(body) - 44:
-            raise Unexpected(f"a WAV file of {len(body)} bytes says {said}")
+            raise UnexpectedAnswerError(f"a WAV file of {len(body)} bytes says {said}")
         self.sound += said / BYTES_PER_SECOND
 
     async def web_events(self) -> None:
         """Have sound as server-sent events."""
         body = await self._file({"response_format": "pcm", "stream_format": "sse"})
         if b"speech.audio.done" not in body or b"error" in body:
-            raise Unexpected("server-sent events did not end well")
+            raise UnexpectedAnswerError("server-sent events did not end well")
 
     async def _file(self, how: dict[str, object]) -> bytes:
         text, voice = self._random.choice(PHRASES)
@@ -255,7 +257,7 @@ class Visitors:
         asked = {"input": text, **({"voice": voice} if voice else {}), **how}
         status, body = await self._http("POST", "/v1/audio/speech", json.dumps(asked).encode())
         if status != 200:
-            raise Unexpected(f"status {status} for {asked}: {body[:200]!r}")
+            raise UnexpectedAnswerError(f"status {status} for {asked}: {body[:200]!r}")
         return body
 
     async def page(self) -> None:
@@ -263,14 +265,14 @@ class Visitors:
         path = self._random.choice(PAGES)
         status, body = await self._http("GET", path)
         if status != 200 or not body:
-            raise Unexpected(f"{path}: status {status}, {len(body)} bytes")
+            raise UnexpectedAnswerError(f"{path}: status {status}, {len(body)} bytes")
 
     async def bad_body(self) -> None:
         """Ask for what cannot be."""
         sent = self._random.choice(BAD_BODIES)
         status, body = await self._http("POST", "/v1/audio/speech", sent)
         if not 400 <= status < 500 or not json.loads(body)["error"]["message"]:
-            raise Unexpected(f"{sent!r} was answered with status {status}: {body[:100]!r}")
+            raise UnexpectedAnswerError(f"{sent!r} was answered with status {status}: {body[:100]!r}")
 
     async def leave_web(self) -> None:
         """Ask for a long file and leave."""
@@ -283,7 +285,7 @@ class Visitors:
         writer.transport.abort()
 
     async def _http(self, method: str, path: str, sent: bytes = b"") -> tuple[int, bytes]:
-        """Return the status and the body of an answer. Raises Unexpected where it breaks off."""
+        """Return the status and the body of an answer. Raises UnexpectedAnswerError where it breaks off."""
         reader, writer = await asyncio.open_connection(HOST, self._http_port)
         try:
             writer.write(_request(method, path, sent))
@@ -296,7 +298,9 @@ class Visitors:
             return status, _unchunked(body)
         length = names.partition(b"content-length: ")[2].partition(b"\r\n")[0]
         if not length or len(body) != int(length):
-            raise Unexpected(f"{method} {path}: {len(body)} bytes of {length.decode() or 'unknown length'}")
+            raise UnexpectedAnswerError(
+                f"{method} {path}: {len(body)} bytes of {length.decode() or 'unknown length'}"
+            )
         return status, body
 
     # -- WebSocket -------------------------------------------------------------------------------------------
@@ -323,15 +327,15 @@ class Visitors:
                 continue
             told = json.loads(message)
             if told["type"] == "error":
-                raise Unexpected(f"utterance {number}: {message}")
+                raise UnexpectedAnswerError(f"utterance {number}: {message}")
             if told["type"] == "speech.done":
                 if abs(size / BYTES_PER_SECOND - told["audio_seconds"]) > 0.01:
-                    raise Unexpected(
+                    raise UnexpectedAnswerError(
                         f"{size / BYTES_PER_SECOND:.3f} s came, {told['audio_seconds']} s are told"
                     )
                 self.sound += size / BYTES_PER_SECOND
                 return
-        raise Unexpected(f"the socket ended in utterance {number}")
+        raise UnexpectedAnswerError(f"the socket ended in utterance {number}")
 
     async def leave_socket(self) -> None:
         """Cancel an utterance, which is told; then ask for another, and leave."""
@@ -347,7 +351,7 @@ class Visitors:
                 }:
                     break
             else:
-                raise Unexpected("a cancelled utterance has no end")
+                raise UnexpectedAnswerError("a cancelled utterance has no end")
             await socket.send(long)
             await asyncio.sleep(self._random.choice((0.0, 0.05, 0.3)))
             if self._random.random() < 0.5:
@@ -359,7 +363,7 @@ class Visitors:
             await socket.send(self._random.choice(("{", "[]", '{"type": "speech.shout"}', '{"type": 5}')))
             told = json.loads(await socket.recv())
             if told["type"] != "error":
-                raise Unexpected(f"a bad message was answered with {told}")
+                raise UnexpectedAnswerError(f"a bad message was answered with {told}")
             await socket.send(json.dumps({"type": "speech.speak", "input": PHRASES[0][0]}))
             await self._done(socket, 0)
 
@@ -369,9 +373,9 @@ class Visitors:
 
 
 def _no_error(event: Event) -> None:
-    """Raise Unexpected for an error."""
+    """Raise UnexpectedAnswerError for an error."""
     if Error.is_type(event.type):
-        raise Unexpected(f"error: {Error.from_event(event).text}")
+        raise UnexpectedAnswerError(f"error: {Error.from_event(event).text}")
 
 
 def _request(method: str, path: str, body: bytes) -> bytes:
@@ -383,13 +387,13 @@ def _request(method: str, path: str, body: bytes) -> bytes:
 
 
 def _unchunked(body: bytes) -> bytes:
-    """Return what was sent in chunks. Raises Unexpected where the last one is missing."""
+    """Return what was sent in chunks. Raises UnexpectedAnswerError where the last one is missing."""
     found: list[bytes] = []
     at = 0
     while True:
         line, _, _ = body[at : at + 20].partition(b"\r\n")
         if not line:
-            raise Unexpected(f"an answer broke off after {len(body)} bytes")
+            raise UnexpectedAnswerError(f"an answer broke off after {len(body)} bytes")
         size = int(line, 16)
         if not size:
             return b"".join(found)

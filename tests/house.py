@@ -272,7 +272,7 @@ async def raw(uri: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Str
             await writer.wait_closed()
 
 
-class SpeechFailed(Exception):  # noqa: N818
+class SpeechFailedError(Exception):
     """The server answered with an error, or the connection ended early; ``heard``: the sound before that."""
 
     def __init__(self, text: str, code: str | None = None, heard: bytes = b"") -> None:
@@ -339,7 +339,7 @@ async def home_assistant_plain(
     while (event := await client.read_event()) is not None:
         if Error.is_type(event.type):
             error = Error.from_event(event)
-            raise SpeechFailed(error.text, error.code, b"".join(sound))
+            raise SpeechFailedError(error.text, error.code, b"".join(sound))
         if AudioStop.is_type(event.type):
             assert rate == FORMAT
             return b"".join(sound)
@@ -349,7 +349,7 @@ async def home_assistant_plain(
         elif AudioChunk.is_type(event.type):
             assert rate is not None, "sound before audio-start is lost"
             sound.append(AudioChunk.from_event(event).audio)
-    raise SpeechFailed("the connection ended before audio-stop", heard=b"".join(sound))
+    raise SpeechFailedError("the connection ended before audio-stop", heard=b"".join(sound))
 
 
 async def home_assistant_streamed(
@@ -372,7 +372,7 @@ async def home_assistant_streamed(
         while (event := await client.read_event()) is not None:
             if Error.is_type(event.type):
                 error = Error.from_event(event)
-                raise SpeechFailed(error.text, error.code)
+                raise SpeechFailedError(error.text, error.code)
             if SynthesizeStopped.is_type(event.type):
                 return b"".join(sound)
             if AudioStart.is_type(event.type):
@@ -383,4 +383,4 @@ async def home_assistant_streamed(
                 sound.append(AudioChunk.from_event(event).audio)
     finally:
         await writer
-    raise SpeechFailed("the connection ended before synthesize-stopped")
+    raise SpeechFailedError("the connection ended before synthesize-stopped")

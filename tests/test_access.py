@@ -19,7 +19,7 @@ from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.server.http import access
 from wyoming_qwen3tts.server.http.access import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
 from wyoming_qwen3tts.server.wyoming import WyomingServer
-from wyoming_qwen3tts.service import CannotServe
+from wyoming_qwen3tts.service import StartupError
 from wyoming_qwen3tts.settings import Settings, SettingsError
 
 KEY, OTHER = "correct-horse-battery", "another-horse-stapled"
@@ -152,7 +152,7 @@ def test_a_file_of_keys_that_is_no_use_is_an_error(tmp_path: Path, content: byte
 
 
 async def test_the_service_does_not_start_with_such_keys() -> None:
-    with pytest.raises(CannotServe, match="--api-keys, --api-key-file: key 1 has to be"):
+    with pytest.raises(StartupError, match="--api-keys, --api-key-file: key 1 has to be"):
         async with service([ScriptedEngine()], http_port=free_port(), api_keys=("secret",)):
             pass
 
@@ -243,7 +243,7 @@ async def test_without_keys_the_port_is_on_this_machine_alone() -> None:
 async def test_a_port_that_is_taken_is_an_error_that_names_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(CannotServe, match=f"cannot listen on http://127.0.0.1:{port}: "):
+        with pytest.raises(StartupError, match=f"cannot listen on http://127.0.0.1:{port}: "):
             async with service([ScriptedEngine()], http_port=port):
                 pass
 
@@ -272,7 +272,7 @@ async def test_a_unix_socket_needs_no_key_whatever_host_says(tmp_path: Path, hos
 async def test_a_file_in_the_place_of_the_unix_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "http"
     path.write_text("mine")
-    with pytest.raises(CannotServe, match="the file exists and is no socket"):
+    with pytest.raises(StartupError, match="the file exists and is no socket"):
         async with service([ScriptedEngine()], http_socket=path):
             pass
     assert path.read_text() == "mine"
@@ -376,7 +376,7 @@ async def test_who_resets_the_connection_does_not_slip_past_the_networks(
 
 async def test_a_file_of_keys_that_is_no_file_does_not_hold_the_service_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "keys")
-    with pytest.raises(CannotServe, match="is no file"):
+    with pytest.raises(StartupError, match="is no file"):
         async with service([ScriptedEngine()], http_port=free_port(), api_key_file=tmp_path / "keys"):
             pass
 

@@ -22,7 +22,7 @@ from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, ser
 from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.audio.encoding import Format
-from wyoming_qwen3tts.engines.base import CannotSpeak
+from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import answer, whole
 from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Given, Member, Zip, stem
 from wyoming_qwen3tts.server.http.batches import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
@@ -37,7 +37,7 @@ TEXTS = ["Dinner is ready.", "The soup gets cold.", "Good night."]
 async def picky(utterance: Utterance) -> AsyncGenerator[bytes, None]:
     yield tone(utterance.text)[:480]
     if "unspeakable" in utterance.text:
-        raise CannotSpeak("nobody can say that")
+        raise UnsupportedTextError("nobody can say that")
     if "odd" in utterance.text:
         raise ValueError("odd")
     if "stopping" in utterance.text:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
 from tests.web import Web, code_of, free_port, web
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.speech import LONGEST_NAME, Utterance
 from wyoming_qwen3tts.voices import presets
 
@@ -135,7 +135,7 @@ async def test_a_client_that_reads_nothing_costs_no_more_than_its_time() -> None
 async def test_an_answer_that_breaks_off_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         yield tone("a" * 1000)
-        raise EngineUnavailable("the model failed")
+        raise EngineUnavailableError("the model failed")
 
     async with web([ScriptedEngine(breaks)], resume=False) as client:
         with pytest.raises(httpx2.RemoteProtocolError):

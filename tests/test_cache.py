@@ -14,12 +14,12 @@ import pytest
 
 from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
-from wyoming_qwen3tts.cache.cache import Cache, NotKept
+from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.disk import Disk
-from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierFailed
-from wyoming_qwen3tts.cache.flight import Abandoned, Flight
+from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierError
+from wyoming_qwen3tts.cache.flight import AbandonedError, Flight
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
-from wyoming_qwen3tts.engines.base import CutShort
+from wyoming_qwen3tts.engines.base import TruncatedAudioError
 
 
 def sound(seed: int = 0, seconds: float = 0.1) -> bytes:
@@ -195,7 +195,7 @@ async def test_a_file_that_is_damaged_in_its_middle_is_set_aside_while_it_is_use
         file.seek(4096)
         file.write(b"\xa5" * (path.stat().st_size - 4096))
     for tier in (one := Disk(path, 1_000_000), other):
-        with suppress(TierFailed):
+        with suppress(TierError):
             await tier.get(key(0))
         await tier.put(key(0), entry())
         assert await tier.get(key(0)) == entry()
@@ -208,7 +208,7 @@ async def test_a_file_that_is_damaged_in_its_middle_is_set_aside_while_it_is_use
 async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     tier = Disk(tmp_path / "data" / "cache.sqlite", 1_000_000)
-    with pytest.raises(TierFailed, match=r"cache\.sqlite"):
+    with pytest.raises(TierError, match=r"cache\.sqlite"):
         await tier.get(key("a"))
     (tmp_path / "data").unlink()
     await tier.put(key("a"), entry())
@@ -361,7 +361,7 @@ async def test_it_ends_when_the_last_has_left() -> None:
     assert make.made == 1
     assert landed == [flight]
     assert flight.sound is None
-    with pytest.raises(Abandoned):
+    with pytest.raises(AbandonedError):
         await everything(flight)
 
 
@@ -407,12 +407,12 @@ class Shaky:
         if self.stuck:
             await asyncio.sleep(3600)
         if self.broken:
-            raise TierFailed("gone for lunch")
+            raise TierError("gone for lunch")
         return self.kept.get(key)
 
     async def put(self, key: bytes, entry: Entry) -> bool:
         if self.broken:
-            raise TierFailed("gone for lunch")
+            raise TierError("gone for lunch")
         if not self.full:
             self.kept[key] = entry
         return not self.full
@@ -498,10 +498,10 @@ async def test_ten_who_ask_at_once_cost_one_synthesis() -> None:
 
 
 async def test_what_did_not_end_well_is_not_kept() -> None:
-    make, shaky = Voice(error=CutShort("lost itself")), Shaky()
+    make, shaky = Voice(error=TruncatedAudioError("lost itself")), Shaky()
     cache = Cache(Memory(1_000_000), [shaky])
     for _ in range(2):
-        with pytest.raises(CutShort):
+        with pytest.raises(TruncatedAudioError):
             await said(cache, "a", make)
     assert make.times == 2
     assert not shaky.kept
@@ -616,12 +616,12 @@ async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error(monkeypatch: py
     broken.broken = True
     assert await said(Cache(Memory(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE
     assert whole.kept[key("a")].pinned
-    with pytest.raises(NotKept, match="gone for lunch"):
+    with pytest.raises(PinError, match="gone for lunch"):
         await said(Cache(Memory(1_000_000), [broken]), "a", Voice(), pin=True)
-    with pytest.raises(NotKept, match="nothing is kept outside of memory"):
+    with pytest.raises(PinError, match="nothing is kept outside of memory"):
         await said(Cache(Memory(1_000_000)), "a", Voice(), pin=True)
     whole.full = True
-    with pytest.raises(NotKept, match="the cache's shaky has no room"):
+    with pytest.raises(PinError, match="the cache's shaky has no room"):
         await said(Cache(Memory(1_000_000), [whole]), "b", Voice(), pin=True)
 
 

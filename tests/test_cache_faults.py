@@ -15,7 +15,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from tests.house import (
     HANG,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     listed,
@@ -29,10 +29,10 @@ from tests.test_register import Cloner, Shelf, shelved
 from tests.test_said_before import KEPT, Repeatable, ask
 from wyoming_qwen3tts import client
 from wyoming_qwen3tts.cache import cache as cache_module
-from wyoming_qwen3tts.cache.cache import Cache, NotKept
+from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.disk import FILE, Disk
 from wyoming_qwen3tts.cache.entry import Counts, Entry
-from wyoming_qwen3tts.cache.flight import Abandoned
+from wyoming_qwen3tts.cache.flight import AbandonedError
 from wyoming_qwen3tts.cache.memory import Memory
 from wyoming_qwen3tts.speech import TextFeed, Utterance
 from wyoming_qwen3tts.speech import Voice as Speaker
@@ -92,7 +92,7 @@ async def test_what_is_forgotten_cannot_be_pinned_any_more() -> None:
     cache = Cache(Memory(1_000_000), [shaky])
     generation = cache.generation
     await cache.forget("Ryan")
-    with pytest.raises(NotKept, match="the cache was cleared meanwhile"):
+    with pytest.raises(PinError, match="the cache was cleared meanwhile"):
         await cache.pin(key(0), entry(), generation)
     assert not shaky.kept
     await cache.pin(key(0), entry(), cache.generation)
@@ -142,7 +142,7 @@ async def test_who_has_heard_nothing_when_the_cache_is_closed_does_not_begin_aga
     listening = asyncio.create_task(hear(cache, make))
     await asyncio.sleep(0.01)
     await cache.close()
-    with pytest.raises(Abandoned):
+    with pytest.raises(AbandonedError):
         await asyncio.wait_for(listening, HANG)
     assert not cache._flights
 
@@ -369,7 +369,7 @@ async def test_a_client_of_a_voice_that_is_cancelled_from_inside_is_told(
 
     async with service([Repeatable(script)], data_dir=tmp_path, **settings) as uri:
         async with connect(uri) as client, asyncio.timeout(HANG):
-            with pytest.raises(SpeechFailed):
+            with pytest.raises(SpeechFailedError):
                 await home_assistant_plain(client, "Front door open.")
 
 

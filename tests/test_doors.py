@@ -35,7 +35,7 @@ from tests.house import (
     types,
 )
 from wyoming_qwen3tts.server import wyoming
-from wyoming_qwen3tts.service import CannotServe, Service
+from wyoming_qwen3tts.service import Service, StartupError
 from wyoming_qwen3tts.settings import Settings
 
 WHOLE = ("-m", "wyoming_qwen3tts")
@@ -114,7 +114,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced_a_living_one_is_not
         dead.bind(str(path))
     uri = (f"unix://{path}",)
     async with service([ScriptedEngine()], uri=uri):
-        with pytest.raises(CannotServe, match="another process does"):
+        with pytest.raises(StartupError, match="another process does"):
             async with service([ScriptedEngine()], uri=uri):
                 pass
         async with connect(uri[0]) as client:
@@ -124,7 +124,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced_a_living_one_is_not
 async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    with pytest.raises(CannotServe, match="no socket"):
+    with pytest.raises(StartupError, match="no socket"):
         async with service([ScriptedEngine()], uri=(f"unix://{path}",)):
             pass
     assert path.read_text() == "data"
@@ -182,7 +182,7 @@ async def test_a_name_is_served_on_the_addresses_this_machine_has(
         monkeypatch.undo()
         async with connect(f"tcp://127.0.0.1:{port}") as client:
             assert await home_assistant_plain(client, "Here.") == tone("Here.")
-    with pytest.raises(CannotServe, match=r"cannot listen on tcp://192\.0\.2\.200:0: "):
+    with pytest.raises(StartupError, match=r"cannot listen on tcp://192\.0\.2\.200:0: "):
         async with service([engine], uri=("tcp://192.0.2.200:0",)):
             pass
 
@@ -362,7 +362,7 @@ async def test_whoever_stops_the_service_does_not_wait_for_a_model_that_loads() 
 
 async def test_a_service_that_cannot_start_says_so(engine: ScriptedEngine) -> None:
     async with asyncio.timeout(HANG):
-        with pytest.raises(CannotServe, match="voice 'nobody' is not one of"):
+        with pytest.raises(StartupError, match="voice 'nobody' is not one of"):
             await Service(Settings(uri=("tcp://127.0.0.1:0",), voice="nobody"), [engine]).run()
     assert engine.closed
 

@@ -19,7 +19,7 @@ from wyoming.tts import Synthesize
 from tests.house import (
     AS_SET,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     home_assistant_streamed,
@@ -33,7 +33,7 @@ from wyoming_qwen3tts.audio.edges import FADE, LONGEST_PAUSE, Fade, Trim
 from wyoming_qwen3tts.audio.finish import Finish, Finishing, Reply, Stage
 from wyoming_qwen3tts.audio.loudness import Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
-from wyoming_qwen3tts.engines.base import CutShort, Engine
+from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
@@ -284,7 +284,7 @@ async def test_an_utterance_of_silence_is_not_taken_for_speech() -> None:
     async with service([ScriptedEngine(hush)], **AS_SET) as uri:
         for text in ("Be quiet.", "Say it. Be quiet. Say it."):
             async with connect(uri) as client:
-                with pytest.raises(SpeechFailed, match="gave nothing to be heard"):
+                with pytest.raises(SpeechFailedError, match="gave nothing to be heard"):
                     await home_assistant_plain(client, text)
         async with connect(uri) as client:
             assert len(await home_assistant_plain(client, "Say it.")) == 0.2 * BYTES_PER_SECOND
@@ -293,7 +293,7 @@ async def test_an_utterance_of_silence_is_not_taken_for_speech() -> None:
 async def test_a_sentence_that_is_cut_short_ends_without_a_click() -> None:
     async def break_off(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         yield tone(0.3, hertz=100).tobytes()[:-240]
-        raise CutShort("lost itself")
+        raise TruncatedAudioError("lost itself")
 
     async with service([ScriptedEngine(break_off)], trim_silence=THRESHOLD, sentence_silence=PAUSE) as uri:
         async with connect(uri) as client:

@@ -14,7 +14,7 @@ import pytest
 
 from wyoming_qwen3tts.audio.pcm import KNEE, limit, to_pcm
 from wyoming_qwen3tts.engines import builtin, espeak
-from wyoming_qwen3tts.engines.base import CannotSpeak, Engine, EngineUnavailable
+from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.engines.espeak import EspeakEngine, parse_voices
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Utterance, Voice
@@ -84,7 +84,7 @@ async def test_numbers_without_end_are_read_digit_by_digit() -> None:
 
 
 async def test_text_without_words_cannot_be_said(heart: BuiltinEngine) -> None:
-    with pytest.raises(CannotSpeak, match="nothing to say in '你好'"):
+    with pytest.raises(UnsupportedTextError, match="nothing to say in '你好'"):
         await say(heart, "你好")
 
 
@@ -104,7 +104,7 @@ async def test_a_phonemizer_that_fails_gets_plainer_text(
     assert await say(heart, "Paragraph § five.")
     assert seen == ["Paragraph § five.", "Paragraph   five."]
     monkeypatch.setattr(heart._hibari, "phonemize", lambda text: 1 / 0)
-    with pytest.raises(CannotSpeak, match="cannot say 'Hello'"):
+    with pytest.raises(UnsupportedTextError, match="cannot say 'Hello'"):
         await say(heart, "Hello")
 
 
@@ -189,7 +189,7 @@ async def test_espeak_says_what_it_dies_of_in_another_way(robot: EspeakEngine, t
 
 
 async def test_espeak_with_nothing_to_say_cannot_speak(robot: EspeakEngine) -> None:
-    with pytest.raises(CannotSpeak):
+    with pytest.raises(UnsupportedTextError):
         await say(robot, " ")
 
 
@@ -207,17 +207,17 @@ async def test_languages_can_be_chosen() -> None:
     engine = EspeakEngine("fr, de")
     await engine.start()
     assert [voice.languages[0] for voice in engine.voices()] == ["de", "fr", "fr-BE", "fr-CH"]
-    with pytest.raises(EngineUnavailable, match="no voice for 'xx'"):
+    with pytest.raises(EngineUnavailableError, match="no voice for 'xx'"):
         await EspeakEngine("xx").start()
 
 
 async def test_a_missing_or_broken_command_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="no-such-espeak is not installed"):
+    with pytest.raises(EngineUnavailableError, match="no-such-espeak is not installed"):
         await EspeakEngine(command="no-such-espeak").start()
     broken = tmp_path / "espeak-ng"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(broken.stat().st_mode | stat.S_IEXEC)
-    with pytest.raises(EngineUnavailable, match="ended with status 3"):
+    with pytest.raises(EngineUnavailableError, match="ended with status 3"):
         await EspeakEngine(command=str(broken)).start()
 
 

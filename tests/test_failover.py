@@ -21,7 +21,7 @@ from tests.house import (
     HANG,
     ScriptedEngine,
     Spare,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     crew,
     home_assistant_plain,
@@ -36,7 +36,12 @@ from tests.house import (
 )
 from tests.web import web
 from wyoming_qwen3tts.engines import failover
-from wyoming_qwen3tts.engines.base import CannotSpeak, CutShort, DeviceLost, EngineUnavailable
+from wyoming_qwen3tts.engines.base import (
+    DeviceLostError,
+    EngineUnavailableError,
+    TruncatedAudioError,
+    UnsupportedTextError,
+)
 from wyoming_qwen3tts.engines.failover import Crew, Limits, State
 from wyoming_qwen3tts.service import Service
 from wyoming_qwen3tts.settings import Settings
@@ -94,7 +99,7 @@ class Watched(Model):
     def __init__(self) -> None:
         super().__init__()
         self.beats: Hashable | None = None
-        self.broken: EngineUnavailable | None = None
+        self.broken: EngineUnavailableError | None = None
         self.starts = 0
 
     async def start(self) -> None:
@@ -104,7 +109,7 @@ class Watched(Model):
     def pulse(self) -> Hashable | None:
         return self.beats
 
-    def fault(self) -> EngineUnavailable | None:
+    def fault(self) -> EngineUnavailableError | None:
         return self.broken
 
 
@@ -117,7 +122,7 @@ class Live(Model):
 
     async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
         self.failed.set()
-        raise EngineUnavailable("it lost its voice")
+        raise EngineUnavailableError("it lost its voice")
         yield b""
 
 
@@ -126,12 +131,12 @@ def voice(name: str, *languages: str, engine: str) -> Voice:
 
 
 async def refuses(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    raise EngineUnavailable("the GPU fell off the bus")
+    raise EngineUnavailableError("the GPU fell off the bus")
     yield b""
 
 
 async def is_lost(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-    raise CannotSpeak("the voice repeated itself")
+    raise UnsupportedTextError("the voice repeated itself")
     yield b""
 
 
@@ -166,7 +171,7 @@ async def hangs(utterance: Utterance) -> AsyncGenerator[bytes, None]:
 
 async def is_silent(utterance: Utterance) -> AsyncGenerator[bytes, None]:
     yield SILENCE
-    raise CutShort("the voice was silent for 4 s")
+    raise TruncatedAudioError("the voice was silent for 4 s")
 
 
 @asynccontextmanager
@@ -232,7 +237,7 @@ async def test_a_text_goes_on_with_whoever_can_and_is_one_stream() -> None:
 
     async def once(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "Second" in utterance.text:
-            raise EngineUnavailable("gone for a moment")
+            raise EngineUnavailableError("gone for a moment")
         async with aclosing(say_tone(utterance)) as sounds:
             async for sound in sounds:
                 yield sound
@@ -248,7 +253,7 @@ async def test_without_fallback_an_error_says_why() -> None:
     model = Model()
     model.script = refuses
     async with speaking(model, Spare(), fallback=False) as client:
-        with pytest.raises(SpeechFailed, match="the GPU fell off the bus") as failed:
+        with pytest.raises(SpeechFailedError, match="the GPU fell off the bus") as failed:
             await home_assistant_plain(client, HELLO)
     assert failed.value.code == "engine-unavailable"
 
@@ -339,7 +344,7 @@ def breaks_off(times: int, *, after: int = 1000, other: bytes | None = None) -> 
         yield sound[:after]
         if left[0]:
             left[0] -= 1
-            raise EngineUnavailable("it broke off")
+            raise EngineUnavailableError("it broke off")
         for start in range(after, len(sound), 700):
             yield sound[start : start + 700]
 
@@ -364,7 +369,7 @@ async def test_what_cannot_be_finished_ends_with_an_error(script: Any, tmp_path:
     model.script = script
     async with service([model, Spare()], data_dir=tmp_path, **KEPT) as uri:
         async with connect(uri) as client:
-            with pytest.raises(SpeechFailed):
+            with pytest.raises(SpeechFailedError):
                 await home_assistant_plain(client, HELLO)
         model.script = say_tone
         async with connect(uri) as client:  # nothing of it was kept
@@ -375,7 +380,7 @@ async def test_finishing_can_be_switched_off() -> None:
     model = Model()
     model.script = breaks_off(1)
     async with speaking(model, Spare(), resume=False) as client:
-        with pytest.raises(SpeechFailed, match="it broke off"):
+        with pytest.raises(SpeechFailedError, match="it broke off"):
             await home_assistant_plain(client, HELLO)
     assert model.said == [HELLO]
 
@@ -540,14 +545,14 @@ async def failed(able: Crew, name: str = "model") -> bool:
     try:
         async with aclosing(able.speak(Utterance(HELLO, of, "en"))) as sounds:
             return not [sound async for sound in sounds]
-    except EngineUnavailable:
+    except EngineUnavailableError:
         return True
 
 
 async def test_an_engine_whose_thread_has_ended_is_started_again() -> None:
     model = Watched()
     async with crew(model, Spare()) as able:
-        model.broken = EngineUnavailable("the model's thread has ended")
+        model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: able.members["model"].restarts)
         await state(able, "model", State.UP)
         assert (model.starts, able.members["model"].restarts, model.closed) == (2, 1, True)
@@ -561,12 +566,12 @@ async def test_an_engine_that_cannot_be_started_again_is_tried_again() -> None:
         async def start(self) -> None:
             await super().start()
             if 1 < self.starts < 4:
-                self.broken = EngineUnavailable("still no GPU")
+                self.broken = EngineUnavailableError("still no GPU")
                 raise self.broken
 
     model = Later()
     async with crew(model, Spare()) as able:
-        model.broken = EngineUnavailable("the model's thread has ended")
+        model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: model.starts == 4)
         await state(able, "model", State.UP)
 
@@ -580,7 +585,7 @@ async def test_an_engine_that_cannot_start_is_tried_until_it_can() -> None:
         async def start(self) -> None:
             self.starts += 1
             if self.starts < 3:
-                raise EngineUnavailable("there is no hub")
+                raise EngineUnavailableError("there is no hub")
 
     model = Late()
     async with speaking(model, Spare()) as client:
@@ -675,7 +680,7 @@ async def test_a_device_that_is_lost_asks_for_a_new_process() -> None:
     model = Watched()
     lost: list[str] = []
     async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
-        model.broken = DeviceLost("the device failed: CUDA error: an illegal memory access")
+        model.broken = DeviceLostError("the device failed: CUDA error: an illegal memory access")
         await until(lambda: lost)
         assert not able.up("model")
         assert able.speaking == "spare"
@@ -690,7 +695,7 @@ async def test_an_engine_that_cannot_be_looked_at_harms_nobody(caplog: pytest.Lo
     spare_one = Watched()
     spare_one.name = "second"
     async with crew(Strange(), spare_one, limits=SOON) as able:
-        spare_one.broken = EngineUnavailable("ended")
+        spare_one.broken = EngineUnavailableError("ended")
         await state(able, "second", State.UP)
         await until(lambda: spare_one.starts == 2)
     assert "The model engine cannot be looked at" in caplog.text
@@ -791,7 +796,7 @@ async def test_a_sentence_has_one_voice_from_its_first_clause_to_its_end(streame
 
     async def forgets(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if utterance.text.startswith("please") and "laundry" in utterance.text:
-            raise EngineUnavailable("it broke down after the clause")
+            raise EngineUnavailableError("it broke down after the clause")
         yield tone(utterance.text)
 
     model.script = forgets
@@ -802,7 +807,7 @@ async def test_a_sentence_has_one_voice_from_its_first_clause_to_its_end(streame
             if streamed
             else home_assistant_plain(client, LONG)
         )
-        with pytest.raises(SpeechFailed, match="it broke down after the clause"):
+        with pytest.raises(SpeechFailedError, match="it broke down after the clause"):
             await hearing
     assert other.said == []
     assert len(model.said) == 3  # the clause, and the rest of it twice
@@ -813,7 +818,7 @@ async def test_who_has_begun_a_sentence_in_another_s_place_ends_it() -> None:
 
     async def once(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if utterance.text.startswith("When"):
-            raise EngineUnavailable("gone for a moment")
+            raise EngineUnavailableError("gone for a moment")
         yield tone(utterance.text)
 
     model.script = once
@@ -850,7 +855,7 @@ async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
             async with aclosing(able.speak(Utterance(HELLO, granny, "en"))) as sounds:
                 assert b"".join([sound async for sound in sounds]) == tone(HELLO)
             if broken:
-                model.broken = EngineUnavailable("the model's thread has ended")
+                model.broken = EngineUnavailableError("the model's thread has ended")
                 await until(lambda: able.members["model"].restarts)
                 await state(able, "model", State.UP)
         assert model.said == [HELLO, failover.PROBE, HELLO]
@@ -863,7 +868,7 @@ async def test_an_engine_that_cannot_be_closed_is_started_again_all_the_same() -
 
     model, other = Stubborn(), Spare()
     async with crew(model, other) as able:
-        model.broken = EngineUnavailable("the model's thread has ended")
+        model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: model.starts == 2)
         await state(able, "model", State.UP)
     assert other.closed
@@ -875,7 +880,7 @@ async def test_whoever_comes_while_a_sentence_waits_to_be_finished_gets_the_stan
 
     async def breaks(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         yield tone(utterance.text)[:100]
-        model.broken = EngineUnavailable("the model's thread has ended")
+        model.broken = EngineUnavailableError("the model's thread has ended")
         await go.wait()
         raise model.broken
 
@@ -949,7 +954,7 @@ async def test_an_engine_that_hangs_while_it_is_started_again_asks_for_a_new_pro
     model = Hangs()
     lost: list[str] = []
     async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
-        model.broken = EngineUnavailable("the model's thread has ended")
+        model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: lost)
         assert able.speaking == "spare"
 

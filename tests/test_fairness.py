@@ -15,7 +15,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart
 from tests.house import (
     HANG,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     crew,
     home_assistant_plain,
@@ -24,7 +24,7 @@ from tests.house import (
     tone,
 )
 from tests.web import code_of, web
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.turns import Turns
 from wyoming_qwen3tts.speech import Utterance
 
@@ -124,7 +124,7 @@ async def test_beyond_so_many_that_wait_the_next_is_refused() -> None:
     turns, log, hold = Turns(1, 2), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(3)]
     await waiting(turns, 2)
-    with pytest.raises(EngineUnavailable, match="2 utterances are waiting already") as refused:
+    with pytest.raises(EngineUnavailableError, match="2 utterances are waiting already") as refused:
         async with turns.turn(-1):
             pass
     assert refused.value.code == "busy"
@@ -137,7 +137,7 @@ async def test_all_who_wait_can_be_told_that_it_is_in_vain() -> None:
     turns, log, hold = Turns(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(4)]
     await waiting(turns, 3)
-    turns.refuse(EngineUnavailable("it hangs"))
+    turns.refuse(EngineUnavailableError("it hangs"))
     assert turns.waiting == 0
     results = await asyncio.gather(*tasks[1:], return_exceptions=True)
     assert [str(result) for result in results] == ["it hangs"] * 3
@@ -247,7 +247,7 @@ async def test_beyond_the_limit_the_answer_is_busy_at_once_and_no_work_is_done(l
     async with service([engine], **limits) as uri, AsyncExitStack() as stack:
         clients = await begun(uri, stack, engine, 2)
         async with connect(uri) as third:
-            with pytest.raises(SpeechFailed, match="2 requests") as refused:
+            with pytest.raises(SpeechFailedError, match="2 requests") as refused:
                 await home_assistant_plain(third, "Me too.")
         assert refused.value.code == "busy"
         talking = asyncio.create_task(engine.speak_all())
@@ -268,7 +268,7 @@ async def test_a_text_that_is_being_written_counts_too() -> None:
             await writing.write_event(SynthesizeChunk(text="Wait for it. ").event())
             assert await writing.read_event()
             async with connect(uri) as other:
-                with pytest.raises(SpeechFailed) as refused:
+                with pytest.raises(SpeechFailedError) as refused:
                     await home_assistant_plain(other, "Hello.")
                 assert refused.value.code == "busy"
         async with asyncio.timeout(HANG):  # when it has left there is room
@@ -276,7 +276,7 @@ async def test_a_text_that_is_being_written_counts_too() -> None:
                 async with connect(uri) as other:
                     try:
                         assert await home_assistant_streamed(other, ["Hello."]) == tone("Hello.")
-                    except SpeechFailed:
+                    except SpeechFailedError:
                         continue
                     break
 
@@ -342,7 +342,7 @@ async def test_no_work_is_done_for_who_has_waited_in_vain() -> None:
         async with asyncio.timeout(HANG):
             while not engine.said:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
-        with pytest.raises(SpeechFailed) as late:
+        with pytest.raises(SpeechFailedError) as late:
             await home_assistant_plain(two, "Hurry up.")
         assert late.value.code == "deadline-exceeded"
         go.set()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fleet
-from benchmarks.simulation import LEAST, POLICIES, RANDOM, SHARED, NoMachine, Plan, simulate
-from benchmarks.times import BadTimes, Front, Point, Times, measure, quantile
+from benchmarks.simulation import LEAST, POLICIES, RANDOM, SHARED, NoMachineError, Plan, simulate
+from benchmarks.times import Front, InvalidTimesError, Point, Times, measure, quantile
 
 STORED = sorted(Path(fleet.__file__).parent.glob("times-*.json"))
 SECOND = Times("a second", "tests", (Point(1, 1.0, (0.0,)),), (1.0,))
@@ -162,7 +162,7 @@ def test_where_the_last_machine_ends_nothing_is_spoken_and_that_is_counted() -> 
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(NoMachine):
+    with pytest.raises(NoMachineError):
         Plan(**{"speakers": 1, "machines": 1, **wrong})  # type: ignore[arg-type]
 
 
@@ -194,7 +194,7 @@ def test_a_file_that_has_no_times_is_one_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "times.json").write_text(content)
-    with pytest.raises(BadTimes):
+    with pytest.raises(InvalidTimesError):
         Times.read(tmp_path / "times.json")
     assert fleet.main(["--times", str(tmp_path / "times.json")]) == 1
     assert capsys.readouterr().err.startswith("error: ")

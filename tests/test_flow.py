@@ -13,7 +13,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.house import (
     HANG,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     raw,
@@ -238,7 +238,7 @@ async def test_a_voice_that_gives_no_sound_in_time_is_an_error() -> None:
         await asyncio.Event().wait()
 
     async with service([ScriptedEngine(hang)], engine_timeout=0.2) as uri, connect(uri) as client:
-        with pytest.raises(SpeechFailed, match=r"no sound for 0\.2 s") as failure:
+        with pytest.raises(SpeechFailedError, match=r"no sound for 0\.2 s") as failure:
             await home_assistant_plain(client, "Hello.")
     assert failure.value.code == "engine-unavailable"
 
@@ -249,7 +249,7 @@ async def test_a_voice_with_a_time_out_of_its_own_is_an_error_not_a_stall() -> N
         raise TimeoutError
 
     async with service([ScriptedEngine(time_out)]) as uri, connect(uri) as client:
-        with pytest.raises(SpeechFailed, match="internal error"):
+        with pytest.raises(SpeechFailedError, match="internal error"):
             await home_assistant_plain(client, "Hello.")
 
 
@@ -260,13 +260,13 @@ async def test_a_voice_that_gives_no_whole_samples_is_an_error(rubbish: list[byt
             yield piece
 
     async with service([ScriptedEngine(give)]) as uri, connect(uri) as client:
-        with pytest.raises(SpeechFailed, match="scripted voice gave"):
+        with pytest.raises(SpeechFailedError, match="scripted voice gave"):
             await home_assistant_plain(client, "Hello.")
 
 
 async def test_text_no_voice_can_read_is_an_error_that_says_so(scripted: str) -> None:
     async with connect(scripted) as client:
-        with pytest.raises(SpeechFailed, match="cyrillic") as failure:
+        with pytest.raises(SpeechFailedError, match="cyrillic") as failure:
             await home_assistant_plain(client, "Привет, мир.")
     assert failure.value.code == "no-voice-for-script"
 

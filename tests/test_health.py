@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, free_port, web
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http.metrics import PREFIX
 from wyoming_qwen3tts.speech import Utterance
 from wyoming_qwen3tts.telemetry import JsonFormatter
@@ -109,7 +109,7 @@ async def test_health_says_how_everything_is(tmp_path: Path) -> None:
         name = "broken"
 
         async def start(self) -> None:
-            raise EngineUnavailable("it has no voice today")
+            raise EngineUnavailableError("it has no voice today")
 
     engine = Modelled()
     async with (

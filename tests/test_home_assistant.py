@@ -12,7 +12,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from tests.house import (
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     home_assistant_streamed,
@@ -139,7 +139,7 @@ async def test_a_failure_before_sound_is_an_error_and_the_end() -> None:
 
     async with service([ScriptedEngine(fail)]) as uri:  # type: ignore[arg-type]
         async with connect(uri) as client:
-            with pytest.raises(SpeechFailed) as failure:
+            with pytest.raises(SpeechFailedError) as failure:
                 await home_assistant_plain(client, TEXT)
             assert failure.value.code == "internal-error"
             assert "boom" not in str(failure.value), "inner details are for the log"
@@ -183,7 +183,7 @@ async def test_a_voice_is_found_by_name_without_regard_to_spelling_or_by_languag
 
     async def note_voice(utterance):  # type: ignore[no-untyped-def]
         heard.append(utterance.voice.name)
-        yield tone("x")
+        yield tone(utterance.text)
 
     async with service([ScriptedEngine(note_voice)]) as uri, raw(uri) as (reader, writer):
         event = Synthesize(text="Hallo.").event()

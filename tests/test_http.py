@@ -31,7 +31,7 @@ from tests.house import (
 from tests.test_encoding import decoded
 from tests.web import code_of, free_port, web
 from wyoming_qwen3tts.audio.encoding import Format
-from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.http import answer, whole
 from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import Utterance
@@ -102,7 +102,7 @@ async def test_sound_arrives_while_it_is_made() -> None:
 async def test_events_carry_the_sound_and_end_well_only_when_it_is_whole() -> None:
     async def picky(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "unspeakable" in utterance.text:
-            raise CannotSpeak("nobody can say that")
+            raise UnsupportedTextError("nobody can say that")
         yield tone(utterance.text)
 
     async def events(client: AsyncOpenAI, text: str) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ async def test_events_carry_the_sound_and_end_well_only_when_it_is_whole() -> No
 async def test_an_answer_that_breaks_off_does_not_look_whole() -> None:
     async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "second" in utterance.text:
-            raise EngineUnavailable("it is gone")
+            raise EngineUnavailableError("it is gone")
         yield tone(utterance.text)
 
     async with door(ScriptedEngine(broken)) as client:
@@ -146,7 +146,7 @@ async def test_a_client_that_could_not_tell_a_broken_answer_gets_whole_ones_only
 
     async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "second" in utterance.text:
-            raise EngineUnavailable("it is gone")
+            raise EngineUnavailableError("it is gone")
         yield tone(utterance.text)
 
     async with door(ScriptedEngine(broken)) as client:
@@ -422,7 +422,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_is_read(told: bool)
 async def test_the_log_has_a_line_for_every_request(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "second" in utterance.text:
-            raise EngineUnavailable("it is gone")
+            raise EngineUnavailableError("it is gone")
         yield tone(utterance.text)
 
     caplog.set_level("INFO")

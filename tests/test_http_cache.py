@@ -13,7 +13,7 @@ from tests.house import CAST, HANG, connect, home_assistant_plain, tone
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, events_of, web
 from wyoming_qwen3tts.cache.sealed import HEAD, seal, seconds_of
-from wyoming_qwen3tts.engines.base import CannotSpeak
+from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.speech import Utterance
 
 
@@ -165,7 +165,7 @@ async def test_phrases_are_said_and_kept_before_anybody_asks(tmp_path: Path) -> 
 async def test_a_phrase_that_cannot_be_kept_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     async def script(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "fire" in utterance.text:
-            raise CannotSpeak("that is not said")
+            raise UnsupportedTextError("that is not said")
         yield tone(utterance.text)
 
     async with web([Repeatable(script)], data_dir=tmp_path, **KEPT) as client:

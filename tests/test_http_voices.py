@@ -24,7 +24,7 @@ from tests.recordings import save, speech
 from tests.test_register import Cloner
 from tests.web import Web, code_of, events_of, web
 from wyoming_qwen3tts.audio.pcm import to_pcm
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import uploads
 from wyoming_qwen3tts.voices.library import VoiceLibrary
 from wyoming_qwen3tts.voices.presets import RESERVED
@@ -49,7 +49,7 @@ class Designer(Cloner):
 
     def designer(self) -> str:
         if self.reason:
-            raise EngineUnavailable(self.reason)
+            raise EngineUnavailableError(self.reason)
         return "designer"
 
     async def design(

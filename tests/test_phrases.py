@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_qwen3tts.text.phrases import MOST, NoPhrases, Phrase, expand, read
+from wyoming_qwen3tts.text.phrases import MOST, Phrase, PhraseFileError, expand, read
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_table_has_voices(tmp_path: Path, name: str, content: str, expected: l
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(NoPhrases, match=fault):
+    with pytest.raises(PhraseFileError, match=fault):
         read(path)
 
 

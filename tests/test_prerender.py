@@ -22,7 +22,7 @@ from tests.test_said_before import KEPT, Repeatable
 from wyoming_qwen3tts import commands
 from wyoming_qwen3tts.cache.disk import FILE
 from wyoming_qwen3tts.commands.prerender import Serve
-from wyoming_qwen3tts.engines.base import CannotSpeak, CutShort
+from wyoming_qwen3tts.engines.base import TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
 
@@ -113,10 +113,10 @@ async def test_an_option_of_the_server_s_means_this_process(tmp_path: Path, file
 async def test_what_a_voice_cannot_say_is_named_with_its_line_and_the_rest_is_stored(tmp_path: Path) -> None:
     async def picky(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if "unspeakable" in utterance.text:
-            raise CannotSpeak("nobody can say that")
+            raise UnsupportedTextError("nobody can say that")
         yield tone(utterance.text)
         if "lost" in utterance.text:
-            raise CutShort("it lost itself")
+            raise TruncatedAudioError("it lost itself")
 
     path = tmp_path / "phrases.txt"
     path.write_text("One.\nThis is unspeakable.\nTwo.\nHe is lost.\nThree.\n")
@@ -133,7 +133,7 @@ async def test_what_a_voice_cannot_say_is_named_with_its_line_and_the_rest_is_st
 
 async def test_a_server_that_says_nothing_right_is_given_up(tmp_path: Path) -> None:
     async def broken(utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        raise CannotSpeak("not today")
+        raise UnsupportedTextError("not today")
         yield b""
 
     path = tmp_path / "phrases.txt"

@@ -17,7 +17,7 @@ from tests.house import HANG
 from tests.redis_server import Server
 from tests.test_cache import entry, key, sound
 from wyoming_qwen3tts.cache.cache import Cache
-from wyoming_qwen3tts.cache.entry import Counts, Entry, TierFailed
+from wyoming_qwen3tts.cache.entry import Counts, Entry, TierError
 from wyoming_qwen3tts.cache.memory import Memory
 from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, Redis
 from wyoming_qwen3tts.redis_url import check_url
@@ -269,7 +269,7 @@ async def test_what_is_read_is_a_hit_where_nothing_can_be_written(
     raw.execute_command("ACL", "SETUSER", "reader", "on", ">pass", "~*", "+@all", "-eval")
     reader = Redis(f"redis://reader:pass@127.0.0.1:{server.port}")
     assert await reader.get(key("a")) == entry()
-    with pytest.raises(TierFailed, match="no permissions"):
+    with pytest.raises(TierError, match="no permissions"):
         await reader.put(key("b"), entry())
     await reader.close()
 
@@ -281,7 +281,7 @@ async def test_what_may_not_be_read_is_not_damaged(tier: Redis, server: Server, 
     )
     writer = Redis(f"redis://writer:pass@127.0.0.1:{server.port}")
     for asked in (writer.get(key("a")), writer.stock(), writer.forget("Ryan"), anext(writer.walk())):
-        with pytest.raises(TierFailed, match="no permissions"):
+        with pytest.raises(TierError, match="no permissions"):
             await asked
     assert writer.counts == Counts(failures=4)
     assert await tier.get(key("a")) == entry()
@@ -359,7 +359,7 @@ async def test_a_redis_that_is_gone_and_comes_back_is_used_again(tmp_path: Path)
     tier, socketed = Redis(server.url), Redis(f"unix://{server.path}")
     try:
         for each in (tier, socketed):
-            with pytest.raises(TierFailed):
+            with pytest.raises(TierError):
                 await each.get(key("a"))
         for _ in range(2):
             server.start()
@@ -368,9 +368,9 @@ async def test_a_redis_that_is_gone_and_comes_back_is_used_again(tmp_path: Path)
                 found = await asyncio.gather(*(each.get(key("a")) for _ in range(5)))
                 assert found == [entry()] * 5
             server.kill()
-            with pytest.raises(TierFailed, match=rf"^127\.0\.0\.1:{server.port}: Connection refused$"):
+            with pytest.raises(TierError, match=rf"^127\.0\.0\.1:{server.port}: Connection refused$"):
                 await tier.get(key("a"))
-            with pytest.raises(TierFailed, match=rf"^{server.path}: "):
+            with pytest.raises(TierError, match=rf"^{server.path}: "):
                 await socketed.put(key("a"), entry())
         server.start()
         assert await tier.get(key("a")) is None, "started anew without our noticing that it was gone"
@@ -442,7 +442,7 @@ async def test_the_password_is_never_told(server: Server, raw: Any, caplog: pyte
     )
     assert await good.put(key("a"), entry())
     assert await good.get(key("a")) == entry()
-    with pytest.raises(TierFailed, match=rf"^127\.0\.0\.1:{server.port}: ") as refused:
+    with pytest.raises(TierError, match=rf"^127\.0\.0\.1:{server.port}: ") as refused:
         await bad.get(key("a"))
     assert "s3cr" not in str(refused.value)
 
@@ -466,7 +466,7 @@ async def test_what_is_answered_with_the_password_in_it_is_not_passed_on(answer:
 
     async with listening(serve) as port:
         tier = Redis(f"redis://speech:s3%2Fcr%23t@127.0.0.1:{port}")
-        with pytest.raises(TierFailed) as answered:
+        with pytest.raises(TierError) as answered:
             await tier.get(key("a"))
         assert str(answered.value) == f"127.0.0.1:{port}: {told}"
         assert answered.value.__suppress_context__
@@ -485,7 +485,7 @@ async def test_what_is_no_redis_fails_and_harms_nobody(answer: bytes) -> None:
     async with listening(serve) as port:
         tier = Redis(f"redis://127.0.0.1:{port}")
         for _ in range(2):
-            with pytest.raises(TierFailed):
+            with pytest.raises(TierError):
                 await tier.get(key("a"))
         await tier.close()
 
@@ -496,7 +496,7 @@ async def test_a_call_does_not_wait_for_ever(
     monkeypatch.setattr("wyoming_qwen3tts.cache.redis.ANSWER", 0.05)
     with server.stopped():
         async with asyncio.timeout(HANG):
-            with pytest.raises(TierFailed, match=r"it gave no answer for 0\.05 s"):
+            with pytest.raises(TierError, match=r"it gave no answer for 0\.05 s"):
                 await tier.put(key("a"), entry())
     assert tier.counts.failures == 1
 
@@ -506,7 +506,7 @@ async def test_where_the_package_is_missing_it_is_said_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     tier = Redis("redis://somewhere")
-    with pytest.raises(TierFailed, match=r"pip install 'wyoming-qwen3tts\[redis\]'"):
+    with pytest.raises(TierError, match=r"pip install 'wyoming-qwen3tts\[redis\]'"):
         await tier.get(key("a"))
     await tier.close()
 
@@ -563,7 +563,7 @@ async def test_what_is_no_url_of_a_redis_is_not_quoted(url: str) -> None:
     assert "cret" not in str(error.value)
     assert error.value.__context__ is None
     tier = Redis(url)
-    with pytest.raises(TierFailed, match=r"^Redis: no URL of a Redis") as failed:
+    with pytest.raises(TierError, match=r"^Redis: no URL of a Redis") as failed:
         await tier.get(key("a"))
     assert "cret" not in str(failed.value)
     await tier.close()

@@ -31,7 +31,7 @@ from wyoming_qwen3tts.voices.reference import (
     LONGEST_TRANSCRIPT,
     PADDING,
     SHORT,
-    BadRecording,
+    InvalidRecordingError,
     Prepared,
     digest,
     fingerprint,
@@ -44,7 +44,7 @@ PADDED = PADDING / 100
 
 
 def refused(path: Path, transcript: str = "") -> str:
-    with pytest.raises(BadRecording) as caught:
+    with pytest.raises(InvalidRecordingError) as caught:
         prepare(path, transcript)
     message = str(caught.value)
     assert path.name in message
@@ -145,16 +145,16 @@ def test_what_is_too_large_is_not_read(wav: Path) -> None:
 def test_only_ordinary_files_are_opened(wav: Path, make: Callable[[Path], object], what: str) -> None:
     make(wav)
     assert refused(wav).startswith(f"voice.wav {what}")
-    with pytest.raises(BadRecording):
+    with pytest.raises(InvalidRecordingError):
         fingerprint(wav)
 
 
 def test_a_name_is_shown_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"my\nvoice\xff.wav")
     path.touch()
-    with pytest.raises(BadRecording, match=r"^my\ufffdvoice\ufffd\.wav is empty"):
+    with pytest.raises(InvalidRecordingError, match=r"^my\ufffdvoice\ufffd\.wav is empty"):
         prepare(path)
-    with pytest.raises(BadRecording):
+    with pytest.raises(InvalidRecordingError):
         prepare(tmp_path / "null\0.wav")
 
 
@@ -531,7 +531,7 @@ def prepared_or_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     try:
         prepared = prepare(path)
-    except BadRecording as error:
+    except InvalidRecordingError as error:
         message = str(error)
     else:
         assert 3 <= prepared.seconds <= LONGEST_PART
@@ -572,7 +572,7 @@ def test_any_transcript_is_used_clean_or_refused(wav: Path, text: str) -> None:
         save(wav, speech(3.5))
     try:
         used = prepare(wav, text).transcript
-    except BadRecording:
+    except InvalidRecordingError:
         return
     assert used.isprintable() or not used.isascii()
     assert "<|" not in used

@@ -17,7 +17,7 @@ from tests.house import CAST, ScriptedEngine, tone
 from tests.recordings import RATE, speech
 from tests.test_register import Cloner
 from tests.web import Web, code_of, web
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import reference_audio
 from wyoming_qwen3tts.voices import reference
 
@@ -194,7 +194,7 @@ async def test_fields_that_contradict_each_other_are_an_error(fields: dict[str, 
 async def test_nobody_else_speaks_where_the_clone_cannot() -> None:
     class Failing(Cloner):
         async def speak(self, utterance: Any) -> Any:
-            raise EngineUnavailable("it is away")
+            raise EngineUnavailableError("it is away")
             yield b""
 
     spare = ScriptedEngine(voices=[CAST[3]])

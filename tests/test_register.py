@@ -28,10 +28,10 @@ from tests.house import (
     service,
 )
 from tests.test_flow import eventually
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import Recorded, Reference, SpeechError, Utterance, Voice
-from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoice
+from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoiceError
 from wyoming_qwen3tts.voices.library import Contents, Problem, VoiceLibrary
 from wyoming_qwen3tts.voices.register import CLONES, Register
 
@@ -86,7 +86,7 @@ class Cloner(ScriptedEngine):
 
     def clone(self, recorded: Recorded) -> Voice:
         if self.refuses:
-            raise EngineUnavailable(self.refuses)
+            raise EngineUnavailableError(self.refuses)
         return Voice(
             recorded.name,
             recorded.description,
@@ -181,7 +181,7 @@ async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCapture
 
 
 async def test_a_default_that_nobody_has_is_an_error_at_the_start_only() -> None:
-    with pytest.raises(UnknownVoice, match="'Oma' is not one of: Ryan, Vivian"):
+    with pytest.raises(UnknownVoiceError, match="'Oma' is not one of: Ryan, Vivian"):
         await register(Shelf(), default="Oma").start()
     await register(Shelf([shelved("Oma")]), default="Oma").start()
 

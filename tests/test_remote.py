@@ -29,7 +29,7 @@ from tests.house import (
     HANG,
     ScriptedEngine,
     Spare,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     listed,
@@ -39,7 +39,7 @@ from tests.house import (
 )
 from tests.omni import BASE, CUSTOM, Omni, serving
 from tests.web import free_port, web
-from wyoming_qwen3tts.engines.base import CannotSpeak, Engine, EngineUnavailable
+from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
 from wyoming_qwen3tts.engines.remote.server import Limits
@@ -147,7 +147,7 @@ async def answered(client: AsyncClient, **context: object) -> Event:
 
 async def test_nobody_stands_in_for_whoever_asks_so() -> None:
     async def refuse(said: Utterance) -> AsyncGenerator[bytes, None]:
-        raise EngineUnavailable("not now")
+        raise EngineUnavailableError("not now")
         yield b""
 
     engines = [ScriptedEngine(refuse), Spare()]
@@ -371,7 +371,7 @@ async def test_whatever_a_server_sends_nothing_is_whole_that_is_not(
     say: Callable[[Fake, Event, asyncio.StreamWriter], Awaitable[object]],
 ) -> None:
     async with fake(say) as server, remote(server.uri) as engine:
-        with pytest.raises(EngineUnavailable):
+        with pytest.raises(EngineUnavailableError):
             await heard(engine)
 
 
@@ -464,7 +464,7 @@ async def test_who_breaks_off_after_the_first_sound_is_an_error_and_nothing_is_s
     async with fake(truncates) as broken, fake() as well, remote(broken.uri, well.uri) as engine:
         async with aclosing(engine.speak(ask(engine))) as speech:
             assert await anext(speech) == tone("half")
-            with pytest.raises(EngineUnavailable, match="closed the connection"):
+            with pytest.raises(EngineUnavailableError, match="closed the connection"):
                 await anext(speech)
         assert not well.asked
 
@@ -491,7 +491,7 @@ async def test_who_falls_silent_is_an_error() -> None:
         await asyncio.sleep(HANG)
 
     async with fake(stop) as hung, remote(hung.uri, limits=HASTY) as engine:
-        with pytest.raises(EngineUnavailable, match=r"no more sound for 0\.5 s"):
+        with pytest.raises(EngineUnavailableError, match=r"no more sound for 0\.5 s"):
             await heard(engine)
 
 
@@ -531,12 +531,12 @@ async def test_a_server_that_is_busy_is_well_and_another_one_speaks() -> None:
 
 async def test_a_text_that_nobody_can_say_is_no_fault_of_a_server() -> None:
     async def cannot(said: Utterance) -> AsyncGenerator[bytes, None]:
-        raise CannotSpeak("not that")
+        raise UnsupportedTextError("not that")
         yield b""
 
     async with service([ScriptedEngine(cannot)]) as uri, remote(uri) as engine:
         for _ in range(4):
-            with pytest.raises(CannotSpeak):
+            with pytest.raises(UnsupportedTextError):
                 await heard(engine)
         assert engine.servers()[uri]["up"]
 
@@ -683,7 +683,7 @@ async def test_who_has_the_same_name_stands_in_before_others_do() -> None:
     """A second machine with the same model: a voice that is away there is itself here."""
 
     async def refuse(said: Utterance) -> AsyncGenerator[bytes, None]:
-        raise EngineUnavailable("the GPU fell over")
+        raise EngineUnavailableError("the GPU fell over")
         yield b""
 
     own, other = ScriptedEngine(refuse, CAST), ScriptedEngine(voices=CAST)
@@ -702,7 +702,7 @@ async def help_each_other(*down: bool) -> AsyncIterator[list[str]]:
     def engines(at: int) -> list[Engine]:
         async def say(said: Utterance) -> AsyncGenerator[bytes, None]:
             if down[at]:
-                raise EngineUnavailable("the GPU fell over")
+                raise EngineUnavailableError("the GPU fell over")
             yield tone(said.text)
 
         helper = RemoteEngine.of([uris[(at + 1) % len(down)]], LIMITS, 16)
@@ -740,7 +740,7 @@ async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) ->
 
     async def maybe(said: Utterance) -> AsyncGenerator[bytes, None]:
         if down:
-            raise EngineUnavailable("the GPU fell over")
+            raise EngineUnavailableError("the GPU fell over")
         yield tone(said.text)
 
     kept: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0, "data_dir": tmp_path}
@@ -864,7 +864,7 @@ async def test_a_recording_is_sent_with_what_it_says(omni: Omni, tmp_path: Path,
         assert voice.languages[0] == "de-DE"
         assert await heard(engine, Utterance(TEXT, voice, "de-DE")) == tone(TEXT)
         path.unlink()
-        with pytest.raises(CannotSpeak, match="recording"):
+        with pytest.raises(UnsupportedTextError, match="recording"):
             await heard(engine, Utterance(TEXT, voice, "de-DE"))
     (body,) = omni.bodies
     assert body["task_type"] == "Base"
@@ -899,7 +899,7 @@ async def test_a_key_is_sent(omni: Omni) -> None:
     omni.key = "sesame"
     async with remote(omni.uri, key="sesame") as engine:
         assert await heard(engine) == tone(TEXT)
-    with pytest.raises(EngineUnavailable, match="401"):
+    with pytest.raises(EngineUnavailableError, match="401"):
         async with remote(omni.uri, key="other"):
             pass
 
@@ -911,7 +911,7 @@ async def test_an_answer_that_breaks_off_is_never_whole(omni: Omni) -> None:
 
     omni.say = breaks
     async with remote(omni.uri) as engine:
-        with pytest.raises(EngineUnavailable, match="lost"):
+        with pytest.raises(EngineUnavailableError, match="lost"):
             await heard(engine)
 
 
@@ -925,7 +925,7 @@ async def test_an_answer_that_is_no_pcm_is_never_heard(omni: Omni, kind: str) ->
         assert await heard(engine) == tone(TEXT)
         assert len(well.asked) == 1
     async with remote(omni.uri) as engine:
-        with pytest.raises(EngineUnavailable, match="not with PCM"):
+        with pytest.raises(EngineUnavailableError, match="not with PCM"):
             await heard(engine)
 
 
@@ -994,7 +994,9 @@ async def test_where_one_refuses_the_next_one_speaks(omni: Omni, status: int) ->
         assert engine.servers()[omni.uri]["up"]
         assert engine.servers()[omni.uri]["failed"] == (status in {404, 500})
     async with remote(omni.uri) as engine:
-        with pytest.raises(CannotSpeak if status in {400, 422} else EngineUnavailable, match="so it is"):
+        with pytest.raises(
+            UnsupportedTextError if status in {400, 422} else EngineUnavailableError, match="so it is"
+        ):
             await heard(engine)
 
 
@@ -1011,14 +1013,14 @@ async def test_who_fails_often_is_left_alone_until_it_speaks(omni: Omni) -> None
 
 async def test_a_server_that_does_not_speak_qwen3_is_named() -> None:
     async with serving(Omni(omni_tone, "some/model", ())) as empty:
-        with pytest.raises(EngineUnavailable, match=r"some/model.*has no voices"):
+        with pytest.raises(EngineUnavailableError, match=r"some/model.*has no voices"):
             async with remote(empty.uri):
                 pass
 
 
 async def test_nobody_there_is_named() -> None:
     http, tcp = (f"{scheme}://127.0.0.1:{free_port()}" for scheme in ("http", "tcp"))
-    with pytest.raises(EngineUnavailable) as failed:
+    with pytest.raises(EngineUnavailableError) as failed:
         async with remote(http, tcp):
             pass
     for uri in (http, tcp):
@@ -1080,7 +1082,7 @@ async def test_a_machine_that_is_killed_leaves_the_house_speaking_and_is_heard_w
         back.process.kill()
         await back.process.wait()
         for number, heard in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
-            if isinstance(heard, SpeechFailed):  # nobody else ends what one voice began
+            if isinstance(heard, SpeechFailedError):  # nobody else ends what one voice began
                 assert heard.heard
                 assert tone(door(number)).startswith(heard.heard)
             else:

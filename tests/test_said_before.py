@@ -19,7 +19,7 @@ from tests.house import (
     AS_SET,
     HANG,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     home_assistant_streamed,
@@ -28,7 +28,7 @@ from tests.house import (
     tone,
 )
 from wyoming_qwen3tts.cache.disk import FILE
-from wyoming_qwen3tts.engines.base import CutShort, Engine
+from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 
 
@@ -135,7 +135,7 @@ async def test_what_was_cut_short_or_failed_is_made_again(tmp_path: Path) -> Non
         if "odd" in utterance.text:
             yield b"x"
         if "lost" in utterance.text:
-            raise CutShort("lost itself")
+            raise TruncatedAudioError("lost itself")
 
     engine = Repeatable(lost)
     async with service([engine], data_dir=tmp_path, resume=False, **KEPT) as uri:
@@ -143,7 +143,7 @@ async def test_what_was_cut_short_or_failed_is_made_again(tmp_path: Path) -> Non
             async with connect(uri) as client:
                 assert await home_assistant_plain(client, "He is lost.") == tone("He is lost.")
             async with connect(uri) as client:
-                with pytest.raises(SpeechFailed, match="gave 1 bytes, not samples"):
+                with pytest.raises(SpeechFailedError, match="gave 1 bytes, not samples"):
                     await home_assistant_plain(client, "This is odd.")
     assert engine.said == ["He is lost.", "This is odd."] * 2
 
@@ -168,10 +168,10 @@ async def test_what_cannot_be_the_whole_sentence_is_an_error_and_not_kept(
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
         for times in (1, 2):
             async with connect(uri) as client:
-                with pytest.raises(SpeechFailed, match=reason):
+                with pytest.raises(SpeechFailedError, match=reason):
                     await home_assistant_plain(client, "Front door open.")
             assert len(engine.said) == times
-        with pytest.raises(SpeechFailed, match=reason):
+        with pytest.raises(SpeechFailedError, match=reason):
             await ask(uri, "Front door open.", "pin")
 
 
@@ -180,7 +180,7 @@ async def test_truncated_audio_is_never_pinned(tmp_path: Path) -> None:
         yield tone("F")[:960]
 
     async with service([Repeatable(odd)], data_dir=tmp_path, **KEPT) as uri:
-        with pytest.raises(SpeechFailed, match="audio are too short for 12 letters"):
+        with pytest.raises(SpeechFailedError, match="audio are too short for 12 letters"):
             await ask(uri, "Front door open.", "pin")
 
 
@@ -219,7 +219,7 @@ async def ask(uri: str, text: str, cache: object, voice: str | None = None) -> b
             events.append(event)
             if Error.is_type(event.type):
                 error = Error.from_event(event)
-                raise SpeechFailed(error.text, error.code)
+                raise SpeechFailedError(error.text, error.code)
             if AudioStop.is_type(event.type):
                 break
         return sound_of(events)
@@ -267,7 +267,7 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
         for _ in range(2):
             await ask(uri, "Front door open.", None, "tone")
             await ask(uri, "Front door open.", True, "Klang Zwei")
-        with pytest.raises(SpeechFailed, match="nothing is that Klang Zwei says") as failed:
+        with pytest.raises(SpeechFailedError, match="nothing is that Klang Zwei says") as failed:
             await ask(uri, "Front door open.", "pin", "Klang Zwei")
     assert failed.value.code == "not-kept"
     assert [utterance.voice.name for utterance in engine.told] == ["tone", "Klang Zwei", "Klang Zwei"]
@@ -279,7 +279,7 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
 async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong: object) -> None:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
         with pytest.raises(
-            SpeechFailed,
+            SpeechFailedError,
             match=r"context\.cache is .* known are true, false, \"off\", \"auto\", \"on\", \"pin\"",
         ):
             await ask(uri, "Front door open.", wrong)
@@ -288,7 +288,7 @@ async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong:
 @pytest.mark.parametrize("text", ["!!!", "😀", " "])
 async def test_nothing_to_say_cannot_be_pinned(tmp_path: Path, text: str) -> None:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
-        with pytest.raises(SpeechFailed, match="there is nothing to say"):
+        with pytest.raises(SpeechFailedError, match="there is nothing to say"):
             await ask(uri, text, "pin")
 
 
@@ -304,10 +304,10 @@ async def test_a_pinned_phrase_is_stored_before_its_end_is_said(tmp_path: Path) 
 async def test_what_cannot_be_pinned_is_an_error_after_its_sound(tmp_path: Path) -> None:
     async def lost(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         yield tone(utterance.text)
-        raise CutShort("it lost itself")
+        raise TruncatedAudioError("it lost itself")
 
     async with service([Repeatable(lost)], data_dir=tmp_path, **KEPT) as uri:
-        with pytest.raises(SpeechFailed, match="it lost itself"):
+        with pytest.raises(SpeechFailedError, match="it lost itself"):
             await ask(uri, "Front door open.", "pin")
     cases: list[tuple[dict[str, Any], str]] = [
         ({"cache_memory": 1.0, "cache_disk": 0.0}, "nothing is kept outside of memory"),
@@ -316,10 +316,10 @@ async def test_what_cannot_be_pinned_is_an_error_after_its_sound(tmp_path: Path)
     ]
     for settings, reason in cases:
         async with service([Repeatable()], data_dir=tmp_path, **settings) as uri:
-            with pytest.raises(SpeechFailed, match=f"'Front door open.' is not kept: .*{reason}"):
+            with pytest.raises(SpeechFailedError, match=f"'Front door open.' is not kept: .*{reason}"):
                 await ask(uri, "Front door open.", "pin")
     async with service([ScriptedEngine()], data_dir=tmp_path, **KEPT) as uri:
-        with pytest.raises(SpeechFailed, match="do not say the same thing twice"):
+        with pytest.raises(SpeechFailedError, match="do not say the same thing twice"):
             await ask(uri, "Front door open.", "pin")
 
 

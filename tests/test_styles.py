@@ -14,7 +14,7 @@ from tests.house import (
     ROBOT,
     RYAN,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     home_assistant_plain,
     listed,
@@ -348,7 +348,7 @@ async def test_a_style_that_a_voice_cannot_have_is_an_error_not_another_sound(
     for voice in ({"name": "heart (calm)"}, {"name": "heart", "speaker": "calm"}):
         async with service([engine], styles=tmp_path / "styles.toml") as uri, connect(uri) as client:
             assert "heart (calm)" not in [each.name for each in await listed(client)]
-            with pytest.raises(SpeechFailed, match="heart does not follow instructions") as failure:
+            with pytest.raises(SpeechFailedError, match="heart does not follow instructions") as failure:
                 await home_assistant_plain(client, "The light is on.", voice)
             assert failure.value.code == "style-not-supported"
     assert engine.said == []

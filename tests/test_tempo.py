@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tests.house import (
     AS_SET,
     ScriptedEngine,
-    SpeechFailed,
+    SpeechFailedError,
     connect,
     crew,
     home_assistant_plain,
@@ -29,9 +29,9 @@ from tests.house import (
     tone,
 )
 from wyoming_qwen3tts.audio.loudness import Meter
-from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoFailed, TempoMissing, load
+from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoError, TempoNotInstalledError, load
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.service import CannotServe
+from wyoming_qwen3tts.service import StartupError
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
 
 Samples = NDArray[np.int16]
@@ -182,9 +182,9 @@ async def test_a_command_that_fails_is_an_error_and_no_silence(
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     async with service([ScriptedEngine()], speed=1.25, tempo="rubberband") as uri, connect(uri) as client:
-        with pytest.raises(SpeechFailed, match="rubberband failed") as failure:
+        with pytest.raises(SpeechFailedError, match="rubberband failed") as failure:
             await home_assistant_plain(client, "Hello.")
-    assert failure.value.code == TempoFailed.code
+    assert failure.value.code == TempoError.code
 
 
 def hide_the_command(patch: pytest.MonkeyPatch) -> None:
@@ -206,10 +206,10 @@ async def test_what_is_missing_is_named_at_start(
     hide: Callable[[Any], None], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hide(monkeypatch)
-    with pytest.raises(CannotServe, match=expected) as error:
+    with pytest.raises(StartupError, match=expected) as error:
         async with service([ScriptedEngine()], tempo="rubberband"):
             pass
     assert "\n" not in str(error.value)
-    with pytest.raises(TempoMissing, match=expected):
+    with pytest.raises(TempoNotInstalledError, match=expected):
         load("rubberband")
     load("sonic")

@@ -35,7 +35,7 @@ from wyoming_qwen3tts.voices.catalog import (
     AGAIN,
     REMEMBERED,
     UNUSABLE,
-    UnknownVoice,
+    UnknownVoiceError,
     VoiceCatalog,
 )
 from wyoming_qwen3tts.voices.register import Fixed
@@ -138,9 +138,9 @@ def test_the_language_a_text_is_spoken_in() -> None:
 
 
 def test_a_default_voice_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
-    with pytest.raises(UnknownVoice, match="'nobody' is not one of: heart, espeak-de"):
+    with pytest.raises(UnknownVoiceError, match="'nobody' is not one of: heart, espeak-de"):
         VoiceCatalog(VOICES, "nobody")
-    with pytest.raises(UnknownVoice, match="no engine has a voice"):
+    with pytest.raises(UnknownVoiceError, match="no engine has a voice"):
         VoiceCatalog(())
 
 

@@ -31,10 +31,10 @@ from tests.house import (
 )
 from tests.test_encoding import decoded
 from tests.web import free_port
-from wyoming_qwen3tts.engines.base import CannotSpeak
+from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import websockets
 from wyoming_qwen3tts.server.http.dialogue import Dialogue, Job, Stop
-from wyoming_qwen3tts.server.http.messages import BadMessage
+from wyoming_qwen3tts.server.http.messages import InvalidMessageError
 from wyoming_qwen3tts.server.http.parts import Parts
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
 from wyoming_qwen3tts.server.http.websockets import FairWebSocket
@@ -298,7 +298,7 @@ async def test_a_name_may_be_used_again_when_its_utterance_is_over() -> None:
 
 async def picky(utterance: Utterance) -> AsyncGenerator[bytes, None]:
     if "unspeakable" in utterance.text:
-        raise CannotSpeak("nobody can say that")
+        raise UnsupportedTextError("nobody can say that")
     if "odd" in utterance.text:
         raise ValueError("odd")
     yield tone(utterance.text)
@@ -790,7 +790,7 @@ class Rules(RuleBasedStateMachine):
     def say(self, kind: str, **fields: Any) -> Any:
         try:
             return self.dialogue.receive(json.dumps({"type": kind, **fields}))
-        except BadMessage:
+        except InvalidMessageError:
             return None
 
     def began(self, job: Job | None, name: str, text: str) -> None:

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     from . import telemetry
-    from .service import CannotServe, Service
+    from .service import Service, StartupError
 
     telemetry.configure(debug=settings.debug, log_format=settings.log_format)
     if verify:
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         return commands.verify(settings)
     try:
         as_asked = asyncio.run(Service(settings).run())
-    except CannotServe as error:
+    except StartupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0 if as_asked else AGAIN
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
 async def _serve(settings: Settings) -> AsyncIterator[str]:
     """Serve in this process, to it alone; give the address. Raises ServerError."""
     from .client import ServerError
-    from .service import CannotServe, Service
+    from .service import Service, StartupError
 
     logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command says what went wrong
     with tempfile.TemporaryDirectory() as place:
@@ -71,7 +71,7 @@ async def _serve(settings: Settings) -> AsyncIterator[str]:
         try:
             await own.start()
             yield str(own.addresses[0])
-        except CannotServe as error:
+        except StartupError as error:
             raise ServerError(str(error)) from error
         finally:
             await own.stop()

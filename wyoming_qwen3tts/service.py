@@ -32,15 +32,15 @@ from .engines.remote.engine import RemoteEngine
 from .engines.remote.server import Limits as Waits
 from .server import supervisor, wyoming
 from .server.info import Description, who_speaks
-from .server.listen import CannotListen, Listener
+from .server.listen import Listener, ListenError
 from .server.requests import Requests
 from .settings import Address, Settings, SettingsError
 from .speech import Voice
 from .text.frontend import Frontend
-from .text.language import DetectorMissing, LanguageFinder, load
+from .text.language import DetectorNotInstalledError, LanguageFinder, load
 from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
-from .voices.catalog import UnknownVoice
+from .voices.catalog import UnknownVoiceError
 from .voices.library import VoiceLibrary
 from .voices.presets import RESERVED
 from .voices.register import Register
@@ -61,7 +61,7 @@ WATCH = 1.0
 """Seconds between looks at the data directory, of a millisecond; what nobody knows is looked for at once."""
 
 
-class CannotServe(Exception):  # noqa: N818 - what it says
+class StartupError(Exception):
     """The service cannot start; the message is one line for the one who started it."""
 
 
@@ -105,7 +105,7 @@ class Service:
         return [listener.address for listener in self._listeners]
 
     async def run(self) -> bool:
-        """Serve until SIGTERM, SIGINT, or the end of standard input if that is a door. Raises CannotServe.
+        """Serve until SIGTERM, SIGINT, or the end of standard input if that is a door. Raises StartupError.
 
         Returns whether that was all; False where it ended by itself, to be started again.
         """
@@ -135,7 +135,7 @@ class Service:
             await self.stop()
 
     async def start(self) -> None:
-        """Load and warm the voices, then listen, then announce. Raises CannotServe."""
+        """Load and warm the voices, then listen, then announce. Raises StartupError."""
         began = time.monotonic()
         settings = self._settings
         for note in settings.notes:
@@ -146,17 +146,17 @@ class Service:
             await self._open_http()
         try:
             await asyncio.to_thread(tempo.load, settings.tempo)
-        except tempo.TempoMissing as error:
-            raise CannotServe(str(error)) from error
+        except tempo.TempoNotInstalledError as error:
+            raise StartupError(str(error)) from error
         try:
             frontend = await asyncio.to_thread(frontend_for, settings)
-        except DetectorMissing as error:
-            raise CannotServe(str(error)) from error
+        except DetectorNotInstalledError as error:
+            raise StartupError(str(error)) from error
         if not self.crew.members:
-            raise CannotServe(f"--engine {','.join(settings.engine)}: {NEEDS}")
+            raise StartupError(f"--engine {','.join(settings.engine)}: {NEEDS}")
         await self.crew.start()
         if self.crew and not self.crew.speaking:
-            raise CannotServe("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))
+            raise StartupError("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))
         self._cache = cache_for(settings)
         if self._cache is not None:
             await self._cache.start()
@@ -164,8 +164,8 @@ class Service:
         self._register = register = register_for(settings, self.crew, gone)
         try:
             await register.start()
-        except UnknownVoice as error:
-            raise CannotServe(str(error)) from error
+        except UnknownVoiceError as error:
+            raise StartupError(str(error)) from error
         self._calibration = calibration = Calibration(
             Levels(settings.loudness, settings.data / LEVELS), self.crew
         )
@@ -284,8 +284,8 @@ class Service:
             self._listeners.append(listener)
             try:
                 await listener.start()
-            except CannotListen as error:
-                raise CannotServe(str(error)) from error
+            except ListenError as error:
+                raise StartupError(str(error)) from error
             _LOGGER.info("Listening on %s", listener.address)
         for address in self.addresses:
             if address.scheme != "stdio":
@@ -293,16 +293,16 @@ class Service:
                 break
 
     async def _open_http(self) -> None:
-        """Listen for HTTP, and say there that the service is starting. Raises CannotServe."""
+        """Listen for HTTP, and say there that the service is starting. Raises StartupError."""
         settings = self._settings
         try:
             serve = await asyncio.to_thread(_http)
         except ImportError as error:
-            raise CannotServe(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
+            raise StartupError(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
         try:
             self._http = serve.open_doors(settings, self._connections)
-        except (CannotListen, SettingsError) as error:
-            raise CannotServe(str(error)) from error
+        except (ListenError, SettingsError) as error:
+            raise StartupError(str(error)) from error
 
     def _serve_http(self, road: synthesizer.Synthesizer, register: Register) -> None:
         """Serve over HTTP what the service does."""
@@ -371,7 +371,7 @@ def _http() -> ModuleType:
 
 
 def frontend_for(settings: Settings) -> Frontend:
-    """Return what prepares text. Raises DetectorMissing; takes a while where a detector loads."""
+    """Return what prepares text. Raises DetectorNotInstalledError; takes a while where a detector loads."""
     lexicon = Lexicon(settings.lexicon) if settings.lexicon is not None else None
     if lexicon is not None:
         lexicon.refresh()

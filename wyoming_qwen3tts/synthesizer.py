@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 
 from .audio import pcm as sound
 from .audio.finish import Finished, Finishing, Reply
-from .cache.cache import Cache, NotKept
+from .cache.cache import Cache, PinError
 from .cache.entry import Entry
 from .engines.base import (
-    CannotSpeak,
-    CutShort,
     Engine,
-    EngineUnavailable,
+    EngineUnavailableError,
     LiveEngine,
     RepeatableEngine,
+    TruncatedAudioError,
+    UnsupportedTextError,
 )
 from .engines.failover import Crew
 from .speech import (
@@ -238,14 +238,14 @@ class Synthesizer:
                         pause = None
             if job.reply.trail is None:
                 if request.caching == Caching.PIN:
-                    lead.close(CannotSpeak("there is nothing to say"))
+                    lead.close(UnsupportedTextError("there is nothing to say"))
                     return
                 await lead.put(sound.silence(NOTHING_TO_SAY))
             elif pause:
                 await lead.put(sound.silence(pause))
             lead.close()
         except asyncio.CancelledError:
-            lead.close(EngineUnavailable("the voice was cancelled"))
+            lead.close(EngineUnavailableError("the voice was cancelled"))
             raise
         except Exception as error:
             lead.close(error)
@@ -364,7 +364,7 @@ class Synthesizer:
         """Tell whether an utterance need not be made. ``flying``: because it is being made, too."""
         try:
             key = self._key(utterance, self._crew[utterance.voice.engine], None, job)
-        except EngineUnavailable:
+        except EngineUnavailableError:
             return False  # nobody knows yet what its engine would say
         return key is not None and self._cache is not None and await self._cache.knows(key, flying=flying)
 
@@ -457,7 +457,7 @@ class Synthesizer:
             try:
                 if has_words(first):
                     await self._say_once(replace(utterance, text=first), job, rest)
-            except (EngineUnavailable, CannotSpeak) as error:
+            except (EngineUnavailableError, UnsupportedTextError) as error:
                 other = self._stand_in(replace(utterance, text=first), language, job, heard, error)
                 if other is None:
                     raise
@@ -481,8 +481,8 @@ class Synthesizer:
         while True:
             try:
                 await self._say_once(utterance, job, pause=pause)
-            except (EngineUnavailable, CannotSpeak) as error:
-                first, again = not out, job.begun is not None and isinstance(error, EngineUnavailable)
+            except (EngineUnavailableError, UnsupportedTextError) as error:
+                first, again = not out, job.begun is not None and isinstance(error, EngineUnavailableError)
                 out.append(utterance.voice.engine)
                 other = self._stand_in(utterance, language, job, heard, error, out=out)
                 if other is None and first and again and job.lead.heard == heard:
@@ -557,7 +557,7 @@ class Synthesizer:
                 try:
                     with turn.waiting():
                         piece = await anext(stream, None)
-                except CutShort as cut:
+                except TruncatedAudioError as cut:
                     if sounds is not None:
                         raise  # it was to be kept for ever, and is not even whole
                     _LOGGER.warning("%s was cut short: %s", utterance.text[:40], cut)
@@ -573,10 +573,10 @@ class Synthesizer:
                     finish.push(piece) if finish.light(piece) else await asyncio.to_thread(finish.push, piece)
                 )
         if not pieces:
-            raise CannotSpeak(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
+            raise UnsupportedTextError(f"the {engine.name} voice gave no sound for {utterance.text[:40]!r}")
         await lead.put(finish.finish() if finish.light(b"") else await asyncio.to_thread(finish.finish))
         if not whole and lead.heard == heard:
-            raise EngineUnavailable(f"the {engine.name} voice gave nothing to be heard")
+            raise EngineUnavailableError(f"the {engine.name} voice gave nothing to be heard")
         if key is not None and whole:
             if sounds is not None:
                 cost = time.monotonic() - began
@@ -589,7 +589,7 @@ class Synthesizer:
         entry = replace(entry, text=utterance.text, voice=utterance.voice.speaker)
         try:
             await self._cache.pin(key, entry, generation)
-        except NotKept as error:
+        except PinError as error:
             raise _not_kept(utterance, str(error)) from error
 
     def _key(self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job) -> bytes | None:
@@ -610,7 +610,7 @@ class Synthesizer:
             raise
         except Exception as error:
             _LOGGER.exception("The %s engine failed", engine.name)
-            raise EngineUnavailable(f"the {engine.name} engine does not know itself: {error}") from error
+            raise EngineUnavailableError(f"the {engine.name} engine does not know itself: {error}") from error
 
     def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> Finished | None:
         """Return an utterance as it was heard before, None where that is not in memory."""

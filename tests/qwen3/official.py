@@ -104,7 +104,7 @@ class Official:
     def prompt(self, speech: Speech) -> dict[str, Tensor]:
         """Return what the official package would hand to the talker."""
 
-        class Seen(Exception):  # noqa: N818
+        class SeenError(Exception):
             pass
 
         seen: dict[str, Tensor] = {}
@@ -113,12 +113,12 @@ class Official:
 
         def spy(**kwargs: Any) -> Any:
             seen.update(kwargs)
-            raise Seen
+            raise SeenError
 
         talker.generate = spy
         try:
             self._say(speech, Sampling(), 2)
-        except Seen:
+        except SeenError:
             pass
         finally:
             talker.generate = generate

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, files
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
 
@@ -88,7 +88,7 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
 @pytest.mark.parametrize(("damage", "complaint"), DAMAGE)
 def test_what_is_wrong_is_named(copy: Path, damage: Callable[[Path], object], complaint: str) -> None:
     damage(copy)
-    with pytest.raises(EngineUnavailable, match=complaint) as raised:
+    with pytest.raises(EngineUnavailableError, match=complaint) as raised:
         checkpoint.load(copy, CPU, torch.float32)
     assert str(copy) in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -133,7 +133,7 @@ def test_sampling_comes_from_the_checkpoint(copy: Path) -> None:
     ],
 )
 def test_a_model_that_is_nowhere(source: files.Source, complaint: str) -> None:
-    with pytest.raises(EngineUnavailable, match=complaint):
+    with pytest.raises(EngineUnavailableError, match=complaint):
         files.find(source)
 
 
@@ -157,7 +157,7 @@ def test_devices() -> None:
     assert "no GPU" in why
     assert checkpoint.choose_device("cpu") == (CPU, "the settings say so")
     for absent in ("cuda", "cuda:3", "mps"):
-        with pytest.raises(EngineUnavailable, match=f"--device {absent}: torch sees no"):
+        with pytest.raises(EngineUnavailableError, match=f"--device {absent}: torch sees no"):
             checkpoint.choose_device(absent)
     assert checkpoint.choose_dtype("auto", CPU)[0] == torch.float32
     assert checkpoint.choose_dtype("auto", torch.device("mps"))[0] == torch.float32
@@ -166,7 +166,7 @@ def test_devices() -> None:
 
 def test_without_the_official_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "qwen_tts", None)
-    with pytest.raises(EngineUnavailable, match="script/setup --qwen installs it"):
+    with pytest.raises(EngineUnavailableError, match="script/setup --qwen installs it"):
         checkpoint.official_package()
 
 

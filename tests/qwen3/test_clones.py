@@ -22,9 +22,9 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official, scheduler
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import engine, heard
-from wyoming_qwen3tts.engines.base import CannotSpeak, EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.qwen3 import clones
-from wyoming_qwen3tts.engines.qwen3.clones import Clones, VoiceLost, samples_of
+from wyoming_qwen3tts.engines.qwen3.clones import Clones, VoiceLostError, samples_of
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
@@ -293,7 +293,7 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(base: Official, tmp_pat
     else:
         stereo = data[:22] + b"\2" + data[23:]
         reference.path.write_bytes({"cut": data[:5000], "stereo": stereo, "text": b"Hello."}[fate])
-    with pytest.raises(VoiceLost, match="the recording that the voice was cloned from") as error:
+    with pytest.raises(VoiceLostError, match="the recording that the voice was cloned from") as error:
         Clones(None, "model").get(reference, base.own, Ear(base))
     assert error.value.code == "voice-lost"
     assert "\n" not in str(error.value)
@@ -317,7 +317,9 @@ def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_p
     where = scheduler(base.own)
     seconds = where._decoder.length / 12.5
     reference = recording(tmp_path, transcript=TRANSCRIPT, seconds=seconds)
-    with pytest.raises(CannotSpeak, match=rf"the recording is too long for --context: {seconds:.0f} s"):
+    with pytest.raises(
+        UnsupportedTextError, match=rf"the recording is too long for --context: {seconds:.0f} s"
+    ):
         Clones(tmp_path / "prompts", "model").get(reference, base.own, where)
     assert not (tmp_path / "prompts").exists()
 
@@ -387,7 +389,7 @@ async def test_a_lost_recording_leaves_the_other_voices_alone(
     try:
         voices = [grandma(speaker, reference) for reference in (lost, kept)]
         lost.path.unlink()
-        with pytest.raises(VoiceLost):
+        with pytest.raises(VoiceLostError):
             await heard(speaker, Utterance("Hi.", voices[0], "en-US"))
         await speaker.prepare(voices)
         assert "Grandma is not ready: the recording that the voice was cloned from" in caplog.text
@@ -413,7 +415,9 @@ async def test_a_model_that_cannot_clone_says_so(tiny: Path, tmp_path: Path) -> 
     speaker = engine(tiny)
     await speaker.start()
     try:
-        with pytest.raises(EngineUnavailable, match="cloned voices need a Base checkpoint, such as --model "):
+        with pytest.raises(
+            EngineUnavailableError, match="cloned voices need a Base checkpoint, such as --model "
+        ):
             grandma(speaker, recording(tmp_path))
     finally:
         await speaker.close()
@@ -423,9 +427,9 @@ async def test_a_clone_says_which_languages_and_models_it_may_have(base: Officia
     speaker = engine(base.directory, data_dir=tmp_path)
     await speaker.start()
     try:
-        with pytest.raises(EngineUnavailable, match=r"Qwen3-TTS 1\.7B Base does not speak sv"):
+        with pytest.raises(EngineUnavailableError, match=r"Qwen3-TTS 1\.7B Base does not speak sv"):
             grandma(speaker, recording(tmp_path), "sv")
-        with pytest.raises(EngineUnavailable, match="nobody/else is not one of the Base checkpoints: "):
+        with pytest.raises(EngineUnavailableError, match="nobody/else is not one of the Base checkpoints: "):
             speaker.clone(Recorded("x", recording(tmp_path), model="nobody/else"))
     finally:
         await speaker.close()

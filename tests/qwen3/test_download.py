@@ -21,13 +21,13 @@ LARGE = "large.bin"
 FIND = """
 import logging, sys
 from pathlib import Path
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3.files import Source, check, find
 try:
     found = find(Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])))
     check(found)
     print(found)
-except EngineUnavailable as error:
+except EngineUnavailableError as error:
     print("error:", error)
 """
 

@@ -28,7 +28,7 @@ from tests.house import HANG, Spare, octave
 from tests.qwen3.test_scheduler import same
 from tests.qwen3.test_service import engine, heard, settings, until, utterance
 from wyoming_qwen3tts.engines import failover
-from wyoming_qwen3tts.engines.base import DeviceLost, Engine, EngineUnavailable
+from wyoming_qwen3tts.engines.base import DeviceLostError, Engine, EngineUnavailableError
 from wyoming_qwen3tts.engines.failover import State, Supervised
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
@@ -352,7 +352,7 @@ async def test_what_is_not_to_be_finished_is_an_error_and_nothing_of_it_is_kept(
 ) -> None:
     async with home(tiny, tmp_path, resume=False) as found, well_afterwards(found, alone):
         faults.plan(fault, 5)
-        with pytest.raises(house.SpeechFailed, match=r"ended|device-side assert") as failed:
+        with pytest.raises(house.SpeechFailedError, match=r"ended|device-side assert") as failed:
             await found.says(TEXT)
         assert failed.value.code == "engine-unavailable"
 
@@ -370,11 +370,11 @@ async def test_a_device_that_is_lost_asks_for_a_new_process(
     if frame < HEARD:
         assert await found.says(TEXT) == octave(TEXT)
     else:
-        with pytest.raises((house.SpeechFailed, ConnectionError)):
+        with pytest.raises((house.SpeechFailedError, ConnectionError)):
             await found.says(TEXT)
     async with asyncio.timeout(HANG):
         assert not await serving
-    assert isinstance(found.model.fault(), DeviceLost)
+    assert isinstance(found.model.fault(), DeviceLostError)
 
 
 async def test_a_device_that_is_lost_is_tried_again_where_there_is_to_be_no_new_process(
@@ -481,7 +481,7 @@ async def test_a_thread_that_is_ended_while_somebody_joins_tells_them(
     await speaker.start()
     monkeypatch.setattr(Decoder, "prepare", end)
     async with asyncio.timeout(HANG):
-        with pytest.raises(EngineUnavailable, match="the model's thread has ended"):
+        with pytest.raises(EngineUnavailableError, match="the model's thread has ended"):
             await heard(speaker, utterance(speaker))
     assert speaker.fault() is not None
     await speaker.close()
@@ -499,7 +499,7 @@ async def test_whoever_has_been_promised_something_hears_that_the_thread_was_end
     monkeypatch.setattr(Residents, "named", end)
     made = speaker._worker.prepare(str(tiny), Reference(tmp_path, "a" * 64), ["english"])
     async with asyncio.timeout(HANG):
-        with pytest.raises(EngineUnavailable, match="the model's thread has ended"):
+        with pytest.raises(EngineUnavailableError, match="the model's thread has ended"):
             await asyncio.wrap_future(made)
     await speaker.close()
 
@@ -516,7 +516,7 @@ async def test_a_thread_that_is_ended_while_it_reads_a_model_is_a_model_that_can
     monkeypatch.setattr(checkpoint, "load", end)
     speaker = engine(tiny)
     async with asyncio.timeout(HANG):
-        with pytest.raises(EngineUnavailable, match="the model cannot be loaded"):
+        with pytest.raises(EngineUnavailableError, match="the model cannot be loaded"):
             await speaker.start()
     await speaker.close()
 

@@ -372,7 +372,7 @@ async def test_a_model_that_hears_no_instructions_says_so(
         names = await listed(uri)
         assert "May (calm)" not in names
         assert "May (slow)" in names
-        with pytest.raises(house.SpeechFailed, match="instructions") as refused:
+        with pytest.raises(house.SpeechFailedError, match="instructions") as refused:
             await said(uri, "Supper is ready.", name="May (calm)")
         assert refused.value.code == "style-not-supported"
         assert await said(uri, "Supper is ready.", name="May (slow)")

@@ -20,7 +20,7 @@ from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
-from wyoming_qwen3tts.engines.base import EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, files, residents
 from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
@@ -317,7 +317,9 @@ async def test_whoever_leaves_makes_room_for_others_that_wait(
 
 
 async def test_a_model_larger_than_the_budget_is_one_sentence(models: dict[str, Path]) -> None:
-    with pytest.raises(EngineUnavailable, match=r"CustomVoice takes about 0\.\d+ GB, and --memory-budget is"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"CustomVoice takes about 0\.\d+ GB, and --memory-budget is"
+    ):
         async with speaking(models["custom_voice"], memory_budget=0.001):
             pass
 
@@ -335,7 +337,7 @@ async def test_a_clone_of_a_model_larger_than_what_is_there_does_not_harm_the_ot
     monkeypatch.setattr(checkpoint, "load", short)
     async with speaking(models["custom_voice"], models["base"]) as engine:
         ryan, clone = both(engine, tmp_path)
-        with pytest.raises(EngineUnavailable, match="the model cannot be loaded: out of memory"):
+        with pytest.raises(EngineUnavailableError, match="the model cannot be loaded: out of memory"):
             await heard(engine, Utterance("Hi.", clone, "en-US", 3))
         assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
         monkeypatch.setattr(checkpoint, "load", load)
@@ -364,7 +366,7 @@ async def test_a_chore_for_a_model_that_never_fits_ends(models: dict[str, Path],
     assert budget(models["custom_voice"]) < short
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         _, clone = both(engine, tmp_path)
-        with pytest.raises(EngineUnavailable, match=r"Base takes about .* and --memory-budget is"):
+        with pytest.raises(EngineUnavailableError, match=r"Base takes about .* and --memory-budget is"):
             await engine.make_ready(clone)
 
 
@@ -391,7 +393,7 @@ async def test_a_model_that_is_no_good_is_left_out(
         assert loaded(engine) == {"custom_voice"}
         assert "One model less:" in caplog.text
         assert "it was cut off" in caplog.text
-    with pytest.raises(EngineUnavailable, match="it was cut off"):
+    with pytest.raises(EngineUnavailableError, match="it was cut off"):
         async with speaking(damaged, tmp_path / "absent"):
             pass
 
@@ -424,7 +426,7 @@ async def test_a_voice_is_designed_and_its_model_leaves(models: dict[str, Path])
         engine.end_design()
         await until(lambda: "voice_design" not in loaded(engine))
     async with speaking(models["base"]) as engine:
-        with pytest.raises(EngineUnavailable, match="designing needs a VoiceDesign checkpoint"):
+        with pytest.raises(EngineUnavailableError, match="designing needs a VoiceDesign checkpoint"):
             await anext(engine.design("A pirate.", "Hello.", "en", 1))
 
 
@@ -591,7 +593,7 @@ async def test_a_model_that_cannot_be_warmed_up_is_read_once(
     async with speaking(models["custom_voice"], models["base"]) as engine:
         _, clone = both(engine, tmp_path)
         monkeypatch.setattr(Decoder, "advance", short)
-        with pytest.raises(EngineUnavailable, match="the device is out of memory"):
+        with pytest.raises(EngineUnavailableError, match="the device is out of memory"):
             await heard(engine, Utterance("Hi.", clone, "en-US", 3))
         await at_rest(engine)
         assert loads.of == ["custom_voice", "base"]
@@ -606,7 +608,7 @@ async def test_a_device_that_fails_while_memory_is_freed_ends_nothing(
             broken.setattr(Decoder, "advance", fails_on_device)
             broken.setattr(torch.cuda, "is_available", lambda: True)
             broken.setattr(torch.cuda, "empty_cache", fails_on_device)
-            with pytest.raises(EngineUnavailable, match="device-side assert"):
+            with pytest.raises(EngineUnavailableError, match="device-side assert"):
                 await heard(engine, Utterance("Hi.", clone, "en-US", 3))
             await at_rest(engine)
         assert loaded(engine) == {"custom_voice"}
@@ -626,7 +628,9 @@ async def test_a_thread_that_cannot_begin_is_an_error(
     async with speaking(models["custom_voice"], models["base"]) as engine:
         _, clone = both(engine, tmp_path)
         monkeypatch.setattr(threading.Thread, "start", full)
-        with pytest.raises(EngineUnavailable, match="the model cannot be loaded: can't start new thread"):
+        with pytest.raises(
+            EngineUnavailableError, match="the model cannot be loaded: can't start new thread"
+        ):
             await heard(engine, Utterance("Hi.", clone, "en-US", 3))
 
 

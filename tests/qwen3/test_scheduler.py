@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import GREEDY, Official, replaced, scheduler
-from wyoming_qwen3tts.engines.base import CannotSpeak, CutShort, EngineUnavailable
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import FRAME
 from wyoming_qwen3tts.engines.qwen3.guards import LOOP_SECONDS, SLACK_FRAMES, LoopWatch
@@ -74,7 +74,7 @@ def same(one: bytes, other: bytes) -> bool:
 def _alone(official: Official, said: Speech, seed: int) -> tuple[bytes, bool]:
     heard = Heard(said, seed)
     run(scheduler(official.double, slots=1, frames_per_token=0.5), heard)
-    assert heard.error is None or isinstance(heard.error, CutShort)
+    assert heard.error is None or isinstance(heard.error, TruncatedAudioError)
     return heard.sound, heard.error is None
 
 
@@ -262,7 +262,7 @@ def test_more_takes_than_slots_wait_in_order_and_too_many_are_refused(custom_voi
     takes = [Heard(speech(), seed) for seed in range(4)]
     for heard in takes:
         where.submit(heard.take)
-    with pytest.raises(EngineUnavailable, match="4 utterances are waiting") as refused:
+    with pytest.raises(EngineUnavailableError, match="4 utterances are waiting") as refused:
         where.submit(Heard(speech()).take)
     assert refused.value.code == "busy"
     where.step()
@@ -339,7 +339,7 @@ def test_late_text_of_a_take_that_has_failed_is_nobody_elses(custom_voice: Offic
     failed = Heard(Speech("The quick brown", "english", "ryan", streaming=True, more=True), 3, live=True)
     where.submit(failed.take)
     where.step()
-    where.fail(EngineUnavailable("the model failed"))
+    where.fail(EngineUnavailableError("the model failed"))
     next_one = Heard(speech(2), 5)
     where.submit(next_one.take)
     where.step()
@@ -348,7 +348,7 @@ def test_late_text_of_a_take_that_has_failed_is_nobody_elses(custom_voice: Offic
     assert where._decoder.text_end[next_one.take.slot] == rows
     run(where)
     assert same(next_one.sound, _sound(custom_voice, speech(2), 5))
-    assert isinstance(failed.error, EngineUnavailable)
+    assert isinstance(failed.error, EngineUnavailableError)
 
 
 # ------------------------------------------------------------------ guards
@@ -361,7 +361,7 @@ def test_a_take_without_an_end_is_cut_and_said_to_be(custom_voice: Official) -> 
     where._admit()
     where._decoder.end_from[0] = 10_000
     run(where)
-    assert isinstance(heard.error, CutShort)
+    assert isinstance(heard.error, TruncatedAudioError)
     assert "did not find its end" in str(heard.error)
     assert len(heard.sound) == SLACK_FRAMES * FRAME_BYTES
 
@@ -378,7 +378,7 @@ def test_a_loop_is_ended(custom_voice: Official) -> None:
 
     with replaced(where._decoder, "predict", stuck):
         run(where, heard)
-    assert isinstance(heard.error, CannotSpeak)
+    assert isinstance(heard.error, UnsupportedTextError)
     assert f"repeated itself for {LOOP_SECONDS:g} s" in str(heard.error)
     assert heard.take.frames == 3 + LOOP_SECONDS * 12.5 - 1
 
@@ -416,7 +416,7 @@ def test_silence_from_the_start_is_tried_again_and_then_given_up(custom_voice: O
                 seeds.append(take.seed)
                 where._decoder.end_from[take.slot] = 10_000
     assert sorted(set(seeds)) == [1, 2]
-    assert isinstance(heard.error, CannotSpeak)
+    assert isinstance(heard.error, UnsupportedTextError)
     assert "silent" in str(heard.error)
     assert not heard.pieces
 
@@ -444,7 +444,7 @@ def test_silence_after_speech_ends_it_and_is_not_sent(custom_voice: Official) ->
     where._decoder.end_from[0] = 10_000
     with silenced(where, lambda: heard.take.frames > 20):
         run(where)
-    assert isinstance(heard.error, CutShort)
+    assert isinstance(heard.error, TruncatedAudioError)
     assert 10 * FRAME_BYTES < len(heard.sound) < 30 * FRAME_BYTES
 
 
@@ -476,7 +476,7 @@ def test_values_that_are_not_numbers_are_never_heard(
         if slot >= 0:
             where._decoder.hidden[slot] = torch.nan
         where.step()
-    assert isinstance(broken.error, EngineUnavailable)
+    assert isinstance(broken.error, EngineUnavailableError)
     assert "not numbers" in str(broken.error)
     whole = _sound(custom_voice, speech(2), 1)
     assert same(broken.sound, whole[: len(broken.sound)])
@@ -510,7 +510,7 @@ def test_a_codec_that_fails_is_noticed(custom_voice: Official) -> None:
     decode = where._codec.decode
     with replaced(where._codec, "decode", lambda codes, rows: decode(codes, rows) * torch.nan):
         run(where, heard)
-    assert isinstance(heard.error, EngineUnavailable)
+    assert isinstance(heard.error, EngineUnavailableError)
     assert not heard.pieces
     assert heard.take.attempt == 1
 
@@ -519,7 +519,7 @@ def test_a_text_that_does_not_fit_is_refused_alone(custom_voice: Official) -> No
     where = scheduler(custom_voice.own)
     long, short = Heard(Speech("word " * 300, "english", "ryan")), Heard(speech(), 4)
     run(where, long, short)
-    assert isinstance(long.error, CannotSpeak)
+    assert isinstance(long.error, UnsupportedTextError)
     assert "too long" in str(long.error)
     assert same(short.sound, _sound(custom_voice, speech(), 4))
 
@@ -528,7 +528,7 @@ def test_what_the_model_does_not_have_is_an_error_of_that_take(custom_voice: Off
     where = scheduler(custom_voice.own)
     wrong, right = Heard(speech(speaker="nobody")), Heard(speech())
     run(where, wrong, right)
-    assert isinstance(wrong.error, CannotSpeak)
+    assert isinstance(wrong.error, UnsupportedTextError)
     assert "nobody" in str(wrong.error)
     assert right.error is None
 
@@ -543,7 +543,7 @@ def test_a_fault_while_a_take_joins_ends_it_too(custom_voice: Official) -> None:
 
     with replaced(where._decoder, "prepare", fail), pytest.raises(RuntimeError):
         where.step()
-    assert isinstance(heard.error, EngineUnavailable)
+    assert isinstance(heard.error, EngineUnavailableError)
     assert "device-side assert" in str(heard.error)
 
 
@@ -590,7 +590,7 @@ def test_out_of_memory_in_a_step_begins_anew_what_nobody_heard(custom_voice: Off
         where.shrink()
         run(where)
     assert where.most == 2
-    assert isinstance(takes[0].error, EngineUnavailable)
+    assert isinstance(takes[0].error, EngineUnavailableError)
     for seed in (1, 2):
         assert same(takes[seed].sound, _sound(custom_voice, speech(2), seed))
 
@@ -601,13 +601,13 @@ def test_a_take_that_never_fits_is_given_up(custom_voice: Official) -> None:
     where.submit(heard.take)
     with replaced(where._decoder, "prepare", Shortage(where._decoder.prepare, lambda call: True)):
         where.step()
-    assert isinstance(heard.error, EngineUnavailable)
+    assert isinstance(heard.error, EngineUnavailableError)
     where.submit((heard := Heard(speech())).take)
     with replaced(where._decoder, "predict", Shortage(where._decoder.predict, lambda call: True)):
         with pytest.raises(torch.OutOfMemoryError):
             where.step()
         where.shrink()
-    assert isinstance(heard.error, EngineUnavailable)
+    assert isinstance(heard.error, EngineUnavailableError)
     run(where, heard := Heard(speech(), 7))
     assert same(heard.sound, _sound(custom_voice, speech(), 7))
 

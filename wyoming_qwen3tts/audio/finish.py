@@ -177,7 +177,7 @@ class Finish:
         return self._joined(samples.tobytes())
 
     def finish(self) -> bytes:
-        """Return the rest, after the last piece. Raises TempoFailed."""
+        """Return the rest, after the last piece. Raises TempoError."""
         import numpy as np
 
         samples = to_samples(b"")

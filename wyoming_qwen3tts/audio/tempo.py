@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from .pcm import Samples
 
 
-class TempoMissing(Exception):  # noqa: N818 - what it is
+class TempoNotInstalledError(Exception):
     """What a method needs is not installed; the message says what to type."""
 
 
-class TempoFailed(SpeechError):  # noqa: N818 - what happened
+class TempoError(SpeechError):
     """The speed of this sound could not be changed."""
 
     code = "tempo-failed"
@@ -89,7 +89,7 @@ class Rubberband:
         return samples[:0]
 
     def finish(self) -> Samples:
-        """Return all of it, the input's length divided by the speed. Raises TempoFailed."""
+        """Return all of it, the input's length divided by the speed. Raises TempoError."""
         import numpy as np
         import pyrubberband
 
@@ -99,7 +99,7 @@ class Rubberband:
         try:
             stretched = pyrubberband.time_stretch(whole, SAMPLE_RATE, self._speed)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-            raise TempoFailed(f"rubberband failed: {error}") from error
+            raise TempoError(f"rubberband failed: {error}") from error
         return np.atleast_1d(stretched).astype(np.int16)
 
 
@@ -108,13 +108,15 @@ METHODS: dict[str, Callable[[float], Sonic | Rubberband]] = {"sonic": Sonic, "ru
 
 
 def load(method: str) -> None:
-    """Import what ``method`` needs. Raises TempoMissing where it cannot work on this machine."""
+    """Import what ``method`` needs. Raises TempoNotInstalledError where it cannot work on this machine."""
     package = {"sonic": "libsonic", "rubberband": "pyrubberband"}[method]
     try:
         importlib.import_module(package)
     except (ImportError, OSError) as error:  # OSError: soundfile without its library
-        raise TempoMissing(f"--tempo {method}: {error}; to install it: pip install {package}") from error
+        raise TempoNotInstalledError(
+            f"--tempo {method}: {error}; to install it: pip install {package}"
+        ) from error
     if method == "rubberband" and shutil.which("rubberband") is None:
-        raise TempoMissing(
+        raise TempoNotInstalledError(
             "--tempo rubberband: its command is missing; to install it: apt-get install rubberband-cli"
         )

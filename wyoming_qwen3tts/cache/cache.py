@@ -11,8 +11,8 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .entry import Counts, Entry, Listed, Stock, Tier, TierFailed
-from .flight import Abandoned, Flight
+from .entry import Counts, Entry, Listed, Stock, Tier, TierError
+from .flight import AbandonedError, Flight
 from .memory import Memory
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 Make = Callable[[], AsyncGenerator[bytes, None]]
 
 
-class NotKept(Exception):  # noqa: N818 - what it says
+class PinError(Exception):
     """What was to be kept for ever is not; the message, half a sentence, says why."""
 
 
@@ -110,19 +110,19 @@ class Cache:
                             found(where)
                         heard = True
                         yield piece
-            except Abandoned:
+            except AbandonedError:
                 if heard or self._closed:
                     raise
             else:
                 return
 
     async def pin(self, key: bytes, entry: Entry, generation: int) -> None:
-        """Keep an entry for ever, in one tier at least; try for PIN, even where they rest. Raises NotKept.
+        """Keep an entry for ever, in one tier at least; try for PIN, even where they rest. Raises PinError.
 
         ``generation``: the one in which it was begun.
         """
         if not self._tiers:
-            raise NotKept("nothing is kept outside of memory (--cache-disk is 0)")
+            raise PinError("nothing is kept outside of memory (--cache-disk is 0)")
         known = self.memory.peek(key)
         entry = replace(entry, pinned=True, cost=known.cost if known is not None else entry.cost)
         until = time.monotonic() + PIN
@@ -131,7 +131,7 @@ class Cache:
                 *(self._put(each, key, entry, generation) for each in self._tiers)
             )
             if generation < self._void.get(entry.voice, 0):
-                raise NotKept(CLEARED)
+                raise PinError(CLEARED)
             if not self._counts(entry, generation):  # all was cleared, and this is asked for all the same
                 generation = self.generation
                 continue
@@ -139,7 +139,7 @@ class Cache:
                 self._remember(key, entry, generation)
                 return
             if time.monotonic() > until or all(each.full for each in self._tiers):
-                raise NotKept("; ".join(map(str, failures)))
+                raise PinError("; ".join(map(str, failures)))
             for each in self._tiers:
                 each.wake()
             await asyncio.sleep(RETRY)
@@ -471,7 +471,7 @@ class _Guarded:
         try:
             async with asyncio.timeout(limit):
                 result = await _own(call)
-        except TierFailed as error:
+        except TierError as error:
             reason = str(error)
         except TimeoutError:
             reason = f"it gave no answer for {limit:g} s"

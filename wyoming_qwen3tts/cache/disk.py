@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import whole_file
-from .entry import Counts, Entry, Listed, Stock, TierFailed, matches
+from .entry import Counts, Entry, Listed, Stock, TierError, matches
 from .sealed import HEAD, opened, seal, seconds_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -85,23 +85,23 @@ class Disk:
         self.counts = Counts()
 
     async def get(self, key: bytes) -> Entry | None:
-        """Return an entry, None where there is none that is whole. Raises TierFailed."""
+        """Return an entry, None where there is none that is whole. Raises TierError."""
         return await self._run(lambda: self._get(key))
 
     async def put(self, key: bytes, entry: Entry) -> bool:
-        """Keep an entry and tell whether there was room; it is in the file then. Raises TierFailed."""
+        """Keep an entry and tell whether there was room; it is in the file then. Raises TierError."""
         return await self._run(lambda: self._put(key, entry))
 
     async def drop(self, key: bytes) -> None:
-        """Drop an entry, pinned or not. Raises TierFailed."""
+        """Drop an entry, pinned or not. Raises TierError."""
         await self._run(lambda: self._delete([key]), None)
 
     async def forget(self, voice: str | None = None) -> int:
-        """Drop what a voice said, or everything; return how many entries that were. Raises TierFailed."""
+        """Drop what a voice said, or everything; return how many entries that were. Raises TierError."""
         return await self._run(lambda: self._forget(voice), 0)
 
     async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
-        """Yield all keys with their entries, None for one that is damaged. Raises TierFailed."""
+        """Yield all keys with their entries, None for one that is damaged. Raises TierError."""
         last = b""
         none: Sequence[tuple[bytes, Entry | None]] = ()
         while found := await self._run(partial(self._some, last), none):
@@ -110,18 +110,18 @@ class Disk:
             last = found[-1][0]
 
     async def stock(self) -> Stock:
-        """Return what the file holds. Raises TierFailed."""
+        """Return what the file holds. Raises TierError."""
         return await self._run(self._stock, Stock())
 
     async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
         """Return how many entries have ``search`` in their text, and the ``most`` last used of them.
 
-        Raises TierFailed.
+        Raises TierError.
         """
         return await self._run(lambda: self._listed(search, voice, most), (0, []))
 
     async def tally(self, counts: Mapping[str, Counts]) -> int:
-        """Add to what was ever counted, by the tiers' names. Raises TierFailed.
+        """Add to what was ever counted, by the tiers' names. Raises TierError.
 
         Returns how often anything was forgotten, by any process: what was read before is then void.
         """
@@ -129,11 +129,11 @@ class Disk:
         return await self._run(lambda: self._tally(counts), *([] if there_is_news else [0]))
 
     async def totals(self) -> dict[str, Counts]:
-        """Return what was ever counted, by the tiers' names. Raises TierFailed."""
+        """Return what was ever counted, by the tiers' names. Raises TierError."""
         return await self._run(self._totals, {})
 
     async def check(self) -> str:
-        """Return what SQLite finds wrong with the file, empty for nothing. Raises TierFailed."""
+        """Return what SQLite finds wrong with the file, empty for nothing. Raises TierError."""
 
         def check() -> str:
             (found,) = self._open().execute("PRAGMA quick_check(1)").fetchone()
@@ -153,13 +153,13 @@ class Disk:
 
         try:
             await self._run(close)
-        except TierFailed as error:
+        except TierError as error:
             _LOGGER.debug("Closing %s: %s", self.path, error)
         finally:
             self._thread.shutdown(wait=False)  # what hangs in there is not waited for
 
     async def _run(self, do: Callable[[], _T], *without: _T) -> _T:
-        """Do something on the tier's thread. Raises TierFailed.
+        """Do something on the tier's thread. Raises TierError.
 
         ``without``: what to return where there is no file yet; else one is made.
         """
@@ -179,7 +179,7 @@ class Disk:
             return await asyncio.get_running_loop().run_in_executor(self._thread, run)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             self.counts.failures += 1
-            raise TierFailed(f"{self.path}: {error}") from error
+            raise TierError(f"{self.path}: {error}") from error
 
     # ------------------------------------------------------------------ on the thread
 

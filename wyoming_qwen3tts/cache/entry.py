@@ -85,7 +85,7 @@ def matches(text: str, voice: str, search: str, wanted: str | None) -> bool:
 class Tier(Protocol):
     """A place outside of the process where entries are kept. Keys are digests of 32 bytes.
 
-    All of it raises TierFailed where the place cannot be used, ``close`` excepted.
+    All of it raises TierError where the place cannot be used, ``close`` excepted.
     """
 
     name: str
@@ -138,5 +138,5 @@ class Tier(Protocol):
         """Give back files, connections and threads."""
 
 
-class TierFailed(Exception):  # noqa: N818 - what happened
+class TierError(Exception):
     """A tier cannot be used now; the message, half a sentence, says why."""

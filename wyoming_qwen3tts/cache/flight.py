@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 
-class Abandoned(Exception):  # noqa: N818 - what became of it
+class AbandonedError(Exception):
     """Nobody was left to listen."""
 
 
@@ -58,7 +58,7 @@ class Flight:
             if not self._left:
                 self._error = RuntimeError("what makes the sound was cancelled from inside")
                 return
-            self._error = Abandoned("everybody who listened has left")
+            self._error = AbandonedError("everybody who listened has left")
             raise
         finally:
             self._over = True

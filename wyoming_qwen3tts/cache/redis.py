@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
 from ..redis_url import check_url, is_url, split
-from .entry import Counts, Entry, Listed, Stock, TierFailed, matches
+from .entry import Counts, Entry, Listed, Stock, TierError, matches
 from .sealed import opened, seal
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Redis:
         self.counts = Counts()
 
     async def get(self, key: bytes) -> Entry | None:
-        """Return an entry, None where there is none that is whole. Raises TierFailed."""
+        """Return an entry, None where there is none that is whole. Raises TierError."""
         name = _name(key)
         found, renewed = await self._send(("HGETALL", name), ("EVAL", _RENEW, 1, name, self._longest))
         self._check([found], bear=_NO_HASH)
@@ -106,7 +106,7 @@ class Redis:
         return entry
 
     async def put(self, key: bytes, entry: Entry) -> bool:
-        """Keep an entry and tell whether Redis had room for it. Raises TierFailed."""
+        """Keep an entry and tell whether Redis had room for it. Raises TierError."""
         checksum, data = await asyncio.to_thread(seal, key, entry.pcm)
         values: dict[str, str | bytes | float] = {
             "seal": checksum,
@@ -125,11 +125,11 @@ class Redis:
         return True
 
     async def drop(self, key: bytes) -> None:
-        """Drop an entry, pinned or not. Raises TierFailed."""
+        """Drop an entry, pinned or not. Raises TierError."""
         await self._ask(("DEL", _name(key)))
 
     async def forget(self, voice: str | None = None) -> int:
-        """Drop what a voice said, or everything; return how many entries that were. Raises TierFailed."""
+        """Drop what a voice said, or everything; return how many entries that were. Raises TierError."""
         gone = 0
         async for names in self._names(PAGE):
             going: Sequence[bytes] = names
@@ -143,7 +143,7 @@ class Redis:
         return gone
 
     async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
-        """Yield all keys with their entries, None for one that is damaged. Raises TierFailed."""
+        """Yield all keys with their entries, None for one that is damaged. Raises TierError."""
         async for names in self._names(WALK):
             answers = await self._ask(*(("HGETALL", name) for name in names), bear=_NO_HASH)
             for name, found in zip(names, answers, strict=True):
@@ -151,7 +151,7 @@ class Redis:
                     yield key, await asyncio.to_thread(_entry, key, found)
 
     async def stock(self) -> Stock:
-        """Return what Redis holds of ours. Raises TierFailed."""
+        """Return what Redis holds of ours. Raises TierError."""
         stock = Stock()
         async for names in self._names(PAGE):
             asked = (("HMGET", name, "voice", "size", "pinned") for name in names)
@@ -164,7 +164,7 @@ class Redis:
     async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
         """Return how many entries have ``search`` in their text, and ``most`` of them, in no order.
 
-        Raises TierFailed.
+        Raises TierError.
         """
         total, found = 0, list[Listed]()
         async for names in self._names(PAGE):
@@ -182,7 +182,7 @@ class Redis:
         """Add to what was ever counted, by the tiers' names; where Redis takes no writes it is lost.
 
         Returns how often anything was forgotten, by any process: what was read before is then void. Raises
-        TierFailed.
+        TierError.
         """
         news = [
             ("HINCRBYFLOAT", COUNTED, f"{tier} {what}", number)
@@ -195,7 +195,7 @@ class Redis:
         return int(times or 0)
 
     async def totals(self) -> dict[str, Counts]:
-        """Return what was ever counted, by the tiers' names. Raises TierFailed."""
+        """Return what was ever counted, by the tiers' names. Raises TierError."""
         (found,) = await self._ask(("HGETALL", COUNTED))
         known = {field.name for field in fields(Counts)}
         totals: dict[str, Counts] = {}
@@ -218,7 +218,7 @@ class Redis:
     # ------------------------------------------------------------------ talking to Redis
 
     async def _ask(self, *commands: _Command, bear: str | None = None) -> list[Any]:
-        """Send commands in one go and return their answers. Raises TierFailed where one is an error.
+        """Send commands in one go and return their answers. Raises TierError where one is an error.
 
         An error that says ``bear`` is left among the answers instead.
         """
@@ -227,7 +227,7 @@ class Redis:
         return answers
 
     async def _send(self, *commands: _Command) -> list[Any]:
-        """Send commands in one go and return what Redis answers, errors too. Raises TierFailed."""
+        """Send commands in one go and return what Redis answers, errors too. Raises TierError."""
         async with self._using() as client:
             pipeline: Any = client.pipeline(transaction=False)
             for command in commands:
@@ -236,13 +236,13 @@ class Redis:
         return answers
 
     def _check(self, answers: Collection[object], bear: str | None = None) -> None:
-        """Raises TierFailed where Redis answered with an error that does not say ``bear``."""
+        """Raises TierError where Redis answered with an error that does not say ``bear``."""
         for answer in answers:
             if isinstance(answer, Exception) and (bear is None or bear not in str(answer)):
                 self._fail(self._reason(answer))
 
     async def _names(self, count: int) -> AsyncGenerator[list[bytes], None]:
-        """Yield the names of all entries, ``count`` at a time at most. Raises TierFailed."""
+        """Yield the names of all entries, ``count`` at a time at most. Raises TierError."""
         cursor, seen = 0, set[bytes]()
         while True:
             ((cursor, page),) = await self._ask(("SCAN", cursor, "MATCH", f"{ENTRIES}*", "COUNT", PAGE))
@@ -255,7 +255,7 @@ class Redis:
 
     @asynccontextmanager
     async def _using(self) -> AsyncIterator[Client]:
-        """Give the client for one call. Whatever goes wrong in it is TierFailed, and counted."""
+        """Give the client for one call. Whatever goes wrong in it is TierError, and counted."""
         try:
             async with asyncio.timeout(ANSWER), self._gate:
                 yield await self._open()
@@ -284,7 +284,7 @@ class Redis:
     def _fail(self, reason: str) -> NoReturn:
         self.counts.failures += 1
         # From None: what was raised may quote what it was given, and in a log would be read.
-        raise TierFailed(f"{self._where}: {reason}") from None
+        raise TierError(f"{self._where}: {reason}") from None
 
     def _reason(self, error: Exception) -> str:
         """Return what an error says, without the password."""
@@ -315,11 +315,11 @@ def _secrets(url: str) -> Collection[str]:
 
 
 def _library() -> Any:
-    """Return the module redis.asyncio. Raises TierFailed."""
+    """Return the module redis.asyncio. Raises TierError."""
     try:
         import redis.asyncio
     except ImportError as error:
-        raise TierFailed(
+        raise TierError(
             f"the Python package is missing ({error}); pip install 'wyoming-qwen3tts[redis]'"
         ) from None
     return redis.asyncio

@@ -98,7 +98,7 @@ async def say(options: argparse.Namespace) -> int:
 
 def verify(settings: Settings) -> int:
     """Compare the engine with the official package on the settings' model; print a table."""
-    from ..engines.base import EngineUnavailable
+    from ..engines.base import EngineUnavailableError
 
     if len(settings.model) != 1:
         print("error: verify needs one --model", file=sys.stderr)
@@ -116,7 +116,7 @@ def verify(settings: Settings) -> int:
         device, _ = checkpoint.choose_device(settings.device)
         dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
         found = checkpoint.load(files.find(source), device, dtype)
-    except EngineUnavailable as error:
+    except EngineUnavailableError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{found.name} on {device}, {str(dtype).removeprefix('torch.')}, against the official package")

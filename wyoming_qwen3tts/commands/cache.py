@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..cache.disk import FILE, Disk
-from ..cache.entry import Counts, Tier, TierFailed
+from ..cache.entry import Counts, Tier, TierError
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
 from ..settings import OPTIONS_FILE, Parser, Settings, add_options
@@ -69,7 +69,7 @@ async def run(options: argparse.Namespace) -> int:
     tiers = tiers_for(options.settings, left=True)
     try:
         return await COMMANDS[options.command](options, tiers)
-    except TierFailed as error:
+    except TierError as error:
         raise OSError(f"the cache: {error}") from error
     finally:
         for tier in tiers:

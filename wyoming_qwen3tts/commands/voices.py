@@ -13,10 +13,10 @@ from typing import Any
 from wyoming.info import TtsVoice
 
 from .. import client
-from ..cache.entry import TierFailed
+from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
-from ..engines.base import EngineUnavailable
+from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
 from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
@@ -171,7 +171,7 @@ async def _design(options: argparse.Namespace) -> int:
             show(f"{options.name}: cloning")
             try:
                 await engine.make_ready(engine.clone(made))
-            except EngineUnavailable:
+            except EngineUnavailableError:
                 library.remove(made.name)
                 raise
         finally:
@@ -182,11 +182,11 @@ async def _design(options: argparse.Namespace) -> int:
 async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice of the data directory."""
     name = await asyncio.to_thread(_library(options).remove, options.name)
-    failed: TierFailed | None = None
+    failed: TierError | None = None
     for tier in reversed(tiers_for(options.settings, left=True)):
         try:
             await tier.forget(name)
-        except TierFailed as error:
+        except TierError as error:
             failed = error
         finally:
             await tier.close()

@@ -8,25 +8,25 @@ from typing import Any, Protocol, runtime_checkable
 from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
 
 
-class EngineUnavailable(SpeechError):  # noqa: N818 - a state of the engine, named in the architecture
+class EngineUnavailableError(SpeechError):
     """The engine cannot speak now; another one may."""
 
     code = "engine-unavailable"
 
 
-class CannotSpeak(SpeechError):  # noqa: N818 - a verdict on the text, named in the architecture
+class UnsupportedTextError(SpeechError):
     """This engine will never be able to say this text."""
 
     code = "cannot-speak"
 
 
-class CutShort(SpeechError):  # noqa: N818 - what became of the sound
+class TruncatedAudioError(SpeechError):
     """The engine had to end an utterance itself: what it yielded stands, but may not be all of it."""
 
     code = "cut-short"
 
 
-class DeviceLost(EngineUnavailable):
+class DeviceLostError(EngineUnavailableError):
     """The engine's device is of no use to this process any more; to a new one it may be."""
 
     code = "device-lost"
@@ -42,7 +42,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Load and warm: after this the first utterance costs no more than any other.
 
-        Raises EngineUnavailable where the engine cannot work on this machine. After ``close`` it may be
+        Raises EngineUnavailableError where the engine cannot work on this machine. After ``close`` it may be
         started again.
         """
 
@@ -55,8 +55,9 @@ class Engine(Protocol):
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM (24 kHz, mono, s16le, whole samples) as soon as it exists.
 
-        Closing the generator cancels the work within one chunk. Raises CannotSpeak or
-        EngineUnavailable, and CutShort after sound that must not be kept as the whole utterance.
+        Closing the generator cancels the work within one chunk. Raises UnsupportedTextError or
+        EngineUnavailableError, and TruncatedAudioError after sound that must not be kept as the whole
+        utterance.
         """
         raise NotImplementedError
 
@@ -68,7 +69,7 @@ class SlowEngine(Protocol):
     async def find(self) -> None:
         """Find out, within a second or two, which voices there will be: ``voices`` has them from then on.
 
-        Raises EngineUnavailable where it cannot be known yet, or there will be none.
+        Raises EngineUnavailableError where it cannot be known yet, or there will be none.
         """
 
 
@@ -80,8 +81,8 @@ class WatchedEngine(Protocol):
         """Return something that changes with every piece of its work; None while it has none."""
         raise NotImplementedError
 
-    def fault(self) -> EngineUnavailable | None:
-        """Return why it has to be started again, or DeviceLost where that would not help; None if well."""
+    def fault(self) -> EngineUnavailableError | None:
+        """Return why it has to be started again, DeviceLostError where that would not help; None if well."""
         raise NotImplementedError
 
 
@@ -136,7 +137,7 @@ class CloningEngine(Protocol):
     def clone(self, recorded: Recorded) -> Voice:
         """Return ``recorded`` as a voice of this engine; does no work yet.
 
-        Raises EngineUnavailable, one sentence, where none of its models can speak it.
+        Raises EngineUnavailableError, one sentence, where none of its models can speak it.
         """
         raise NotImplementedError
 

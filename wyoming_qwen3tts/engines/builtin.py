@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ..speech import Attribution, Utterance, Voice
-from .base import CannotSpeak, EngineUnavailable
+from .base import EngineUnavailableError, UnsupportedTextError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ class BuiltinEngine:
         try:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
         except (ImportError, OSError) as error:
-            raise EngineUnavailable(f"the built-in voice cannot be loaded: {error}") from error
+            raise EngineUnavailableError(f"the built-in voice cannot be loaded: {error}") from error
 
     def _load(self) -> None:
         import hibari
@@ -106,7 +106,7 @@ class BuiltinEngine:
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the first half second as soon as it exists, then the rest."""
         if self._pool is None:
-            raise EngineUnavailable("the built-in voice is not loaded")
+            raise EngineUnavailableError("the built-in voice is not loaded")
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         job = Job(
@@ -133,7 +133,7 @@ class BuiltinEngine:
             job.begun()
         sentences = self._phonemes(job.text)
         if not sentences:
-            raise CannotSpeak(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
+            raise UnsupportedTextError(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
         for phonemes in sentences:
             for samples in self._synthesize(self._hibari.ids(phonemes), noise(job.seed)):
                 if job.cancelled.is_set():
@@ -151,7 +151,7 @@ class BuiltinEngine:
                 _LOGGER.warning("The built-in voice failed on %r", attempt, exc_info=True)
             else:
                 return found
-        raise CannotSpeak(f"the built-in voice cannot say {text[:40]!r}")
+        raise UnsupportedTextError(f"the built-in voice cannot say {text[:40]!r}")
 
     def _synthesize(self, ids: list[int], hiss: Noise) -> Iterator[NDArray[np.float32]]:
         """Yield a sentence's samples, 24 kHz float32: the first FIRST_FRAMES, then the rest.

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from ..speech import SAMPLE_RATE, Attribution, Utterance, Voice
-from .base import CannotSpeak, EngineUnavailable
+from .base import EngineUnavailableError, UnsupportedTextError
 
 WORDS_PER_MINUTE = 140
 """Slower than its default of 175: a recogniser misheard 9 % of German words at 175 and 4 % at 135."""
@@ -50,18 +50,18 @@ class EspeakEngine:
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
-        """Ask the command which languages it has. Raises EngineUnavailable where it does not exist."""
+        """Ask the command which languages it has. Raises EngineUnavailableError where it does not exist."""
         path = shutil.which(self._command)
         if path is None:
-            raise EngineUnavailable(f"the command {self._command} is not installed")
+            raise EngineUnavailableError(f"the command {self._command} is not installed")
         self._command = path
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT):
                 version, listing = await asyncio.gather(self._run("--version"), self._run("--voices"))
         except TimeoutError as error:
-            raise EngineUnavailable(f"{path} printed nothing for {COMMAND_TIMEOUT:g} s") from error
+            raise EngineUnavailableError(f"{path} printed nothing for {COMMAND_TIMEOUT:g} s") from error
         except OSError as error:
-            raise EngineUnavailable(f"{path} does not answer: {error}") from error
+            raise EngineUnavailableError(f"{path} does not answer: {error}") from error
         found = re.search(r"\d+(\.\d+)+", version.decode(errors="replace"))
         voices = []
         for code, tag, label in parse_voices(listing.decode(errors="replace")):
@@ -81,7 +81,7 @@ class EspeakEngine:
             self._codes[voice.name] = code
             voices.append(voice)
         if not voices:
-            raise EngineUnavailable(f"{path} has no voice for {self._wanted!r}")
+            raise EngineUnavailableError(f"{path} has no voice for {self._wanted!r}")
         # A language without a region first: it is what a text in that language gets.
         self._voices = tuple(sorted(voices, key=lambda v: ("-" in v.languages[0], v.languages[0])))
 
@@ -106,14 +106,14 @@ class EspeakEngine:
             text = readable(utterance.text)
             try:
                 wav = await self._run(*arguments, stdin=text)
-            except CannotSpeak:
+            except UnsupportedTextError:
                 # espeak-ng 1.51 aborts on hundreds of letters with dots between them: "u.s.a.u.s.a.…"
                 wav = await self._run(*arguments, stdin=_INNER_DOT.sub(" ", text))
         except OSError as error:
-            raise EngineUnavailable(f"{self._command} cannot be run: {error}") from error
+            raise EngineUnavailableError(f"{self._command} cannot be run: {error}") from error
         pcm = await asyncio.to_thread(_to_pcm, wav)
         if not pcm:
-            raise CannotSpeak(f"{self._command} finds nothing to say in {utterance.text[:40]!r}")
+            raise UnsupportedTextError(f"{self._command} finds nothing to say in {utterance.text[:40]!r}")
         yield pcm
 
     async def _run(self, *arguments: str, stdin: str = "") -> bytes:
@@ -133,9 +133,11 @@ class EspeakEngine:
                     process.kill()
                 await process.wait()
         if process.returncode is not None and process.returncode < 0:
-            raise CannotSpeak(f"{self._command} died of {stdin[:40]!r} (signal {-process.returncode})")
+            raise UnsupportedTextError(
+                f"{self._command} died of {stdin[:40]!r} (signal {-process.returncode})"
+            )
         if process.returncode != 0:
-            raise EngineUnavailable(f"{self._command} ended with status {process.returncode}")
+            raise EngineUnavailableError(f"{self._command} ended with status {process.returncode}")
         return output
 
 

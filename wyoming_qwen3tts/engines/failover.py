@@ -32,13 +32,13 @@ from ..speech import (
     internal_error,
 )
 from .base import (
-    CannotSpeak,
-    CutShort,
-    DeviceLost,
+    DeviceLostError,
     Engine,
-    EngineUnavailable,
+    EngineUnavailableError,
     LiveEngine,
     SlowEngine,
+    TruncatedAudioError,
+    UnsupportedTextError,
     WatchedEngine,
 )
 from .turns import Turns
@@ -70,7 +70,7 @@ NOT_ITS_FAULT = frozenset({"busy", "stopping"})
 """Codes of errors that say nothing about how an engine is."""
 
 
-class _TooShortError(EngineUnavailable):
+class _TooShortError(EngineUnavailableError):
     """An utterance ended well, after less audio than its text can take."""
 
 
@@ -123,14 +123,14 @@ class _Attempt:
         self.heard = False
         self.audible = False
         """Something of it was more than silence."""
-        self.error: EngineUnavailable | None = None
+        self.error: EngineUnavailableError | None = None
         """Why it was given up."""
         self.waiting: asyncio.Timeout | None = None
         """While its next piece is waited for."""
         self.ticks = 0
         """So long has that been waited for."""
 
-    def give_up(self, error: EngineUnavailable) -> None:
+    def give_up(self, error: EngineUnavailableError) -> None:
         """Wait no longer."""
         if self.error is not None:
             return  # it is being told
@@ -237,7 +237,7 @@ class Supervised:
         except TimeoutError:
             self.reason = f"its voices were not known after {FIND:g} s"
         except Exception as error:
-            if not isinstance(error, EngineUnavailable):
+            if not isinstance(error, EngineUnavailableError):
                 _LOGGER.exception("The voices of the %s engine cannot be found", self.name)
             self.reason = str(error) or repr(error)
         else:
@@ -278,7 +278,7 @@ class Supervised:
         """Start it; tell whether it has started. ``then``: how it is after that."""
         try:
             await self.engine.start()
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             reason = str(error)
         except Exception as error:
             _LOGGER.exception("The %s engine cannot be started", self.name)
@@ -316,7 +316,7 @@ class Supervised:
             if self.state is State.HUNG:
                 continue  # whatever it is told would wait behind what it is at
             fault = self._fault()
-            if isinstance(fault, DeviceLost) and self._limits.restart:
+            if isinstance(fault, DeviceLostError) and self._limits.restart:
                 self._lost(f"{self.name}: {fault}")
                 return
             if (fault is not None or self._stuck) and not await self._start_again():
@@ -324,7 +324,7 @@ class Supervised:
                 continue
             try:
                 await self._probe()
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 failed += 1
                 _LOGGER.info("The %s engine does not speak yet: %s", self.name, error)
                 self._becomes(self.state, str(error))
@@ -342,21 +342,23 @@ class Supervised:
         return started
 
     async def _probe(self) -> None:
-        """Let it say a word. Raises EngineUnavailable."""
+        """Let it say a word. Raises EngineUnavailableError."""
         voice = self._last or next(iter(self.engine.voices()), None)
         if voice is None:
             return  # nobody has ever spoken with it: whoever does will see
         word = Utterance(PROBE, voice, voice.languages[0], seed=voice.seed)
         heard = False
-        with suppress(CannotSpeak, CutShort):  # a word it does not know says nothing about the next sentence
+        with suppress(
+            UnsupportedTextError, TruncatedAudioError
+        ):  # a word it does not know says nothing about the next sentence
             async with aclosing(self._attempt(_Attempt(self._incidents), self.engine.speak, word)) as sounds:
                 async for piece in sounds:
                     heard = heard or peak(piece) >= AUDIBLE
                     if heard:
                         return
-            raise EngineUnavailable(f"the {self.name} voice gave nothing to be heard")
+            raise EngineUnavailableError(f"the {self.name} voice gave nothing to be heard")
 
-    def _fault(self) -> EngineUnavailable | None:
+    def _fault(self) -> EngineUnavailableError | None:
         return self.engine.fault() if isinstance(self.engine, WatchedEngine) else None
 
     # ------------------------------------------------------------------ what goes wrong
@@ -379,7 +381,7 @@ class Supervised:
             soon = not (attempt.heard or watched or self._alone)
             limit = min(self._limits.stall, self._limits.gap) if soon else self._limits.gap
             if attempt.ticks * self.tick >= limit:
-                error = EngineUnavailable(f"the {self.name} voice gave no sound for {limit:g} s")
+                error = EngineUnavailableError(f"the {self.name} voice gave no sound for {limit:g} s")
                 self._stuck = not watched
                 attempt.give_up(error)
                 self._trip(error)
@@ -398,13 +400,13 @@ class Supervised:
         self._still += 1
         still = self._still * self.tick
         if still >= self._limits.stall and self.state is not State.HUNG and not starting:
-            error = EngineUnavailable(f"the {self.name} engine gave no sign of life for {still:g} s")
+            error = EngineUnavailableError(f"the {self.name} engine gave no sign of life for {still:g} s")
             self._trip(error, everybody=True)
             self._becomes(State.HUNG, str(error))
         if self._limits.restart and still >= self._limits.stall + self._limits.restart:
             self._lost(f"the {self.name} engine has hung for {still:.0f} s")
 
-    def _trip(self, error: EngineUnavailable, *, everybody: bool = False) -> None:
+    def _trip(self, error: EngineUnavailableError, *, everybody: bool = False) -> None:
         """Open the breaker. ``everybody``: nobody who has heard nothing yet will hear anything."""
         if self.state is State.UP:
             _LOGGER.warning("The %s engine stands aside: %s", self.name, error)
@@ -416,7 +418,7 @@ class Supervised:
             if not attempt.heard:
                 attempt.give_up(error)
 
-    def _failed(self, error: EngineUnavailable, attempt: _Attempt) -> None:
+    def _failed(self, error: EngineUnavailableError, attempt: _Attempt) -> None:
         self.failures += 1
         if attempt.incidents == self._incidents:  # else it is the same that others have met
             self._incidents += 1
@@ -431,9 +433,9 @@ class Supervised:
         """Yield PCM as ``Engine.speak``, when it is the utterance's turn; all of it, or an error.
 
         Audio that breaks off or seems truncated is made again once, and goes on where it ended. Raises
-        EngineUnavailable before the first piece and for mere silence, where another engine may speak, and
-        after it where the rest could not be made; CannotSpeak as the engine does; CutShort after audio that
-        still seems truncated or has no end.
+        EngineUnavailableError before the first piece and for mere silence, where another engine may speak,
+        and after it where the rest could not be made; UnsupportedTextError as the engine does;
+        TruncatedAudioError after audio that still seems truncated or has no end.
         """
         given = bytearray()
         audible = False
@@ -446,22 +448,23 @@ class Supervised:
                         yield piece
                 if audible:
                     _check_length(given, utterance.text)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 short = error if isinstance(error, _TooShortError) else short
                 if given and again and await self.well_again():
                     _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
                     continue
                 if short is not None:
-                    raise CutShort(str(short)) from error
+                    raise TruncatedAudioError(str(short)) from error
                 raise
             if given and not audible:
-                raise EngineUnavailable(f"the {self.name} voice gave nothing to be heard")
+                raise EngineUnavailableError(f"the {self.name} voice gave nothing to be heard")
             return
 
     async def _after(self, given: bytearray, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield the audio of ``utterance`` that follows ``given``, and append it there.
 
-        Raises EngineUnavailable where the engine does not make ``given`` again, CutShort for endless audio.
+        Raises EngineUnavailableError where the engine does not make ``given`` again, TruncatedAudioError for
+        endless audio.
         """
         most = int((ROOM + CHARACTER * len(utterance.text)) * BYTES_PER_SECOND)
         behind, made = len(given), bytearray()
@@ -476,15 +479,18 @@ class Supervised:
                 if new:
                     given += new
                     if len(given) > most:
-                        raise CutShort(f"the {self.name} voice did not find its end")
+                        raise TruncatedAudioError(f"the {self.name} voice did not find its end")
                     yield new
         if behind:
-            raise EngineUnavailable(f"the {self.name} voice came back with less")
+            raise EngineUnavailableError(f"the {self.name} voice came back with less")
 
     def _beyond(self, made: bytearray, given: bytearray) -> bytes:
-        """Return what was made beyond what was given. Raises EngineUnavailable where that was different."""
+        """Return what was made beyond what was given.
+
+        Raises EngineUnavailableError where that was different.
+        """
         if difference(bytes(made[: len(given)]), bytes(given)) > SAME:
-            raise EngineUnavailable(f"the {self.name} voice came back with another sound")
+            raise EngineUnavailableError(f"the {self.name} voice came back with another sound")
         return bytes(made[len(given) :])
 
     async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
@@ -516,7 +522,7 @@ class Supervised:
         turns = self._turns.setdefault(model, Turns(self.engine.takes, self._limits.waiting))
         async with turns.turn(utterance.due):
             if not self._may_speak():
-                raise EngineUnavailable(f"the {self.name} engine does not speak now: {self.reason}")
+                raise EngineUnavailableError(f"the {self.name} engine does not speak now: {self.reason}")
             self._last = utterance.voice
             attempt = _Attempt(self._incidents, text)
             async with aclosing(self._attempt(attempt, speak, utterance)) as sounds:
@@ -556,8 +562,10 @@ class Supervised:
             if attempt.audible:
                 self._row = 0
             else:
-                self._failed(EngineUnavailable(f"the {self.name} voice gave nothing to be heard"), attempt)
-        except EngineUnavailable as error:
+                self._failed(
+                    EngineUnavailableError(f"the {self.name} voice gave nothing to be heard"), attempt
+                )
+        except EngineUnavailableError as error:
             if error.code not in NOT_ITS_FAULT:
                 self._failed(error, attempt)
             raise
@@ -573,15 +581,15 @@ class Supervised:
         finally:
             self._attempts.discard(attempt)
 
-    def _rubbish(self, piece: object) -> EngineUnavailable:
+    def _rubbish(self, piece: object) -> EngineUnavailableError:
         what = f"{len(piece)} bytes" if isinstance(piece, bytes | bytearray) else type(piece).__name__
-        return EngineUnavailable(f"the {self.name} voice gave {what}, not samples")
+        return EngineUnavailableError(f"the {self.name} voice gave {what}, not samples")
 
-    def _broken(self, error: BaseException, attempt: _Attempt) -> EngineUnavailable:
+    def _broken(self, error: BaseException, attempt: _Attempt) -> EngineUnavailableError:
         """Return what is told of a fault that no engine ought to have."""
         _LOGGER.error("The %s engine failed", self.name, exc_info=error)
         told = internal_error()
-        fault = EngineUnavailable(str(told), told.code)
+        fault = EngineUnavailableError(str(told), told.code)
         self._failed(fault, attempt)
         return fault
 

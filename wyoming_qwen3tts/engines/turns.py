@@ -11,7 +11,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from .base import EngineUnavailable
+from .base import EngineUnavailableError
 
 Waiting = tuple[float, int, asyncio.Future[None]]
 
@@ -32,7 +32,7 @@ class Turns:
     async def turn(self, due: float) -> AsyncGenerator[None, None]:
         """Wait for a turn, and have it. ``due``: any clock's seconds, the same one for all.
 
-        Raises EngineUnavailable (``busy``), at once, where too many wait.
+        Raises EngineUnavailableError (``busy``), at once, where too many wait.
         """
         await self._wait(due)
         try:
@@ -45,7 +45,7 @@ class Turns:
             self._free -= 1
             return
         if self.waiting >= self._most:
-            raise EngineUnavailable(f"{self.waiting} utterances are waiting already", "busy")
+            raise EngineUnavailableError(f"{self.waiting} utterances are waiting already", "busy")
         own = asyncio.get_running_loop().create_future()
         heapq.heappush(self._heap, (due, next(self._numbers), own))
         self.waiting += 1
@@ -58,12 +58,12 @@ class Turns:
                 self._pass_on()  # it was told at the same moment
             raise
 
-    def refuse(self, error: EngineUnavailable) -> None:
+    def refuse(self, error: EngineUnavailableError) -> None:
         """Tell all who wait that they wait in vain."""
         for _, _, own in self._heap:
             if not own.done():
                 self.waiting -= 1
-                own.set_exception(EngineUnavailable(str(error), error.code))
+                own.set_exception(EngineUnavailableError(str(error), error.code))
         self._heap.clear()
 
     def _pass_on(self) -> None:

@@ -28,7 +28,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, object], Awaitab
 """Serves a peer. Its address is that of when it was accepted: of who resets the connection none is known."""
 
 
-class CannotListen(Exception):  # noqa: N818 - what it says
+class ListenError(Exception):
     """An address cannot be listened on; the message says which and why."""
 
 
@@ -59,7 +59,7 @@ class Listener:
         return self._stdio
 
     async def start(self) -> None:
-        """Listen. Raises CannotListen."""
+        """Listen. Raises ListenError."""
         try:
             if self.address.scheme == "tcp":
                 await self._start_tcp()
@@ -68,7 +68,7 @@ class Listener:
             else:
                 self._stdio = asyncio.create_task(_serve_stdio(self._handler), name="stdio")
         except OSError as error:
-            raise CannotListen(f"cannot listen on {self.address}: {error.strerror or error}") from error
+            raise ListenError(f"cannot listen on {self.address}: {error.strerror or error}") from error
 
     async def _start_tcp(self) -> None:
         host, port = self.address.host, self.address.port
@@ -134,13 +134,13 @@ class Listener:
 
 
 def unix_socket(path: Path) -> tuple[socket.socket, int]:
-    """Listen on a Unix socket; return it and its file's inode. Raises CannotListen, OSError."""
+    """Listen on a Unix socket; return it and its file's inode. Raises ListenError, OSError."""
     if path.exists():
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise CannotListen(f"cannot listen on unix://{path}: the file exists and is no socket")
+            raise ListenError(f"cannot listen on unix://{path}: the file exists and is no socket")
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))
-            raise CannotListen(f"cannot listen on unix://{path}: another process does")
+            raise ListenError(f"cannot listen on unix://{path}: another process does")
         path.unlink()  # left behind by a process that was killed
     opened = socket.socket(socket.AF_UNIX)
     try:

@@ -1,9 +1,13 @@
-"""Addresses of peers."""
+"""Peers: their addresses, and that they are gone."""
 
 from __future__ import annotations
 
 import ipaddress
 from ipaddress import IPv4Address, IPv6Address
+
+
+class PeerGoneError(Exception):
+    """The peer cannot be told anything any more: it left, or reads nothing."""
 
 
 def plain(address: str) -> IPv4Address | IPv6Address:

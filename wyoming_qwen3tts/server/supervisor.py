@@ -34,7 +34,7 @@ LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that may be of another mind later, as the Supervisor's own faults (5xx) may."""
 
 
-class Refused(Exception):  # noqa: N818 - what it says
+class DiscoveryRefusedError(Exception):
     """The Supervisor does not take it, and will not later; the message says why."""
 
 
@@ -82,7 +82,7 @@ class Message:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._post()
-            except Refused as error:
+            except DiscoveryRefusedError as error:
                 return _LOGGER.warning("The Supervisor refuses to announce %s: %s", self.uri, error)
             except (OSError, ValueError) as error:  # TimeoutError is an OSError
                 reason = str(error) or type(error).__name__
@@ -95,7 +95,7 @@ class Message:
         return None
 
     async def _post(self) -> None:
-        """Tell once. Raises Refused, OSError, ValueError.
+        """Tell once. Raises DiscoveryRefusedError, OSError, ValueError.
 
         HTTP/1.0 by hand: the answer's end is the connection's, and unlike a library's thread it can be
         cancelled while the Supervisor hangs.
@@ -124,7 +124,7 @@ class Message:
         if number >= HTTPStatus.INTERNAL_SERVER_ERROR or number in LATER:
             raise ValueError(f"{code} {_message(answer)}".strip())
         if number != HTTPStatus.OK:
-            raise Refused(f"{code} {_message(answer)}".strip())
+            raise DiscoveryRefusedError(f"{code} {_message(answer)}".strip())
 
 
 async def _up_to(reader: asyncio.StreamReader, limit: int) -> bytes:

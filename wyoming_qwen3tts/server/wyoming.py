@@ -33,7 +33,7 @@ from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_
 from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
-from .network import plain
+from .network import PeerGoneError, plain
 from .requests import GONE, OK, RequestLog, Requests, outcome_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -70,10 +70,6 @@ class Limits:
     text_timeout: float
     event_timeout: float
     send_timeout: float
-
-
-class PeerGone(Exception):  # noqa: N818 - what happened
-    """The peer cannot be told anything any more: it left, or reads nothing."""
 
 
 class WyomingServer:
@@ -247,7 +243,7 @@ class Connection:
             for task in (reader, self._speaker):
                 task.cancel()
             await asyncio.gather(reader, self._speaker, return_exceptions=True)
-        if isinstance(fault, PeerGone):
+        if isinstance(fault, PeerGoneError):
             _LOGGER.debug("%s: gone: %s", self.peer, fault)
             self._reset()
         else:
@@ -257,7 +253,7 @@ class Connection:
     async def refuse(self, error: SpeechError) -> None:
         """Tell a peer that it cannot be served."""
         _LOGGER.warning("%s: refused: %s", self.peer, error)
-        with contextlib.suppress(PeerGone):
+        with contextlib.suppress(PeerGoneError):
             await self._send(_error(error))
         await self._close()
 
@@ -280,7 +276,7 @@ class Connection:
                 _LOGGER.error("%s: failed", self.peer, exc_info=fault)
                 fault = internal_error()
             _LOGGER.warning("%s: %s: %s", self.peer, fault.code, fault)
-            with contextlib.suppress(PeerGone):
+            with contextlib.suppress(PeerGoneError):
                 await self._send(_error(fault))
         await self._close()
 
@@ -307,7 +303,7 @@ class Connection:
     # -- reading --------------------------------------------------------------------------------------------
 
     async def _read_requests(self) -> None:
-        """Take events until the peer's end of file or a fault. Raises PeerGone."""
+        """Take events until the peer's end of file or a fault. Raises PeerGoneError."""
         try:
             while data := await self._read():
                 unfinished = self._parser.in_event
@@ -335,7 +331,10 @@ class Connection:
         await self._requests.put(None)
 
     async def _read(self) -> bytes:
-        """Return the next bytes, none at the end of file. Raises PeerGone; ProtocolError if it is late."""
+        """Return the next bytes, none at the end of file.
+
+        Raises PeerGoneError; ProtocolError if it is late.
+        """
         while True:
             left = self._time_left()
             if left <= 0:
@@ -349,7 +348,7 @@ class Connection:
                     return await self._reader.read(READ_SIZE)
             except OSError as error:  # TimeoutError, ours or the network's, is one too
                 if not patience.expired():
-                    raise PeerGone(str(error)) from error
+                    raise PeerGoneError(str(error)) from error
 
     def _time_left(self) -> float:
         """Return the seconds the peer may still be silent."""
@@ -426,7 +425,7 @@ class Connection:
                 self._write(SynthesizeStopped().event())
             with log.sending():
                 await self._drain()
-        except PeerGone:
+        except PeerGoneError:
             log.write(GONE)
             raise
         except BaseException as error:
@@ -462,7 +461,7 @@ class Connection:
         await self._drain()
 
     async def _drain(self) -> None:
-        """Wait until the client has read enough. Raises PeerGone where it does not, or cannot."""
+        """Wait until the client has read enough. Raises PeerGoneError where it does not, or cannot."""
         transport = self._writer.transport
         while (left := transport.get_write_buffer_size()) > WRITE_BUFFER or transport.is_closing():
             try:  # as nearly never: a limit of time costs more than what is sent
@@ -470,9 +469,9 @@ class Connection:
                     await self._writer.drain()
             except OSError as error:
                 if not patience.expired():
-                    raise PeerGone(str(error)) from error
+                    raise PeerGoneError(str(error)) from error
                 if transport.get_write_buffer_size() >= left:
-                    raise PeerGone(f"it read nothing for {self._limits.send_timeout:g} s") from error
+                    raise PeerGoneError(f"it read nothing for {self._limits.send_timeout:g} s") from error
             else:
                 return
 

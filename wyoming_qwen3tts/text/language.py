@@ -32,12 +32,12 @@ _NAME = re.compile(r"(?<=[\w,] )[A-ZÀ-Þ][\w'’-]*")
 """A capital inside a sentence: a name, or any German noun."""
 
 
-class DetectorMissing(Exception):  # noqa: N818 - what is wrong
+class DetectorNotInstalledError(Exception):
     """A detector was asked for that is not installed; the message says what installs it."""
 
 
 def load(name: str) -> Scores | None:
-    """Return the detector called ``name``: eld, fasttext or off (None). Raises DetectorMissing.
+    """Return the detector called ``name``: eld, fasttext or off (None). Raises DetectorNotInstalledError.
 
     What it needs is loaded now, so that the first sentence finds it ready.
     """
@@ -70,7 +70,9 @@ def _eld_in_python() -> Scores:
     try:
         module = importlib.import_module("eld")
     except ImportError as error:
-        raise DetectorMissing("the language detector is not installed; pip install eldc (or eld)") from error
+        raise DetectorNotInstalledError(
+            "the language detector is not installed; pip install eldc (or eld)"
+        ) from error
     detector = module.LanguageDetector()
 
     def scores(text: str, languages: Sequence[str]) -> Mapping[str, float]:
@@ -86,7 +88,9 @@ def _fasttext() -> Scores:
         module = importlib.import_module("ftlangdetect")
     except ImportError as error:
         wanted = "pip install 'wyoming-qwen3tts[fasttext]'"
-        raise DetectorMissing(f"the language detector fasttext is not installed; {wanted}") from error
+        raise DetectorNotInstalledError(
+            f"the language detector fasttext is not installed; {wanted}"
+        ) from error
 
     def scores(text: str, languages: Sequence[str]) -> Mapping[str, float]:
         found = module.detect(text, low_memory=True, k=20)
@@ -96,7 +100,9 @@ def _fasttext() -> Scores:
         scores("ready", LANGUAGES)
     except Exception as error:  # it downloads, and raises whatever that raises
         wanted = "put lid.176.ftz into the directory FTLANG_CACHE names"
-        raise DetectorMissing(f"fasttext has no model and cannot download one ({error}); {wanted}") from error
+        raise DetectorNotInstalledError(
+            f"fasttext has no model and cannot download one ({error}); {wanted}"
+        ) from error
     return scores
 
 

@@ -25,7 +25,7 @@ _LIST = r"\{([^{},]*(?:,[^{},]*)+)\}"
 _TEMPLATE = re.compile(f"{_RANGE}|{_LIST}")
 
 
-class NoPhrases(ValueError):  # noqa: N818 - what it says
+class PhraseFileError(ValueError):
     """A file is not what it should be; the message names it, and the line where it can."""
 
 
@@ -43,12 +43,12 @@ class Phrase:
 
 
 def read(path: Path) -> list[Phrase]:
-    """Return the phrases of a file, each once, in its order. Raises NoPhrases, OSError."""
+    """Return the phrases of a file, each once, in its order. Raises PhraseFileError, OSError."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise NoPhrases(f"{path}, line {line}: it is not UTF-8") from error
+        raise PhraseFileError(f"{path}, line {line}: it is not UTF-8") from error
     parse = _table if path.suffix.lower() in TABLES else _lines
     found: dict[Phrase, Phrase] = {}
     try:
@@ -56,12 +56,12 @@ def read(path: Path) -> list[Phrase]:
             for text in expand(phrase.text, MOST - len(found)):
                 one = replace(phrase, text=text)
                 found.setdefault(replace(one, line=0), one)
-    except NoPhrases as error:
-        raise NoPhrases(f"{path}, {error}") from error
+    except PhraseFileError as error:
+        raise PhraseFileError(f"{path}, {error}") from error
     except ValueError as error:
-        raise NoPhrases(f"{path}, line {phrase.line}: {error}") from error
+        raise PhraseFileError(f"{path}, line {phrase.line}: {error}") from error
     if not found:
-        raise NoPhrases(f"{path} has no phrases")
+        raise PhraseFileError(f"{path} has no phrases")
     return list(found.values())
 
 
@@ -135,23 +135,23 @@ def _table(content: str) -> Iterator[Phrase]:
             if line == 1 and "text" in (names := [cell.lower() for cell in cells]):
                 if unknown := [name for name in names if name not in COLUMNS]:
                     known = ", ".join(COLUMNS)
-                    raise NoPhrases(f"line 1: there is no column {unknown[0]!r}, but {known}")
+                    raise PhraseFileError(f"line 1: there is no column {unknown[0]!r}, but {known}")
                 columns = names
                 continue
             if not any(cells):
                 continue
             if len(cells) > len(columns):
-                raise NoPhrases(
+                raise PhraseFileError(
                     f"line {line}: {len(cells)} columns, and {len(columns)} at most are known "
                     f"({', '.join(columns)}); a text with {delimiter!r} in it stands in quotation marks"
                 )
             given = dict(zip(columns, cells, strict=False))
             if not given.get("text"):
-                raise NoPhrases(f"line {line}: the text is missing")
+                raise PhraseFileError(f"line {line}: the text is missing")
             language = _language(given.get("language"), line)
             yield Phrase(given["text"], given.get("voice") or None, language, line)
     except csv.Error as error:
-        raise NoPhrases(f"line {before + 1}: {error}") from error
+        raise PhraseFileError(f"line {before + 1}: {error}") from error
 
 
 def _language(cell: str | None, line: int) -> str | None:
@@ -159,4 +159,4 @@ def _language(cell: str | None, line: int) -> str | None:
         return requested(cell)
     except ValueError as error:
         hint = "a text with a comma in it stands in quotation marks"
-        raise NoPhrases(f"line {line}: {error}; {hint}") from error
+        raise PhraseFileError(f"line {line}: {error}; {hint}") from error

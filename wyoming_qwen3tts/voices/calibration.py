@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from ..audio.loudness import ENOUGH, Levels, Meter, identity
 from ..audio.pcm import to_samples
-from ..engines.base import CutShort, EngineUnavailable
+from ..engines.base import EngineUnavailableError, TruncatedAudioError
 from ..engines.failover import Crew
 from ..speech import BYTES_PER_SECOND, SpeechError, Utterance, Voice, base_language
 from .design import TEXTS
@@ -84,7 +84,7 @@ class Calibration:
             seconds = 0.0
             try:
                 seconds = await self._listen(voice, meter)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 del self._measuring[identity(voice)]  # it may be there the next time
                 _LOGGER.info("The level of %s is not measured yet: %s", voice.speaker, error)
                 return None
@@ -108,7 +108,7 @@ class Calibration:
             while meter.seconds < ENOUGH and seconds < LONGEST:
                 try:
                     piece = await anext(sounds, b"")
-                except CutShort:
+                except TruncatedAudioError:
                     break
                 if not piece:
                     break

@@ -28,7 +28,7 @@ _BRACKET = re.compile(r"\s*[(·]")
 """What stands between the name of a voice and that of a style or a language."""
 
 
-class UnknownVoice(SpeechError):  # noqa: N818 - what it is
+class UnknownVoiceError(SpeechError):
     """A name that no voice has."""
 
     code = "unknown-voice"
@@ -60,10 +60,10 @@ class VoiceCatalog:
         """``default``: a voice's name; without it ``prefer``, if a voice is called so, else the first.
 
         The first, that is, to speak ``language``. ``unusable``: names of further voices, and why nobody can
-        speak with them. Raises UnknownVoice where ``default`` names no voice.
+        speak with them. Raises UnknownVoiceError where ``default`` names no voice.
         """
         if not voices:
-            raise UnknownVoice("no engine has a voice")
+            raise UnknownVoiceError("no engine has a voice")
         self._plain = {key(voice.name): voice for voice in reversed(voices)}
         self._voices = tuple(voice for voice in voices if self._plain[key(voice.name)] is voice)
         twins = [voice for voice in voices if self._plain[key(voice.name)] is not voice]
@@ -101,10 +101,10 @@ class VoiceCatalog:
             try:
                 found = self._named(default)
             except SpeechError as error:
-                raise UnknownVoice(f"voice {default!r}: {error}") from error
+                raise UnknownVoiceError(f"voice {default!r}: {error}") from error
             if found is None:
                 names = ", ".join(voice.name for voice in self._voices)
-                raise UnknownVoice(f"voice {default!r} is not one of: {names}")
+                raise UnknownVoiceError(f"voice {default!r} is not one of: {names}")
             return found
         before = self._by_name.get(key(prefer)) if prefer is not None else None
         return before or self.find(None, language)

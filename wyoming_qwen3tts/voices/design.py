@@ -12,7 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ..engines.base import CannotSpeak, CutShort
+from ..engines.base import TruncatedAudioError, UnsupportedTextError
 from ..speech import (
     BYTES_PER_SECOND,
     CHANNELS,
@@ -23,7 +23,7 @@ from ..speech import (
     base_language,
 )
 from .library import SEEDS, VoiceLibrary, check_details, seed_of
-from .reference import BadRecording
+from .reference import InvalidRecordingError
 
 ATTEMPTS = 20
 """Seeds tried before giving up. A trained model loses itself in some 0.5 % of what it says; of an odd
@@ -58,11 +58,11 @@ class DesigningEngine(Protocol):
     """An engine that can speak in a voice that a sentence describes."""
 
     def designer(self) -> str:
-        """Return the model that does it. Raises EngineUnavailable where there is none."""
+        """Return the model that does it. Raises EngineUnavailableError where there is none."""
         raise NotImplementedError
 
     def design(self, description: str, text: str, language: str, seed: int) -> AsyncGenerator[bytes, None]:
-        """Yield PCM of ``text``. Raises EngineUnavailable, CannotSpeak, CutShort."""
+        """Yield PCM of ``text``. Raises EngineUnavailableError, UnsupportedTextError, TruncatedAudioError."""
         raise NotImplementedError
 
     def end_design(self) -> None:
@@ -103,8 +103,9 @@ async def design(
 ) -> Recorded:
     """Make a voice of ``description`` and return it.
 
-    ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises what ``check`` raises before
-    any work, what the engine raises, and BadRecording where no attempt gave a recording that is any good.
+    ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises what ``check`` raises before any
+    work, what the engine raises, and InvalidRecordingError where no attempt gave a recording that is any
+    good.
     """
     text = check(library, name, description, language=language, text=text, seed=seed)
     try:
@@ -143,9 +144,9 @@ async def _attempt(
                     designed=description,
                     progress=progress,
                 )
-        except (CannotSpeak, CutShort, BadRecording) as error:
+        except (UnsupportedTextError, TruncatedAudioError, InvalidRecordingError) as error:
             fault = error
-    raise BadRecording(f"after {ATTEMPTS} attempts there is no recording that is any good: {fault}")
+    raise InvalidRecordingError(f"after {ATTEMPTS} attempts there is no recording that is any good: {fault}")
 
 
 async def _record(sounds: AsyncGenerator[bytes, None], path: Path, progress: Callable[[str], object]) -> None:

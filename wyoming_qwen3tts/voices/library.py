@@ -36,7 +36,7 @@ from ..settings import language as language_option
 from ..speech import Recorded, Reference, SpeechError
 from . import reference
 from .presets import brief, key
-from .reference import BadRecording, Prepared, shown
+from .reference import InvalidRecordingError, Prepared, shown
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,13 +78,13 @@ File = tuple[str, int, int, int, int]
 """Name, mode, size, mtime in ns, inode: a file with the same ones is the same."""
 
 
-class BadName(SpeechError):  # noqa: N818 - what it is
+class InvalidNameError(SpeechError):
     """A name that no voice can have; the message says which can."""
 
     code = "bad-name"
 
 
-class NoSuchVoice(SpeechError):  # noqa: N818 - what it is
+class VoiceNotFoundError(SpeechError):
     """A name that no voice in the data directory has; the message says which there are."""
 
     code = "unknown-voice"
@@ -130,17 +130,19 @@ class Contents:
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` as a voice has it, NFC. Raises BadName, which says what is allowed."""
+    """Return ``name`` as a voice has it, NFC. Raises InvalidNameError, which says what is allowed."""
     # What is far too long is not looked at: NFC makes at most three characters of one, and seldom fewer.
     name = unicodedata.normalize("NFC", name) if len(name) <= 4 * LONGEST_NAME else name
     if not 1 <= len(name) <= LONGEST_NAME:
-        raise BadName(f"a voice cannot have a name of {len(name):,} characters: {_ALLOWED}")
+        raise InvalidNameError(f"a voice cannot have a name of {len(name):,} characters: {_ALLOWED}")
     kinds = [unicodedata.category(letter)[0] for letter in name]
     fit = all(kind in "LNM" or letter in " -_'’" for kind, letter in zip(kinds, name, strict=True))
     if not fit or not {"L", "N"} & set(kinds) or name[0] in " -" or name[-1] in " -":
-        raise BadName(f"a voice cannot be called {shown(name)!r}: {_ALLOWED}")
+        raise InvalidNameError(f"a voice cannot be called {shown(name)!r}: {_ALLOWED}")
     if key(name).startswith("espeak"):
-        raise BadName(f"a voice cannot be called {name!r}: names that begin with espeak are of its voices")
+        raise InvalidNameError(
+            f"a voice cannot be called {name!r}: names that begin with espeak are of its voices"
+        )
     return name
 
 
@@ -254,8 +256,9 @@ class VoiceLibrary:
     ) -> Recorded:
         """Make a voice of ``recording``, a copy of which is kept; the rest as in ``Details``.
 
-        ``progress`` is told what is done next. Raises BadName (``duplicate-name`` for one that is taken),
-        BadRecording, SpeechError (``bad-voice``) for a detail, and LibraryError; then nothing was kept.
+        ``progress`` is told what is done next. Raises InvalidNameError (``duplicate-name`` for one that is
+        taken), InvalidRecordingError, SpeechError (``bad-voice``) for a detail, and LibraryError; then
+        nothing was kept.
         """
         progress("checking the name")
         name = self.check_free(name)
@@ -280,14 +283,16 @@ class VoiceLibrary:
     def remove(self, name: str) -> str:
         """Delete the voice called ``name``, its recording, and all that was made of it; return its own name.
 
-        Raises NoSuchVoice, and LibraryError where something of it stays.
+        Raises VoiceNotFoundError, and LibraryError where something of it stays.
         """
         with self._lock:
             homes = self._homes()
             home = _named(name, homes)
             if home is None:
                 there = ", ".join(homes.values()) or "none"
-                raise NoSuchVoice(f"there is no voice {shown(name)[:80]!r} in {self._voices}, but {there}")
+                raise VoiceNotFoundError(
+                    f"there is no voice {shown(name)[:80]!r} in {self._voices}, but {there}"
+                )
             digests = self._digests(home)
             gone = self._voices / f"{_GONE}{secrets.token_hex(8)}"
             try:
@@ -431,7 +436,7 @@ class VoiceLibrary:
     def check_free(self, name: str) -> str:
         """Return ``name`` as a new voice would have it.
 
-        Raises BadName, ``duplicate-name`` where a voice has it, or anything else in the directory.
+        Raises InvalidNameError, ``duplicate-name`` where a voice has it, or anything else in the directory.
         """
         name = check_name(name)
         there = [each for each, *_ in self._entries() if key(each) == key(name)]
@@ -460,11 +465,11 @@ class VoiceLibrary:
         """Write a voice and what was made of its recording; return the digest.
 
         What is written is a voice only when all of it is there. Raises LibraryError and
-        BadRecording, and BadName where another process was quicker.
+        InvalidRecordingError, and InvalidNameError where another process was quicker.
         """
         home = self._voices / name
         if not home.resolve().is_relative_to(self._voices.resolve()):
-            raise BadName(f"{name!r} leads out of {self._voices}")
+            raise InvalidNameError(f"{name!r} leads out of {self._voices}")
         digest = reference.digest(heard, prepared.transcript)
         before = self._made_of({digest})
         made: list[Path] = []
@@ -501,7 +506,7 @@ class VoiceLibrary:
         """Return every directory that could be a voice, and its name. Raises LibraryError."""
         homes = {}
         for home, mode, *_ in self._entries():
-            with suppress(BadName):
+            with suppress(InvalidNameError):
                 if stat.S_ISDIR(mode):
                     homes[home] = check_name(home)
         return homes
@@ -528,7 +533,7 @@ class VoiceLibrary:
             except (OSError, SpeechError):
                 asked = ""
             for name in _recordings(files):
-                with suppress(BadRecording):
+                with suppress(InvalidRecordingError):
                     heard = reference.fingerprint(self._voices / home / name)
                     digests |= {reference.digest(heard, asked), reference.digest(heard, "")}
         return digests
@@ -603,12 +608,14 @@ def _recordings(files: tuple[File, ...]) -> list[str]:
     ]
 
 
-def _taken(name: str) -> BadName:
-    return BadName(f"there is a voice {shown(name)!r} already: choose another name", "duplicate-name")
+def _taken(name: str) -> InvalidNameError:
+    return InvalidNameError(
+        f"there is a voice {shown(name)!r} already: choose another name", "duplicate-name"
+    )
 
 
 def _settle(new: Path, home: Path) -> Path:
-    """Give a new voice its name. Raises BadName where another process was quicker, and OSError."""
+    """Give a new voice its name. Raises InvalidNameError where another process was quicker, and OSError."""
     try:
         return new.rename(home)
     except OSError as error:
@@ -621,7 +628,7 @@ def _named(name: str, homes: Mapping[str, str]) -> str | None:
     """Return the directory of the voice called ``name``, exactly or by all that counts in a name."""
     try:
         name = check_name(name)
-    except BadName:
+    except InvalidNameError:
         return None
     exact = [home for home, own in homes.items() if own == name]
     return next(iter(exact or [home for home, own in homes.items() if key(own) == key(name)]), None)
@@ -649,11 +656,14 @@ def _text(path: Path) -> str:
 
 
 def _copy(recording: Path, copy: Path, heard: str) -> None:
-    """Copy what has the fingerprint ``heard``. Raises BadRecording if that is another now, and OSError."""
+    """Copy what has the fingerprint ``heard``.
+
+    Raises InvalidRecordingError if that is another now, and OSError.
+    """
     shutil.copyfile(recording, copy)
     whole_file.flush(copy)
     if reference.fingerprint(copy) != heard:
-        raise BadRecording(f"{shown(recording.name)} was changed while it was read: try again")
+        raise InvalidRecordingError(f"{shown(recording.name)} was changed while it was read: try again")
 
 
 def _details(home: Path) -> Details:

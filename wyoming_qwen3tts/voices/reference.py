@@ -151,7 +151,7 @@ _ALMOST = 0.1
 """Seconds that may be missing at the end: MP3 counts an encoder's padding in several ways."""
 
 
-class BadRecording(SpeechError):  # noqa: N818 - what it is
+class InvalidRecordingError(SpeechError):
     """No voice can be cloned from this; the message says which file, why, and what to do."""
 
     code = "bad-recording"
@@ -180,7 +180,7 @@ def prepare(path: Path, transcript: str = "") -> Prepared:
     """Return what a voice is cloned from; ``transcript``: what is said in the recording, word for word.
 
     The same recording and transcript give the same samples. Blocks, for a second or so: for a thread. Raises
-    BadRecording.
+    InvalidRecordingError.
     """
     import numpy as np
 
@@ -222,7 +222,7 @@ def wav(prepared: Prepared) -> bytes:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a recording's bytes, hexadecimal. Raises BadRecording."""
+    """Return the SHA-256 of a recording's bytes, hexadecimal. Raises InvalidRecordingError."""
     with _opened(path) as (file, _), os.fdopen(os.dup(file), "rb") as whole:
         return hashlib.file_digest(whole, "sha256").hexdigest()
 
@@ -235,18 +235,18 @@ def digest(recording: str, transcript: str) -> str:
 def clean(transcript: str, name: str) -> str:
     """Return ``transcript`` on one line, without characters that nobody sees.
 
-    Raises BadRecording, with ``name`` for the recording, where it is too long, or holds what the model takes
-    for a mark of its own.
+    Raises InvalidRecordingError, with ``name`` for the recording, where it is too long, or holds what the
+    model takes for a mark of its own.
     """
     words = " ".join(unicodedata.normalize("NFC", transcript).split())
     text = "".join(letter for letter in words if unicodedata.category(letter) not in {"Cc", "Cf", "Cs"})
     if len(text) > LONGEST_TRANSCRIPT:
-        raise BadRecording(
+        raise InvalidRecordingError(
             f"the transcript of {name} has {len(text):,} characters, and at most {LONGEST_TRANSCRIPT:,} are "
             "spoken in a recording: give what is said in it and nothing else"
         )
     if "<|" in text:
-        raise BadRecording(f"the transcript of {name} holds '<|', which nobody says: take it out")
+        raise InvalidRecordingError(f"the transcript of {name} holds '<|', which nobody says: take it out")
     return text
 
 
@@ -257,7 +257,9 @@ def shown(name: str) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[int, int]]:
-    """Open a regular file: its descriptor and its size. Raises BadRecording, also for what fails later on.
+    """Open a regular file: its descriptor and its size.
+
+    Raises InvalidRecordingError, also for what fails later on.
 
     Never waits: what could make it wait, or lead elsewhere, is not opened.
     """
@@ -269,9 +271,9 @@ def _opened(path: Path) -> Iterator[tuple[int, int]]:
             status = os.fstat(file)
             _check_kind(status, name)
             if not status.st_size:
-                raise BadRecording(f"{name} is empty: {_COPY}")
+                raise InvalidRecordingError(f"{name} is empty: {_COPY}")
             if status.st_size > LARGEST:
-                raise BadRecording(
+                raise InvalidRecordingError(
                     f"{name} has {status.st_size / 1e6:,.0f} MB, and at most {LARGEST / 1e6:.0f} are read: "
                     f"{_SPEECH}"
                 )
@@ -280,23 +282,26 @@ def _opened(path: Path) -> Iterator[tuple[int, int]]:
             os.close(file)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = error.strerror if isinstance(error, OSError) else error
-        raise BadRecording(f"{name} cannot be read: {reason}") from error
+        raise InvalidRecordingError(f"{name} cannot be read: {reason}") from error
 
 
 def _check_kind(status: os.stat_result, name: str) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise BadRecording(f"{name} is a link: give the file itself")
+        raise InvalidRecordingError(f"{name} is a link: give the file itself")
     if stat.S_ISDIR(status.st_mode):
-        raise BadRecording(f"{name} is a directory, not a recording: {_WANTED}")
+        raise InvalidRecordingError(f"{name} is a directory, not a recording: {_WANTED}")
     if not stat.S_ISREG(status.st_mode):
-        raise BadRecording(f"{name} is no ordinary file: {_WANTED}")
+        raise InvalidRecordingError(f"{name} is no ordinary file: {_WANTED}")
 
 
 def _sniff(head: bytes, size: int, name: str) -> None:
-    """Tell by its first bytes what is no recording at all, or not all of one. Raises BadRecording."""
+    """Tell by its first bytes what is no recording at all, or not all of one.
+
+    Raises InvalidRecordingError.
+    """
     for offset, magic, what, advice in _FOREIGN:
         if head.startswith(magic, offset):
-            raise BadRecording(f"{name} {what}: {advice}")
+            raise InvalidRecordingError(f"{name} {what}: {advice}")
     if not any(byte < 32 and byte not in b"\t\n\f\r" for byte in head):
         try:
             text = head.decode("utf-8-sig", "strict" if size <= _HEAD else "ignore").lstrip().lower()
@@ -305,7 +310,7 @@ def _sniff(head: bytes, size: int, name: str) -> None:
         if text is not None:
             page = text.startswith(("<!doctype html", "<html"))
             what = "a web page" if page else "a text"
-            raise BadRecording(f"{name} is {what}, not a recording: {_WANTED}")
+            raise InvalidRecordingError(f"{name} is {what}, not a recording: {_WANTED}")
     claims = {
         b"RIFF": 8 + int.from_bytes(head[4:8], "little"),
         b"FORM": 8 + int.from_bytes(head[4:8], "big"),
@@ -313,11 +318,11 @@ def _sniff(head: bytes, size: int, name: str) -> None:
     }
     claimed = claims.get(head[:4], 0)
     if size + _SLACK < claimed < _ENDLESS:
-        raise BadRecording(f"{name} is cut off: {size:,} of {claimed:,} bytes are there: {_COPY}")
+        raise InvalidRecordingError(f"{name} is cut off: {size:,} of {claimed:,} bytes are there: {_COPY}")
 
 
 def _decode(file: int, name: str, remarks: list[str]) -> tuple[Sound, str]:
-    """Return the sound, [samples, 1 or 2] at SAMPLE_RATE, and its extension. Raises BadRecording."""
+    """Return the sound, [samples, 1 or 2] at SAMPLE_RATE, and its extension. Raises InvalidRecordingError."""
     from soundfile import SoundFile, SoundFileError
 
     class Forward(SoundFile):  # type: ignore[misc]
@@ -329,43 +334,50 @@ def _decode(file: int, name: str, remarks: list[str]) -> tuple[Sound, str]:
     try:
         with Forward(file, closefd=False) as sound:
             if sound.format not in FORMATS:
-                raise BadRecording(f"{name} is a file for samplers ({sound.format}): {_WANTED}")
+                raise InvalidRecordingError(f"{name} is a file for samplers ({sound.format}): {_WANTED}")
             counted = _check_header(sound, file, name)
             frames = _resampled(sound, name, remarks)
             there = len(frames) / SAMPLE_RATE
             if there + _ALMOST < counted:
-                raise BadRecording(f"{name} is cut off: {there:.1f} of {counted:.1f} s are there: {_COPY}")
+                raise InvalidRecordingError(
+                    f"{name} is cut off: {there:.1f} of {counted:.1f} s are there: {_COPY}"
+                )
             return frames, FORMATS[sound.format]
     except SoundFileError as error:
-        raise BadRecording(f"{name} is damaged, or not a recording: {_WANTED}") from error
+        raise InvalidRecordingError(f"{name} is damaged, or not a recording: {_WANTED}") from error
 
 
 def _check_header(sound: SoundFile, file: int, name: str) -> float:
-    """Return the seconds that its header says it has; 0 if it says none, or guesses. Raises BadRecording."""
+    """Return the seconds that its header says it has; 0 if it says none, or guesses.
+
+    Raises InvalidRecordingError.
+    """
     rate = sound.samplerate
     if rate > FASTEST_RATE:
-        raise BadRecording(f"{name} claims {rate:,} samples a second, which no recording has: {_WANTED}")
+        raise InvalidRecordingError(
+            f"{name} claims {rate:,} samples a second, which no recording has: {_WANTED}"
+        )
     if rate < SLOWEST_RATE:
-        raise BadRecording(
+        raise InvalidRecordingError(
             f"{name} has {rate:,} samples a second, which is telephone quality: "
             f"at least {SLOWEST_RATE:,} are needed"
         )
     if sound.channels > 2:
-        raise BadRecording(f"{name} has {sound.channels} channels: one or two are wanted")
+        raise InvalidRecordingError(f"{name} has {sound.channels} channels: one or two are wanted")
     if sound.format == "MP3" and not _counts_frames(file):
         return 0
     seconds: float = sound.frames / rate
     if seconds > 1e9:  # a FLAC file that was streamed: its samples are counted while they are decoded
         return 0
     if seconds > LONGEST:
-        raise BadRecording(f"{name} is {seconds / 60:,.0f} minutes long: {_SPEECH}")
+        raise InvalidRecordingError(f"{name} is {seconds / 60:,.0f} minutes long: {_SPEECH}")
     if seconds < SHORTEST:
         raise _too_short(seconds, name)
     return seconds
 
 
-def _too_short(seconds: float, name: str) -> BadRecording:
-    return BadRecording(
+def _too_short(seconds: float, name: str) -> InvalidRecordingError:
+    return InvalidRecordingError(
         f"{name} has {seconds:.1f} s of sound, and at least {SHORTEST:.0f} s are needed: {_SPEECH}"
     )
 
@@ -388,7 +400,8 @@ def _counts_frames(file: int) -> bool:
 def _resampled(sound: SoundFile, name: str, remarks: list[str]) -> Sound:
     """Decode up to LONGEST seconds and bring them to SAMPLE_RATE, channel by channel.
 
-    Counts on the way what is clipped: it shows only at the rate it was recorded in. Raises BadRecording.
+    Counts on the way what is clipped: it shows only at the rate it was recorded in. Raises
+    InvalidRecordingError.
     """
     import numpy as np
     import soxr
@@ -401,18 +414,20 @@ def _resampled(sound: SoundFile, name: str, remarks: list[str]) -> Sound:
     while len(block := sound.read(_BLOCK, "float32", always_2d=True)):
         read += len(block)
         if read > LONGEST * sound.samplerate:
-            raise BadRecording(f"{name} is over {LONGEST / 60:.0f} minutes long: {_SPEECH}")
+            raise InvalidRecordingError(f"{name} is over {LONGEST / 60:.0f} minutes long: {_SPEECH}")
         peak = max(peak, float(np.abs(block).max()))
         if not (np.abs(block) < _NOT_SOUND).all():
-            raise BadRecording(f"{name} is damaged: it holds numbers that are no sound (NaN or infinite)")
+            raise InvalidRecordingError(
+                f"{name} is damaged: it holds numbers that are no sound (NaN or infinite)"
+            )
         clipped += _clipped(block, max(3, sound.samplerate // SLOWEST_RATE), floats)
         pieces.append(stream.resample_chunk(block))
     if not read:
-        raise BadRecording(f"{name} holds no sound: {_AGAIN}")
+        raise InvalidRecordingError(f"{name} holds no sound: {_AGAIN}")
     pieces.append(stream.resample_chunk(np.zeros((0, sound.channels), np.float32), last=True))
     share = clipped / (read * sound.channels)
     if share >= DISTORTED:
-        raise BadRecording(
+        raise InvalidRecordingError(
             f"{name} is distorted, for it was recorded too loud ({share:.0%} of it is clipped): "
             f"{_AGAIN}, more softly"
         )
@@ -482,13 +497,16 @@ def _samples(sound: Sound) -> Samples:
 
 
 def _level(samples: Samples, name: str) -> float:
-    """Return the level of the speech in dBFS. Raises BadRecording where it is too soft to be anything."""
+    """Return the level of the speech in dBFS.
+
+    Raises InvalidRecordingError where it is too soft to be anything.
+    """
     meter = Meter()
     meter.push(samples)
     if meter.level == -math.inf:
-        raise BadRecording(f"{name} is silent: {_AGAIN}")
+        raise InvalidRecordingError(f"{name} is silent: {_AGAIN}")
     if meter.level < FAINTEST:
-        raise BadRecording(
+        raise InvalidRecordingError(
             f"{name} is too quiet (its speech has {meter.level:.0f} dBFS): {_AGAIN}, louder or closer"
         )
     return meter.level
@@ -522,7 +540,7 @@ def _part(
 ) -> tuple[int, int, bool]:
     """Return the frames that are used, from and to, and whether speech was cut off.
 
-    Raises BadRecording where there is too little sound.
+    Raises InvalidRecordingError where there is too little sound.
     """
     import numpy as np
 
@@ -545,7 +563,7 @@ def _part(
         )
     spoken = int(loud[begin:end].sum()) * FRAME / SAMPLE_RATE
     if spoken < SHORTEST * SPEECH_SHARE:
-        raise BadRecording(f"{name} is mostly silent, with {spoken:.1f} s of sound in it: {_SPEECH}")
+        raise InvalidRecordingError(f"{name} is mostly silent, with {spoken:.1f} s of sound in it: {_SPEECH}")
     return begin, end, cut
 
 
@@ -586,9 +604,9 @@ def _quietest(powers: NDArray[np.float64], begin: int, remarks: list[str]) -> tu
 
 
 def _check_pace(transcript: str, seconds: float, name: str) -> None:
-    """Raise BadRecording where nobody says so many characters, or so few, in so many seconds."""
+    """Raise InvalidRecordingError where nobody says so many characters, or so few, in so many seconds."""
     if not FEWEST_A_SECOND <= len(transcript) / seconds <= MOST_A_SECOND:
-        raise BadRecording(
+        raise InvalidRecordingError(
             f"{name} is {seconds:.0f} s long and its transcript has {len(transcript)} characters, which do "
             "not fit: give what is said in it, all of it and nothing else, or no transcript"
         )

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..engines.base import CloningEngine, Engine, EngineUnavailable
+from ..engines.base import CloningEngine, Engine, EngineUnavailableError
 from ..speech import Recorded, Voice
-from .catalog import UnknownVoice, VoiceCatalog
+from .catalog import UnknownVoiceError, VoiceCatalog
 from .library import Contents
 from .presets import key
 from .styles import Styles, read
@@ -103,14 +103,16 @@ class Register:
         return self._catalog
 
     async def start(self) -> None:
-        """Look for the first time. Raises UnknownVoice where there is none, or none of the default's name.
+        """Look for the first time.
+
+        Raises UnknownVoiceError where there is none, or none of the default's name.
 
         Recordings that cannot be read keep nobody else from speaking.
         """
         async with self._looking:
             try:
                 await self._look(first=True)
-            except UnknownVoice:
+            except UnknownVoiceError:
                 raise
             except Exception as error:
                 voices = [voice for engine in self._engines.values() for voice in engine.voices()]
@@ -164,12 +166,12 @@ class Register:
         """Log, once, why a look found nothing."""
         line = f"they stay as they are: {str(error) or type(error).__name__}"
         if line not in self._reported:
-            expected = isinstance(error, OSError | UnknownVoice)
+            expected = isinstance(error, OSError | UnknownVoiceError)
             _LOGGER.warning("Voices: %s", line, exc_info=None if expected else error)
         self._reported |= {line}
 
     async def _look(self, *, first: bool = False) -> None:
-        """Read and build anew what has changed. Raises UnknownVoice as ``start``."""
+        """Read and build anew what has changed. Raises UnknownVoiceError as ``start``."""
         plain = [voice for engine in self._engines.values() for voice in engine.voices()]
         cloners = [e.clones_with() for e in self._engines.values() if isinstance(e, CloningEngine)]
         found = (*await asyncio.to_thread(self._signature), tuple(plain), tuple(cloners))
@@ -231,21 +233,21 @@ class Register:
             try:
                 voice = self._clone(recorded)
                 clones[voice.engine].append(voice)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 unusable[recorded.name] = f"nobody can speak with it: {error}"
         return clones, unusable
 
     def _clone(self, recorded: Recorded) -> Voice:
-        """Return a recording as a voice of the first engine that can. Raises EngineUnavailable."""
-        reason: EngineUnavailable | None = None
+        """Return a recording as a voice of the first engine that can. Raises EngineUnavailableError."""
+        reason: EngineUnavailableError | None = None
         for engine in self._engines.values():
             if not isinstance(engine, CloningEngine):
                 continue
             try:
                 return engine.clone(recorded)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 reason = reason or error
-        raise reason or EngineUnavailable(f"that needs a Base checkpoint: --model {CLONES}")
+        raise reason or EngineUnavailableError(f"that needs a Base checkpoint: --model {CLONES}")
 
     def _build(
         self,
@@ -263,7 +265,7 @@ class Register:
             return VoiceCatalog(
                 voices, self._default, self._language, styles=styles, prefer=prefer, unusable=reasons
             )
-        except UnknownVoice as error:
+        except UnknownVoiceError as error:
             if first or not voices:
                 raise
             catalog = VoiceCatalog(voices, None, self._language, styles=styles, unusable=reasons)

@@ -89,12 +89,12 @@ def read(path: Path) -> Styles:
         try:
             style, names = _style(name, table, {own: style.name for own, (style, _) in styles.items()})
             styles[key(name)] = style, names
-        except _Wrong as wrong:
+        except _StyleError as wrong:
             problems.append(f"{path}: [{brief(name)}] is left out: {wrong}")
     return Styles(tuple(styles.values()), tuple(problems))
 
 
-class _Wrong(Exception):  # noqa: N818 - what it says
+class _StyleError(Exception):
     """Why a style is none."""
 
 
@@ -109,34 +109,34 @@ def _value(value: Any) -> str:
 def _style(
     name: str, table: dict[str, Any], taken: Mapping[str, str]
 ) -> tuple[Style, tuple[str, ...] | None]:
-    """Return a table as a style, and for whom. ``taken``: names by their keys. Raises _Wrong."""
+    """Return a table as a style, and for whom. ``taken``: names by their keys. Raises _StyleError."""
     _check_name(name)
     if key(name) in taken:
-        raise _Wrong(f"the name is that of [{taken[key(name)]}]; only one of them can be")
+        raise _StyleError(f"the name is that of [{taken[key(name)]}]; only one of them can be")
     for unknown in sorted(table.keys() - _VALUES.keys() - {"voices"}):
         known = ", ".join((*_VALUES, "voices"))
-        raise _Wrong(f"{brief(unknown)} = {_value(table[unknown])}: a style has {known}")
+        raise _StyleError(f"{brief(unknown)} = {_value(table[unknown])}: a style has {known}")
     values = {each: check(each, table[each]) for each, check in _VALUES.items() if each in table}
     if not values:
-        raise _Wrong(f"it says nothing of {', '.join(_VALUES)}")
+        raise _StyleError(f"it says nothing of {', '.join(_VALUES)}")
     return Style(name, **values), _voices(table.get("voices"))
 
 
 def _check_name(name: str) -> None:
-    """Raise _Wrong where a name cannot stand behind a voice's."""
+    """Raise _StyleError where a name cannot stand behind a voice's."""
     if not 0 < len(name) <= LONGEST_NAME:
-        raise _Wrong(f"a name has 1 to {LONGEST_NAME} characters, not {len(name)}")
+        raise _StyleError(f"a name has 1 to {LONGEST_NAME} characters, not {len(name)}")
     if _FORBIDDEN.search(name) or any(unicodedata.category(character)[0] == "C" for character in name):
-        raise _Wrong("a name has no brackets, slashes, middle dots or control characters")
+        raise _StyleError("a name has no brackets, slashes, middle dots or control characters")
     if name != name.strip() or not any(character.isalnum() for character in name):
-        raise _Wrong("a name has a letter or a digit, and no space at its ends")
+        raise _StyleError("a name has a letter or a digit, and no space at its ends")
 
 
 def _number(lowest: float, highest: float) -> Callable[[str, Any], float]:
     def check(name: str, value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not lowest <= value <= highest:
-            raise _Wrong(f"{name} = {_value(value)}: allowed is a number from {lowest:g} to {highest:g}")
+            raise _StyleError(f"{name} = {_value(value)}: allowed is a number from {lowest:g} to {highest:g}")
         return float(value)
 
     return check
@@ -145,7 +145,7 @@ def _number(lowest: float, highest: float) -> Callable[[str, Any], float]:
 def _instruct(name: str, value: Any) -> str:
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text or len(text) > LONGEST_INSTRUCT or "\0" in text:
-        raise _Wrong(
+        raise _StyleError(
             f"{name} = {_value(value)}: allowed are words in quotes, up to {LONGEST_INSTRUCT} characters"
         )
     return text
@@ -153,13 +153,13 @@ def _instruct(name: str, value: Any) -> str:
 
 def _seed(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_SEED:
-        raise _Wrong(f"{name} = {_value(value)}: allowed is a whole number from 0 to {LARGEST_SEED}")
+        raise _StyleError(f"{name} = {_value(value)}: allowed is a whole number from 0 to {LARGEST_SEED}")
     return value
 
 
 def _language(name: str, value: Any) -> str:
     if not isinstance(value, str) or not _TAG.fullmatch(value):
-        raise _Wrong(f'{name} = {_value(value)}: allowed is a language tag, such as "de" or "pt-BR"')
+        raise _StyleError(f'{name} = {_value(value)}: allowed is a language tag, such as "de" or "pt-BR"')
     return value
 
 
@@ -167,7 +167,7 @@ def _voices(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise _Wrong(f'voices = {_value(value)}: allowed is a list of names, such as ["Ryan"]')
+        raise _StyleError(f'voices = {_value(value)}: allowed is a list of names, such as ["Ryan"]')
     return tuple(value)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 from .files import CODEC, KINDS, check, read_json, size_of, weight_names
 from .sampling import Sampling
 
@@ -67,7 +67,7 @@ class Checkpoint:
 def choose_device(wanted: str) -> tuple[torch.device, str]:
     """Return the device for ``auto``, ``cuda``, ``cuda:N``, ``mps`` or ``cpu``, and why.
 
-    Raises EngineUnavailable for a device that is not there.
+    Raises EngineUnavailableError for a device that is not there.
     """
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -80,10 +80,10 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         index = device.index or 0
         if index >= found:
-            raise EngineUnavailable(f"--device {wanted}: torch sees {found or 'no'} NVIDIA GPUs")
+            raise EngineUnavailableError(f"--device {wanted}: torch sees {found or 'no'} NVIDIA GPUs")
         device = torch.device("cuda", index)
     elif device.type == "mps" and not torch.backends.mps.is_available():
-        raise EngineUnavailable("--device mps: torch sees no Apple GPU")
+        raise EngineUnavailableError("--device mps: torch sees no Apple GPU")
     return device, "the settings say so"
 
 
@@ -101,7 +101,7 @@ def choose_dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
 
 
 def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
-    """Load a checkpoint with the official package. Raises EngineUnavailable."""
+    """Load a checkpoint with the official package. Raises EngineUnavailableError."""
     with LOADING:
         return _load(directory, device, dtype)
 
@@ -124,16 +124,18 @@ def _load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
                 )
                 official.model.load_speech_tokenizer(codec)
     except torch.OutOfMemoryError as error:
-        raise EngineUnavailable(f"{directory} does not fit into this machine's memory") from error
+        raise EngineUnavailableError(f"{directory} does not fit into this machine's memory") from error
     except (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise EngineUnavailable(f"{directory} cannot be loaded: {reason}") from error
+        raise EngineUnavailableError(f"{directory} cannot be loaded: {reason}") from error
     model, codec_model = official.model, official.model.speech_tokenizer.model
     for name, module, folder in (("", model, directory), ("codec's ", codec_model, directory / CODEC)):
         missing = module.state_dict().keys() - weight_names(folder)
         if missing:
             some = ", ".join(sorted(missing)[:2])
-            raise EngineUnavailable(f"{directory} lacks {len(missing)} of the {name}weights, such as {some}")
+            raise EngineUnavailableError(
+                f"{directory} lacks {len(missing)} of the {name}weights, such as {some}"
+            )
     for module in (model, codec_model):
         module.eval().requires_grad_(False)
     generation = read_json(directory / "generation_config.json")
@@ -143,7 +145,7 @@ def _load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
 
 
 def official_package() -> Any:
-    """Return the module ``qwen_tts``. Raises EngineUnavailable where it is not installed.
+    """Return the module ``qwen_tts``. Raises EngineUnavailableError where it is not installed.
 
     Its tokenizer for 25 Hz, of which there is no public checkpoint, needs torchaudio, sox, onnxruntime and
     einops; something that says so takes that one module's place.
@@ -157,7 +159,7 @@ def official_package() -> Any:
         with _quiet():
             import qwen_tts
     except ImportError as error:
-        raise EngineUnavailable(f"the package qwen-tts cannot be used ({error}); {_INSTALL}") from error
+        raise EngineUnavailableError(f"the package qwen-tts cannot be used ({error}); {_INSTALL}") from error
     return qwen_tts
 
 

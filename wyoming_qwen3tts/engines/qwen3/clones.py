@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ... import whole_file
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
-from ..base import CannotSpeak
+from ..base import UnsupportedTextError
 from .checkpoint import Checkpoint
 from .decoder import CODEBOOKS
 from .prompt import Clone
@@ -84,7 +84,7 @@ class Clones:
         self._unkept.clear()
 
     def get(self, reference: Reference, found: Checkpoint, ear: Ear) -> Clone:
-        """Return the clone of a recording. Raises VoiceLost if that is not known and cannot be read."""
+        """Return the clone of a recording. Raises VoiceLostError if that is not known and cannot be read."""
         clone = self._known.pop(reference.digest, None)
         if clone is not None:
             self.counts.hits += 1
@@ -215,14 +215,14 @@ def _heard_names(count: int) -> Sequence[str]:
     return [f"heard.{index:03}" for index in range(count)]
 
 
-class VoiceLost(CannotSpeak):
+class VoiceLostError(UnsupportedTextError):
     """A voice whose recording is gone: nobody else's will do instead."""
 
     code = "voice-lost"
 
 
 def samples_of(path: Path) -> NDArray[np.float32]:
-    """Return the samples, in [-1, 1), of a prepared recording. Raises VoiceLost."""
+    """Return the samples, in [-1, 1), of a prepared recording. Raises VoiceLostError."""
     import numpy as np
 
     try:
@@ -231,9 +231,11 @@ def samples_of(path: Path) -> NDArray[np.float32]:
             pcm = file.readframes(file.getnframes())
             whole = len(pcm) == file.getnframes() * SAMPLE_WIDTH
     except (OSError, EOFError, wave.Error) as error:
-        raise VoiceLost(f"the recording that the voice was cloned from cannot be read: {error}") from error
+        raise VoiceLostError(
+            f"the recording that the voice was cloned from cannot be read: {error}"
+        ) from error
     if shape != (SAMPLE_RATE, SAMPLE_WIDTH, 1) or not whole:
-        raise VoiceLost(f"the recording that the voice was cloned from is damaged: {path}")
+        raise VoiceLostError(f"the recording that the voice was cloned from is damaged: {path}")
     return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
 
 

@@ -19,7 +19,7 @@ from ...speech import (
     Utterance,
     Voice,
 )
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 from . import files, speakers
 from .configuration import Configuration
 from .files import About, Source
@@ -57,7 +57,7 @@ class Qwen3Engine:
         """Model and voice → the checkpoint's own name of that speaker."""
 
     async def find(self) -> None:
-        """Look at the models' configurations, fetched if need be. Raises EngineUnavailable."""
+        """Look at the models' configurations, fetched if need be. Raises EngineUnavailableError."""
         for package in ("torch", "qwen_tts"):
             if importlib.util.find_spec(package) is None:
                 raise _not_installed(f"No module named {package!r}")
@@ -66,12 +66,12 @@ class Qwen3Engine:
     def _preview(self) -> Mapping[str, About]:
         said = self._configuration
         found: dict[str, About] = {}
-        faults: list[EngineUnavailable] = []
+        faults: list[EngineUnavailableError] = []
         for name in said.models:
             source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
             try:
                 found[name] = files.preview(source)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 faults.append(error)
         if not found:
             raise faults[0]
@@ -82,7 +82,7 @@ class Qwen3Engine:
         self._voices = tuple(self._list())
 
     async def start(self) -> None:
-        """Find the models, load the first one and warm it up. Raises EngineUnavailable."""
+        """Find the models, load the first one and warm it up. Raises EngineUnavailableError."""
         try:
             worker = await asyncio.to_thread(self._build)
         except ImportError as error:
@@ -124,7 +124,7 @@ class Qwen3Engine:
         """Return something that changes with every frame and every other piece of work; None between."""
         return None if self._worker is None else self._worker.pulse
 
-    def fault(self) -> EngineUnavailable | None:
+    def fault(self) -> EngineUnavailableError | None:
         """Return why the device's thread does not go on, or the device."""
         return None if self._worker is None else self._worker.fault
 
@@ -164,15 +164,17 @@ class Qwen3Engine:
         return [model for model, about in self._models.items() if about.kind == kind]
 
     def cloner(self) -> str:
-        """Return the model that clones voices. Raises EngineUnavailable where there is none."""
+        """Return the model that clones voices. Raises EngineUnavailableError where there is none."""
         if not (able := self._able("base")):
-            raise EngineUnavailable("cloned voices need a Base checkpoint, such as --model " + BASE)
+            raise EngineUnavailableError("cloned voices need a Base checkpoint, such as --model " + BASE)
         return able[0]
 
     def designer(self) -> str:
-        """Return the model that designs voices. Raises EngineUnavailable where there is none."""
+        """Return the model that designs voices. Raises EngineUnavailableError where there is none."""
         if not (able := self._able("voice_design")):
-            raise EngineUnavailable("designing needs a VoiceDesign checkpoint, such as --model " + DESIGN)
+            raise EngineUnavailableError(
+                "designing needs a VoiceDesign checkpoint, such as --model " + DESIGN
+            )
         return able[0]
 
     def clones_with(self) -> Hashable:
@@ -180,10 +182,10 @@ class Qwen3Engine:
         return tuple(self._able("base"))
 
     def clone(self, recorded: Recorded) -> Voice:
-        """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailable."""
+        """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailableError."""
         able = self._able("base")
         if recorded.model and recorded.model not in able:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"{recorded.model:.80} is not one of the Base checkpoints: {', '.join(able) or 'none'}"
             )
         return self._model(recorded.model or self.cloner()).clone(recorded)
@@ -202,7 +204,10 @@ class Qwen3Engine:
         await asyncio.gather(*map(one, voices))
 
     async def make_ready(self, voice: Voice) -> None:
-        """Let the model hear the recording of a cloned voice. Raises EngineUnavailable, CannotSpeak."""
+        """Let the model hear the recording of a cloned voice.
+
+        Raises EngineUnavailableError, UnsupportedTextError.
+        """
         if self._worker is None or voice.reference is None:
             return
         language = speakers.language(voice.languages[0], self._models[voice.model].languages)
@@ -213,7 +218,7 @@ class Qwen3Engine:
     ) -> AsyncGenerator[bytes, None]:
         """Yield PCM of ``text`` in the voice that is described; ``end_design`` when it will do.
 
-        ``language``: BCP 47. Raises EngineUnavailable where no VoiceDesign checkpoint is set up.
+        ``language``: BCP 47. Raises EngineUnavailableError where no VoiceDesign checkpoint is set up.
         """
         voice = replace(
             self._model(self.designer()).voice(DESIGNED, ""), style=Style(DESIGNED, instruct=description)
@@ -232,10 +237,10 @@ class Qwen3Engine:
         """Return what a voice's sound depends on: the model's weights and numbers, and how it is run."""
         worker, said = self._worker, self._configuration
         if worker is None:
-            raise EngineUnavailable("the model is not loaded")
+            raise EngineUnavailableError("the model is not loaded")
         models = [resident.clones.model for resident in worker.residents if resident.name == voice.model]
         if not models:
-            raise EngineUnavailable(f"{voice.model} is not there yet")
+            raise EngineUnavailableError(f"{voice.model} is not there yet")
         model = models[0]
         told = said.instruct if self._models[voice.model].hears_instructions else ""
         return f"{RUN} {model} {worker.device.type} {said.quantize} {told}"
@@ -283,7 +288,7 @@ class Qwen3Engine:
         voice, worker = utterance.voice, self._worker
         about = self._models.get(voice.model)
         if worker is None or about is None:
-            raise EngineUnavailable("the model is not loaded")
+            raise EngineUnavailableError("the model is not loaded")
         sounds = _Sounds()
         speaker = self._speakers.get((voice.model, voice.speaker))
         own = voice.style.instruct if voice.style is not None else ""
@@ -301,8 +306,8 @@ class Qwen3Engine:
         return worker, Job(take, voice.model, voice.reference), sounds
 
 
-def _not_installed(reason: str) -> EngineUnavailable:
-    return EngineUnavailable(f"torch cannot be used ({reason}); script/setup --qwen installs it")
+def _not_installed(reason: str) -> EngineUnavailableError:
+    return EngineUnavailableError(f"torch cannot be used ({reason}); script/setup --qwen installs it")
 
 
 def _status(resident: Resident, where: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Finding and checking a checkpoint: what it is, without loading it, and without torch.
 
-Whatever is wrong with a checkpoint is one sentence in an ``EngineUnavailable``, found before the official
-loader sees it where that is possible: the loader fills missing weights with random ones and goes on.
+Whatever is wrong with a checkpoint is one sentence in an ``EngineUnavailableError``, found before the
+official loader sees it where that is possible: the loader fills missing weights with random ones and goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 
 if TYPE_CHECKING:
     import torch
@@ -120,7 +120,7 @@ def size_of(named: str) -> str:
 
 
 def find(source: Source, *, config_only: bool = False) -> Path:
-    """Return the directory of a checkpoint, downloaded if need be. Raises EngineUnavailable.
+    """Return the directory of a checkpoint, downloaded if need be. Raises EngineUnavailableError.
 
     ``config_only``: of what is not there yet its config.json alone, tried once.
     """
@@ -128,7 +128,7 @@ def find(source: Source, *, config_only: bool = False) -> Path:
     if local.is_dir():
         return local
     if source.model.count("/") != 1 or source.model.startswith((".", "/", "~")):
-        raise EngineUnavailable(f"there is no directory {source.model}")
+        raise EngineUnavailableError(f"there is no directory {source.model}")
     return _download(source, config_only=config_only)
 
 
@@ -147,19 +147,23 @@ def _download(source: Source, *, config_only: bool) -> Path:
     try:
         return _fetch(source, config_only=config_only)
     except errors.GatedRepoError as error:
-        raise EngineUnavailable(f"{name} asks for consent on the hub, and HF_TOKEN for an account") from error
+        raise EngineUnavailableError(
+            f"{name} asks for consent on the hub, and HF_TOKEN for an account"
+        ) from error
     except errors.RevisionNotFoundError as error:
-        raise EngineUnavailable(f"{source.model} has no revision {source.revision!r}") from error
+        raise EngineUnavailableError(f"{source.model} has no revision {source.revision!r}") from error
     except errors.RepositoryNotFoundError as error:
-        raise EngineUnavailable(f"the hub has no model {source.model!r} that HF_TOKEN may see") from error
+        raise EngineUnavailableError(
+            f"the hub has no model {source.model!r} that HF_TOKEN may see"
+        ) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         where = f" in {source.download_dir}" if source.download_dir else ""
         reason = "" if source.local_files_only else ", and the hub cannot be reached"
-        raise EngineUnavailable(f"{name} has not been downloaded{where}{reason}") from error
+        raise EngineUnavailableError(f"{name} has not been downloaded{where}{reason}") from error
     except errors.HFValidationError as error:
-        raise EngineUnavailable(f"{source.model!r} is neither a directory nor a model's name") from error
+        raise EngineUnavailableError(f"{source.model!r} is neither a directory nor a model's name") from error
     except OSError as error:  # the network's errors are OSErrors too
-        raise EngineUnavailable(f"{name} cannot be downloaded: {error}") from error
+        raise EngineUnavailableError(f"{name} cannot be downloaded: {error}") from error
 
 
 def _fetch(source: Source, *, config_only: bool) -> Path:
@@ -188,14 +192,16 @@ def _fetch(source: Source, *, config_only: bool) -> Path:
 
 
 def check(directory: Path) -> None:
-    """Raise EngineUnavailable, one sentence, for what is not a whole Qwen3-TTS checkpoint."""
+    """Raise EngineUnavailableError, one sentence, for what is not a whole Qwen3-TTS checkpoint."""
     for name in NEEDED:
         if not (directory / name).is_file():
-            raise EngineUnavailable(f"{directory} is not a whole Qwen3-TTS checkpoint: {name} is missing")
+            raise EngineUnavailableError(
+                f"{directory} is not a whole Qwen3-TTS checkpoint: {name} is missing"
+            )
     _check_config(directory / CONFIG)
     codec = read_json(directory / CODEC / "config.json").get("model_type")
     if codec != "qwen3_tts_tokenizer_12hz":
-        raise EngineUnavailable(f"{directory}: the codec is {codec}; only the 12 Hz codec is supported")
+        raise EngineUnavailableError(f"{directory}: the codec is {codec}; only the 12 Hz codec is supported")
     for folder in (directory, directory / CODEC):
         for path in _weight_files(folder):
             _check_weights(path)
@@ -205,21 +211,21 @@ def _check_config(path: Path) -> None:
     config, directory = read_json(path), path.parent
     kind = config.get("model_type")
     if kind != "qwen3_tts":
-        raise EngineUnavailable(f"{directory} holds a model of another kind ({kind}), not Qwen3-TTS")
+        raise EngineUnavailableError(f"{directory} holds a model of another kind ({kind}), not Qwen3-TTS")
     if config.get("tts_model_type") not in KINDS:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"{directory}: Qwen3-TTS of an unknown kind, {config.get('tts_model_type')!r}"
         )
 
 
 def about(directory: Path) -> About:
-    """Return what a checkpoint says about itself. Raises EngineUnavailable unless it is whole."""
+    """Return what a checkpoint says about itself. Raises EngineUnavailableError unless it is whole."""
     check(directory)
     return _about(directory / CONFIG, (_numbers(directory), _numbers(directory / CODEC)))
 
 
 def preview(source: Source) -> About:
-    """Return the same before all of it is there, without its weights. Raises EngineUnavailable."""
+    """Return the same before all of it is there, without its weights. Raises EngineUnavailableError."""
     path = find(source, config_only=True) / CONFIG
     _check_config(path)
     return _about(path, (0, 0))
@@ -241,7 +247,7 @@ def _about(path: Path, weights: tuple[int, int]) -> About:
             cache_width=2 * layers * heads * width,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EngineUnavailable(f"{path} says nothing of {error}") from error
+        raise EngineUnavailableError(f"{path} says nothing of {error}") from error
 
 
 def fingerprint(directory: Path, dtype: torch.dtype) -> str:
@@ -270,22 +276,22 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / "model.safetensors"]
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
-        raise EngineUnavailable(f"{index} names no weights")
+        raise EngineUnavailableError(f"{index} names no weights")
     return [folder / str(name) for name in sorted(set(names.values()))]
 
 
 def _check_weights(path: Path) -> None:
-    """Raise EngineUnavailable unless the file is as long as its header says."""
+    """Raise EngineUnavailableError unless the file is as long as its header says."""
     try:
         size = path.stat().st_size
         length, header = _header(path)
         end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     except FileNotFoundError as error:
-        raise EngineUnavailable(f"{path} is missing") from error
+        raise EngineUnavailableError(f"{path} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise EngineUnavailable(f"{path} is damaged: {error}") from error
+        raise EngineUnavailableError(f"{path} is damaged: {error}") from error
     if size != 8 + length + end:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"{path} is {size} bytes long and should be {8 + length + end}: it was cut off"
         )
 
@@ -316,11 +322,11 @@ def _header(path: Path) -> tuple[int, dict[str, Any]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a file holds. Raises EngineUnavailable."""
+    """Return the object that a file holds. Raises EngineUnavailableError."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise EngineUnavailable(f"{path} cannot be read: {error}") from error
+        raise EngineUnavailableError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise EngineUnavailable(f"{path} does not hold an object")
+        raise EngineUnavailableError(f"{path} does not hold an object")
     return found

@@ -13,7 +13,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 from .decoder import Linear
 
 LEVELS = 127
@@ -22,10 +22,10 @@ ZERO = 128
 
 
 def int8(weight: Tensor) -> Linear:
-    """Return the linear map of ``weight``, [out, in] on a CPU, in int8. Raises EngineUnavailable."""
+    """Return the linear map of ``weight``, [out, in] on a CPU, in int8. Raises EngineUnavailableError."""
     engine = "qnnpack" if platform.machine() in {"aarch64", "arm64"} else "fbgemm"
     if engine not in torch.backends.quantized.supported_engines:
-        raise EngineUnavailable(f"--quantize int8: this build of torch has no {engine}")
+        raise EngineUnavailableError(f"--quantize int8: this build of torch has no {engine}")
     torch.backends.quantized.engine = engine
     multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
     weight = weight.detach().float()

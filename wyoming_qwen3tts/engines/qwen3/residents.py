@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from ...speech import Reference
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 from . import checkpoint, files, speakers
 from .checkpoint import Checkpoint
 from .clones import Clones
@@ -49,7 +49,7 @@ Two long replies on two models would otherwise load a model for every sentence.
 PAUSE = 0.5
 """Seconds without use after which nobody is taken to go on: a reply's next sentence follows sooner."""
 
-Order = Callable[[EngineUnavailable | None], object]
+Order = Callable[[EngineUnavailableError | None], object]
 """What is done once a model is there; it is told why, if it never will be."""
 
 
@@ -108,17 +108,17 @@ class Resident:
         return hold if self.speaking else min(hold, self.used + PAUSE)
 
     def clone(self, reference: Reference) -> Clone:
-        """Return a cloned voice. Raises CannotSpeak. The model must be there."""
+        """Return a cloned voice. Raises UnsupportedTextError. The model must be there."""
         assert self.checkpoint is not None
         assert self.scheduler is not None
         return self.clones.get(reference, self.checkpoint, self.scheduler)
 
-    def tell(self, error: EngineUnavailable | None) -> None:
+    def tell(self, error: EngineUnavailableError | None) -> None:
         """Do what has waited, in order."""
         while self.waiting:
             self.waiting.popleft()[1](error)
 
-    def give_up(self, error: EngineUnavailable) -> None:
+    def give_up(self, error: EngineUnavailableError) -> None:
         """Tell everybody that it will not be there."""
         self.tell(error)
         while self.chores:
@@ -142,7 +142,7 @@ class Residents:
         """Device and dtype, and why these."""
 
     def find(self) -> None:
-        """Find the device and every model, downloading what is not there. Raises EngineUnavailable.
+        """Find the device and every model, downloading what is not there. Raises EngineUnavailableError.
 
         A model that is no good is left out, unless none is any good.
         """
@@ -153,15 +153,15 @@ class Residents:
             f"on {self.device} ({why_device}), {str(self.dtype).removeprefix('torch.')} ({why_dtype})"
         )
         if said.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
-            raise EngineUnavailable(f"--quantize {said.quantize} works on a CPU and in float32 only")
+            raise EngineUnavailableError(f"--quantize {said.quantize} works on a CPU and in float32 only")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # graphs are recorded on the current one
         found: list[Resident] = []
-        faults: list[EngineUnavailable] = []
+        faults: list[EngineUnavailableError] = []
         for name in said.models:
             try:
                 found.append(self._look(name))
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 faults.append(error)
         if not found:
             raise faults[0]
@@ -179,11 +179,11 @@ class Residents:
         return Resident(name, source, directory, about, memory, clones)
 
     def named(self, name: str) -> Resident:
-        """Return the model that the settings call ``name``. Raises EngineUnavailable."""
+        """Return the model that the settings call ``name``. Raises EngineUnavailableError."""
         for resident in self.all:
             if resident.name == name:
                 return resident
-        raise EngineUnavailable(f"the model {name} is not there")
+        raise EngineUnavailableError(f"the model {name} is not there")
 
     @property
     def loaded(self) -> Sequence[Resident]:
@@ -203,7 +203,7 @@ class Residents:
             order(None)
             return
         if len(resident.waiting) >= self._configuration.waiting:
-            order(EngineUnavailable(f"{len(resident.waiting)} utterances are waiting already", "busy"))
+            order(EngineUnavailableError(f"{len(resident.waiting)} utterances are waiting already", "busy"))
             return
         resident.waiting.append((of, order))
         self._want(resident)
@@ -224,7 +224,7 @@ class Residents:
     def dismiss(self, resident: Resident, reason: str) -> None:
         """Unload a model that is there, or comes, when nobody speaks or needs it."""
 
-        def leave(error: EngineUnavailable | None) -> None:
+        def leave(error: EngineUnavailableError | None) -> None:
             if error is None and not resident.waiting and not resident.chores:
                 self.unload(resident, reason)
 
@@ -280,15 +280,15 @@ class Residents:
             try:
                 loader.start()
             except RuntimeError as fault:  # there are too many threads
-                self._failed(resident, EngineUnavailable(f"the model cannot be loaded: {fault}"))
+                self._failed(resident, EngineUnavailableError(f"the model cannot be loaded: {fault}"))
         return True
 
-    def _too_large(self, resident: Resident) -> EngineUnavailable | None:
+    def _too_large(self, resident: Resident) -> EngineUnavailableError | None:
         budget = self._configuration.memory_budget * GIGABYTE
         if not budget or resident.memory <= budget:
             return None
         needs, has = resident.memory / GIGABYTE, budget / GIGABYTE
-        return EngineUnavailable(
+        return EngineUnavailableError(
             f"{resident.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
         )
 
@@ -320,23 +320,25 @@ class Residents:
             found = checkpoint.load(self._directory(resident), torch.device("cpu"), self.dtype)
             # On a CPU that is done here too, for it takes seconds in which the others would be silent.
             parts = self._build(found) if self.device.type == "cpu" else None
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             self._post(partial(self._failed, resident, error))
         except (Exception, SystemExit) as error:
             _LOGGER.exception("Loading failed")
-            fault = EngineUnavailable(f"the model cannot be loaded: {error}")
+            fault = EngineUnavailableError(f"the model cannot be loaded: {error}")
             self._post(partial(self._failed, resident, fault))
         else:
             self._post(partial(self._settle, resident, found, parts, began))
 
     def _directory(self, resident: Resident) -> Path:
-        """Return where a checkpoint is; only if it has gone is it looked for again. Raises EngineUnavailable.
+        """Return where a checkpoint is; only if it has gone is it looked for again.
+
+        Raises EngineUnavailableError.
 
         What a branch on the hub has moved to meanwhile is another model, whose clones are others.
         """
         try:
             files.check(resident.directory)
-        except EngineUnavailable:
+        except EngineUnavailableError:
             directory = files.find(resident.source)
             files.check(directory)
             clones = Clones(self._configuration.prompts, files.fingerprint(directory, self.dtype))
@@ -358,7 +360,7 @@ class Residents:
             codec = Codec(found.codec, slots=said.takes, length=2 * said.length, graphs=graphs)
         return Parts(builder, decoder, codec, graphs)
 
-    def _failed(self, resident: Resident, error: EngineUnavailable) -> None:
+    def _failed(self, resident: Resident, error: EngineUnavailableError) -> None:
         if self._loading is resident:
             self._loading = None
         resident.give_up(error)
@@ -372,7 +374,7 @@ class Residents:
             del found, parts
             others = [other for other in self.loaded if other is not resident and not other.speaking]
             if not others:
-                fault = EngineUnavailable(f"{resident.about.name} does not fit into the device's memory")
+                fault = EngineUnavailableError(f"{resident.about.name} does not fit into the device's memory")
                 self._failed(resident, fault)
                 self.unload(resident, None)
                 return
@@ -381,7 +383,7 @@ class Residents:
             self._want(resident)
         except Exception as error:
             _LOGGER.exception("The model cannot be used")
-            self._failed(resident, EngineUnavailable(f"the model cannot be used: {error}"))
+            self._failed(resident, EngineUnavailableError(f"the model cannot be used: {error}"))
             self.unload(resident, None)
         else:
             _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
@@ -421,7 +423,7 @@ class Residents:
             memory = isinstance(error, torch.OutOfMemoryError)
             reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
             del call
-            self._failed(resident, EngineUnavailable(reason))
+            self._failed(resident, EngineUnavailableError(reason))
             self.unload(resident, None)
             return
         if self._bar is not None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ...audio.pcm import PlaybackClock, to_pcm
-from ..base import CannotSpeak, CutShort, EngineUnavailable
+from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from .codec import FRAME, FRAMES, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
 from .guards import (
@@ -242,9 +242,9 @@ class Scheduler:
         return take in self.running or take in self.waiting
 
     def submit(self, take: Take) -> None:
-        """Let ``take`` wait for its turn. Raises EngineUnavailable when too many wait already."""
+        """Let ``take`` wait for its turn. Raises EngineUnavailableError when too many wait already."""
         if len(self.waiting) >= self._limits.waiting:
-            raise EngineUnavailable(f"{len(self.waiting)} utterances are waiting already", "busy")
+            raise EngineUnavailableError(f"{len(self.waiting)} utterances are waiting already", "busy")
         self.waiting.append(take)
 
     @torch.inference_mode()
@@ -326,24 +326,24 @@ class Scheduler:
             take.join()
             try:
                 self._join(take)
-            except (ValueError, TypeError, CannotSpeak) as error:  # the text's fault
-                take.end(CannotSpeak(str(error)))
+            except (ValueError, TypeError, UnsupportedTextError) as error:  # the text's fault
+                take.end(UnsupportedTextError(str(error)))
             except torch.OutOfMemoryError:
                 if not self.running:
-                    take.end(EngineUnavailable("the device is out of memory"))
+                    take.end(EngineUnavailableError("the device is out of memory"))
                     return
                 self.waiting.appendleft(take)
                 self._allow(len(self.running))
             except Exception as error:
-                take.end(EngineUnavailable(f"the model failed: {error}"))
+                take.end(EngineUnavailableError(f"the model failed: {error}"))
                 raise
 
     def _join(self, take: Take) -> None:
-        """Prefill a take's prompt and give it the next slot. Raises ValueError, CannotSpeak."""
+        """Prefill a take's prompt and give it the next slot. Raises ValueError, UnsupportedTextError."""
         decoder, codec = self._decoder, self._codec
         prompt = self.builder.build(take.speech)
         if max(prompt.length + MIN_FRAMES, prompt.text.shape[0]) >= decoder.length:
-            raise CannotSpeak(f"the text is too long: {prompt.tokens} tokens in one utterance")
+            raise UnsupportedTextError(f"the text is too long: {prompt.tokens} tokens in one utterance")
         opening = self._opening(prompt)
         sampling = take.sampling or self._sampling
         decoder.prepare(prompt, sampling, opening)
@@ -387,10 +387,10 @@ class Scheduler:
 
     @torch.inference_mode()
     def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
-        """Return the codec's state after a clone's reference, [frames, 16]. Raises CannotSpeak."""
+        """Return the codec's state after a clone's reference, [frames, 16]. Raises UnsupportedTextError."""
         if codes.shape[0] >= self._decoder.length:
             seconds = codes.shape[0] / FRAMES_A_SECOND
-            raise CannotSpeak(f"the recording is too long for --context: {seconds:.0f} s")
+            raise UnsupportedTextError(f"the recording is too long for --context: {seconds:.0f} s")
         spare = self._codec.spare
         self._codec.reset(spare)
         self._codec.decode(codes.to(self._decoder.device)[None], [spare])
@@ -513,14 +513,14 @@ class Scheduler:
             take.again(seed=take.seed + 1)
             self.waiting.appendleft(take)
         elif fault.device:
-            take.end(EngineUnavailable(fault.reason))
+            take.end(EngineUnavailableError(fault.reason))
         elif take.handed_over and fault in {CAP, SILENCE}:
             # Most likely all of the text was said, and then no end found; but nobody knows.
             if fault is CAP:
                 self._give(take)
-            take.end(CutShort(fault.reason))
+            take.end(TruncatedAudioError(fault.reason))
         else:
-            take.end(CannotSpeak(f"{fault.reason}: {take.speech.text[:40]!r}"))
+            take.end(UnsupportedTextError(f"{fault.reason}: {take.speech.text[:40]!r}"))
 
     def _leave(self, take: Take) -> None:
         """Free a take's slot; the last one moves there, so that the slots in use stay together."""
@@ -555,7 +555,7 @@ class Scheduler:
         self._allow(len(running) - 1)
         for take in reversed(running):
             if len(running) == 1 or take.handed_over or take.cancelled or take.was_live:
-                take.end(EngineUnavailable("the device is out of memory"))
+                take.end(EngineUnavailableError("the device is out of memory"))
             else:
                 take.again()
                 self.waiting.appendleft(take)

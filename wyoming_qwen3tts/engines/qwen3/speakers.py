@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...speech import Attribution, Recorded, Voice, base_language
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 
 URL = "https://github.com/QwenLM/Qwen3-TTS"
 AUTO = "auto"
@@ -125,11 +125,11 @@ class Model:
         )
 
     def clone(self, recorded: Recorded) -> Voice:
-        """Return a recording as a voice of the model. Raises EngineUnavailable for its language."""
+        """Return a recording as a voice of the model. Raises EngineUnavailableError for its language."""
         name, tag, description = recorded.name, recorded.language, recorded.description
         own = language(tag, self.languages) if tag else AUTO
         if tag and own == AUTO:
-            raise EngineUnavailable(f"{self.about} does not speak {tag}")
+            raise EngineUnavailableError(f"{self.about} does not speak {tag}")
         made = f"{'designed' if recorded.designed else 'cloned'}, {self.about}"
         return self.voice(
             name,

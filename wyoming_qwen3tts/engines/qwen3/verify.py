@@ -174,13 +174,13 @@ class Verification:
         def spy(*args: Any, **kwargs: Any) -> Any:
             if prompt_only:
                 found.append(kwargs["inputs_embeds"][0])
-                raise _Seen
+                raise _CapturedError
             result = generate(*args, **kwargs)
             found.append(result[0][0])
-            raise _Seen  # its sound is not needed
+            raise _CapturedError  # its sound is not needed
 
         torch.manual_seed(seed)
-        with _replaced(owner, name, spy), suppress(_Seen):
+        with _replaced(owner, name, spy), suppress(_CapturedError):
             self._say(speech, sampling)
         return found[0]
 
@@ -212,7 +212,7 @@ class Verification:
             official.generate_voice_clone(voice_clone_prompt=[item], **how)
 
 
-class _Seen(Exception):  # noqa: N818 - a way out
+class _CapturedError(Exception):
     """What was wanted of the official package has been seen."""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ...speech import Reference
-from ..base import CannotSpeak, DeviceLost, EngineUnavailable
+from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
 from .configuration import Configuration
 from .prompt import Speech
 from .residents import Resident, Residents
@@ -37,8 +37,8 @@ class Job:
     """What is to be done with it, in order, once its model is there. For the device's thread."""
 
 
-def _ended() -> EngineUnavailable:
-    return EngineUnavailable("the model's thread has ended")
+def _ended() -> EngineUnavailableError:
+    return EngineUnavailableError("the model's thread has ended")
 
 
 def _of_no_use(error: Exception) -> bool:
@@ -65,12 +65,12 @@ class Worker:
         self._beats = 0
         """Pieces of work done."""
         self._working = False
-        self._lost: DeviceLost | None = None
+        self._lost: DeviceLostError | None = None
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
         self._first: Future[Sequence[Resident]] = Future()
 
     def start(self) -> Future[Sequence[Resident]]:
-        """Begin to load and warm up. The result is the models there are, or EngineUnavailable."""
+        """Begin to load and warm up. The result is the models there are, or EngineUnavailableError."""
         self._thread.start()
         return self._first
 
@@ -80,7 +80,7 @@ class Worker:
         return self._beats if self._working else None
 
     @property
-    def fault(self) -> EngineUnavailable | None:
+    def fault(self) -> EngineUnavailableError | None:
         """Why it does no work any more; None while it does, and before it has begun."""
         if self._lost is not None:
             return self._lost
@@ -132,13 +132,13 @@ class Worker:
     def prepare(self, model: str, reference: Reference, languages: Sequence[str]) -> Future[None]:
         """Make a cloned voice ready when nobody speaks, for these of the model's languages.
 
-        The result may be EngineUnavailable or CannotSpeak.
+        The result may be EngineUnavailableError or UnsupportedTextError.
         """
         done: Future[None] = Future()
         self._promises.add(done)
         done.add_done_callback(self._promises.discard)
 
-        def do(error: EngineUnavailable | None) -> None:
+        def do(error: EngineUnavailableError | None) -> None:
             if not done.set_running_or_notify_cancel():
                 return  # nobody waits for it any more
             try:
@@ -159,7 +159,7 @@ class Worker:
         def order() -> None:
             try:
                 self._residents.when_quiet(self._residents.named(model), do)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 do(error)
 
         if not self._give(order):
@@ -184,7 +184,7 @@ class Worker:
                 if self._closed:
                     raise self._over()
                 resident = self._residents.named(job.model)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 job.take.end(error)
                 return
             if resident.scheduler is not None and resident.scheduler.has(job.take):
@@ -202,9 +202,9 @@ class Worker:
         if not self._give(order):
             job.take.end(self._over())
 
-    def _over(self) -> EngineUnavailable:
+    def _over(self) -> EngineUnavailableError:
         """Return why nothing more comes."""
-        return EngineUnavailable("the service is stopping", "stopping") if self._stopping else _ended()
+        return EngineUnavailableError("the service is stopping", "stopping") if self._stopping else _ended()
 
     def _give(self, order: Callable[[], object]) -> bool:
         """Put ``order`` where the thread takes it from; tell whether it will."""
@@ -227,11 +227,11 @@ class Worker:
         """Find device and models; tell whether there are any."""
         try:
             self._residents.find()
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             self._first.set_exception(error)
         except Exception as error:
             _LOGGER.exception("Looking for the model failed")
-            self._first.set_exception(EngineUnavailable(f"the model cannot be found: {error}"))
+            self._first.set_exception(EngineUnavailableError(f"the model cannot be found: {error}"))
         else:
             return True
         return False
@@ -252,11 +252,11 @@ class Worker:
                     progress = True
             progress = self._guarded(self._residents.tend) or progress
 
-    def _begin(self, models: list[Resident], faults: list[EngineUnavailable]) -> None:
+    def _begin(self, models: list[Resident], faults: list[EngineUnavailableError]) -> None:
         """Load the first model that can be; say so, or why none can."""
         resident = models.pop(0)
 
-        def loaded(error: EngineUnavailable | None) -> None:
+        def loaded(error: EngineUnavailableError | None) -> None:
             if error is None:
                 self._first.set_result(self._residents.all)
                 return
@@ -321,7 +321,7 @@ class Worker:
             _LOGGER.exception("The device's thread failed")
             return True
 
-    def _do_all(self, resident: Resident, job: Job, error: EngineUnavailable | None) -> None:
+    def _do_all(self, resident: Resident, job: Job, error: EngineUnavailableError | None) -> None:
         """Do what has waited for the job's model."""
         orders = list(job.orders)
         job.orders.clear()
@@ -343,12 +343,12 @@ class Worker:
         resident.used = time.monotonic()
         try:
             do(resident, job)
-        except (EngineUnavailable, CannotSpeak) as fault:
+        except (EngineUnavailableError, UnsupportedTextError) as fault:
             job.take.end(fault)
         except Exception as fault:
             _LOGGER.exception("The model cannot be used")
             self._note(fault)
-            job.take.end(EngineUnavailable(f"the model cannot be used: {fault}"))
+            job.take.end(EngineUnavailableError(f"the model cannot be used: {fault}"))
 
     def _push_text(self, resident: Resident, job: Job, text: str, *, end: bool) -> None:
         take, scheduler = job.take, resident.scheduler
@@ -385,9 +385,9 @@ class Worker:
         except Exception as error:
             _LOGGER.exception("The device's thread failed")
             self._note(error)
-            scheduler.fail(self._lost or EngineUnavailable(f"the model failed: {error}"))
+            scheduler.fail(self._lost or EngineUnavailableError(f"the model failed: {error}"))
 
     def _note(self, error: Exception) -> None:
         """Remember an error after which the device is of no use to this process."""
         if _of_no_use(error):
-            self._lost = DeviceLost(f"the device failed: {error}")
+            self._lost = DeviceLostError(f"the device failed: {error}")

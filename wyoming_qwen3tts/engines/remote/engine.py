@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ...speech import Recorded, Utterance, Voice
-from ..base import CannotSpeak, EngineUnavailable
+from ..base import EngineUnavailableError, UnsupportedTextError
 from ..failover import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
 from .remembered import Remembered
-from .server import ENGINE, Found, Limits, NoAnswer, Refused, Server, within
+from .server import ENGINE, Found, Limits, NoResponseError, RequestRefusedError, Server, within
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,12 +59,12 @@ class Place:
             return bool(voice.model) and voice.model == self.found.cloner
         return any((v.name, v.model) == (voice.speaker, voice.model) for v in self.found.voices)
 
-    def fails(self, error: EngineUnavailable) -> None:
+    def fails(self, error: EngineUnavailableError) -> None:
         """Note that it did not speak."""
         self.failed += 1
         self.row += 1
         self.reason = str(error)
-        if isinstance(error, NoAnswer) or self.row >= TRIPS:  # one failure may be the text's
+        if isinstance(error, NoResponseError) or self.row >= TRIPS:  # one failure may be the text's
             self.doubtful = True
             self.falls(str(error))
 
@@ -121,7 +121,10 @@ class RemoteEngine:
     # ------------------------------------------------------------------ how it is
 
     async def find(self) -> None:
-        """Remember the servers' voices, or ask for them. Raises EngineUnavailable where nobody knows any."""
+        """Remember the servers' voices, or ask for them.
+
+        Raises EngineUnavailableError where nobody knows any.
+        """
         await self._remember()
         if any(place.found != Found() for place in self._places):
             return
@@ -130,7 +133,10 @@ class RemoteEngine:
             raise self._nobody()
 
     async def start(self) -> None:
-        """Find the servers, and look after them from now on. Raises EngineUnavailable where none answers."""
+        """Find the servers, and look after them from now on.
+
+        Raises EngineUnavailableError where none answers.
+        """
         self._begun = True
         await self._remember()
         await asyncio.gather(*map(self._look, self._places))
@@ -154,14 +160,14 @@ class RemoteEngine:
         """Return None: who waits for a server waits no longer than its own limits."""
         return None
 
-    def fault(self) -> EngineUnavailable | None:
+    def fault(self) -> EngineUnavailableError | None:
         """Return why no server can be asked, if none can."""
         if not self._begun or any(place.up for place in self._places):
             return None
         return self._nobody()
 
-    def _nobody(self) -> EngineUnavailable:
-        return NoAnswer("; ".join(dict.fromkeys(place.reason for place in self._places)))
+    def _nobody(self) -> EngineUnavailableError:
+        return NoResponseError("; ".join(dict.fromkeys(place.reason for place in self._places)))
 
     def servers(self) -> dict[str, dict[str, Any]]:
         """Return how each server is, by its address: what it is at, and what it has done."""
@@ -212,7 +218,7 @@ class RemoteEngine:
             found = await place.server.look()
             if place.doubtful:
                 await self._probe(place, found)
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             place.row += 1
             place.falls(str(error))
         except Exception as error:
@@ -228,14 +234,14 @@ class RemoteEngine:
             await self._keep()
 
     async def _probe(self, place: Place, found: Found) -> None:
-        """Let a server say a word, to its first sound. Raises EngineUnavailable."""
+        """Let a server say a word, to its first sound. Raises EngineUnavailableError."""
         for voice in found.voices[:1]:
             word = Utterance(PROBE, voice, voice.languages[0], voice.seed)
-            with suppress(CannotSpeak):  # so it speaks
+            with suppress(UnsupportedTextError):  # so it speaks
                 async with aclosing(self._paced(place, word)) as sounds:
                     async for _ in sounds:
                         return
-                raise EngineUnavailable(f"{place.server.uri} gave no sound")
+                raise EngineUnavailableError(f"{place.server.uri} gave no sound")
 
     # ------------------------------------------------------------------ voices
 
@@ -256,28 +262,31 @@ class RemoteEngine:
         return tuple(dict.fromkeys(place.found.cloner for place in self._places if place.found.cloner))
 
     def clone(self, recorded: Recorded) -> Voice:
-        """Return a recording as a voice of the first server that clones. Raises EngineUnavailable."""
+        """Return a recording as a voice of the first server that clones. Raises EngineUnavailableError."""
         able = [place for place in self._places if place.found.cloner]
         if not able:
-            raise EngineUnavailable("no server of --remote-uri has a Base checkpoint")
+            raise EngineUnavailableError("no server of --remote-uri has a Base checkpoint")
         return able[0].server.clone(recorded, able[0].found.cloner)
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
         """Do nothing: a server is sent a recording with what it is to say, and keeps it."""
 
     def identity(self, voice: Voice) -> str:
-        """Return what the servers say of the voice's model. Raises EngineUnavailable where nobody does."""
+        """Return what the servers say of the voice's model.
+
+        Raises EngineUnavailableError where nobody does.
+        """
         for place in self._places:
             if (found := place.found.identities.get(voice.model)) is not None:
                 return found
-        raise EngineUnavailable(f"no server has {voice.model}")
+        raise EngineUnavailableError(f"no server has {voice.model}")
 
     # ------------------------------------------------------------------ speech
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM from the server that has least to do; where it fails at once, from the next one."""
         tried: list[Place] = []
-        errors: list[EngineUnavailable | CannotSpeak] = []
+        errors: list[EngineUnavailableError | UnsupportedTextError] = []
         while True:
             place = self._next(utterance.voice, tried)
             if place is None:
@@ -291,8 +300,8 @@ class RemoteEngine:
                     async for sound in sounds:
                         heard = True
                         yield sound
-            except (EngineUnavailable, CannotSpeak) as error:
-                if isinstance(error, EngineUnavailable) and not isinstance(error, Refused):
+            except (EngineUnavailableError, UnsupportedTextError) as error:
+                if isinstance(error, EngineUnavailableError) and not isinstance(error, RequestRefusedError):
                     place.fails(error)
                 if heard:
                     raise
@@ -306,11 +315,11 @@ class RemoteEngine:
                 place.asked -= 1
 
     async def _paced(self, place: Place, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        """Yield what a server gives. Raises NoAnswer where it takes too long."""
+        """Yield what a server gives. Raises NoResponseError where it takes too long."""
         limit, what = self._limits.connect + self._limits.first, "no sound"
         async with aclosing(place.server.speak(utterance)) as sounds:
             while True:
-                late = NoAnswer(f"{place.server.uri} gave {what} for {limit:g} s")
+                late = NoResponseError(f"{place.server.uri} gave {what} for {limit:g} s")
                 sound = await within(limit, anext(sounds, None), late)
                 if sound is None:
                     return
@@ -321,7 +330,7 @@ class RemoteEngine:
         able = [place for place in self._places if place.up and place not in tried and place.speaks(voice)]
         return min(able, key=lambda place: (place.asked, place.last), default=None)
 
-    def _missing(self, voice: Voice) -> EngineUnavailable:
+    def _missing(self, voice: Voice) -> EngineUnavailableError:
         if not any(place.up for place in self._places):
             return self._nobody()
-        return EngineUnavailable(f"no server that answers has the voice {voice.speaker}")
+        return EngineUnavailableError(f"no server that answers has the voice {voice.speaker}")

@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, Utterance, Voice
-from ..base import CannotSpeak, CutShort, EngineUnavailable
+from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..qwen3 import speakers
 from ..qwen3.files import KINDS, hears_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
-from .server import ANSWER, ENGINE, Found, Limits, NoAnswer, Refused
+from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class OmniServer:
         models = _listed(await self._get("/v1/models"), "data")
         names = [each.get("id") for each in models if isinstance(each, dict)]
         if not names or not isinstance(names[0], str):
-            raise NoAnswer(f"{self.uri} has no model")
+            raise NoResponseError(f"{self.uri} has no model")
         model: str = names[0]
         answer = await self._get("/v1/audio/voices")
         voices = [name for name in _listed(answer, "voices") if isinstance(name, str)]
@@ -69,7 +69,7 @@ class OmniServer:
         found += [speaks.voice(name, f"{name} ({speaks.about})") for name in uploaded]
         cloner = model if _kind(model) == "base" else ""
         if not found and not cloner:
-            raise NoAnswer(f"{self.uri} ({model}) has no voices")
+            raise NoResponseError(f"{self.uri} ({model}) has no voices")
         return Found(tuple(found), {model: f"vllm-omni {model}"}, cloner)
 
     def clone(self, recorded: Recorded, model: str) -> Voice:
@@ -92,9 +92,9 @@ class OmniServer:
                 if data:
                     yield data
         if odd:
-            raise NoAnswer(f"{self.uri} broke off within a sample")
+            raise NoResponseError(f"{self.uri} broke off within a sample")
         if given >= most:
-            raise CutShort(f"the {utterance.voice.name} voice did not find its end")
+            raise TruncatedAudioError(f"the {utterance.voice.name} voice did not find its end")
 
     @asynccontextmanager
     async def _answer(self, asked: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
@@ -114,7 +114,9 @@ class OmniServer:
             await self._check(answer)
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind not in PCM:
-                raise EngineUnavailable(f"{self.uri} answered with {kind[:40] or 'something'}, not with PCM")
+                raise EngineUnavailableError(
+                    f"{self.uri} answered with {kind[:40] or 'something'}, not with PCM"
+                )
             yield answer
         finally:
             await answer.aclose()
@@ -126,7 +128,7 @@ class OmniServer:
             await client.aclose()
 
     async def _asked(self, utterance: Utterance) -> dict[str, Any]:
-        """Return the request's body. Raises CannotSpeak where a recording is gone."""
+        """Return the request's body. Raises UnsupportedTextError where a recording is gone."""
         voice = utterance.voice
         frames = SLACK_FRAMES + FRAMES_A_BYTE * len(utterance.text.encode())
         asked: dict[str, Any] = {
@@ -173,26 +175,26 @@ class OmniServer:
             try:
                 return answer.json()
             except ValueError:
-                raise NoAnswer(f"{self.uri}{path} is no JSON") from None
+                raise NoResponseError(f"{self.uri}{path} is no JSON") from None
 
     @asynccontextmanager
     async def _talking(self) -> AsyncIterator[None]:
-        """Raise NoAnswer for whatever goes wrong with a connection."""
+        """Raise NoResponseError for whatever goes wrong with a connection."""
         try:
             import httpx2
         except ImportError as error:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f"http needs httpx2 ({error}); pip install 'wyoming-qwen3tts[remote]'"
             ) from error
         try:
             yield
         except httpx2.ConnectTimeout as error:
-            raise NoAnswer(f"{self.uri} did not answer for {self._limits.connect:g} s") from error
+            raise NoResponseError(f"{self.uri} did not answer for {self._limits.connect:g} s") from error
         except httpx2.ConnectError as error:
-            raise NoAnswer(f"{self.uri} cannot be reached: {error}") from error
+            raise NoResponseError(f"{self.uri} cannot be reached: {error}") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = str(error) or type(error).__name__
-            raise NoAnswer(f"the connection to {self.uri} was lost: {reason}") from error
+            raise NoResponseError(f"the connection to {self.uri} was lost: {reason}") from error
 
     async def _check(self, answer: httpx2.Response) -> None:
         """Raise what an answer means that is not OK."""
@@ -201,17 +203,17 @@ class OmniServer:
         text = (await answer.aread()).decode("utf-8", "replace")
         reason = f"{self.uri}: {answer.status_code} {_message(text)}"
         if answer.status_code in NOT_NOW:
-            raise Refused(reason)
+            raise RequestRefusedError(reason)
         if answer.status_code in WRONG:
-            raise CannotSpeak(reason)
-        raise EngineUnavailable(reason)
+            raise UnsupportedTextError(reason)
+        raise EngineUnavailableError(reason)
 
 
 def _listed(answer: Any, name: str, default: list[Any] | None = None) -> list[Any]:
-    """Return the list called ``name`` of an answer. Raises NoAnswer where there is none."""
+    """Return the list called ``name`` of an answer. Raises NoResponseError where there is none."""
     found = answer.get(name, default) if isinstance(answer, dict) else None
     if not isinstance(found, list):
-        raise NoAnswer(f"the answer has no list of {name}")
+        raise NoResponseError(f"the answer has no list of {name}")
     return found
 
 
@@ -243,7 +245,7 @@ def _audio(reference: Reference) -> str:
     try:
         data = reference.path.read_bytes()
     except OSError as error:
-        raise CannotSpeak(f"the recording cannot be read: {error.strerror}") from error
+        raise UnsupportedTextError(f"the recording cannot be read: {error.strerror}") from error
     return f"data:audio/wav;base64,{base64.b64encode(data).decode()}"
 
 

@@ -29,8 +29,8 @@ from ...speech import (
     Utterance,
     Voice,
 )
-from ..base import CannotSpeak, EngineUnavailable
-from .server import ANSWER, ENGINE, Found, Limits, NoAnswer, Refused, within
+from ..base import EngineUnavailableError, UnsupportedTextError
+from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError, within
 
 if TYPE_CHECKING:
     from soxr import ResampleStream
@@ -53,16 +53,16 @@ class WyomingPeer:
 
     async def look(self) -> Found:
         """Ask for its voices."""
-        error = NoAnswer(f"{self.uri} did not say for {ANSWER:g} s which voices it has")
+        error = NoResponseError(f"{self.uri} did not say for {ANSWER:g} s which voices it has")
         connection = await self._connect()
         try:
             info = await within(ANSWER, wyoming_client.ask(connection), error)
         except (ServerError, OSError, ValueError, KeyError, TypeError) as reason:
-            raise NoAnswer(f"{self.uri}: {reason}") from reason
+            raise NoResponseError(f"{self.uri}: {reason}") from reason
         finally:
             await _leave(connection)
         if info is None:
-            raise NoAnswer(f"{self.uri} closed the connection without an answer")
+            raise NoResponseError(f"{self.uri} closed the connection without an answer")
         voices, identities = [], {}
         for program in info.tts:
             if not program.installed:
@@ -72,12 +72,12 @@ class WyomingPeer:
             there = [voice for voice in program.voices if voice.installed and voice.languages]
             voices += [_voice(voice, model, levelled=program.name == PROGRAM) for voice in there]
         if not voices:
-            raise NoAnswer(f"{self.uri} has no voices")
+            raise NoResponseError(f"{self.uri} has no voices")
         return Found(tuple(voices), identities)
 
     def clone(self, recorded: Recorded, model: str) -> Voice:
         """Refuse: the protocol has no recordings."""
-        raise EngineUnavailable("a Wyoming server takes no recordings")
+        raise EngineUnavailableError("a Wyoming server takes no recordings")
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM, brought to our rate, as it comes."""
@@ -130,9 +130,11 @@ class WyomingPeer:
         connection = AsyncClient.from_uri(self.uri, connect_timeout=None)
         limit = self._limits.connect
         try:
-            await within(limit, connection.connect(), NoAnswer(f"{self.uri} did not answer for {limit:g} s"))
+            await within(
+                limit, connection.connect(), NoResponseError(f"{self.uri} did not answer for {limit:g} s")
+            )
         except OSError as error:
-            raise NoAnswer(f"{self.uri} cannot be reached: {error.strerror or error}") from error
+            raise NoResponseError(f"{self.uri} cannot be reached: {error.strerror or error}") from error
         return connection
 
 
@@ -225,11 +227,11 @@ def _voice(voice: TtsVoice, model: str, *, levelled: bool) -> Voice:
     )
 
 
-def _meaning(uri: str, error: ServerError) -> EngineUnavailable | CannotSpeak:
+def _meaning(uri: str, error: ServerError) -> EngineUnavailableError | UnsupportedTextError:
     """Return what an error of the other server is here."""
     text = f"{uri}: {error}"
     if error.code in BUSY:
-        return Refused(text)
+        return RequestRefusedError(text)
     if error.code in ITS_TEXT:
-        return CannotSpeak(text)
-    return EngineUnavailable(text) if error.code else NoAnswer(text)
+        return UnsupportedTextError(text)
+    return EngineUnavailableError(text) if error.code else NoResponseError(text)

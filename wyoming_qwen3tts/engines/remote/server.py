@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ...speech import Recorded, Utterance, Voice
-from ..base import EngineUnavailable
+from ..base import EngineUnavailableError
 from ..failover import TICK
 
 _Result = TypeVar("_Result")
@@ -19,13 +19,13 @@ ANSWER = 5.0
 """Seconds for what a server says of itself: Home Assistant waits no longer for that."""
 
 
-class NoAnswer(EngineUnavailable):
+class NoResponseError(EngineUnavailableError):
     """Nobody is there, or nobody who answers: no other request would fare better."""
 
     code = "remote-unavailable"
 
 
-class Refused(EngineUnavailable):
+class RequestRefusedError(EngineUnavailableError):
     """It answers, but not this request now: nothing is wrong with it."""
 
     code = "busy"
@@ -59,15 +59,20 @@ class Server(Protocol):
     uri: str
 
     async def look(self) -> Found:
-        """Ask it what it has; quick, for it is asked again and again. Raises EngineUnavailable."""
+        """Ask it what it has; quick, for it is asked again and again. Raises EngineUnavailableError."""
         raise NotImplementedError
 
     def clone(self, recorded: Recorded, model: str) -> Voice:
-        """Return a recording as a voice of its ``cloner``. Raises EngineUnavailable where it cannot be."""
+        """Return a recording as a voice of its ``cloner``.
+
+        Raises EngineUnavailableError where it cannot be.
+        """
         raise NotImplementedError
 
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        """Yield PCM as ``Engine.speak``. Raises NoAnswer, Refused, EngineUnavailable or CannotSpeak.
+        """Yield PCM as ``Engine.speak``.
+
+        Raises NoResponseError, RequestRefusedError, EngineUnavailableError or UnsupportedTextError.
 
         A generator that is closed before its end cancels the work on the other machine.
         """
@@ -77,7 +82,7 @@ class Server(Protocol):
         """Close connections."""
 
 
-async def within(seconds: float, work: Awaitable[_Result], error: EngineUnavailable) -> _Result:
+async def within(seconds: float, work: Awaitable[_Result], error: EngineUnavailableError) -> _Result:
     """Return the result of ``work``; end it, and raise ``error``, where it takes longer.
 
     Time is counted in ticks: a process that was stopped for a while finds what has arrived meanwhile.

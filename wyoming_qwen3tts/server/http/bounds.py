@@ -27,7 +27,7 @@ BROKEN_OFF = "ASGI callable returned without completing response."
 logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != BROKEN_OFF)
 
 
-class TooSlow(OSError):  # noqa: N818 - what the client is
+class SlowClientError(OSError):
     """A client that reads nothing."""
 
 
@@ -98,14 +98,14 @@ class Bounds:
             await _refuse(status, most, scope, receive, send)
 
     def _patient(self, send: Send) -> Send:
-        """Return what sends, unless nobody reads. It raises TooSlow."""
+        """Return what sends, unless nobody reads. It raises SlowClientError."""
 
         async def sending(message: Message) -> None:
             try:
                 async with asyncio.timeout(self._send_timeout):
                     await send(message)
             except TimeoutError as error:
-                raise TooSlow(f"it read nothing for {self._send_timeout:g} s") from error
+                raise SlowClientError(f"it read nothing for {self._send_timeout:g} s") from error
 
         return sending
 

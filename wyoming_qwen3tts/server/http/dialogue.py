@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ...audio.encoding import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
-from .messages import MESSAGES, BadMessage, Cancel, End, Pong, Speak, Text, Wish
+from .messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, Text, Wish
 from .model import reason
 from .parts import Parts, check_length
 from .speech import form_of
@@ -52,14 +52,16 @@ class Dialogue:
     def receive(self, text: str | None) -> Job | Stop | Pong | None:
         """Return an utterance to speak, or those to end, or what to answer at once, or nothing.
 
-        ``text``: a message; None is a binary one. Raises BadMessage for one that cannot be followed; that
-        changes nothing, but that an utterance which was to begin has its end. What is wrong with a piece of
-        the open text is that text's end, and comes to whoever reads it.
+        ``text``: a message; None is a binary one. Raises InvalidMessageError for one that cannot be followed;
+        that changes nothing, but that an utterance which was to begin has its end. What is wrong with a piece
+        of the open text is that text's end, and comes to whoever reads it.
         """
         data, kind = _object(text)
         if kind == "speech.start":
             # Whatever is said next is not of the text that is open.
-            self.fail(BadMessage("speech.start before the speech.end of this text", "unexpected-message"))
+            self.fail(
+                InvalidMessageError("speech.start before the speech.end of this text", "unexpected-message")
+            )
         try:
             message = MESSAGES[kind].model_validate(data, strict=True)
         except ValidationError as error:
@@ -95,18 +97,20 @@ class Dialogue:
     def _close_early(self) -> None:
         self._open, self._unheard = None, True
 
-    def _misunderstood(self, kind: str, data: dict[str, Any], error: ValidationError) -> BadMessage | None:
+    def _misunderstood(
+        self, kind: str, data: dict[str, Any], error: ValidationError
+    ) -> InvalidMessageError | None:
         """Return what is wrong with a message; None where the open text ends with it."""
         wrong = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
         param = wrong[0] if wrong else None
-        fault = BadMessage(f"{kind}: {param}: {reason(error.errors()[0])}", param=param)
+        fault = InvalidMessageError(f"{kind}: {param}: {reason(error.errors()[0])}", param=param)
         if kind == "speech.text" and self.fail(fault):
             return None  # a text that lacks a piece is not to be taken for whole
         if issubclass(MESSAGES[kind], Wish):
             self._refuse(kind, None if "id" in wrong else data.get("id"), fault)
         return fault
 
-    def _refuse(self, kind: str, whose: str | None, fault: BadMessage) -> None:
+    def _refuse(self, kind: str, whose: str | None, fault: InvalidMessageError) -> None:
         """Note that an utterance does not begin: ``fault`` is its end, and its text is ignored."""
         if whose not in self._jobs:  # else it would be the end of one that is well
             fault.whose = whose
@@ -114,11 +118,15 @@ class Dialogue:
             self._unheard = True
 
     def _begin(self, message: Wish, kind: str) -> Job:
-        """Return a new utterance. Raises BadMessage."""
+        """Return a new utterance. Raises InvalidMessageError."""
         try:
             job = self._job(message, kind)
         except SpeechError as error:
-            fault = error if isinstance(error, BadMessage) else BadMessage(str(error), error.code)
+            fault = (
+                error
+                if isinstance(error, InvalidMessageError)
+                else InvalidMessageError(str(error), error.code)
+            )
             self._refuse(kind, message.id, fault)
             raise fault from error
         self._jobs[job.id] = job
@@ -129,9 +137,9 @@ class Dialogue:
     def _job(self, message: Wish, kind: str) -> Job:
         """Return what a message asks for. Raises SpeechError."""
         if message.id in self._jobs:
-            raise BadMessage(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
+            raise InvalidMessageError(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
         if len(self._jobs) > (most := self._parts.settings.max_requests):
-            raise BadMessage(f"{most} utterances are waiting, the most there may be", "busy")
+            raise InvalidMessageError(f"{most} utterances are waiting, the most there may be", "busy")
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
         request = message.request(self._parts, text)
         form = form_of(message.response_format, message.sample_rate)
@@ -157,26 +165,26 @@ class Dialogue:
             job.request.text.end()
 
     def _addressed(self, message: Text | End) -> Job | None:
-        """Return whose text it is; None where that has its end already. Raises BadMessage."""
+        """Return whose text it is; None where that has its end already. Raises InvalidMessageError."""
         job = self._open
         if job is None:
             if not self._unheard:
-                raise BadMessage(f"{message.type} without speech.start", "unexpected-message")
+                raise InvalidMessageError(f"{message.type} without speech.start", "unexpected-message")
         elif message.id not in {None, job.id}:
-            raise BadMessage(
+            raise InvalidMessageError(
                 f"{message.type}: it is the text of {job.id!r} that is open, not of {message.id!r}",
                 param="id",
             )
         return job
 
     def _cancel(self, message: Cancel) -> Stop:
-        """Return whose end it is. Raises BadMessage."""
+        """Return whose end it is. Raises InvalidMessageError."""
         if message.id is None:
             jobs = list(self._jobs.values())
         elif message.id in self._jobs:
             jobs = [self._jobs[message.id]]
         else:
-            raise BadMessage(
+            raise InvalidMessageError(
                 f"speech.cancel: there is no {message.id!r}, or not any more", "unknown-id", param="id"
             )
         if self._open in jobs:
@@ -185,18 +193,22 @@ class Dialogue:
 
 
 def _object(text: str | None) -> tuple[dict[str, Any], str]:
-    """Return the object that a message is, and its type. Raises BadMessage."""
+    """Return the object that a message is, and its type. Raises InvalidMessageError."""
     if text is None:
-        raise BadMessage("a binary message makes no sense here: this server speaks and does not listen")
+        raise InvalidMessageError(
+            "a binary message makes no sense here: this server speaks and does not listen"
+        )
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadMessage(f"the message is not JSON: {text[:40]!r} ({error})", "invalid-json") from error
+        raise InvalidMessageError(
+            f"the message is not JSON: {text[:40]!r} ({error})", "invalid-json"
+        ) from error
     if not isinstance(data, dict):
-        raise BadMessage(f"a message is a JSON object, not {type(data).__name__}", "invalid-json")
+        raise InvalidMessageError(f"a message is a JSON object, not {type(data).__name__}", "invalid-json")
     kind = data.get("type")
     if not isinstance(kind, str):
-        raise BadMessage("type is missing, or not a string", param="type")
+        raise InvalidMessageError("type is missing, or not a string", param="type")
     if kind not in MESSAGES:
-        raise BadMessage(f"type: there is no {kind[:40]!r}, but {', '.join(MESSAGES)}", param="type")
+        raise InvalidMessageError(f"type: there is no {kind[:40]!r}, but {', '.join(MESSAGES)}", param="type")
     return data, kind

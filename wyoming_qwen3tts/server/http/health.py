@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
-from ...engines.base import EngineUnavailable, ModelEngine, ServersEngine
+from ...engines.base import EngineUnavailableError, ModelEngine, ServersEngine
 from ..requests import LAST
 from .access import WELCOME
 from .cache import prompts, tiers
@@ -65,7 +65,7 @@ def routes(parts: Parts) -> APIRouter:
     async def ready() -> dict[str, str]:
         """Say that there is somebody loaded and warm who speaks, and who; until then the answer is 503."""
         if not parts.crew.speaking:
-            raise EngineUnavailable("nobody can speak now")
+            raise EngineUnavailableError("nobody can speak now")
         return {"status": "ready", "speaking": parts.crew.speaking}
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -142,7 +142,7 @@ class Failed:
 Message = Started | Done | Cancelled | Pong | Failed
 
 
-class BadMessage(SpeechError):  # noqa: N818 - what it is
+class InvalidMessageError(SpeechError):
     """A message that cannot be followed. ``whose``: the utterance that does not begin for it."""
 
     code = "invalid-request"
@@ -159,7 +159,7 @@ def encode(message: Message) -> str:
     if not isinstance(message, Failed):
         return json.dumps(asdict(message))
     error = message.error
-    param = error.param if isinstance(error, BadMessage) else None
+    param = error.param if isinstance(error, InvalidMessageError) else None
     whose = {} if message.id is None else {"id": message.id}
     fault = body(str(error), error.code, STATUS.get(error.code, 400), param)
     return json.dumps({"type": "error", **whose, **fault})

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ...engines.base import CloningEngine, EngineUnavailable
+from ...engines.base import CloningEngine, EngineUnavailableError
 from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices import reference
-from ...voices.reference import BadRecording, Prepared
+from ...voices.reference import InvalidRecordingError, Prepared
 from .parts import Parts
 
 LARGEST = 4 << 20
@@ -64,7 +64,7 @@ class RequestClones:
         try:
             # The recording was brought to a level; measuring what is said once is not worth the wait.
             return replace(engine.clone(recorded), levelled=True), drop
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             drop()
             raise SpeechError(str(error), "not-possible") from error
 
@@ -81,7 +81,7 @@ class RequestClones:
             (place / "voice.wav").write_bytes(reference.wav(prepared))
         except BaseException as error:
             shutil.rmtree(place, ignore_errors=True)
-            if isinstance(error, BadRecording):
+            if isinstance(error, InvalidRecordingError):
                 raise SpeechError(str(error), BAD) from error
             if isinstance(error, OSError):
                 raise SpeechError(f"there is no room for a recording: {error.strerror}", "no-room") from error
@@ -96,7 +96,7 @@ def cloning_engine(parts: Parts) -> CloningEngine:
         if isinstance(engine, CloningEngine):
             try:
                 engine.clone(_ANY)
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 reason = str(error)
             else:
                 return engine
@@ -125,7 +125,10 @@ def decode(audio: str) -> bytes:
 
 
 def _prepare(path: Path, data: bytes, transcript: str) -> tuple[str, Prepared]:
-    """Return the digest of a clone, and the recording as engines take it. Raises BadRecording, OSError."""
+    """Return the digest of a clone, and the recording as engines take it.
+
+    Raises InvalidRecordingError, OSError.
+    """
     path.write_bytes(data)
     prepared = reference.prepare(path, transcript)
     return reference.digest(hashlib.sha256(data).hexdigest(), prepared.transcript), prepared

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
 from ...settings import Settings
-from ..listen import BACKLOG, CannotListen, remove_socket, unix_socket
+from ..listen import BACKLOG, ListenError, remove_socket, unix_socket
 from ..wyoming import SEND_BUFFER
 from . import page
 from .access import keys_of
@@ -95,7 +95,7 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, port: int, hosts: Sequence[str]) -> int:
-        """Listen on a port of each host that there is; return it (0 was any). Raises CannotListen."""
+        """Listen on a port of each host that there is; return it (0 was any). Raises ListenError."""
         opened: list[socket.socket] = []
         for host in hosts:
             try:
@@ -112,18 +112,18 @@ class HttpServer:
                 for each in opened:
                     each.close()
                 where = f"[{host}]" if ":" in host else host
-                raise CannotListen(
+                raise ListenError(
                     f"cannot listen on http://{where}:{port}: {error.strerror or error}"
                 ) from error
         self._sockets += opened
         return port
 
     def listen_unix(self, path: Path) -> None:
-        """Listen on a Unix socket. Raises CannotListen."""
+        """Listen on a Unix socket. Raises ListenError."""
         try:
             opened, inode = unix_socket(path)
         except OSError as error:
-            raise CannotListen(f"cannot listen on unix://{path}: {error.strerror or error}") from error
+            raise ListenError(f"cannot listen on unix://{path}: {error.strerror or error}") from error
         self._sockets.append(opened)
         self._files.append((path, inode))
 
@@ -168,7 +168,7 @@ class HttpServer:
 
 
 def open_doors(settings: Settings, connections: int) -> HttpServer:
-    """Return a server that listens wherever the settings say. Raises CannotListen, SettingsError."""
+    """Return a server that listens wherever the settings say. Raises ListenError, SettingsError."""
     keys = keys_of(settings)
     limits = Limits(
         connections=connections,
@@ -191,7 +191,7 @@ def open_doors(settings: Settings, connections: int) -> HttpServer:
         if settings.http_socket is not None:
             server.listen_unix(settings.http_socket)
             _LOGGER.info("Listening for HTTP on unix://%s", settings.http_socket)
-    except CannotListen:
+    except ListenError:
         server.close()
         raise
     server.start()

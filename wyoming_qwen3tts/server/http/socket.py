@@ -40,11 +40,12 @@ from starlette.types import Message as Received
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...speech import SpeechError, internal_error
+from ..network import PeerGoneError
 from . import messages
 from .access import COUNT, client_of
 from .answer import Answer
 from .dialogue import Dialogue, Job, Stop
-from .messages import BadMessage, Cancelled, Done, Failed, Started
+from .messages import Cancelled, Done, Failed, InvalidMessageError, Started
 from .parts import Parts
 
 LARGEST_SOUND = 16 * 1024
@@ -56,10 +57,6 @@ CANCELLED = "cancelled"
 """The outcome of what the client did not want any more."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class PeerGone(Exception):  # noqa: N818 - what happened
-    """The client cannot be told anything any more: it left, or reads nothing."""
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -94,7 +91,7 @@ class Conversation:
             async with asyncio.TaskGroup() as group:
                 await self._listen(group)
             await self._close(IDLE, "nothing came")
-        except* (PeerGone, WebSocketDisconnect, OSError) as gone:
+        except* (PeerGoneError, WebSocketDisconnect, OSError) as gone:
             _LOGGER.debug("A WebSocket is gone: %s", gone.exceptions[0])
         except* Exception:
             _LOGGER.exception("A WebSocket failed")
@@ -103,7 +100,7 @@ class Conversation:
     # -- listening ------------------------------------------------------------------------------------------
 
     async def _listen(self, group: asyncio.TaskGroup) -> None:
-        """Take messages until there is silence. Raises PeerGone."""
+        """Take messages until there is silence. Raises PeerGoneError."""
         while True:
             if (message := await self._receive()) is not None:
                 self._last_heard = self._clock()
@@ -116,7 +113,7 @@ class Conversation:
             self._last_heard = self._clock()
 
     async def _receive(self) -> Received | None:
-        """Return the next message, None if it is late. Raises PeerGone."""
+        """Return the next message, None if it is late. Raises PeerGoneError."""
         while (left := self._time_left()) > 0:
             try:
                 async with asyncio.timeout(left):
@@ -124,7 +121,7 @@ class Conversation:
             except TimeoutError:
                 continue  # something may have been said meanwhile
             if message["type"] == "websocket.disconnect":
-                raise PeerGone(f"it left ({message.get('code')})")
+                raise PeerGoneError(f"it left ({message.get('code')})")
             return message
         return None
 
@@ -136,10 +133,10 @@ class Conversation:
         return self._last_heard + limit - self._clock()
 
     async def _take(self, message: Received, group: asyncio.TaskGroup) -> None:
-        """Do what a message says. Raises PeerGone."""
+        """Do what a message says. Raises PeerGoneError."""
         try:
             found = self._dialogue.receive(message.get("text"))
-        except BadMessage as error:
+        except InvalidMessageError as error:
             await self._send(Failed(error, error.whose))
             return
         if isinstance(found, Job):
@@ -171,7 +168,7 @@ class Conversation:
     # -- speaking -------------------------------------------------------------------------------------------
 
     async def _say(self, job: Job) -> None:
-        """Wait for an utterance's turn, speak it, and tell its end. Raises PeerGone."""
+        """Wait for an utterance's turn, speak it, and tell its end. Raises PeerGoneError."""
         async with self._turn:
             end = await self._spoken(job)
             self._over(job)
@@ -183,7 +180,7 @@ class Conversation:
         self._last_heard = self._clock()
 
     async def _spoken(self, job: Job) -> Done | Cancelled | Failed:
-        """Send the sound of an utterance; return what became of it. Raises PeerGone."""
+        """Send the sound of an utterance; return what became of it. Raises PeerGoneError."""
         if (refusal := self._socket.scope.get("state", {}).get(COUNT, lambda: None)()) is not None:
             return Failed(SpeechError(refusal.message, refusal.code), job.id)
         job.request.client = client_of(self._socket.scope)
@@ -197,7 +194,7 @@ class Conversation:
             return Cancelled(job.id)
         except SpeechError as error:
             return Failed(error, job.id)
-        except PeerGone:
+        except PeerGoneError:
             raise
         except Exception:
             _LOGGER.exception("What was asked for over a WebSocket failed")
@@ -215,7 +212,7 @@ class Conversation:
         )
 
     async def _send_sound(self, answer: Answer, job: Job) -> None:
-        """Send the sound of an utterance. Raises SpeechError, PeerGone."""
+        """Send the sound of an utterance. Raises SpeechError, PeerGoneError."""
         await answer.begin()
         started = False
         async with aclosing(answer.pieces()) as pieces:
@@ -229,15 +226,15 @@ class Conversation:
                     await asyncio.sleep(0)  # sending does not yield while there is room: others want the loop
 
     async def _send(self, message: messages.Message | bytes) -> None:
-        """Send a message, waiting for the client where it is slow. Raises PeerGone."""
+        """Send a message, waiting for the client where it is slow. Raises PeerGoneError."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
-            raise PeerGone("it left")
+            raise PeerGoneError("it left")
         try:
             if isinstance(message, bytes):
                 await self._socket.send_bytes(message)
             else:
                 await self._socket.send_text(messages.encode(message))
         except WebSocketDisconnect as error:
-            raise PeerGone(str(error.__context__ or "it left")) from error
+            raise PeerGoneError(str(error.__context__ or "it left")) from error
         except RuntimeError as error:  # uvicorn has closed it, and there was no time yet to be told
-            raise PeerGone(str(error)) from error
+            raise PeerGoneError(str(error)) from error

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from ...engines.base import EngineUnavailable
+from ...engines.base import EngineUnavailableError
 from ...speech import Recorded, SpeechError, Voice
 from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
@@ -215,7 +215,7 @@ def _cannot_design(parts: Parts) -> str:
         if isinstance(engine, DesigningEngine):
             try:
                 engine.designer()
-            except EngineUnavailable as error:
+            except EngineUnavailableError as error:
                 return str(error)
             return ""
     return "that needs a VoiceDesign checkpoint of Qwen3-TTS (--model)"
