@@ -4,7 +4,8 @@ What is real: the service times (``times``), and how this server chooses (``engi
 only what it has asked itself, and asks whoever it has asked for least. What is thought: sentences arrive by
 chance, each for itself (Poisson), so that the second sentence of a reply has no head start; a server shares
 itself equally among what it makes; a sentence beyond its limit waits, first come, first served. Left out:
-``--remote-takes`` (set it above what is asked for at once), the network, and a front's own bounds.
+``--remote-max-concurrent-requests`` (set it above what is asked for at once), the network, and a front's own
+bounds.
 """
 
 from __future__ import annotations

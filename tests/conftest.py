@@ -91,7 +91,7 @@ class Lent:
 
     def __init__(self, engine: BuiltinEngine) -> None:
         self.name, self.voices, self.speak = engine.name, engine.voices, engine.speak
-        self.identity, self.takes = engine.identity, engine.takes
+        self.identity, self.max_batch_size = engine.identity, engine.max_batch_size
 
     async def start(self) -> None:
         pass

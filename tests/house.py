@@ -77,7 +77,7 @@ class ScriptedEngine:
     """An engine that speaks by a script, for faults and timings that a real voice cannot be asked for."""
 
     name = "scripted"
-    takes = 1000
+    max_batch_size = 1000
 
     def __init__(self, script: Script = say_tone, voices: Sequence[Voice] | None = None) -> None:
         self.script = script
@@ -167,7 +167,7 @@ def synthesizer(able: Crew, *, speed: float = 1.0, frontend: Frontend | None = N
     return Synthesizer(
         Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
-        synthesis.Limits(lead_seconds=9, bridge_silence=0),
+        synthesis.Limits(buffer_seconds=9, keepalive_after=0),
         finishing=Finishing(),
         calibration=Calibration(Levels(None), able),
         speed=speed,

@@ -327,12 +327,12 @@ async def test_wyoming_clients_come_from_networks_that_are_allowed(
         "handle",
         lambda self, reader, writer, address: handle(self, reader, writer, (peer, 4711)),
     )
-    async with service([ScriptedEngine()], allow=allowed) as uri, raw(uri) as (reader, writer):
+    async with service([ScriptedEngine()], allowed_networks=allowed) as uri, raw(uri) as (reader, writer):
         writer.write(b'{"type": "describe"}\n')
         (event,) = await read_events(reader, "info" if code is None else "error")
         assert (event.type, event.data.get("code")) == (("info", None) if code is None else ("error", code))
         if code is not None:
-            assert "(--allow)" in event.data["text"]
+            assert "(--allowed-networks)" in event.data["text"]
 
 
 def reset(address: tuple[str, int], request: bytes) -> None:
@@ -363,7 +363,7 @@ async def test_who_resets_the_connection_does_not_slip_past_the_networks(
 ) -> None:
     monkeypatch.setattr(IPv4Address, "is_loopback", False)
     engine = ScriptedEngine()
-    async with service([engine], allow=("10.0.0.0/8",)) as uri:
+    async with service([engine], allowed_networks=("10.0.0.0/8",)) as uri:
         port = int(uri.rpartition(":")[2])
         for _ in range(100):
             request = b'{"type": "synthesize", "data": {"text": "Hello."}}\n'

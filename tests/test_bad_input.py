@@ -222,7 +222,7 @@ async def test_a_silent_client_is_told_so() -> None:
 
 async def test_who_stops_in_the_middle_of_a_text_has_died() -> None:
     """Its listener would hear silence for as long as a client may be idle: a language model that crashed."""
-    async with service([ScriptedEngine()], text_timeout=0.3, bridge_silence=0.1) as uri:
+    async with service([ScriptedEngine()], text_timeout=0.3, keepalive_after=0.1) as uri:
         async with raw(uri) as (thinking, slow), raw(uri) as (reader, writer):
             slow.write(line(type="synthesize-start"))
             writer.write(line(type="synthesize-start"))

@@ -294,7 +294,7 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
         (("add", "Anna"), 2, "the following arguments are required: FILE"),
         (("sing",), 2, "invalid choice: 'sing'"),
         (("add", "Anna", "a.wav", "--seed", "x"), 2, "argument --seed: invalid int value: 'x'"),
-        (("design", "Anna", "x", "--takes", "9"), 2, "unrecognized arguments: --takes 9"),
+        (("design", "Anna", "x", "--max-batch-size", "9"), 2, "unrecognized arguments: --max-batch-size 9"),
         (("design", "Anna", "x", "--device", "9"), 2, "error: --device: '9' is not allowed"),
         (("design", "Anna", " \n", "--model", "x"), 1, 'error: the description says nothing: try "a warm'),
         (("design", "A/b", "x", "--model", "x"), 1, "error: a voice cannot be called 'A/b'"),

@@ -668,7 +668,7 @@ async def test_an_engine_that_keeps_somebody_waiting_is_started_again() -> None:
 
 async def test_who_waits_for_a_turn_is_told_when_the_engine_stands_aside() -> None:
     model = Watched()
-    model.takes = 1
+    model.max_batch_size = 1
     model.script = hangs
     async with crew(model, Spare(), limits=SOON) as able:
         model.beats = "the same beat"
@@ -751,7 +751,7 @@ async def process(*words: str, **options: object) -> AsyncIterator[tuple[asyncio
 
 @pytest.mark.slow
 async def test_a_service_whose_device_hangs_ends_with_a_status_that_a_supervisor_sees() -> None:
-    async with process("hang", stall_timeout=0.2, restart_after=0.5) as (running, uri):
+    async with process("hang", stall_timeout=0.2, exit_when_hung_for=0.5) as (running, uri):
         async with connect(uri) as client:
             assert await home_assistant_plain(client, HELLO) == octave(HELLO)  # the fallback took over
         async with asyncio.timeout(HANG):

@@ -34,7 +34,7 @@ class OneAtATime(ScriptedEngine):
 
     def __init__(self) -> None:
         super().__init__(self.when_told)
-        self.takes = 1
+        self.max_batch_size = 1
         self.go = asyncio.Semaphore(0)
 
     async def when_told(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
@@ -214,10 +214,14 @@ async def test_who_does_not_listen_keeps_no_engine_waiting(cached: bool, tmp_pat
             yield tone(utterance.text)
 
     engine = ScriptedEngine(long)
-    engine.takes = 1
+    engine.max_batch_size = 1
     cache: dict[str, Any] = {"cache_memory": 90.0, "data_dir": tmp_path} if cached else {}
     engine.identity = lambda voice: "1"  # type: ignore[attr-defined]
-    async with service([engine], lead_seconds=0.1, **cache) as uri, connect(uri) as deaf, connect(uri) as one:
+    async with (
+        service([engine], buffer_seconds=0.1, **cache) as uri,
+        connect(uri) as deaf,
+        connect(uri) as one,
+    ):
         await deaf.write_event(Synthesize(text="Long " * 20).event())
         async with asyncio.timeout(HANG):
             while not engine.said:  # noqa: ASYNC110
@@ -240,7 +244,7 @@ async def begun(uri: str, stack: AsyncExitStack, engine: OneAtATime, number: int
     return clients
 
 
-@pytest.mark.parametrize("limit", ["max_active", "max_active_per_client"])
+@pytest.mark.parametrize("limit", ["max_concurrent_requests", "max_concurrent_requests_per_client"])
 async def test_beyond_the_limit_the_answer_is_busy_at_once_and_no_work_is_done(limit: str) -> None:
     engine = OneAtATime()
     limits: dict[str, Any] = {limit: 2}
@@ -262,7 +266,7 @@ async def test_beyond_the_limit_the_answer_is_busy_at_once_and_no_work_is_done(l
 
 
 async def test_a_text_that_is_being_written_counts_too() -> None:
-    async with service([ScriptedEngine()], max_active=1) as uri:
+    async with service([ScriptedEngine()], max_concurrent_requests=1) as uri:
         async with connect(uri) as writing:
             await writing.write_event(SynthesizeStart().event())
             await writing.write_event(SynthesizeChunk(text="Wait for it. ").event())
@@ -283,7 +287,7 @@ async def test_a_text_that_is_being_written_counts_too() -> None:
 
 async def test_http_answers_busy_with_429() -> None:
     engine = OneAtATime()
-    async with web([engine], max_active_per_client=1) as client, AsyncExitStack() as stack:
+    async with web([engine], max_concurrent_requests_per_client=1) as client, AsyncExitStack() as stack:
         await begun(client.wyoming, stack, engine, 1)
         answer = await client.post("/v1/audio/speech", json={"input": "Me too."})
         assert (answer.status_code, code_of(answer)) == (429, "busy")
@@ -298,7 +302,7 @@ async def test_http_answers_busy_with_429() -> None:
 async def test_every_key_has_a_limit_of_its_own(tmp_path: Path) -> None:
     engine = OneAtATime()
     keys = ("0123456789abcdef", "fedcba9876543210")
-    async with web([engine], max_active_per_client=1, api_keys=keys) as client:
+    async with web([engine], max_concurrent_requests_per_client=1, api_keys=keys) as client:
 
         async def ask(key: str) -> Any:
             return await client.post(
@@ -316,7 +320,7 @@ async def test_every_key_has_a_limit_of_its_own(tmp_path: Path) -> None:
 
 async def test_a_request_has_a_deadline_for_its_first_sound() -> None:
     engine = OneAtATime()
-    async with service([engine], deadline=0.3) as uri, AsyncExitStack() as stack:
+    async with service([engine], first_audio_timeout=0.3) as uri, AsyncExitStack() as stack:
         (client,) = await begun(uri, stack, engine, 1)
         event = await client.read_event()
         assert event is not None
@@ -336,8 +340,8 @@ async def test_no_work_is_done_for_who_has_waited_in_vain() -> None:
         yield sound[200:]
 
     engine = ScriptedEngine(pauses)
-    engine.takes = 1
-    async with service([engine], deadline=0.3) as uri, connect(uri) as one, connect(uri) as two:
+    engine.max_batch_size = 1
+    async with service([engine], first_audio_timeout=0.3) as uri, connect(uri) as one, connect(uri) as two:
         first = asyncio.create_task(home_assistant_plain(one, "Who has heard something has time."))
         async with asyncio.timeout(HANG):
             while not engine.said:  # noqa: ASYNC110
@@ -351,7 +355,10 @@ async def test_no_work_is_done_for_who_has_waited_in_vain() -> None:
 
 
 async def test_a_text_that_is_written_slowly_is_within_its_deadline() -> None:
-    async with service([ScriptedEngine()], deadline=0.2, bridge_silence=0) as uri, connect(uri) as client:
+    async with (
+        service([ScriptedEngine()], first_audio_timeout=0.2, keepalive_after=0) as uri,
+        connect(uri) as client,
+    ):
         await client.write_event(SynthesizeStart().event())
         await asyncio.sleep(0.5)
         pieces = ["Here it is. ", "And the rest."]
@@ -368,7 +375,7 @@ async def test_a_text_that_is_written_slowly_is_within_its_deadline() -> None:
 
 async def test_what_nobody_waits_for_is_no_failure_of_the_engine() -> None:
     engine = OneAtATime()
-    async with web([engine], deadline=0.2) as client, AsyncExitStack() as stack:
+    async with web([engine], first_audio_timeout=0.2) as client, AsyncExitStack() as stack:
         for client_ in await begun(client.wyoming, stack, engine, 3):
             event = await client_.read_event()
             assert event is not None
@@ -399,7 +406,7 @@ async def test_what_nobody_listens_to_waits_for_who_does(tmp_path: Path) -> None
 
 
 async def test_a_pause_before_the_first_word_is_not_the_service_s() -> None:
-    async with service([ScriptedEngine()], deadline=0.2) as uri, connect(uri) as client:
+    async with service([ScriptedEngine()], first_audio_timeout=0.2) as uri, connect(uri) as client:
         await client.write_event(SynthesizeStart().event())
         await client.write_event(SynthesizeChunk(text="---\n\n").event())
         await asyncio.sleep(0.5)

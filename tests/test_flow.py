@@ -79,7 +79,7 @@ async def test_a_client_that_does_not_read_stops_its_own_making_only() -> None:
         yield b"\x20\x20" * (BYTES_PER_SECOND // 2)
 
     text = "And again. " * 500
-    async with service([ScriptedEngine(count)], lead_seconds=3) as uri, raw(uri) as (_, writer):
+    async with service([ScriptedEngine(count)], buffer_seconds=3) as uri, raw(uri) as (_, writer):
         await async_write_event(Synthesize(text).event(), writer)
         before = -1
         async with asyncio.timeout(HANG):
@@ -172,7 +172,7 @@ async def test_describe_is_answered_while_eight_requests_are_spoken(home: str) -
 
 
 async def test_stalled_text_is_bridged_with_silence(engine: ScriptedEngine) -> None:
-    async with service([engine], bridge_silence=0.1) as uri, raw(uri) as (reader, writer):
+    async with service([engine], keepalive_after=0.1) as uri, raw(uri) as (reader, writer):
         loop = asyncio.get_running_loop()
         await async_write_event(SynthesizeStart().event(), writer)
         await asyncio.sleep(0.3)
@@ -201,7 +201,7 @@ async def test_a_listener_with_sound_in_hand_gets_only_what_keeps_the_stream_ali
     engine: ScriptedEngine,
 ) -> None:
     sentence = "word " * 50 + "end."  # 5 s of sound
-    async with service([engine], bridge_silence=0.2) as uri, raw(uri) as (reader, writer):
+    async with service([engine], keepalive_after=0.2) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
         await async_write_event(SynthesizeChunk(f"{sentence} An").event(), writer)
         await asyncio.sleep(1)
@@ -213,7 +213,7 @@ async def test_a_listener_with_sound_in_hand_gets_only_what_keeps_the_stream_ali
 
 
 async def test_the_bridge_can_be_switched_off(engine: ScriptedEngine) -> None:
-    async with service([engine], bridge_silence=0) as uri, raw(uri) as (reader, writer):
+    async with service([engine], keepalive_after=0) as uri, raw(uri) as (reader, writer):
         await async_write_event(SynthesizeStart().event(), writer)
         await async_write_event(SynthesizeChunk("One. Tw").event(), writer)
         await asyncio.sleep(1.2)  # more than the bridge waits that nobody has switched off
@@ -228,7 +228,7 @@ async def test_a_slow_voice_is_no_stalled_text() -> None:
         await asyncio.sleep(0.25)
         yield tone("two")
 
-    async with service([ScriptedEngine(slow)], bridge_silence=0.05) as uri, connect(uri) as client:
+    async with service([ScriptedEngine(slow)], keepalive_after=0.05) as uri, connect(uri) as client:
         assert await home_assistant_plain(client, "Slowly. Slowly.") == (tone("one") + tone("two")) * 2
 
 

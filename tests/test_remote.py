@@ -516,7 +516,7 @@ async def test_who_takes_no_connection_is_not_waited_for() -> None:
 async def test_a_server_that_is_busy_is_well_and_another_one_speaks() -> None:
     gate = Gate()
     async with (
-        service([ScriptedEngine(gate)], max_active=1) as one,
+        service([ScriptedEngine(gate)], max_concurrent_requests=1) as one,
         service([ScriptedEngine()]) as two,
         remote(one) as alone,
         remote(one, two) as engine,

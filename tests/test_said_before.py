@@ -262,7 +262,7 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = Repeatable()
-    settings = {"cache_except": ("KLANG-zwei", "Nobody"), **KEPT}
+    settings = {"cache_exclude_voices": ("KLANG-zwei", "Nobody"), **KEPT}
     async with service([engine], data_dir=tmp_path, **settings) as uri:
         for _ in range(2):
             await ask(uri, "Front door open.", None, "tone")
@@ -271,7 +271,7 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
             await ask(uri, "Front door open.", "pin", "Klang Zwei")
     assert failed.value.code == "not-kept"
     assert [utterance.voice.name for utterance in engine.told] == ["tone", "Klang Zwei", "Klang Zwei"]
-    assert "cache_except: there is no voice 'Nobody'" in caplog.text
+    assert "cache_exclude_voices: there is no voice 'Nobody'" in caplog.text
     assert "no voice 'KLANG-zwei'" not in caplog.text
 
 

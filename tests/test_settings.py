@@ -54,8 +54,8 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "device": "cuda:1",
             "dtype": "bfloat16",
             "quantize": "int8",
-            "context": "256",
-            "waiting": "65",
+            "max_seq_len": "256",
+            "max_queue": "65",
             "speed": "1.5",
             "tempo": "rubberband",
             "loudness": "-23.5",
@@ -72,13 +72,13 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "cache_live": "true",
             "cache_redis": "redis://h/1",
             "cors_origins": "https://a.example,http://b:1",
-            "allow": "10.0.0.0/8,fd00::/8",
+            "allowed_networks": "10.0.0.0/8,fd00::/8",
             "remote_uri": "tcp://gpu:10200 http://gpu:8091",
             "remote_connect_timeout": "3",
             "remote_announce": "true",
         }.get(key, "64")
         for key in OPTIONS
-    } | {"bridge_silence": "3", "max_event_bytes": "2000"}
+    } | {"keepalive_after": "3", "max_event_bytes": "2000"}
     flags: list[str] = []
     for key, value in values.items():
         flag = f"--{key.replace('_', '-')}"

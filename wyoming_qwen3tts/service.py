@@ -76,10 +76,10 @@ class Service:
         self.crew = Crew(
             engines_for(settings) if engines is None else engines,
             Limits(
-                waiting=settings.waiting,
+                waiting=settings.max_queue,
                 stall=settings.stall_timeout,
                 gap=settings.engine_timeout,
-                restart=settings.restart_after,
+                restart=settings.exit_when_hung_for,
                 resume=settings.resume,
             ),
             fallback=settings.fallback,
@@ -95,7 +95,9 @@ class Service:
         self._calibration: Calibration | None = None
         self._cache: Cache | None = None
         self._http: HttpServer | None = None
-        self._requests = Requests(settings.max_active, settings.max_active_per_client)
+        self._requests = Requests(
+            settings.max_concurrent_requests, settings.max_concurrent_requests_per_client
+        )
         self._connections = 0
         """How many each door may have."""
 
@@ -173,9 +175,9 @@ class Service:
             register,
             self.crew,
             synthesizer.Limits(
-                lead_seconds=settings.lead_seconds,
-                deadline=settings.deadline,
-                bridge_silence=settings.bridge_silence,
+                buffer_seconds=settings.buffer_seconds,
+                deadline=settings.first_audio_timeout,
+                keepalive_after=settings.keepalive_after,
                 live_text=settings.live_text,
                 first_clause=settings.first_clause,
             ),
@@ -191,12 +193,12 @@ class Service:
             language=settings.language,
             cache=self._cache,
             cache_live=settings.cache_live,
-            cache_except=settings.cache_except,
+            cache_exclude_voices=settings.cache_exclude_voices,
         )
         catalog = register.catalog
-        for name in settings.cache_except:
+        for name in settings.cache_exclude_voices:
             if not catalog.has(name, None):
-                _LOGGER.warning("Settings: cache_except: there is no voice %r", name)
+                _LOGGER.warning("Settings: cache_exclude_voices: there is no voice %r", name)
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
         await calibration.ready(catalog.default)
         self._server = wyoming.WyomingServer(
@@ -216,7 +218,7 @@ class Service:
             ),
             refresh=register.refresh,
             requests=self._requests,
-            allowed=settings.allow,
+            allowed=settings.allowed_networks,
         )
         reason = why(catalog.default, self.crew, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
@@ -404,7 +406,7 @@ def remote_engine(settings: Settings) -> Engine:
     )
     remembered = settings.data / REMOTE
     return RemoteEngine.of(
-        settings.remote_uri, limits, settings.remote_takes, settings.remote_key, remembered
+        settings.remote_uri, limits, settings.remote_max_concurrent_requests, settings.remote_key, remembered
     )
 
 

@@ -407,7 +407,7 @@ class Settings:
         words("a sentence", "TEXT"),
         "how the model's voices speak, in words; the 0.6B CustomVoice model does not listen",
     )
-    takes: int = option(8, whole(1, 64), "utterances the model speaks at a time", app=False)
+    max_batch_size: int = option(8, whole(1, 64), "utterances the model speaks at a time", app=False)
     remote_uri: tuple[str, ...] = option(
         (),
         remotes(),
@@ -423,7 +423,7 @@ class Settings:
         "as a Home Assistant app, announce the first tcp:// address of these machines instead of the app's "
         "own",
     )
-    remote_takes: int = option(
+    remote_max_concurrent_requests: int = option(
         16, whole(1, 10_000), "utterances that other machines together are asked for at a time", app=False
     )
     remote_connect_timeout: float = option(
@@ -435,10 +435,10 @@ class Settings:
     remote_gap_timeout: float = option(
         5.0, seconds(0.1, 600), "longest wait for more of its sound", app=False
     )
-    waiting: int = option(
+    max_queue: int = option(
         1000, whole(1, 100_000), "sentences that wait for an engine; more are refused", app=False
     )
-    context: int = option(
+    max_seq_len: int = option(
         2048, whole(256, 8192), "longest utterance: tokens and frames (12.5 a second) together", app=False
     )
     frames_per_token: float = option(
@@ -495,7 +495,7 @@ class Settings:
     cache_live: bool = option(
         False, switch(), "keep sentences of a text that is still being written, too; they rarely return"
     )
-    cache_except: tuple[str, ...] = option(
+    cache_exclude_voices: tuple[str, ...] = option(
         (), names(), "voices of whose speech nothing is kept, with commas between them"
     )
     first_clause: bool = option(
@@ -527,7 +527,7 @@ class Settings:
         "languages to list eSpeak NG voices for: all, none, or codes such as de,fr",
     )
     streaming: bool = option(True, switch(), "take text while it is still being written")
-    bridge_silence: float = option(
+    keepalive_after: float = option(
         1.0, seconds(0, 60), "send silence when text stalls this long after sound began; 0 never does"
     )
     samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event", app=False)
@@ -557,7 +557,7 @@ class Settings:
         "web pages and apps elsewhere that may ask, such as https://example.org or app://name; * is any",
     )
     max_upload: float = option(25.0, amount(0.1, 100), "megabytes of a recording that is uploaded")
-    allow: tuple[str, ...] = option(
+    allowed_networks: tuple[str, ...] = option(
         (), networks(), "networks whose clients may use the Wyoming door; this machine always may"
     )
     zeroconf: str | None = option(
@@ -570,7 +570,7 @@ class Settings:
         app=False,
     )
     builtin_threads: int = option(2, whole(1, 64), "CPU threads the built-in voice uses for a sentence")
-    lead_seconds: float = option(
+    buffer_seconds: float = option(
         15.0, seconds(0.1, 3600), "sound made ahead of what a client has taken", app=False
     )
     engine_timeout: float = option(
@@ -579,19 +579,19 @@ class Settings:
     stall_timeout: float = option(
         10.0, seconds(0.1, 3600), "time without a sign of life after which an engine has hung", app=False
     )
-    restart_after: float = option(
+    exit_when_hung_for: float = option(
         60.0,
         seconds(0, 86400),
         "time that an engine may hang until the service ends itself with status 75, to be started again; "
         "0 never does",
     )
-    deadline: float = option(
+    first_audio_timeout: float = option(
         120.0, seconds(0, 86400), "longest time from a request's words to its first sound; 0 is no limit"
     )
-    max_active: int = option(
+    max_concurrent_requests: int = option(
         1000, whole(1, 100_000), "requests that are answered at a time; more are refused as busy", app=False
     )
-    max_active_per_client: int = option(
+    max_concurrent_requests_per_client: int = option(
         256, whole(1, 100_000), "the same of one client: an address, or a key of HTTP", app=False
     )
     max_text: int = option(100_000, whole(1, 10_000_000), "characters in one request")

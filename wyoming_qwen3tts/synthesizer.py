@@ -78,11 +78,11 @@ REFRESH = 5.0
 class Limits:
     """Bounds of one request; the settings have their defaults."""
 
-    lead_seconds: float
+    buffer_seconds: float
     """Sound made ahead of what the client has taken."""
     deadline: float = 0.0
     """Seconds from a request's words to its first sound; 0 is no limit."""
-    bridge_silence: float
+    keepalive_after: float
     """Seconds without text, once sound began, after which silence is sent; 0 sends none."""
     live_text: bool = False
     """Speak a sentence while it is being written, where the voice can."""
@@ -145,12 +145,12 @@ class Synthesizer:
         language: str | None = None,
         cache: Cache | None = None,
         cache_live: bool = False,
-        cache_except: Collection[str] = (),
+        cache_exclude_voices: Collection[str] = (),
     ) -> None:
         """``speed``, ``language`` (BCP 47): where a request has no own.
 
-        ``cache_live``: keep the sentences of texts that are still being written. ``cache_except``: names of
-        voices of whose speech nothing is kept.
+        ``cache_live``: keep the sentences of texts that are still being written. ``cache_exclude_voices``:
+        names of voices of whose speech nothing is kept.
         """
         self._voices = voices
         self._crew = crew
@@ -162,7 +162,7 @@ class Synthesizer:
         self._language = language
         self._cache = cache
         self._cache_live = cache_live
-        self._cache_except = frozenset(map(name_key, cache_except))
+        self._cache_exclude_voices = frozenset(map(name_key, cache_exclude_voices))
         self._here = secrets.token_hex(8)
         """What servers that are asked for help see this one as: a request that has been here is in a loop."""
 
@@ -174,7 +174,7 @@ class Synthesizer:
         """
         if self._here in request.via:
             raise SpeechError("this server asks another one that asks it", "loop-detected")
-        lead = _Lead(self._limits.lead_seconds)
+        lead = _Lead(self._limits.buffer_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
         clock, playback = time.monotonic, lead.playback
         wait: float | None = None
@@ -186,7 +186,7 @@ class Synthesizer:
                     else:
                         async with asyncio.timeout(wait) as patience:
                             piece = await lead.take()
-                    wait = self._limits.bridge_silence or None
+                    wait = self._limits.keepalive_after or None
                 except TimeoutError:
                     if not patience.expired():
                         raise  # the voice's own
@@ -194,7 +194,7 @@ class Synthesizer:
                         continue  # the engine is at work: this pause is not the text's
                     in_hand = playback.in_hand(clock())
                     piece = sound.silence(BRIDGE_STEP if in_hand <= BRIDGE_STEP else KEEP_ALIVE)
-                    wait = min(self._limits.bridge_silence, max(BRIDGE_STEP, in_hand - BRIDGE_STEP))
+                    wait = min(self._limits.keepalive_after, max(BRIDGE_STEP, in_hand - BRIDGE_STEP))
                 if piece is None:
                     return
                 playback.sent(piece, clock())
@@ -261,7 +261,7 @@ class Synthesizer:
             if not patience.expired():
                 raise
             limit = self._limits.deadline
-            message = f"there was no sound after {limit:g} s (--deadline)"
+            message = f"there was no sound after {limit:g} s (--first-audio-timeout)"
             raise SpeechError(message, "deadline-exceeded") from error
         finally:
             lead.patience = None
@@ -652,8 +652,8 @@ class Synthesizer:
             return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
         if not isinstance(engine, RepeatableEngine):
             return f"the {engine.name} voices do not say the same thing twice"
-        if {name_key(voice.name), name_key(voice.speaker)} & self._cache_except:
-            return f"nothing is that {voice.speaker} says (--cache-except)"
+        if {name_key(voice.name), name_key(voice.speaker)} & self._cache_exclude_voices:
+            return f"nothing is that {voice.speaker} says (--cache-exclude-voices)"
         if voice.reference is not None and not self._voices.catalog.has_recording(voice.reference):
             return f"{voice.speaker} is gone"
         return ""

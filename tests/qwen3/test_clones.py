@@ -318,7 +318,7 @@ def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_p
     seconds = where._decoder.length / 12.5
     reference = recording(tmp_path, transcript=TRANSCRIPT, seconds=seconds)
     with pytest.raises(
-        UnsupportedTextError, match=rf"the recording is too long for --context: {seconds:.0f} s"
+        UnsupportedTextError, match=rf"the recording is too long for --max-seq-len: {seconds:.0f} s"
     ):
         Clones(tmp_path / "prompts", "model").get(reference, base.own, where)
     assert not (tmp_path / "prompts").exists()

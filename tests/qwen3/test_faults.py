@@ -226,7 +226,9 @@ async def lasting(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hasty_one(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
     """A home that is soon taken to hang."""
-    async with home(tiny, tmp_path_factory.mktemp("hasty"), stall_timeout=0.5, restart_after=0.0) as found:
+    async with home(
+        tiny, tmp_path_factory.mktemp("hasty"), stall_timeout=0.5, exit_when_hung_for=0.0
+    ) as found:
         yield found
 
 
@@ -428,7 +430,7 @@ async def test_a_process_whose_device_hangs_for_good_ends_to_be_started_again(
             "--sentence-silence",
             "0",
         ),
-        *("--stall-timeout", "0.3", "--restart-after", "1"),
+        *("--stall-timeout", "0.3", "--exit-when-hung-for", "1"),
         cwd=Path(__file__).parents[2],
         stderr=asyncio.subprocess.PIPE,
     )

@@ -292,7 +292,7 @@ async def test_no_text_does_harm(speaking: Qwen3Engine, text: str) -> None:
 
 
 async def test_a_full_waiting_room_is_busy(tiny: Path) -> None:
-    speaker = engine(tiny, takes=1, waiting=2)
+    speaker = engine(tiny, max_batch_size=1, max_queue=2)
     await speaker.start()
     try:
         results = await asyncio.gather(
@@ -455,7 +455,7 @@ async def test_an_identity_is_of_all_that_changes_the_model_s_sound(tiny: Path, 
     identities = []
     for model, more in (
         (tiny, {}),
-        (same, {"takes": 2}),
+        (same, {"max_batch_size": 2}),
         (other, {}),
         (tiny, {"quantize": "int8"}),
         (tiny, {"dtype": "bfloat16"}),

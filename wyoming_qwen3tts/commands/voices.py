@@ -152,7 +152,7 @@ async def _design(options: argparse.Namespace) -> int:
     library = _library(options)
     language = options.language or settings.language or "en"
     check(library, options.name, options.words, language=language, text=options.text, seed=options.seed)
-    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, takes=1), eager=False))
+    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, max_batch_size=1), eager=False))
     with sound.progress() as show:
         try:
             show(f"{options.name}: looking for the models")

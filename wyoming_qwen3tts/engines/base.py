@@ -36,7 +36,7 @@ class Engine(Protocol):
     """Something that speaks."""
 
     name: str
-    takes: int
+    max_batch_size: int
     """Utterances that it can speak at a time, with each of its models."""
 
     async def start(self) -> None:

@@ -53,7 +53,7 @@ class BuiltinEngine:
     """hibari-tts on a worker thread, one sentence at a time; the same seed gives the same samples."""
 
     name = "builtin"
-    takes = 2
+    max_batch_size = 2
     """One is spoken, and the next is at hand when that ends."""
 
     def __init__(self, threads: int = 2) -> None:

@@ -45,7 +45,7 @@ class EspeakEngine:
         """``languages``: ``all``, ``none``, or BCP 47 tags with commas between them."""
         self._wanted = languages
         self._command = command
-        self.takes = processes
+        self.max_batch_size = processes
         self._codes: dict[str, str] = {}
         self._voices: tuple[Voice, ...] = ()
 

@@ -519,7 +519,7 @@ class Supervised:
         text: TextFeed | None = None,
     ) -> AsyncGenerator[bytes, None]:
         model = utterance.voice.model
-        turns = self._turns.setdefault(model, Turns(self.engine.takes, self._limits.waiting))
+        turns = self._turns.setdefault(model, Turns(self.engine.max_batch_size, self._limits.waiting))
         async with turns.turn(utterance.due):
             if not self._may_speak():
                 raise EngineUnavailableError(f"the {self.name} engine does not speak now: {self.reason}")

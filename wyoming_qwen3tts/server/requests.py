@@ -88,11 +88,13 @@ class Requests:
     def begin(self, client: str) -> None:
         """Count a client's request that is to be answered. Raises SpeechError (``busy``): it is not."""
         if self.active >= self._most:
-            raise SpeechError(f"{self.active} requests are being answered already (--max-active)", "busy")
+            raise SpeechError(
+                f"{self.active} requests are being answered already (--max-concurrent-requests)", "busy"
+            )
         if (own := self._active[client]) >= self._most_of_one:
             raise SpeechError(
                 f"{own} requests of {client or 'this client'} are being answered already "
-                "(--max-active-per-client)",
+                "(--max-concurrent-requests-per-client)",
                 "busy",
             )
         self._active[client] += 1

@@ -135,7 +135,7 @@ class WyomingServer:
         address = plain(peer[0])
         if address.is_loopback or any(address in network for network in self._allowed):
             return None
-        return SpeechError(f"clients at {address} may not come in (--allow)", "not-allowed")
+        return SpeechError(f"clients at {address} may not come in (--allowed-networks)", "not-allowed")
 
     def _make_room(self) -> SpeechError | None:
         """Return why there is no room for one more connection, None if there is or could be made."""

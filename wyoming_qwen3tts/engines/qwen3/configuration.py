@@ -24,11 +24,11 @@ class Configuration:
     device: str
     dtype: str
     quantize: str
-    takes: int
+    max_batch_size: int
     """Utterances spoken at a time."""
-    waiting: int
+    max_queue: int
     """Utterances that wait."""
-    length: int
+    max_seq_len: int
     """Positions of an utterance: prompt and frames."""
     frames_per_token: float
     """Frames an utterance may take for each token of its text."""
@@ -54,9 +54,9 @@ class Configuration:
             device=settings.device,
             dtype=settings.dtype,
             quantize=settings.quantize,
-            takes=settings.takes,
-            waiting=settings.waiting,
-            length=settings.context,
+            max_batch_size=settings.max_batch_size,
+            max_queue=settings.max_queue,
+            max_seq_len=settings.max_seq_len,
             frames_per_token=settings.frames_per_token,
             idle_unload=settings.idle_unload,
             memory_budget=settings.memory_budget,

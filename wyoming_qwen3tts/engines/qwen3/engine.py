@@ -47,7 +47,7 @@ class Qwen3Engine:
     name = "qwen3"
 
     def __init__(self, configuration: Configuration) -> None:
-        self.takes = configuration.takes
+        self.max_batch_size = configuration.max_batch_size
         self._configuration = configuration
         self._worker: Worker | None = None
         self._models: Mapping[str, About] = {}

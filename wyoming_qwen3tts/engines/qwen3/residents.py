@@ -174,7 +174,7 @@ class Residents:
         source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
         directory = files.find(source)
         about = files.about(directory)
-        memory = about.memory(self.dtype, said.takes, said.length)
+        memory = about.memory(self.dtype, said.max_batch_size, said.max_seq_len)
         clones = Clones(said.prompts, files.fingerprint(directory, self.dtype))
         return Resident(name, source, directory, about, memory, clones)
 
@@ -202,7 +202,7 @@ class Residents:
         if resident.ready and not resident.waiting and not (undisturbed and self._loading is not None):
             order(None)
             return
-        if len(resident.waiting) >= self._configuration.waiting:
+        if len(resident.waiting) >= self._configuration.max_queue:
             order(EngineUnavailableError(f"{len(resident.waiting)} utterances are waiting already", "busy"))
             return
         resident.waiting.append((of, order))
@@ -356,8 +356,10 @@ class Residents:
         with checkpoint.LOADING:  # torch's default dtype stays what it is
             builder = PromptBuilder(found.official)
             graphs = Graphs(record=True) if device.type == "cuda" else None
-            decoder = Decoder(found.model, slots=said.takes, length=said.length, linear=linear, graphs=graphs)
-            codec = Codec(found.codec, slots=said.takes, length=2 * said.length, graphs=graphs)
+            decoder = Decoder(
+                found.model, slots=said.max_batch_size, length=said.max_seq_len, linear=linear, graphs=graphs
+            )
+            codec = Codec(found.codec, slots=said.max_batch_size, length=2 * said.max_seq_len, graphs=graphs)
         return Parts(builder, decoder, codec, graphs)
 
     def _failed(self, resident: Resident, error: EngineUnavailableError) -> None:
@@ -396,7 +398,7 @@ class Residents:
         found.to(device)
         parts = parts or self._build(found)
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
-        limits = Limits(waiting=said.waiting, frames_per_token=said.frames_per_token)
+        limits = Limits(waiting=said.max_queue, frames_per_token=said.frames_per_token)
         resident.checkpoint = found
         resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits, work=resident.work)
         resident.leaving = False

@@ -390,7 +390,7 @@ class Scheduler:
         """Return the codec's state after a clone's reference, [frames, 16]. Raises UnsupportedTextError."""
         if codes.shape[0] >= self._decoder.length:
             seconds = codes.shape[0] / FRAMES_A_SECOND
-            raise UnsupportedTextError(f"the recording is too long for --context: {seconds:.0f} s")
+            raise UnsupportedTextError(f"the recording is too long for --max-seq-len: {seconds:.0f} s")
         spare = self._codec.spare
         self._codec.reset(spare)
         self._codec.decode(codes.to(self._decoder.device)[None], [spare])

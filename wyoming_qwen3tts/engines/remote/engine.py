@@ -85,7 +85,7 @@ class RemoteEngine:
         self, servers: Sequence[Server], limits: Limits, takes: int, remembered: Remembered | None = None
     ) -> None:
         """``takes``: utterances that all servers together are asked for at a time."""
-        self.takes = takes
+        self.max_batch_size = takes
         self._limits = limits
         self._places = [Place(server) for server in servers]
         self._voices: tuple[Voice, ...] = ()
