@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..speech import TextFeed
 from . import ssml
+from .chat import CANCEL, ChatFilter
 from .scripts import has_words
 from .sentences import FIRST_CLAUSE_AFTER, Joiner, SentenceSplitter
 from .spoken import say_as_in
@@ -54,7 +55,7 @@ async def parts(
     async with aclosing(bits):
         head = "" if markup == "ssml" else await _head(bits)
         if markup == "ssml" or ssml.looks_like(head):
-            document = head + "".join([bit async for bit in bits])
+            document = (head + "".join([bit async for bit in bits])).rpartition(CANCEL)[2]
             for part in await asyncio.to_thread(_ssml_parts, document, language):
                 yield part
             return
@@ -89,9 +90,14 @@ def pieces(sentence: str) -> list[str]:
 
 
 async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
+    """Yield the text without what a chat template adds; a CANCEL only at the beginning of a piece."""
+    chat = ChatFilter()
     async for text in feed:
-        for at in range(0, len(text), AT_A_TIME):
-            yield text[at : at + AT_A_TIME]
+        reply = chat.push(text)
+        for at in range(0, len(reply), AT_A_TIME):
+            yield reply[at : at + AT_A_TIME]
+    if rest := chat.finish():
+        yield rest
 
 
 async def _head(bits: AsyncGenerator[str, None]) -> str:
@@ -124,7 +130,10 @@ async def _whole(
             if (bit := await coming) is None:
                 break
             coming = _next(bits)
-            for sentence in joiner.push(splitter.push(bit)):
+            if bit.startswith(CANCEL):
+                splitter.finish()
+                joiner.flush()
+            for sentence in joiner.push(splitter.push(bit.removeprefix(CANCEL))):
                 yield Part(text=sentence)
     finally:
         coming.cancel()
@@ -206,6 +215,11 @@ class _Written:
 
     def more(self, splitter: SentenceSplitter, text: str) -> None:
         """Give on what ``text`` adds."""
+        if text.startswith(CANCEL):
+            text = text.removeprefix(CANCEL)
+            splitter.finish()
+            if self._rest is not None:
+                self.complete(self._said)
         for sentence in splitter.push(text):
             self.complete(sentence)
         self.begun(splitter.begun)

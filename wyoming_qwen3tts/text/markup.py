@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from html.entities import html5
 
+from . import chat
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
@@ -79,6 +80,7 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
     """
     for _ in range(_ROUNDS):
         before = text
+        text = chat.reply(text)
         if not is_usual(text):
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):
@@ -102,7 +104,7 @@ def _without_marks(text: str) -> str:
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
         text = _LINK_BEGUN.sub("", text)
     if "`" in text:
-        text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[2]), text).replace("`", "")
+        text = _CODE.sub(lambda code: _name_elements(code[2]), text).replace("`", "")
     if "~~" in text:
         text = text.replace("~~", "")
     if "*" in text or "_" in text:
@@ -131,8 +133,12 @@ def _without_elements(text: str) -> str:
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _UNSPOKEN.sub("", text)
     # In code a tag is a name.
-    text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[0]), text) if "`" in text else text
+    text = _CODE.sub(lambda code: _name_elements(code[0]), text) if "`" in text else text
     return _ELEMENT.sub(_element, text)
+
+
+def _name_elements(code: str) -> str:
+    return chat.name_tags(_ELEMENT.sub(r" \2 ", code))
 
 
 def _element(match: re.Match[str]) -> str:
