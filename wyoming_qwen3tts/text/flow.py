@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ..speech import TextFeed
 from . import ssml
 from .chat import CANCEL, ChatFilter
+from .latex import FormulaFilter
 from .scripts import has_words
 from .sentences import FIRST_CLAUSE_AFTER, Joiner, SentenceSplitter
 from .spoken import say_as_in
@@ -90,13 +91,19 @@ def pieces(sentence: str) -> list[str]:
 
 
 async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
-    """Yield the text without what a chat template adds; a CANCEL only at the beginning of a piece."""
-    chat = ChatFilter()
+    """Yield the text of a reply: without what a chat template adds, and without LaTeX.
+
+    A CANCEL stands only at the beginning of a piece.
+    """
+    chat, formulas = ChatFilter(), FormulaFilter()
     async for text in feed:
         reply = chat.push(text)
+        if reply.startswith(CANCEL):
+            formulas.clear()
+        reply = formulas.push(reply)
         for at in range(0, len(reply), AT_A_TIME):
             yield reply[at : at + AT_A_TIME]
-    if rest := chat.finish():
+    if rest := formulas.push(chat.finish()) + formulas.finish():
         yield rest
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from html.entities import html5
 
-from . import chat
+from . import chat, latex
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
@@ -80,7 +80,7 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
     """
     for _ in range(_ROUNDS):
         before = text
-        text = chat.reply(text)
+        text = latex.unicode(chat.reply(text))
         if not is_usual(text):
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):

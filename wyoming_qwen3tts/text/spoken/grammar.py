@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from . import numbers, units
 from .currencies import symbols as currency_symbols
+from .maths import GREEK_LETTER, Maths, named_power
 from .numbers import Number
 from .words import Words
 
@@ -45,10 +46,11 @@ START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑–—−]"
 MINUS = r"[-−–]"
 
-_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
+_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ⁿʹꜝªºµΑ-Ωα-ω№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
 """Nothing but words, as far as signs tell: most sentences, which need not be walked."""
 _CAPITALS = re.compile(
+    rf"{GREEK_LETTER}|[⁰⁴-⁹ⁿʹꜝ]|"
     r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
 )
 """Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
@@ -216,6 +218,7 @@ class Grammar(Words):
 
     def sources(self) -> Rules:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
+        yield from Maths(self).rules()
         yield from self.own_first()
         yield from self.addresses()
         yield from self.dates()
@@ -762,6 +765,8 @@ class Grammar(Words):
 
     def power(self, base: str, exponent: Number) -> str:
         """Return a power."""
+        if named := named_power(self.code, exponent):
+            return f"{base} {named}"
         return self.join([base, self.symbols["^"], self.number(exponent)])
 
     def _vulgar(self, m: Match) -> str:
