@@ -12,6 +12,7 @@ import re
 from html.entities import html5
 
 from . import chat, latex
+from .sources import without_sources
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
@@ -35,7 +36,8 @@ _LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
-_NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?|(?<=[.,;:!?)\"”»])\[\d{1,3}\]")
+_NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?")
+_INDEX = re.compile(r"\[(\d{1,6})\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _PRESS, _PRESSED = "按押", "を을를键キ号"
@@ -80,7 +82,7 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
     """
     for _ in range(_ROUNDS):
         before = text
-        text = latex.unicode(chat.reply(text))
+        text = without_sources(latex.unicode(chat.reply(text)))
         if not is_usual(text):
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):
@@ -104,7 +106,7 @@ def _without_marks(text: str) -> str:
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
         text = _LINK_BEGUN.sub("", text)
     if "`" in text:
-        text = _CODE.sub(lambda code: _name_elements(code[2]), text).replace("`", "")
+        text = _CODE.sub(lambda code: _readable(code[2]), text).replace("`", "")
     if "~~" in text:
         text = text.replace("~~", "")
     if "*" in text or "_" in text:
@@ -133,12 +135,13 @@ def _without_elements(text: str) -> str:
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _UNSPOKEN.sub("", text)
     # In code a tag is a name.
-    text = _CODE.sub(lambda code: _name_elements(code[0]), text) if "`" in text else text
+    text = _CODE.sub(lambda code: _readable(code[0]), text) if "`" in text else text
     return _ELEMENT.sub(_element, text)
 
 
-def _name_elements(code: str) -> str:
-    return chat.name_tags(_ELEMENT.sub(r" \2 ", code))
+def _readable(code: str) -> str:
+    """Return code as it is read: tags by their names, and no index that could be a source mark."""
+    return _INDEX.sub(r" \1 ", chat.name_tags(_ELEMENT.sub(r" \2 ", code)))
 
 
 def _element(match: re.Match[str]) -> str:
