@@ -51,7 +51,38 @@ HTML = {
     "&amp;amp;lt;": "<",
     "<![CDATA[x]]>": "x",
 }
+QUOTES_AND_RUBY = {
+    "He said <<no>> and left.": "He said «no» and left.",
+    "Press >>here<< now.": "Press »here« now.",
+    ">>Hier<< steht es.": "»Hier« steht es.",
+    "<<Non>>, dit-il.": "«Non», dit-il.",
+    "<<Is it on?>> she asked.": "«Is it on?» she asked.",
+    "<<5 km>> it says": "«5 km» it says",
+    "<<It is on.": "«It is on.",
+    "It is off.>> Then he left.": "It is off.» Then he left.",
+    "<<¿Qué?>>": "«¿Qué?»",
+    ">> one\n>>two": "one\ntwo",
+    "<ruby>東京<rt>とうきょう</rt></ruby>に行く": "とうきょうに行く",
+    "<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rp>(</rp><rt>じ</rt><rp>)</rp></ruby>です": "かんじです",
+    "<ruby><rb>今日</rb><rt>きょう</rt></ruby>は": "きょうは",
+    "<ruby class='x'>今日<rt class='y'>きょう</rt></ruby>": "きょう",
+    "<ruby>漢字<rt>かんじ</ruby>": "かんじ",
+    "<ruby>汉<rt>hàn</rt>字<rt>zì</rt></ruby>": "汉字",
+    "<ruby>漢<rt>ㄏㄢˋ</rt></ruby>": "漢",
+    "<ruby>WHO<rt>World Health Organization</rt></ruby> says": "World Health Organization says",
+    "憂鬱《ゆううつ》な朝": "ゆううつな朝",
+    "私は｜東京《とうきょう》へ行く": "私はとうきょうへ行く",
+    "|お兄様《おにいさま》が来た": "おにいさまが来た",
+    "亜米利加《アメリカ》の人": "アメリカの人",
+}
 UNTOUCHED = [
+    "1 << 3 >> 2 and x<<2 and y>>1",
+    "cout << x << y; cin >> z",
+    "a >> b, c << d, <<< and >>>",
+    "《红楼梦》和《西游记》",
+    "他在看《红楼梦》。",
+    "映画《となりのトトロ》を見た",
+    "《こころ》を読む",
     "5 * 3 * 2 and 2*3 and 2**3",
     "a < b and c > d",
     "5 < 6, R&D, AT&T; x",
@@ -88,7 +119,9 @@ CHARACTERS = {
 }
 
 
-@pytest.mark.parametrize(("text", "spoken"), [*MARKDOWN.items(), *HTML.items(), *CHARACTERS.items()])
+@pytest.mark.parametrize(
+    ("text", "spoken"), [*MARKDOWN.items(), *HTML.items(), *QUOTES_AND_RUBY.items(), *CHARACTERS.items()]
+)
 def test_markup_is_not_read(text: str, spoken: str) -> None:
     assert plain(text) == spoken
 
@@ -136,7 +169,23 @@ MARKS = st.sampled_from(
 )
 ANY = st.lists(
     st.sampled_from(
-        [*'ab 1.*_~`<>&;\\|[]()#-+>=!:\n/?"', "&lt;", "&amp;", "<b>", "</p>", "```", "🎉", "1️⃣", "①"]
+        [
+            *'ab 1.*_~`<>&;\\|[]()#-+>=!:\n/?"',
+            "<<",
+            ">>",
+            "<ruby>",
+            "<rt>",
+            "</ruby>",
+            "東《とう》",
+            "&lt;",
+            "&amp;",
+            "<b>",
+            "</p>",
+            "```",
+            "🎉",
+            "1️⃣",
+            "①",
+        ]
     ),
     max_size=20,
 ).map("".join) | st.text(max_size=50)
@@ -201,6 +250,15 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
         "a@",
         "www.",
         "a_",
+        "<<",
+        ">>",
+        "<<a",
+        "a>> ",
+        "<ruby>",
+        "<ruby>a<rt>",
+        "漢",
+        "漢《",
+        "|漢",
     ],
 )
 def test_time_grows_with_the_length_and_no_faster(mark: str) -> None:

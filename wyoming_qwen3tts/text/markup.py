@@ -12,13 +12,16 @@ import re
 from html.entities import html5
 
 from . import chat, latex
+from .ruby import by_reading
 from .sources import without_sources
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
 """More is needed only by texts that are escaped as often."""
 
-_MAYBE = re.compile(r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00", re.M)
+_MAYBE = re.compile(
+    r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
+)
 """Without any of these a text of usual characters is plain."""
 
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
@@ -69,6 +72,15 @@ _ALTERNATIVE = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\w.-]+)>")
 _ENTITY = re.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
+_ANGLE_QUOTES = re.compile(
+    r"(?<![\w<])<<(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
+    r"|(?:(?<=[^\W_])|(?<=[.!?…,;:)\"”'%°]))>>(?![\w>])"
+    r"|(?:(?<=[^\W\d_])|(?<=[.!?…,;:)\"”'%°]))<<(?![\w<])"
+    r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
+    re.M,
+)
+"""``<<`` and ``>>`` as quotation marks, with nothing between them and the text; at the beginning of a line ``>>``
+also quotes a paragraph."""
 
 _REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
@@ -93,6 +105,9 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
 
 
 def _without_marks(text: str) -> str:
+    text = by_reading(text)
+    if "<<" in text or ">>" in text:
+        text = _ANGLE_QUOTES.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
     if "<" in text:
         text = _without_elements(_ADDRESS.sub(r"\1", text))
     if "&" in text:
