@@ -31,6 +31,8 @@ MARKDOWN = {
     "[See the docs.": "See the docs.",
     "the docs](https://x.y) say": "the docs say",
     "[ref]: https://x.y\nText": "Text",
+    "A [tomato](/təˈmɑːtoʊ/), [Home Assistant](/ˈhoʊm əˈsɪstənt/).": "A tomato, Home Assistant.",
+    "[see](/docs/page/), [réseau](/ʁe.zo/) [schön](/ʃøːn/)": "see, réseau schön",
     "At https://x.y/a_b_c*, or <https://x.y/d>, <me@x.y>.": "At https://x.y/a_b_c, or https://x.y/d, me@x.y.",
     "| Room | State |\n|:--|--:|\n| Hall | on |": "Room, State\nHall, on",
     "`light.kitchen` and ``a`b``": "light.kitchen and ab",
@@ -50,6 +52,18 @@ HTML = {
     "Set &lt;light&gt; or <light>": "Set light or light",
     "&amp;amp;lt;": "<",
     "<![CDATA[x]]>": "x",
+}
+STARS = {
+    "Rated *5 stars* by all.": "Rated 5 stars by all.",
+    "*5*, **12** and *100 people*": "5, 12 and 100 people",
+    "**Dial *69** to return a call.": "Dial *69 to return a call.",
+    "Dial ***69** now.": "Dial *69 now.",
+    "Dial **`*#06#`** now.": "Dial *#06# now.",
+    "*2024 was great.*": "2024 was great.",
+    "*2024 was great.": "2024 was great.",
+    "**42** is it": "42 is it",
+    "*69 percent* of them": "69 percent of them",
+    "*Press 5* now": "Press 5 now",
 }
 QUOTES_AND_RUBY = {
     "He said <<no>> and left.": "He said «no» and left.",
@@ -76,6 +90,15 @@ QUOTES_AND_RUBY = {
     "亜米利加《アメリカ》の人": "アメリカの人",
 }
 UNTOUCHED = [
+    "Dial *69 or *70.",
+    "*69 returns the last call.",
+    "Enter *#06# to see it.",
+    "Forward with **21*5551234# and stop with ##002#.",
+    "The gate code is *1234#, not #31#.",
+    "The code is *1234.",
+    "Wähle *21*0301234# und #21#.",
+    "拨打*100#",
+    "5*3 and 5 * 3",
     "1 << 3 >> 2 and x<<2 and y>>1",
     "cout << x << y; cin >> z",
     "a >> b, c << d, <<< and >>>",
@@ -120,7 +143,8 @@ CHARACTERS = {
 
 
 @pytest.mark.parametrize(
-    ("text", "spoken"), [*MARKDOWN.items(), *HTML.items(), *QUOTES_AND_RUBY.items(), *CHARACTERS.items()]
+    ("text", "spoken"),
+    [*MARKDOWN.items(), *HTML.items(), *QUOTES_AND_RUBY.items(), *STARS.items(), *CHARACTERS.items()],
 )
 def test_markup_is_not_read(text: str, spoken: str) -> None:
     assert plain(text) == spoken
@@ -252,6 +276,9 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
         "a_",
         "<<",
         ">>",
+        "*69 ",
+        "*1*1",
+        "*#1",
         "<<a",
         "a>> ",
         "<ruby>",

@@ -36,6 +36,9 @@ _BOX = re.compile(r"^([ ]*(?:\d{1,3}[.)][ ]+)?)\[[ xX]\][ ]+", re.M)
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
 _LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
+_IPA = "a-zæçðøħŋœβθχɐ-ʯʰ-˿\u0300-\u036f‿.ˈˌː~|"
+_PHONEMES = re.compile(rf"\[([^\[\]\n]{{1,80}})\]\((?:/[{_IPA} ]{{1,120}}/|\[[{_IPA} ]{{1,120}}\])\)")
+"""A word with its pronunciation, in the International Phonetic Alphabet."""
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
@@ -46,6 +49,20 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _PRESS, _PRESSED = "按押", "を을를键キ号"
 """Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
 _STARS = re.compile(r"\*+")
+_STAR_CODE = re.compile(
+    r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
+    r"(?:[*＊#]{1,3}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?![A-Za-zÀ-ɏА-яё\d_#])"
+    r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
+    r"(?=[\s.,;:!?)\"'”»。，、！？]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
+)
+"""What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
+_STRONG_CODE = re.compile(r"(?<!\*)\*\*(\*#?\d[\d*#]{0,30})\*\*(?![\w*])")
+_DIALLED = re.compile(
+    r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
+    r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
+    re.I,
+)
+_CLOSING_STAR = re.compile(r"(?<=[^\s*])(\*{1,2})(?![\w*])")
 _BARS = re.compile(r"_+")
 _SPECIAL_METHOD = re.compile(r"\b__\w+?__(?=\.\w|\()")
 
@@ -79,8 +96,8 @@ _ANGLE_QUOTES = re.compile(
     r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
     re.M,
 )
-"""``<<`` and ``>>`` as quotation marks, with nothing between them and the text; at the beginning of a line ``>>``
-also quotes a paragraph."""
+"""``<<`` and ``>>`` as quotation marks, close to the text; ``>>`` at the beginning of a line also quotes a
+paragraph."""
 
 _REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
@@ -114,8 +131,9 @@ def _without_marks(text: str) -> str:
         text = _ENTITY.sub(_character, _ESCAPED_ELEMENT.sub(r"\1", text))
     text = _lines(text)
     if "\\" in text:
-        text = _ESCAPE.sub(lambda escape: "< " if escape[1] == "<" else escape[1], text)
+        text = _ESCAPE.sub(_unescaped, text)
     if "[" in text or "](" in text:
+        text = _PHONEMES.sub(r"\1", text)
         for _ in range(3):  # a picture may be in a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
@@ -127,6 +145,14 @@ def _without_marks(text: str) -> str:
     if "*" in text or "_" in text:
         text = _without_emphasis(text)
     return text
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Return an escaped character; one that would be markup now as its wide twin, or apart."""
+    following = escape.string[escape.end() : escape.end() + 1]
+    if escape[1] == "*" and (following.isdigit() or following in "\\#"):
+        return "＊"
+    return "< " if escape[1] == "<" else escape[1]
 
 
 def _lines(text: str) -> str:
@@ -191,6 +217,7 @@ def _character(match: re.Match[str]) -> str:
 
 def _without_emphasis(text: str) -> str:
     """Drop the asterisks and underscores that emphasise, outside addresses."""
+    text = _STRONG_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:
         return _unstressed(text)
     parts: list[str] = []
@@ -207,8 +234,12 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         start, end = match.span()
         return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
 
+    codes = _star_codes(text) if "*" in text else frozenset()
+
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
+        if match.start() in codes:
+            return match[0]
         single = len(match[0]) == 1
         if single and (left in _PRESS or right in _PRESSED):
             return match[0]
@@ -238,6 +269,29 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         return match[0] if inside or path or alone or method else ""
 
     return _BARS.sub(bar, text)
+
+
+def _star_codes(text: str) -> frozenset[int]:
+    """Return where the asterisks are that are dialled, and emphasise nothing."""
+    found: set[int] = set()
+    for code in _STAR_CODE.finditer(text):
+        if code["open"] is None or _is_dialled(text, code):
+            found.update(range(code.start(), code.end()))
+    return frozenset(found)
+
+
+def _is_dialled(text: str, code: re.Match[str]) -> bool:
+    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis."""
+    inner = re.search(r"\d[*＊]", code[0])
+    if not inner and code[0][:2].strip("*＊") == "":
+        return False
+    line = text[code.end() : code.end() + 300].partition("\n")[0]
+    closing = _CLOSING_STAR.search(line)
+    if closing and closing[1] == "*" and not inner:
+        return False
+    spoken_of = _DIALLED.search(text[max(0, code.start() - 20) : code.start()]) is not None
+    after_number = re.search(r"[\d)]\s?\Z", text[: code.start()][-3:]) is not None
+    return spoken_of or bool(inner) or (2 <= len(code["digits"]) <= 3 and not after_number)
 
 
 def _is_wide(character: str) -> bool:

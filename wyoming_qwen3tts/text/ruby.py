@@ -1,4 +1,4 @@
-"""Ruby → the reading alone: ``<ruby>東京<rt>とうきょう</rt></ruby>`` and Aozora Bunko's ``東京《とうきょう》``."""
+"""Ruby → the reading alone: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
 
 from __future__ import annotations
 

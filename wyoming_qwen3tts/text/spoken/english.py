@@ -106,6 +106,9 @@ class English(Grammar):
         self.day_first = region in self.regions
         super().__init__(region)
 
+    def key(self, sign: str) -> str:
+        return "hash" if sign in "#＃" and self.day_first else super().key(sign)
+
     @staticmethod
     def _plainly(words: str | None, value: int) -> str:
         return words.replace("-", " ").replace(",", "") if words is not None else str(value)

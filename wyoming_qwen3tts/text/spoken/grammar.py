@@ -328,6 +328,11 @@ class Grammar(Words):
 
     def phones(self) -> Rules:
         """Yield the rules for telephone numbers."""
+        yield (
+            "star-code",
+            rf"(?<![{LETTER}\d_*＊#＃/])(?:[*＊#＃]{{1,3}}\+?\d{{1,20}}(?:[*＊#＃]{{1,2}}\+?\d{{1,20}}){{0,4}}[#＃*＊]?|\d{{3,20}}[#＃])(?![{LETTER}\d_*＊#＃])",
+            self._star_code,
+        )
         yield "phone+", r"\+\d{1,3}(?:[ .()/-]{0,2}\d{1,5}){2,7}(?!\d)", self._phone
         yield "phone-1", rf"{START}(?:1[-. ])?\(?\d{{3}}\)?[-. ]\d{{3}}[-.]\d{{4}}(?!\d)", self._phone
         yield (
@@ -898,10 +903,24 @@ class Grammar(Words):
         trail = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
         return f"{lead}{word}{trail}"
 
+    def key(self, sign: str) -> str:
+        """Return the name of a key of a telephone: * or #."""
+        return self.symbols["*" if sign in "*＊" else "#"]
+
+    def _star_code(self, m: Match) -> str | None:
+        """Say what is dialled key by key; a lone # is a number's sign, and a * between numbers is a product."""
+        if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", left(m)):
+            return None
+        said = [
+            self.plus if key == "+" else self.digits(key) if key.isdecimal() else self.key(key)
+            for key in m[0]
+        ]
+        return self.join(said)
+
     def _key(self, m: Match) -> str | None:
         """A key of a telephone: a sign that stands alone among words."""
         between_numbers = re.search(r"\d\s$", left(m)) and re.match(r"\s\d", right(m))
-        word = self.symbols["*" if m["s"] in "*＊" else "#"]
+        word = self.key(m["s"])
         return None if between_numbers or not re.search(r"\w", left(m)) else word
 
     def _weekdays(self, m: Match) -> str:
