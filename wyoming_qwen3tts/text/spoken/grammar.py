@@ -149,7 +149,9 @@ class Grammar(Words):
         days = "|".join(f"{re.escape(day)}\\b" for day in self._days if day not in self.weekdays.values())
         full = "|".join(map(re.escape, self.weekdays.values()))
         words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
-        return re.compile(rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]")
+        return re.compile(
+            rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]|{self.short_words}"
+        )
 
     @functools.cached_property
     def _days(self) -> dict[str, str]:
