@@ -75,6 +75,17 @@ REMOVED = {
     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>x<｜tool▁call▁end｜><｜tool▁calls▁end｜>It is on.": "It is on.",
     "<|tool_calls_section_begin|><|tool_call_begin|>functions.x:0<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>On.": "On.",
     "<|python_tag|>brave_search.call(query='x')<|eom_id|>": "",
+    '[TOOL_CALLS] [{"name": "x", "arguments": {"q": "[a]"}}] It rains.': "It rains.",
+    '[TOOL_CALLS]a[ARGS]{"x": 1}[TOOL_CALLS]b[ARGS]{"y": 2} It rains.': "It rains.",
+    '<|tool_call|>{"a": 1}, {"b": 2}\nIt rains.': "It rains.",
+    "<|python_start|>x()<|python_end|>It rains.": "It rains.",
+    "<tool>x</tool>It rains.": "It rains.",
+    # Wrappers
+    "<think>Hm.</think><answer>It rains.</answer>": "It rains.",
+    "<thinking>Hm.</thinking>\n<response>\nIt rains.\n</response>": "It rains.",
+    "<analysis>Hm.</analysis>\n<final>It rains.</final>": "It rains.",
+    "<plan>First this.</plan>It rains.": "It rains.",
+    "<reasoning_content>Hm.</reasoning_content>It rains.": "It rains.",
     # Tokens
     "It is on.<|im_end|>": "It is on.",
     "<|im_start|>assistant\nIt is on.<|im_end|>": "It is on.",
@@ -102,6 +113,8 @@ REMOVED = {
     "灯<think>哪一盏？</think>开了。<|im_end|>": "灯开了。",
 }
 KEPT = [
+    "Type <answer> here",
+    "Set the <plan> to x",
     "a < b and b > c",
     "I <3 you",
     "Is x <y or x<z?",

@@ -96,6 +96,13 @@ ENGLISH = {
     r"$P(A|B)$": "P of (A given B)",
     r"$\frac{dy}{dx}$": "(d y) over (d x)",
     r"$a/b$": "a over b",
+    r"$F = G \frac{m_1 m_2}{r^2}$": "F equals G (m one m two) over r squared",
+    r"$\tan^{-1}(x)$": "arc tangent of (x)",
+    r"$x \equiv 1 \pmod{3}$": "x is equivalent to one modulo three",
+    r"$(f \circ g)(x)$": "(f composed with g) (x)",
+    r"$\alpha$-decay": "alpha-decay",
+    r"50^\circ": "fifty degrees",
+    r"\section{Intro}": "Intro",
     r"It costs \$5.": "It costs five dollars.",
     r"$x^2$ costs $5": "x squared costs five dollars",
     # What stays money, a variable or a path

@@ -14,8 +14,11 @@ CANCEL = "\x18"
 
 _REASONING = (
     "think thinking thought thoughts reasoning reflection scratchpad inner_monologue inner_thoughts "
-    "chain_of_thought"
+    "chain_of_thought reasoning_content longcat_think cot_budget_reflect inner_thought"
 ).split()
+_AT_START = "analysis internal plan planning critique tool tools".split()
+"""Blocks, and wrappers of the reply, where no word stands before them: ``Set <plan>`` names a value."""
+_WRAPPERS = "answer final response reply solution output result".split()
 _TOOLS = (
     "tool_call tool_calls tool_use tool_response tool_responses tool_result tool_results tool_output "
     "tool_outputs tool_code function_call function_calls function_response function_result function_results "
@@ -43,10 +46,12 @@ _BLOCKS = frozenset(
         "python_tag",
         "system_prompt",
         "unused94",
+        "python",
+        *_AT_START,
     ]
 )
 _LINE_BLOCKS = frozenset(["tool_call", "tool_calls", "python_tag"])
-"""Blocks of JSON that often have no end but the end of a line, unless they are XML elements."""
+"""Blocks of JSON that often have no end of their own, unless they are XML elements."""
 _HEADERS = frozenset(["im", "header_id", "header", "role", "turn"])
 """Tokens with the role of the speaker behind them: ``<|im_start|>assistant``."""
 _CHANNELS = ("channel", "start")
@@ -59,7 +64,7 @@ _BARE_END = "assistantfinal"
 
 _LONGEST = 300
 """Characters of a tag, at most."""
-_NAMED = [*_REASONING, *_TOOLS, *_TOKENS]
+_NAMED = [*_REASONING, *_TOOLS, *_TOKENS, *_AT_START, *_WRAPPERS]
 _SPACE = r"(?:antml|seed|minimax):"
 _PIPED = r"<[|｜]/?\w[\w▁:. -]{0,46}"
 _CLOSERS = "channel|tool_call|tool_response|tool|think|turn"
@@ -91,8 +96,9 @@ _BEGUN = re.compile(
     r"|<(?:unused|extra_id_|reserved_)\d{0,4}|<0x?[0-9A-F]{0,2}|\[\|(?:/?[a-z_]{0,20})?\|?|\[UNUSED_TOKEN_\d{0,4}"
 )
 """What may become a tag when more text comes, besides what ``_STARTS`` begin with."""
+_PLACED = re.compile(rf"<(?:{'|'.join([*_AT_START, *_WRAPPERS])})[\s>]", re.I)
 _MENTION = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
-_JSON = re.compile(r"[\[{]|[\]}]|\n")
+_JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
 _WORD = re.compile(r"[^\W_]+")
 _POSSIBLE = re.compile(r"[<\[◁]|\A\s*analysis[A-Z]")
 
@@ -126,7 +132,7 @@ class ChatFilter:
         self._channel: str | None = None
         """What is read of a message's header; None inside the message."""
         self._lines = False
-        """The block ends with its line."""
+        """The block ends with its JSON."""
         self._depth: int | None = None
         """Open brackets in such a block; None before the first."""
         self._left = False
@@ -191,6 +197,8 @@ class ChatFilter:
         if tag[0] == _BARE_END:
             return self._block != _BARE
         before = (self._before + text[max(0, tag.start() - 2) : tag.start()])[-2:]
+        if _PLACED.match(tag[0]) and not self._block and before[-1:] not in ("", "\n", ">", "]"):
+            return True
         return bool(_MENTION.search(before)) or (before[-1:] == "`" and not self._block)
 
     def _add(self, text: str, found: list[str]) -> None:
@@ -203,9 +211,9 @@ class ChatFilter:
             self._channel += text
 
     def _after_line(self, text: str) -> str:
-        """Return what follows the line of JSON that the block is."""
+        """Return what follows the JSON that the block is."""
         for mark in _JSON.finditer(text):
-            if mark[0] != "\n":
+            if mark[0] in "[{]}":
                 self._depth = (self._depth or 0) + (1 if mark[0] in "[{" else -1)
             elif self._depth == 0:
                 self._block, self._lines = "", False
@@ -217,6 +225,8 @@ class ChatFilter:
         name = _name(written)
         if self._block == "channel" or (name in _CHANNELS and not self._block):
             self._in_channel(name)
+        elif self._lines and name == self._block:
+            self._depth = None
         elif self._block:
             if name == f"/{self._block}" or (self._block == "python_tag" and name.startswith("eo")):
                 self._reasoned |= self._block in _REASONING

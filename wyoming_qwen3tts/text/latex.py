@@ -62,7 +62,7 @@ _FUNCTIONS = frozenset(
 )
 _TEXT = frozenset(
     "text textbf textit texttt textrm textsf textnormal mathrm mathit mathsf mathtt mbox operatorname emph ce "
-    "textsc underline hbox".split()
+    "textsc underline hbox section subsection subsubsection paragraph chapter title author".split()
 )
 _FACES = frozenset(
     "mathbf mathbb mathcal mathfrak boldsymbol bm vec hat bar overline tilde widehat widetilde dot ddot boxed "
@@ -71,7 +71,7 @@ _FACES = frozenset(
 _SKIPPED = frozenset(
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle limits nolimits middle "
     "quad qquad nonumber notag hline hfill centering noindent small large Large rm bf it cal scriptstyle "
-    "smallskip medskip bigskip newline".split()
+    "smallskip medskip bigskip newline item maketitle".split()
 )
 _DROPPED = {
     "label": 1,
@@ -111,8 +111,8 @@ _COMMANDS = "|".join(
 )  # fmt: skip
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300}\}){0,400}\}"
 _BARE = re.compile(
-    rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|,|;)(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,2}}"
-    rf"(?:[_^](?:{_GROUP}|\w))*|(?<=[\w)\]])(?:[_^]{_GROUP})+"
+    rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,2}}"
+    rf"(?:[_^](?:{_GROUP}|\w))*|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
 """A command outside of a formula, with its arguments."""
 _FORMULA = re.compile(
@@ -385,8 +385,12 @@ class _Reader:
 
     def _sign(self, name: str, atoms: list[_Atom]) -> None:
         """Add the sign that a command without arguments stands for; one that is not known is its name."""
-        if name in {"circ", "degree"}:
+        if name == "degree" or (name == "circ" and not (atoms and atoms[-1].kind in {"letter", "close"})):
             atoms.append(_Atom("°", "after"))
+        elif name == "circ":
+            atoms.append(_Atom("∘", "operator"))
+        elif name in {"pmod", "bmod"}:
+            atoms += [_Atom("mod", "name"), *(self._argument() if name == "pmod" else [])]
         elif name == "prime":
             atoms.append(_Atom("ʹ", "after"))
         elif name == "%":
@@ -479,7 +483,7 @@ def _joined(atoms: list[_Atom]) -> str:
         if before.kind in {"open", "operator", "point"} and atom.text in _PREFIXES:
             atom = _Atom(atom.text, "before")
         before = atom
-    return re.sub(" {2,}", " ", text).strip()
+    return re.sub(" {2,}", " ", text).replace("= =", "=").strip()
 
 
 def _merged(atoms: list[_Atom]) -> list[_Atom]:
@@ -489,7 +493,7 @@ def _merged(atoms: list[_Atom]) -> list[_Atom]:
         following = atoms[at + 1] if at + 1 < len(atoms) else _Atom("", "close")
         if merged and atom.kind == "name" and merged[-1].kind == "name" and atom.text[0] in "₍⁽":
             merged[-1] = _Atom(merged[-1].text + atom.text, "name")
-        elif following.text[:1] == "(" and re.fullmatch("[fghFGHPQOφψΓ]ʹ*", _function(merged, atom)):
+        elif following == _Atom("(", "open") and re.fullmatch("[fghFGHPQOφψΓ]ʹ*", _function(merged, atom)):
             name = _function(merged, atom)
             merged[len(merged) - (name != atom.text) :] = [_Atom(name + APPLY, "before")]
         else:

@@ -78,7 +78,7 @@ _BLOCK = frozenset(
 )
 _CELL = ("td", "th")
 _ATTRIBUTES = r"(?:\s+[^<>=]*=[^<>]*)?\s*/?"
-_ELEMENT = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9-]*)({_ATTRIBUTES})>")
+_ELEMENT = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9:_-]*)({_ATTRIBUTES})>")
 _UNSPOKEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template|noscript)\b[^<>]*>.*?(?:</\1\s*>|\Z)"
     r"|<!DOCTYPE[^<>]*>|<\?xml[^<>]*\?>",

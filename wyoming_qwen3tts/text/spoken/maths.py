@@ -13,6 +13,12 @@ from .numbers import Number
 if TYPE_CHECKING:
     from .grammar import Grammar, Match, Rules
 
+
+def _right(m: Match) -> str:
+    """Return the two characters after a match."""
+    return m.string[m.end() : m.end() + 2]
+
+
 APPLY, TIMES = "\u2061", "\u2062"
 _ORDER = "en de fr es it pt ru zh ja ko".split()
 _SIGNS = """
@@ -41,6 +47,7 @@ _SIGNS = """
 ≪ | is much less than | viel kleiner als | très inférieur à | mucho menor que | molto minore di | muito menor que | много меньше | 远小于 | 非常に小さい | 훨씬 작음
 ≫ | is much greater than | viel größer als | très supérieur à | mucho mayor que | molto maggiore di | muito maior que | много больше | 远大于 | 非常に大きい | 훨씬 큼
 ∓ | minus or plus | minus plus | moins ou plus | menos más | meno o più | menos ou mais | минус-плюс | 负正 | マイナスプラス | 마이너스플러스
+∘ | composed with | verknüpft mit | rond | compuesta con | composto con | composta com | композиция | 复合 | 合成 | 합성
 ∂ | partial | partiell | d rond | parcial | parziale | parcial | частная производная | 偏 | パーシャル | 편미분
 ∇ | nabla | Nabla | nabla | nabla | nabla | nabla | набла | 那勃勒 | ナブラ | 나블라
 ⊥ | is perpendicular to | senkrecht zu | perpendiculaire à | perpendicular a | perpendicolare a | perpendicular a | перпендикулярно | 垂直于 | 垂直 | 수직
@@ -236,6 +243,8 @@ class Maths:
 
     def _function(self, m: Match) -> str:
         words, limits = self._functions[m["f"]], []
+        if m["high"] in {"-1", "−1"} and (inverse := self._functions.get(f"arc{m['f']}")):
+            return self._set(inverse, m)
         if m["low"]:
             variable, arrow, goal = m["low"].partition("→")
             base = "base" if m["f"] in {"log", "lg"} else "over"
@@ -260,4 +269,6 @@ class Maths:
         return f"{self._grammar.say(m['b'])}{between}{self._grammar.say(m['a'])}"
 
     def _greek_letter(self, m: Match) -> str | None:
-        return self._set(self._greek[m[0]], m) if m[0] in self._greek else None
+        words = self._greek.get(m[0])
+        compound = words and _right(m)[:1] == "-" and _right(m)[1:].isalpha()  # alpha-decay
+        return words if compound else self._set(words, m) if words else None
