@@ -47,6 +47,7 @@ CASES: dict[str, list[str]] = {
         "Go to http://example.com/a.b?x=1 now. | Mail me@example.com. | Open README.md. | Done.",
         "See https://example.com/a?b=c. | Set light.kitchen. | It works on Node.js too.",
         "<<It is on.>> | <<Good.>> | He said <<no>> and left. | >>Fine.<< | Then sun.",
+        "<< Ça va ? >> | Il part. | << Oui ! >> | Bien.",
         "Well... maybe. | Well... | Maybe. | Wow… | Nice. | I... I don't know.",
         'It said: "Stop!" and stopped. | "Go!" | Then it went. | "Is it on?" she asked.',
         "“It is on.” | “Good.” | He left (at last). | (It rained. | It poured.) | Then sun.",

@@ -56,7 +56,7 @@ _STAR_CODE = re.compile(
     r"(?=[\s.,;:!?)\"'”»。，、！？]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
 )
 """What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
-_STRONG_CODE = re.compile(r"(?<!\*)\*\*(\*#?\d[\d*#]{0,30})\*\*(?![\w*])")
+_STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
 _DIALLED = re.compile(
     r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
     r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
@@ -84,6 +84,9 @@ _UNSPOKEN = re.compile(
     r"|<!DOCTYPE[^<>]*>|<\?xml[^<>]*\?>",
     re.S | re.I,
 )
+_RAISED = re.compile(r"(.{0,3})<(?P<tag>su[pb])>\s*(?P<digits>\[?[-−+]?\d{1,4}\]?)\s*</(?P=tag)>", re.I)
+_SUPERSCRIPTS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _ALTERNATIVE = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\w.-]+)>")
@@ -98,6 +101,9 @@ _ANGLE_QUOTES = re.compile(
 )
 """``<<`` and ``>>`` as quotation marks, close to the text; ``>>`` at the beginning of a line also quotes a
 paragraph."""
+_SPACED_QUOTES = re.compile(r"(?<![\w<])<< ([^\W\d_][^<>;\n]{1,200}?) >>(?![\w>])")
+_SPACED_QUOTE = re.compile(r"(?:\A|(?<=[.!?:,;—–] ))<<(?= [^\W\d_])|(?<=[.!?…] )>>(?=[\s.,;:!?…]|\Z)")
+"""The same with spaces, as in French."""
 
 _REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
@@ -124,6 +130,8 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
 def _without_marks(text: str) -> str:
     text = by_reading(text)
     if "<<" in text or ">>" in text:
+        text = _SPACED_QUOTES.sub(r"« \1 »", text)
+        text = _SPACED_QUOTE.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
         text = _ANGLE_QUOTES.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
     if "<" in text:
         text = _without_elements(_ADDRESS.sub(r"\1", text))
@@ -175,9 +183,20 @@ def _without_elements(text: str) -> str:
     text = _CDATA.sub(r"\1", text)
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _UNSPOKEN.sub("", text)
+    if "<su" in text or "<SU" in text:
+        text = _RAISED.sub(_raised, text)
     # In code a tag is a name.
     text = _CODE.sub(lambda code: _readable(code[0]), text) if "`" in text else text
     return _ELEMENT.sub(_element, text)
+
+
+def _raised(match: re.Match[str]) -> str:
+    """Return raised or lowered digits; those behind a word or a stop are the mark of a note."""
+    before, digits = match[1], match["digits"]
+    if match["tag"].lower() == "sub":
+        return before + digits.translate(_SUBSCRIPTS)
+    note = not before or digits[0] == "[" or re.fullmatch(r"[^\W\d_]{3}|.{0,2}[.,;:!?”»]", before)
+    return before if note else before + digits.translate(_SUPERSCRIPTS)
 
 
 def _readable(code: str) -> str:

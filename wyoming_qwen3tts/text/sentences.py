@@ -73,7 +73,7 @@ _CLOSING_CJK = re.compile(rf"(?:[」』）》】〕〉”’\"')*_~`]|{_EMOJI}){
 """Chinese quotes are never the other way round, so that “ after a stop opens the next."""
 _CANDIDATE = re.compile(rf"[{re.escape(_ENDERS + _CJK_ENDERS + _WAVES)}\n]")
 _LINE_END = re.compile(r"\n")
-_SPACED_CLOSER = re.compile(r" »(?=[\s,.;:!?…)]|\Z)")
+_SPACED_CLOSER = re.compile(r" (?:»|>>)(?=[\s,.;:!?…)]|\Z)")
 _SPACED_EMOJI = re.compile(rf"(?: {_EMOJI}{{1,20}}){{1,3}}")
 _SPACED_MARK = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{1,6}}")
 _MARK_BEGUN = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{0,6}} ?(?:[<>]|{sources.MARK_BEGUN})?\Z")
@@ -517,10 +517,10 @@ def _with_what_closes(text: str, end: int, *, final: bool) -> int | None:
         return _with_what_closes(text, mark.end(), final=final)
     if text[end] != " ":
         return end
-    if not final and (end + 1 == len(text) or text[end + 1 :] == "»"):
+    if not final and (end + 1 == len(text) or text[end + 1 :] in {"»", ">", ">>"}):
         return None
-    if _SPACED_CLOSER.match(text, end):
-        return _with_what_closes(text, end + 2, final=final)
+    if closer := _SPACED_CLOSER.match(text, end):
+        return _with_what_closes(text, closer.end(), final=final)
     emoji = _SPACED_EMOJI.match(text, end)
     if emoji is None:
         return end

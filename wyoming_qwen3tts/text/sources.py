@@ -24,13 +24,19 @@ _SURE = "|".join(
         rf"\[\^[\w-]{{1,30}}\^?\](?!:)|\[\[{_NUMBERS}\]\](?:{_TARGET})?|\[\\\[{_NUMBERS}\\\]\](?:{_TARGET})?",
         rf"【\d{{1,3}}(?::\d{{1,3}})?†[^】\n]{{0,80}}】|\ue200[^\ue201\n]{{0,300}}\ue201|(?<![A-Za-z]){_CITE}",
         r":contentReference\[oaicite:\d{1,3}\](?:\{index=\d{1,3}\})?|\[oaicite:\d{1,3}\]",
-        r"\[cite(?:_start|_end|:[\s\d,.-]{1,60})\]",
+        r"\[cite(?:_start|_end|:[\s\d,.-]{1,60})\]|(?i:\[citation needed\])|【(?:oaicite|source|citation|web)[:：]?\d{0,3}】",
         rf"\((?:{_SOURCE}\s?)?(?:\[{_NUMBERS}\](?:{_TARGET})?[,;]?\s?){{1,6}}\)",
         rf"\(\[[\w-]{{1,40}}(?:\.[\w-]{{1,40}}){{1,4}}\]{_TARGET}\)",
     ]
 )
-_LIKELY = rf"\[{_NUMBERS}\](?:{_TARGET})?|【\d{{1,3}}】|\[(?i:doc|source|ref) ?\d{{1,3}}\]"
-_MARKS = re.compile(rf"[ ]?(?:(?P<sure>{_SURE})|(?P<likely>{_LIKELY}))(?:[ ]?(?:{_SURE}|{_LIKELY})){{0,20}}")
+_LIKELY = (
+    rf"\[{_NUMBERS}(?:, ?pp?\. ?\d{{1,4}}(?:[–-]\d{{1,4}})?|†[^\]\n]{{0,40}})?\](?:{_TARGET})?|【\d{{1,3}}】"
+    r"|\[(?i:(?:docs?|sources?|refs?|web|news|file|citation|quelle|fuente|fonte|来源)[: ]{0,2}\d{1,3}(?:[,;] ?)?){1,6}\]"
+)
+_JOINED = r"(?: ?[,;–-] ?| (?:and|und|et|y|e|и) | ?)"
+_MARKS = re.compile(
+    rf"[ ]?(?:(?P<sure>{_SURE})|(?P<likely>{_LIKELY}))(?:{_JOINED}(?:{_SURE}|{_LIKELY})){{0,20}}"
+)
 _POSSIBLE = re.compile(r"[\[【\ue200]|cite")
 _RAISED = re.compile(r"(?<=[.,;:!?\"”»])[¹²³⁰⁴-⁹]{1,3}(?=\s|\Z)")
 _LINE_START = re.compile(r"(?:\A|\n)[\s>*_#+•\"'“-]*\Z")
@@ -79,6 +85,8 @@ def _replaced(mark: re.Match[str]) -> str:
 def _is_source(before: str, after: str, *, attached: bool) -> bool:
     """Tell whether numbers in brackets are a mark, given what stands before and after them."""
     if _LINE_START.search(before) or before[-1].isspace():
+        return False
+    if before[-1] == '"' and before[-2:-1] in ("", " ", "(", "\n"):
         return False
     if before[-1] in _STOPS or (attached and before[-1] in ",;"):
         return not (attached and before[-1] == ")" and _CODE.search(before))
