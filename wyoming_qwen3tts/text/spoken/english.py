@@ -251,6 +251,11 @@ class English(Grammar):
             r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
+        yield (
+            "decade-music",
+            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?= (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
+            lambda m: self.decade(int(m["y"])),
+        )
         yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
         yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
         yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label

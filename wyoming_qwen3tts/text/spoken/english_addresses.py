@@ -22,7 +22,15 @@ _FULL = (
 ).split()
 _SURE = frozenset("Ave Blvd Rd Hwy Pkwy Expy Fwy Tpke".split())
 """Abbreviations that are nothing else, whatever follows."""
-_PARTS = {"Apt": "apartment", "Ste": "suite", "Bldg": "building", "Rm": "room", "Flr": "floor", "Fl": "floor"}
+_PARTS = {
+    "Apt": "apartment",
+    "Ste": "suite",
+    "Bldg": "building",
+    "Rm": "room",
+    "Flr": "floor",
+    "Fl": "floor",
+    "apt": "apartment",
+}
 _DIRECTIONS = {
     "N": "north", "S": "south", "E": "east", "W": "west", "NE": "northeast", "NW": "northwest", "SE": "southeast", "SW": "southwest",
 }  # fmt: skip
@@ -36,7 +44,7 @@ _STATES = {
     "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas", "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington",
     "WV": "West Virginia", "WI": "Wisconsin", "WY": "Wyoming", "PR": "Puerto Rico",
 }  # fmt: skip
-_WORDS = frozenset("OK OR IN ME HI OH PA MA AL LA ID CO MO".split())
+_WORDS = frozenset("OK OR IN ME HI OH PA MA LA ID".split())
 """States that are also words or names."""
 _ZIPPED = frozenset("DE IN".split())
 """States that are countries or words more often: only with a ZIP code."""
@@ -116,9 +124,13 @@ class Addresses:
 
     def _street(self, m: Match) -> str | None:
         before, rest = left(m), right(m)
-        if not re.search(rf"(?:[A-Z][\w'’-]+|{_ORDINAL}) $", before):
+        lettered = m["t"] in _SURE and re.match(r" [A-Z]\b", rest)  # Ave A
+        if not lettered and not re.search(rf"(?:[A-Z][\w'’-]+|{_ORDINAL}) $", before):
             return None
-        goes_on = re.match(r" [A-Z]", rest) is not None
+        goes_on = (
+            re.match(rf" (?!(?:Suite|Apartment|Unit|Floor|Room|Building|{'|'.join(_PARTS)})\b)[A-Z]", rest)
+            is not None
+        )
         if m["stop"] and m["t"] in {"St", "Dr", "Ave", "Blvd", "Rd"} and not m["way"]:
             return None  # abbreviations of their own
         if goes_on and m["t"] not in _SURE and not m["way"]:
@@ -150,7 +162,7 @@ class Addresses:
             not ends
             or (
                 m["s"] in _WORDS
-                and not re.search(rf"\b(?:in|to|from|of|at|near|for|is|for) {_CITY}, $", before)
+                and not re.search(rf"\b(?:in|to|from|of|at|near|for|and|or|via|is) {_CITY}, $", before)
             )
         ):
             return None
