@@ -160,7 +160,7 @@ def _ssml_parts(document: str, language: str) -> list[Part]:
     """Return what an SSML document says, sentence by sentence."""
     found: list[Part] = []
     pause: float | None = None
-    for each in ssml.parse(document, say_as=say_as_in(language)):
+    for each in ssml.parse(document, say_as=say_as_in(language), pronunciations=True):
         if isinstance(each, ssml.Break):
             pause = (pause or 0.0) + each.seconds
             continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from html.entities import html5
 
-from . import chat, latex
+from . import chat, latex, phonemes
 from .ruby import by_reading
 from .sources import without_sources
 from .symbols import GONE, is_usual, usual
@@ -36,9 +36,6 @@ _BOX = re.compile(r"^([ ]*(?:\d{1,3}[.)][ ]+)?)\[[ xX]\][ ]+", re.M)
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
 _LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
-_IPA = "a-zæçðøħŋœβθχɐ-ʯʰ-˿\u0300-\u036f‿.ˈˌː~|"
-_PHONEMES = re.compile(rf"\[([^\[\]\n]{{1,80}})\]\((?:/[{_IPA} ]{{1,120}}/|\[[{_IPA} ]{{1,120}}\])\)")
-"""A word with its pronunciation, in the International Phonetic Alphabet."""
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
@@ -109,11 +106,12 @@ _REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
 
 
-def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
+def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: bool = False) -> str:
     """Return ``text`` without markup: no marks, tags or decoration, single spaces, lines with something on.
 
     ``emoji``: "drop", or "name" to say them in the language ``lang`` (a BCP 47 tag). Links leave their text,
     images what they show, tables their cells; list numbers, URLs, arrows, units and raised digits stay.
+    ``pronunciations``: words keep theirs, as ``phonemes`` has them.
     """
     for _ in range(_ROUNDS):
         before = text
@@ -122,9 +120,11 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):
             text = _tidy(_without_marks(text))
+        if not pronunciations:
+            text = phonemes.words(text)
         if text == before:
             break
-    return text
+    return phonemes.only_whole(text) if pronunciations else text
 
 
 def _without_marks(text: str) -> str:
@@ -141,7 +141,7 @@ def _without_marks(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
     if "[" in text or "](" in text:
-        text = _PHONEMES.sub(r"\1", text)
+        text = phonemes.annotate(text)
         for _ in range(3):  # a picture may be in a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
