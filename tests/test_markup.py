@@ -31,6 +31,8 @@ MARKDOWN = {
     "[See the docs.": "See the docs.",
     "the docs](https://x.y) say": "the docs say",
     "[ref]: https://x.y\nText": "Text",
+    "A [tomato](/təˈmɑːtoʊ/), [Home Assistant](/ˈhoʊm əˈsɪstənt/).": "A tomato, Home Assistant.",
+    "[see](/docs/page/), [réseau](/ʁe.zo/) [schön](/ʃøːn/)": "see, réseau schön",
     "At https://x.y/a_b_c*, or <https://x.y/d>, <me@x.y>.": "At https://x.y/a_b_c, or https://x.y/d, me@x.y.",
     "| Room | State |\n|:--|--:|\n| Hall | on |": "Room, State\nHall, on",
     "`light.kitchen` and ``a`b``": "light.kitchen and ab",
@@ -51,7 +53,66 @@ HTML = {
     "&amp;amp;lt;": "<",
     "<![CDATA[x]]>": "x",
 }
+STARS = {
+    "Rated *5 stars* by all.": "Rated 5 stars by all.",
+    "*5*, **12** and *100 people*": "5, 12 and 100 people",
+    "**Dial *69** to return a call.": "Dial *69 to return a call.",
+    "Dial ***69** now.": "Dial *69 now.",
+    "Dial **`*#06#`** now.": "Dial *#06# now.",
+    "*2024 was great.*": "2024 was great.",
+    "*2024 was great.": "2024 was great.",
+    "**42** is it": "42 is it",
+    "*69 percent* of them": "69 percent of them",
+    "*Press 5* now": "Press 5 now",
+}
+QUOTES_AND_RUBY = {
+    "He said <<no>> and left.": "He said «no» and left.",
+    "Press >>here<< now.": "Press »here« now.",
+    ">>Hier<< steht es.": "»Hier« steht es.",
+    "<<Non>>, dit-il.": "«Non», dit-il.",
+    "<<Is it on?>> she asked.": "«Is it on?» she asked.",
+    "<<5 km>> it says": "«5 km» it says",
+    "<<It is on.": "«It is on.",
+    "It is off.>> Then he left.": "It is off.» Then he left.",
+    "<<¿Qué?>>": "«¿Qué?»",
+    "Il dit << bonjour >> et part.": "Il dit « bonjour » et part.",
+    "<< Ça va ? >> dit-il.": "« Ça va ? » dit-il.",
+    "<< Bonjour.": "« Bonjour.",
+    "Ça va ? >>": "Ça va ? »",
+    "x<sup>2</sup>, 10<sup>-3</sup> and 1<sup>st</sup>": "x², 10⁻³ and 1st",
+    "CO<sub>2</sub>": "CO₂",
+    "**#06#** and **\\*69**": "#06# and ＊69",
+    ">> one\n>>two": "one\ntwo",
+    "<ruby>東京<rt>とうきょう</rt></ruby>に行く": "とうきょうに行く",
+    "<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rp>(</rp><rt>じ</rt><rp>)</rp></ruby>です": "かんじです",
+    "<ruby><rb>今日</rb><rt>きょう</rt></ruby>は": "きょうは",
+    "<ruby class='x'>今日<rt class='y'>きょう</rt></ruby>": "きょう",
+    "<ruby>漢字<rt>かんじ</ruby>": "かんじ",
+    "<ruby>汉<rt>hàn</rt>字<rt>zì</rt></ruby>": "汉字",
+    "<ruby>漢<rt>ㄏㄢˋ</rt></ruby>": "漢",
+    "<ruby>WHO<rt>World Health Organization</rt></ruby> says": "World Health Organization says",
+    "憂鬱《ゆううつ》な朝": "ゆううつな朝",
+    "私は｜東京《とうきょう》へ行く": "私はとうきょうへ行く",
+    "|お兄様《おにいさま》が来た": "おにいさまが来た",
+    "亜米利加《アメリカ》の人": "アメリカの人",
+}
 UNTOUCHED = [
+    "Dial *69 or *70.",
+    "*69 returns the last call.",
+    "Enter *#06# to see it.",
+    "Forward with **21*5551234# and stop with ##002#.",
+    "The gate code is *1234#, not #31#.",
+    "The code is *1234.",
+    "Wähle *21*0301234# und #21#.",
+    "拨打*100#",
+    "5*3 and 5 * 3",
+    "1 << 3 >> 2 and x<<2 and y>>1",
+    "cout << x << y; cin >> z",
+    "a >> b, c << d, <<< and >>>",
+    "《红楼梦》和《西游记》",
+    "他在看《红楼梦》。",
+    "映画《となりのトトロ》を見た",
+    "《こころ》を読む",
     "5 * 3 * 2 and 2*3 and 2**3",
     "a < b and c > d",
     "5 < 6, R&D, AT&T; x",
@@ -88,7 +149,10 @@ CHARACTERS = {
 }
 
 
-@pytest.mark.parametrize(("text", "spoken"), [*MARKDOWN.items(), *HTML.items(), *CHARACTERS.items()])
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [*MARKDOWN.items(), *HTML.items(), *QUOTES_AND_RUBY.items(), *STARS.items(), *CHARACTERS.items()],
+)
 def test_markup_is_not_read(text: str, spoken: str) -> None:
     assert plain(text) == spoken
 
@@ -136,7 +200,23 @@ MARKS = st.sampled_from(
 )
 ANY = st.lists(
     st.sampled_from(
-        [*'ab 1.*_~`<>&;\\|[]()#-+>=!:\n/?"', "&lt;", "&amp;", "<b>", "</p>", "```", "🎉", "1️⃣", "①"]
+        [
+            *'ab 1.*_~`<>&;\\|[]()#-+>=!:\n/?"',
+            "<<",
+            ">>",
+            "<ruby>",
+            "<rt>",
+            "</ruby>",
+            "東《とう》",
+            "&lt;",
+            "&amp;",
+            "<b>",
+            "</p>",
+            "```",
+            "🎉",
+            "1️⃣",
+            "①",
+        ]
     ),
     max_size=20,
 ).map("".join) | st.text(max_size=50)
@@ -201,6 +281,18 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
         "a@",
         "www.",
         "a_",
+        "<<",
+        ">>",
+        "*69 ",
+        "*1*1",
+        "*#1",
+        "<<a",
+        "a>> ",
+        "<ruby>",
+        "<ruby>a<rt>",
+        "漢",
+        "漢《",
+        "|漢",
     ],
 )
 def test_time_grows_with_the_length_and_no_faster(mark: str) -> None:

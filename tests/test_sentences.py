@@ -46,6 +46,8 @@ CASES: dict[str, list[str]] = {
         "Pi is 3.14, half is .5 and v2.10.1 is out. | Ping 192.168.1.1. | Fine.",
         "Go to http://example.com/a.b?x=1 now. | Mail me@example.com. | Open README.md. | Done.",
         "See https://example.com/a?b=c. | Set light.kitchen. | It works on Node.js too.",
+        "<<It is on.>> | <<Good.>> | He said <<no>> and left. | >>Fine.<< | Then sun.",
+        "<< Ça va ? >> | Il part. | << Oui ! >> | Bien.",
         "Well... maybe. | Well... | Maybe. | Wow… | Nice. | I... I don't know.",
         'It said: "Stop!" and stopped. | "Go!" | Then it went. | "Is it on?" she asked.',
         "“It is on.” | “Good.” | He left (at last). | (It rained. | It poured.) | Then sun.",

@@ -84,6 +84,18 @@ def test_the_tables_are_read_as_they_say(language: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "wanted"),
+    [
+        ("en-GB", "Dial *#06# now.", "Dial star hash zero six hash now."),
+        ("en-US", "Dial *#06# now.", "Dial star pound zero six pound now."),
+        ("en-GB", "Press # to repeat.", "Press hash to repeat."),
+    ],
+)
+def test_keys_have_the_names_of_the_region(language: str, text: str, wanted: str) -> None:
+    assert spoken(text, language) == wanted
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_tables_hold_enough(language: str) -> None:
     assert len(lines(language)) >= (120 if language == "en" else 35)

@@ -20,6 +20,7 @@ from .engines.base import (
     Engine,
     EngineUnavailableError,
     LiveEngine,
+    PhonemeEngine,
     RepeatableEngine,
     TruncatedAudioError,
     UnsupportedTextError,
@@ -42,7 +43,7 @@ from .speech import (
     Utterance,
     Voice,
 )
-from .text import flow
+from .text import flow, phonemes
 from .text.flow import Part
 from .text.frontend import Frontend
 from .text.scripts import has_words
@@ -286,6 +287,8 @@ class Synthesizer:
             await self._say_live(utterance, part, language, job)
             job.begun = None
             return True
+        if self._reads_pronunciations(utterance.voice):
+            plain = self._frontend.plain(part.text, language, pronunciations=True)
         utterance = replace(utterance, text=await self._spoken(plain, language))
         if not has_words(utterance.text):
             return False
@@ -299,8 +302,14 @@ class Synthesizer:
         """Return an utterance as another voice says it. ``language``: of its text, BCP 47."""
         if voice == utterance.voice:
             return utterance
+        if not self._reads_pronunciations(voice):
+            utterance = replace(utterance, text=phonemes.words(utterance.text))
         tag = self._voices.catalog.language(voice, language)
         return replace(utterance, voice=voice, language=tag, seed=voice.seed)
+
+    def _reads_pronunciations(self, voice: Voice) -> bool:
+        engine = self._crew.get(voice.engine)
+        return isinstance(engine, PhonemeEngine) and engine.supports_phonemes(voice)
 
     def _speaks_live(self, engine: str) -> bool:
         return isinstance(self._crew[engine], LiveEngine) and self._crew.up(engine)

@@ -96,6 +96,15 @@ class LiveEngine(Protocol):
 
 
 @runtime_checkable
+class PhonemeEngine(Protocol):
+    """An engine that reads pronunciations, which ``text.phonemes`` puts behind their words."""
+
+    def supports_phonemes(self, voice: Voice) -> bool:
+        """Tell whether it does so with this voice."""
+        raise NotImplementedError
+
+
+@runtime_checkable
 class RepeatableEngine(Protocol):
     """An engine that says an utterance the same way every time, so that what it said can be kept."""
 

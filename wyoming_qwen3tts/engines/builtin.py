@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ..speech import Attribution, Utterance, Voice
+from ..text import phonemes
 from .base import EngineUnavailableError, UnsupportedTextError
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ THREADS = "builtin-voice"
 NOISE_FRAMES = 1200
 """Frames of noise kept, 15 s; longer sentences meet it again."""
 
+_MISAKI = dict(
+    pair.split("=")
+    for pair in (
+        "eɪ=A aɪ=I oʊ=O əʊ=O aʊ=W ɔɪ=Y tʃ=ʧ dʒ=ʤ ɚ=əɹ ɝ=ɜɹ r=ɹ g=ɡ a=æ e=ɛ o=O ɐ=ə ɫ=l l̩=ᵊl n̩=ᵊn ɾ=T"
+    ).split()
+)
+"""IPA → the model's alphabet (misaki, American); the first that fits is taken."""
+_STRESS = re.compile("([ˈˌ])([^AIOQWYaiuyæɑɒɔəɛɜɪʊʌᵊᵻˈˌ ]*)")
+_NOT_IN_MISAKI = re.compile("[ː.‿\u0361\u035c\u032f]")
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 _SPELLED_A = re.compile(r"\bA (?=[A-Z]\b)")
 _INLINE_PHONEMES = re.compile(r"\](?=\()")
@@ -134,16 +144,16 @@ class BuiltinEngine:
         sentences = self._phonemes(job.text)
         if not sentences:
             raise UnsupportedTextError(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
-        for phonemes in sentences:
-            for samples in self._synthesize(self._hibari.ids(phonemes), noise(job.seed)):
+        for sentence in sentences:
+            for samples in self._synthesize(self._hibari.ids(sentence), noise(job.seed)):
                 if job.cancelled.is_set():
                     return
                 job.hand_over(to_pcm(samples))
 
     def _phonemes(self, text: str) -> list[str]:
         """Return the sentences of ``text`` in hibari's phonemes; none where it finds nothing to say."""
-        prepared = readable(text)
-        for attempt in (prepared, _PLAIN.sub(" ", prepared)):
+        prepared = phonemes.replaced(text, self._pronounced, readable)
+        for attempt in (prepared, _PLAIN.sub(" ", readable(phonemes.words(text)))):
             try:
                 found: list[str] = self._hibari.phonemize(attempt)
             except Exception:
@@ -152,6 +162,16 @@ class BuiltinEngine:
             else:
                 return found
         raise UnsupportedTextError(f"the built-in voice cannot say {text[:40]!r}")
+
+    def supports_phonemes(self, voice: Voice) -> bool:
+        """Tell that English pronunciations are read."""
+        return True
+
+    def _pronounced(self, word: str, pronunciation: str) -> str:
+        """Return a word with its pronunciation as hibari takes it; alone where its alphabet lacks a sound."""
+        said = misaki(pronunciation)
+        known = said and all(character in self._hibari.vocab for character in said)
+        return f"[{readable(word)}](/{said}/)" if known else readable(word)
 
     def _synthesize(self, ids: list[int], hiss: Noise) -> Iterator[NDArray[np.float32]]:
         """Yield a sentence's samples, 24 kHz float32: the first FIRST_FRAMES, then the rest.
@@ -218,6 +238,13 @@ def noise(seed: int) -> Noise:
     from hibari import dsp
 
     return Noise(seed, dsp.N_FFT // 2 + 1)
+
+
+def misaki(pronunciation: str) -> str:
+    """Return a pronunciation in IPA in the alphabet of the model."""
+    text = _NOT_IN_MISAKI.sub("", pronunciation).strip()
+    text = re.sub("|".join(_MISAKI), lambda part: _MISAKI[part[0]], text)
+    return _STRESS.sub(r"\2\1", text)  # which stands before the vowel there
 
 
 def readable(text: str) -> str:

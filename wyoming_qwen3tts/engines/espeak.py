@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from ..speech import SAMPLE_RATE, Attribution, Utterance, Voice
+from ..text import phonemes
 from .base import EngineUnavailableError, UnsupportedTextError
 
 WORDS_PER_MINUTE = 140
@@ -22,6 +23,8 @@ LOUDNESS = -18.6
 """dBFS of its speech; measured by tests/test_loudness.py."""
 COMMAND_TIMEOUT = 10.0
 """Seconds that ``espeak-ng --voices`` may take at start."""
+MOST_PRONUNCIATIONS = 1000
+"""Pronunciations kept that espeak-ng was asked about."""
 ALL = "all"
 NONE = "none"
 
@@ -33,6 +36,17 @@ _TAGS = {"cmn": "zh", "fr-fr": "fr"}
 
 Cantonese stays ``yue``: as ``zh-HK`` it is what Home Assistant chooses for Taiwan, before any Mandarin voice.
 """
+_MNEMONICS = dict(
+    pair.split("=")
+    for pair in (
+        "tʃ=tS dʒ=dZ oʊ=oU əʊ=@U aɪ=aI aʊ=aU eɪ=eI ɔɪ=OI ɔʏ=OY ɔø=OY ɛ̃=E~ ɑ̃=A~ ɔ̃=O~ œ̃=W~ øː=Y: "
+        "ə=@ ɐ=3 ɜ=3 ɚ=3 ʌ=V ɪ=I ʊ=U ɒ=0 æ=a ɑ=A ɔ=O ɛ=E œ=W ø=Y ʏ=y ɨ=y "
+        "ɡ=g ʃ=S ʒ=Z θ=T ð=D ŋ=N ɲ=n^ ʎ=l^ ç=C ɣ=Q ʁ=r ɾ=* ɹ=r β=B ʔ=? ˈ=' ˌ=, ː=: .= ‿= \u0361="
+    ).split()
+)
+"""IPA → espeak-ng's mnemonics, which many languages share; whether one has a sound is asked for."""
+_IPA = re.compile("|".join(sorted(map(re.escape, _MNEMONICS), key=len, reverse=True)) + "|[a-zɥ]|.", re.S)
+_LANGUAGE_FREE = str.maketrans({"ɹ": "r", "ɾ": "r", "ʁ": "r", "g": "ɡ"} | dict.fromkeys("ˈˌː.‿ \n\u0361", ""))
 _NOTES = {"ja": "reads kana, not kanji"}
 
 
@@ -47,6 +61,8 @@ class EspeakEngine:
         self._command = command
         self.max_batch_size = processes
         self._codes: dict[str, str] = {}
+        self._sounds: dict[tuple[str, str], str] = {}
+        """Language code and pronunciation → mnemonics; empty where the language lacks a sound."""
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
@@ -103,7 +119,7 @@ class EspeakEngine:
         try:
             if utterance.begun is not None:
                 utterance.begun()
-            text = readable(utterance.text)
+            text = await self._readable(utterance.text, code)
             try:
                 wav = await self._run(*arguments, stdin=text)
             except UnsupportedTextError:
@@ -115,6 +131,43 @@ class EspeakEngine:
         if not pcm:
             raise UnsupportedTextError(f"{self._command} finds nothing to say in {utterance.text[:40]!r}")
         yield pcm
+
+    def supports_phonemes(self, voice: Voice) -> bool:
+        """Tell that pronunciations are read, as far as the language has the sounds."""
+        return True
+
+    async def _readable(self, text: str, code: str) -> str:
+        """Return a text as espeak-ng takes it, pronunciations as mnemonics where the language has them."""
+        known: dict[str, str] = {}
+
+        def note(word: str, pronunciation: str) -> str:
+            known[pronunciation] = ""
+            return ""
+
+        phonemes.replaced(text, note, str)
+        for pronunciation in known:
+            known[pronunciation] = await self._mnemonics(pronunciation, code)
+
+        def say(word: str, pronunciation: str) -> str:
+            return f"[[{known[pronunciation]}]]" if known[pronunciation] else readable(word)
+
+        return phonemes.replaced(text, say, readable)
+
+    async def _mnemonics(self, pronunciation: str, code: str) -> str:
+        """Return a pronunciation in mnemonics; empty where espeak-ng would say something else.
+
+        It breaks off at a sound that the language does not have, and says so only by what it prints.
+        """
+        if (found := self._sounds.get((code, pronunciation))) is not None:
+            return found
+        mnemonics = to_mnemonics(pronunciation)
+        if mnemonics:
+            printed = await self._run("-v", code, "-q", "--ipa", "--stdin", stdin=f"[[{mnemonics}]]")
+            said = printed.decode(errors="replace").translate(_LANGUAGE_FREE)
+            mnemonics = mnemonics if said == pronunciation.translate(_LANGUAGE_FREE) else ""
+        if len(self._sounds) < MOST_PRONUNCIATIONS:
+            self._sounds[code, pronunciation] = mnemonics
+        return mnemonics
 
     async def _run(self, *arguments: str, stdin: str = "") -> bytes:
         """Return what the command prints; ends the process when cancelled."""
@@ -165,6 +218,14 @@ def same_language(tag: str, wanted: str) -> bool:
     """Tell whether ``tag`` is what ``wanted`` (a tag, perhaps without a region) asks for."""
     tag, wanted = tag.lower(), wanted.strip().lower().replace("_", "-")
     return tag == wanted or tag.startswith(f"{wanted}-")
+
+
+def to_mnemonics(pronunciation: str) -> str:
+    """Return a pronunciation in IPA as espeak-ng's mnemonics; empty where it has none for a sound."""
+    parts = _IPA.findall(pronunciation)
+    if not all(part in _MNEMONICS or re.fullmatch("[a-z ]", part) for part in parts):
+        return ""
+    return "".join(_MNEMONICS.get(part, part) for part in parts)
 
 
 def readable(text: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from ..speech import TextFeed
 from . import ssml
+from .chat import CANCEL, ChatFilter
+from .latex import FormulaFilter
 from .scripts import has_words
 from .sentences import FIRST_CLAUSE_AFTER, Joiner, SentenceSplitter
 from .spoken import say_as_in
@@ -54,7 +56,7 @@ async def parts(
     async with aclosing(bits):
         head = "" if markup == "ssml" else await _head(bits)
         if markup == "ssml" or ssml.looks_like(head):
-            document = head + "".join([bit async for bit in bits])
+            document = (head + "".join([bit async for bit in bits])).rpartition(CANCEL)[2]
             for part in await asyncio.to_thread(_ssml_parts, document, language):
                 yield part
             return
@@ -89,9 +91,20 @@ def pieces(sentence: str) -> list[str]:
 
 
 async def _bits(feed: TextFeed) -> AsyncGenerator[str, None]:
+    """Yield the text of a reply: without what a chat template adds, and without LaTeX.
+
+    A CANCEL stands only at the beginning of a piece.
+    """
+    chat, formulas = ChatFilter(), FormulaFilter()
     async for text in feed:
-        for at in range(0, len(text), AT_A_TIME):
-            yield text[at : at + AT_A_TIME]
+        reply = chat.push(text)
+        if reply.startswith(CANCEL):
+            formulas.clear()
+        reply = formulas.push(reply)
+        for at in range(0, len(reply), AT_A_TIME):
+            yield reply[at : at + AT_A_TIME]
+    if rest := formulas.push(chat.finish()) + formulas.finish():
+        yield rest
 
 
 async def _head(bits: AsyncGenerator[str, None]) -> str:
@@ -124,7 +137,10 @@ async def _whole(
             if (bit := await coming) is None:
                 break
             coming = _next(bits)
-            for sentence in joiner.push(splitter.push(bit)):
+            if bit.startswith(CANCEL):
+                splitter.finish()
+                joiner.flush()
+            for sentence in joiner.push(splitter.push(bit.removeprefix(CANCEL))):
                 yield Part(text=sentence)
     finally:
         coming.cancel()
@@ -144,7 +160,7 @@ def _ssml_parts(document: str, language: str) -> list[Part]:
     """Return what an SSML document says, sentence by sentence."""
     found: list[Part] = []
     pause: float | None = None
-    for each in ssml.parse(document, say_as=say_as_in(language)):
+    for each in ssml.parse(document, say_as=say_as_in(language), pronunciations=True):
         if isinstance(each, ssml.Break):
             pause = (pause or 0.0) + each.seconds
             continue
@@ -206,6 +222,11 @@ class _Written:
 
     def more(self, splitter: SentenceSplitter, text: str) -> None:
         """Give on what ``text`` adds."""
+        if text.startswith(CANCEL):
+            text = text.removeprefix(CANCEL)
+            splitter.finish()
+            if self._rest is not None:
+                self.complete(self._said)
         for sentence in splitter.push(text):
             self.complete(sentence)
         self.begun(splitter.begun)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from . import phonemes, ssml
 from . import spoken as spoken_form
-from . import ssml
 from .language import LanguageFinder
 from .lexicon import Lexicon
 from .markup import plain
@@ -29,16 +29,28 @@ class Frontend:
         """Whether the language of a sentence is more than a guess from its letters."""
         return self.finder is not None and self.finder.detects
 
-    def plain(self, text: str, language: str) -> str:
-        """Return ``text`` without markup. ``language`` (BCP 47) is what emoji are named in."""
-        return plain(text, emoji=self.emoji, lang=language)
+    def plain(self, text: str, language: str, *, pronunciations: bool = False) -> str:
+        """Return ``text`` without markup. ``language`` (BCP 47) is what emoji are named in.
+
+        ``pronunciations``: words keep theirs, for an engine that reads them.
+        """
+        return plain(text, emoji=self.emoji, lang=language, pronunciations=pronunciations)
 
     def language(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
         """Return the language of plain ``text``: ``expected`` unless much speaks for another of ``among``."""
         return self.finder.find(text, expected, among) if self.finder is not None else expected
 
     def spoken(self, text: str, language: str) -> str:
-        """Return plain ``text`` as it is spoken in ``language``."""
+        """Return plain ``text`` as it is spoken in ``language``; pronunciations stay with their words."""
+        if phonemes.ANCHOR in text:
+            return phonemes.replaced(
+                text,
+                lambda word, ipa: phonemes.annotated(self._said(word, language), ipa),
+                lambda rest: self._said(rest, language),
+            )
+        return self._said(text, language)
+
+    def _said(self, text: str, language: str) -> str:
         if self.lexicon is not None:
             return self.lexicon.apply(text, language, lambda rest: self._spoken(rest, language))
         return self._spoken(text, language)

@@ -11,12 +11,17 @@ from __future__ import annotations
 import re
 from html.entities import html5
 
+from . import chat, latex, phonemes
+from .ruby import by_reading
+from .sources import without_sources
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
 """More is needed only by texts that are escaped as often."""
 
-_MAYBE = re.compile(r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00", re.M)
+_MAYBE = re.compile(
+    r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
+)
 """Without any of these a text of usual characters is plain."""
 
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
@@ -34,12 +39,27 @@ _LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
-_NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?|(?<=[.,;:!?)\"”»])\[\d{1,3}\]")
+_NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?")
+_INDEX = re.compile(r"\[(\d{1,6})\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _PRESS, _PRESSED = "按押", "を을를键キ号"
 """Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
 _STARS = re.compile(r"\*+")
+_STAR_CODE = re.compile(
+    r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
+    r"(?:[*＊#]{1,3}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?![A-Za-zÀ-ɏА-яё\d_#])"
+    r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
+    r"(?=[\s.,;:!?)\"'”»。，、！？]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
+)
+"""What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
+_STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
+_DIALLED = re.compile(
+    r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
+    r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
+    re.I,
+)
+_CLOSING_STAR = re.compile(r"(?<=[^\s*])(\*{1,2})(?![\w*])")
 _BARS = re.compile(r"_+")
 _SPECIAL_METHOD = re.compile(r"\b__\w+?__(?=\.\w|\()")
 
@@ -55,59 +75,92 @@ _BLOCK = frozenset(
 )
 _CELL = ("td", "th")
 _ATTRIBUTES = r"(?:\s+[^<>=]*=[^<>]*)?\s*/?"
-_ELEMENT = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9-]*)({_ATTRIBUTES})>")
+_ELEMENT = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9:_-]*)({_ATTRIBUTES})>")
 _UNSPOKEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template|noscript)\b[^<>]*>.*?(?:</\1\s*>|\Z)"
     r"|<!DOCTYPE[^<>]*>|<\?xml[^<>]*\?>",
     re.S | re.I,
 )
+_RAISED = re.compile(r"(.{0,3})<(?P<tag>su[pb])>\s*(?P<digits>\[?[-−+]?\d{1,4}\]?)\s*</(?P=tag)>", re.I)
+_SUPERSCRIPTS = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 _ALTERNATIVE = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\w.-]+)>")
 _ENTITY = re.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
+_ANGLE_QUOTES = re.compile(
+    r"(?<![\w<])<<(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
+    r"|(?:(?<=[^\W_])|(?<=[.!?…,;:)\"”'%°]))>>(?![\w>])"
+    r"|(?:(?<=[^\W\d_])|(?<=[.!?…,;:)\"”'%°]))<<(?![\w<])"
+    r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
+    re.M,
+)
+"""``<<`` and ``>>`` as quotation marks, close to the text; ``>>`` at the beginning of a line also quotes a
+paragraph."""
+_SPACED_QUOTES = re.compile(r"(?<![\w<])<< ([^\W\d_][^<>;\n]{1,200}?) >>(?![\w>])")
+_SPACED_QUOTE = re.compile(r"(?:\A|(?<=[.!?:,;—–] ))<<(?= [^\W\d_])|(?<=[.!?…] )>>(?=[\s.,;:!?…]|\Z)")
+"""The same with spaces, as in French."""
 
 _REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
 
 
-def plain(text: str, *, emoji: str = "drop", lang: str = "en") -> str:
+def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: bool = False) -> str:
     """Return ``text`` without markup: no marks, tags or decoration, single spaces, lines with something on.
 
     ``emoji``: "drop", or "name" to say them in the language ``lang`` (a BCP 47 tag). Links leave their text,
     images what they show, tables their cells; list numbers, URLs, arrows, units and raised digits stay.
+    ``pronunciations``: words keep theirs, as ``phonemes`` has them.
     """
     for _ in range(_ROUNDS):
         before = text
+        text = without_sources(latex.unicode(chat.reply(text)))
         if not is_usual(text):
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):
             text = _tidy(_without_marks(text))
+        if not pronunciations:
+            text = phonemes.words(text)
         if text == before:
             break
-    return text
+    return phonemes.only_whole(text) if pronunciations else text
 
 
 def _without_marks(text: str) -> str:
+    text = by_reading(text)
+    if "<<" in text or ">>" in text:
+        text = _SPACED_QUOTES.sub(r"« \1 »", text)
+        text = _SPACED_QUOTE.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
+        text = _ANGLE_QUOTES.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
     if "<" in text:
         text = _without_elements(_ADDRESS.sub(r"\1", text))
     if "&" in text:
         text = _ENTITY.sub(_character, _ESCAPED_ELEMENT.sub(r"\1", text))
     text = _lines(text)
     if "\\" in text:
-        text = _ESCAPE.sub(lambda escape: "< " if escape[1] == "<" else escape[1], text)
+        text = _ESCAPE.sub(_unescaped, text)
     if "[" in text or "](" in text:
+        text = phonemes.annotate(text)
         for _ in range(3):  # a picture may be in a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
         text = _LINK_BEGUN.sub("", text)
     if "`" in text:
-        text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[2]), text).replace("`", "")
+        text = _CODE.sub(lambda code: _readable(code[2]), text).replace("`", "")
     if "~~" in text:
         text = text.replace("~~", "")
     if "*" in text or "_" in text:
         text = _without_emphasis(text)
     return text
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Return an escaped character; one that would be markup now as its wide twin, or apart."""
+    following = escape.string[escape.end() : escape.end() + 1]
+    if escape[1] == "*" and (following.isdigit() or following in "\\#"):
+        return "＊"
+    return "< " if escape[1] == "<" else escape[1]
 
 
 def _lines(text: str) -> str:
@@ -130,9 +183,25 @@ def _without_elements(text: str) -> str:
     text = _CDATA.sub(r"\1", text)
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _UNSPOKEN.sub("", text)
+    if "<su" in text or "<SU" in text:
+        text = _RAISED.sub(_raised, text)
     # In code a tag is a name.
-    text = _CODE.sub(lambda code: _ELEMENT.sub(r" \2 ", code[0]), text) if "`" in text else text
+    text = _CODE.sub(lambda code: _readable(code[0]), text) if "`" in text else text
     return _ELEMENT.sub(_element, text)
+
+
+def _raised(match: re.Match[str]) -> str:
+    """Return raised or lowered digits; those behind a word or a stop are the mark of a note."""
+    before, digits = match[1], match["digits"]
+    if match["tag"].lower() == "sub":
+        return before + digits.translate(_SUBSCRIPTS)
+    note = not before or digits[0] == "[" or re.fullmatch(r"[^\W\d_]{3}|.{0,2}[.,;:!?”»]", before)
+    return before if note else before + digits.translate(_SUPERSCRIPTS)
+
+
+def _readable(code: str) -> str:
+    """Return code as it is read: tags by their names, and no index that could be a source mark."""
+    return _INDEX.sub(r" \1 ", chat.name_tags(_ELEMENT.sub(r" \2 ", code)))
 
 
 def _element(match: re.Match[str]) -> str:
@@ -167,6 +236,7 @@ def _character(match: re.Match[str]) -> str:
 
 def _without_emphasis(text: str) -> str:
     """Drop the asterisks and underscores that emphasise, outside addresses."""
+    text = _STRONG_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:
         return _unstressed(text)
     parts: list[str] = []
@@ -183,8 +253,12 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         start, end = match.span()
         return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
 
+    codes = _star_codes(text) if "*" in text else frozenset()
+
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
+        if match.start() in codes:
+            return match[0]
         single = len(match[0]) == 1
         if single and (left in _PRESS or right in _PRESSED):
             return match[0]
@@ -214,6 +288,29 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         return match[0] if inside or path or alone or method else ""
 
     return _BARS.sub(bar, text)
+
+
+def _star_codes(text: str) -> frozenset[int]:
+    """Return where the asterisks are that are dialled, and emphasise nothing."""
+    found: set[int] = set()
+    for code in _STAR_CODE.finditer(text):
+        if code["open"] is None or _is_dialled(text, code):
+            found.update(range(code.start(), code.end()))
+    return frozenset(found)
+
+
+def _is_dialled(text: str, code: re.Match[str]) -> bool:
+    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis."""
+    inner = re.search(r"\d[*＊]", code[0])
+    if not inner and code[0][:2].strip("*＊") == "":
+        return False
+    line = text[code.end() : code.end() + 300].partition("\n")[0]
+    closing = _CLOSING_STAR.search(line)
+    if closing and closing[1] == "*" and not inner:
+        return False
+    spoken_of = _DIALLED.search(text[max(0, code.start() - 20) : code.start()]) is not None
+    after_number = re.search(r"[\d)]\s?\Z", text[: code.start()][-3:]) is not None
+    return spoken_of or bool(inner) or (2 <= len(code["digits"]) <= 3 and not after_number)
 
 
 def _is_wide(character: str) -> bool:

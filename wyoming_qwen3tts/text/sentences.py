@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..speech import base_language
+from . import sources
 from .abbreviations import (
     AFTER_ORDINAL,
     BEFORE_ORDINAL,
@@ -67,14 +68,15 @@ _EMOJI = (
 )
 _WIDE_CHARACTERS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _STOPS = re.compile(rf"[{re.escape(_ENDERS + _CJK_ENDERS + _WAVES)}]{{1,40}}")
-_CLOSING = re.compile(rf"(?:[{re.escape(_CLOSERS)}]|{_EMOJI}|\[\^?\d{{1,3}}\]){{0,20}}")
+_CLOSING = re.compile(rf"(?:[{re.escape(_CLOSERS)}]|{_EMOJI}|<<|>>|{sources.SPACED_MARK}){{0,20}}")
 _CLOSING_CJK = re.compile(rf"(?:[」』）》】〕〉”’\"')*_~`]|{_EMOJI}){{0,20}}")
 """Chinese quotes are never the other way round, so that “ after a stop opens the next."""
 _CANDIDATE = re.compile(rf"[{re.escape(_ENDERS + _CJK_ENDERS + _WAVES)}\n]")
 _LINE_END = re.compile(r"\n")
-_SPACED_CLOSER = re.compile(r" »(?=[\s,.;:!?…)]|\Z)")
+_SPACED_CLOSER = re.compile(r" (?:»|>>)(?=[\s,.;:!?…)]|\Z)")
 _SPACED_EMOJI = re.compile(rf"(?: {_EMOJI}{{1,20}}){{1,3}}")
-_NOTE_BEGUN = re.compile(r"\[\^?\d{0,3}\Z")
+_SPACED_MARK = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{1,6}}")
+_MARK_BEGUN = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{0,6}} ?(?:[<>]|{sources.MARK_BEGUN})?\Z")
 _OPEN = "\"'([{«»“‘„‚‹「『（【*_~`"
 _OPENERS = "\"'([{«»“‘„‚‹「『（【¿¡"
 _OPENING = re.compile(rf"[\s{re.escape(_OPEN)}—–-]*")
@@ -94,7 +96,7 @@ _FENCES = ("```", "~~~")
 
 _BLOCK = re.compile(
     r"[-*+•‣◦▪▫·–—●○■□◆☐☑☒✓✔✗✘➜➤►→※]\s|\d{1,3}[.)]\s|\d{1,3}、|\(?[a-zA-Z\d]{1,2}\)\s|#{1,6}\s|\|"
-    r"|```|~~~|>|・|[-*_=]{3,}\s|[①-⑳]|\[[ xX]\]\s|</?\w"
+    r"|```|~~~|>|・|[-*_=]{3,}\s|[①-⑳]|\[(?:[ xX]|\d{1,3})\]\s|</?\w"
 )
 """What a line begins with that is no continuation of the line before."""
 _ITEM = re.compile(r"(?:[-*+•‣◦▪▫·●○■□◆☐☑☒✓✔✗✘➜➤►→]|\d{1,3}[.)]|\(?[a-zA-Z\d]{1,2}\))\s|・")
@@ -509,14 +511,16 @@ def _with_what_closes(text: str, end: int, *, final: bool) -> int | None:
     end = closing.end()
     if final and end == len(text):
         return end
-    if not final and (end == len(text) or _NOTE_BEGUN.match(text, end)):
+    if not final and (end == len(text) or _MARK_BEGUN.match(text, end)):
         return None
+    if mark := _SPACED_MARK.match(text, end):
+        return _with_what_closes(text, mark.end(), final=final)
     if text[end] != " ":
         return end
-    if not final and (end + 1 == len(text) or text[end + 1 :] == "»"):
+    if not final and (end + 1 == len(text) or text[end + 1 :] in {"»", ">", ">>"}):
         return None
-    if _SPACED_CLOSER.match(text, end):
-        return _with_what_closes(text, end + 2, final=final)
+    if closer := _SPACED_CLOSER.match(text, end):
+        return _with_what_closes(text, closer.end(), final=final)
     emoji = _SPACED_EMOJI.match(text, end)
     if emoji is None:
         return end

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
+from .phonemes import annotated
+
 SayAs = Callable[[str, str, str, str], str]
 """(interpret-as, format, text, language) → what to say; what is not given is empty."""
 
@@ -63,16 +65,19 @@ def looks_like(text: str) -> bool:
     return _BEGINS.match(text) is not None
 
 
-def parse(document: str, *, say_as: SayAs | None = None) -> list[Segment | Break]:
+def parse(
+    document: str, *, say_as: SayAs | None = None, pronunciations: bool = False
+) -> list[Segment | Break]:
     """Return what an SSML document says, in order; neighbours said the same way are one.
 
     ``say_as`` gives the spoken form of ``<say-as>``, whose ``detail`` stands in for a missing ``format``;
-    without it letters are parted and everything else is read as it stands.
+    without it letters are parted and everything else is read as it stands. ``pronunciations``: those of
+    ``<phoneme>`` stay with their words, as ``phonemes`` has them.
     """
     if not _TAG.search(document):
         text = document.strip()
         return [Segment(text)] if text else []
-    reader = _Reader(say_as or _spell)
+    reader = _Reader(say_as or _spell, pronunciations=pronunciations)
     # The parser's own idea of these differs between versions of Python.
     document = _BROKEN_OFF.sub("", _PROLOG.sub("", _without_comments(document)))
     document = _CDATA.sub(lambda data: html.escape(data[1]), document)
@@ -93,8 +98,9 @@ class _Element:
 
 
 class _Reader(HTMLParser):
-    def __init__(self, say_as: SayAs) -> None:
+    def __init__(self, say_as: SayAs, *, pronunciations: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._pronunciations = pronunciations
         self._say_as = say_as
         self._open = [_Element("", Segment(""))]
         self._said: list[Segment | Break] = []
@@ -139,6 +145,9 @@ class _Reader(HTMLParser):
         if tag == "sub" and given.get("alias"):
             alias = given["alias"]
             return lambda _: alias
+        if tag == "phoneme" and self._pronunciations and given.get("alphabet", "ipa").lower() == "ipa":
+            pronunciation = given.get("ph", "")
+            return lambda text: annotated(text, pronunciation)
         if tag == "say-as":
             form = given.get("format") or given.get("detail", "")
             return lambda text: self._say_as(given.get("interpret-as", ""), form, text, language)

@@ -23,8 +23,8 @@ _NEGATIVE_CIRCLED = "\u2776-\u2793\u24eb-\u24fe"
 _KEPT = set("ℓ№℗℠™℡℻⅍℮ℵℶℷℸ")
 """Letters with a twin that the spoken form knows by themselves."""
 _INVISIBLE = (
-    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufe00-\ufe0f\ufeff\ufff0-\ufffd\ue000-\uf8ff\ud800-\udfff\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2063-\u206f"
+    "\ufe00-\ufe0f\ufeff\ufff0-\ufff8\ufffc\ufffd\ue000-\uf8ff\ud800-\udfff\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
 )
 _JOINERS = "\u200c\u200d"
 _SPACES = "\t\x0b\x0c\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"

@@ -134,6 +134,8 @@ class Chinese(Eastern):
         return f"{low}比{high}"
 
     def power(self, base: str, exponent: Number) -> str:
+        if exponent.negative:
+            return f"{base}的{self.number(exponent)}次方"
         return f"{base}的{'平方' if exponent.whole == '2' else '立方' if exponent.whole == '3' else self.number(exponent) + '次方'}"
 
     def _scientific(self, m: Match) -> str:

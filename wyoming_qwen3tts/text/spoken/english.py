@@ -6,6 +6,7 @@ import re
 from typing import ClassVar
 
 from . import numbers, units
+from .english_addresses import SHORT_WORDS, Addresses
 from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -82,6 +83,7 @@ class English(Grammar):
     months = _MONTHS
     month_forms = _MONTH_FORMS
     weekdays = _DAYS
+    short_words = SHORT_WORDS
     until = "to|through|until|and|or"
     scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
     bare_units = "in d t b B s mo C F"
@@ -105,6 +107,9 @@ class English(Grammar):
     def __init__(self, region: str = "") -> None:
         self.day_first = region in self.regions
         super().__init__(region)
+
+    def key(self, sign: str) -> str:
+        return "hash" if sign in "#＃" and self.day_first else super().key(sign)
 
     @staticmethod
     def _plainly(words: str | None, value: int) -> str:
@@ -215,15 +220,45 @@ class English(Grammar):
     # --- rules ---
 
     def own_first(self) -> Rules:
+        yield from Addresses(self).rules()
+        yield (
+            "era",
+            rf"{START}(?P<y>\d{{1,4}})\s?(?P<era>A\.\s?D\.|B\.\s?C\.(?:\s?E\.)?|C\.\s?E\.|AD|BCE?|CE)(?!\w)",
+            self._era,
+        )
+        year = r"(?:\s?['’]?(?P<y>\d{4}|\d{2}))"
+        yield "quarter", rf"(?<![\w.,$])(?P<n>[1-4])(?P<l>[QH]){year}(?!\w|[.,:]\d)", self._quarter
+        yield (
+            "quarter-year",
+            r"(?<!\w)(?P<l>[QH])(?P<n>[1-4])(?:[-/ ]?['’]|\s)(?P<y>\d{4}|\d{2}(?<=['’]..))(?!\w|[.,:]\d)",
+            self._quarter,
+        )
+        yield "fiscal", rf"(?<!\w)FY{year}(?!\w|[.,:]\d)", self._fiscal
+        yield (
+            "fraction-th",
+            rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,4}})(?:ths?|rds?|nds?|sts?)\b",
+            self._fraction,
+        )
+        yield (
+            "distance-run",
+            rf"{START}(?P<n>\d{{1,3}}) (?P<l>K)(?= (?:run|race|walk|fun)\b)",
+            self._number_letters,
+        )
+        yield "decade-apart", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0) s\b", self._decade_apart
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
             r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
+        yield (
+            "decade-music",
+            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?= (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
+            lambda m: self.decade(int(m["y"])),
+        )
         yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
         yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
-        yield "label", rf"{START}(?P<n>\d{{1,4}})(?P<l>[A-Z])(?![{LETTER}\d/])", self._label
+        yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
         yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
         yield (
             "isbn",
@@ -242,6 +277,17 @@ class English(Grammar):
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         caps = rf"(?i:(?P<month>{months})\b\.?)"
         days = "|".join(sorted(_DAYS, key=len, reverse=True))
+        year = r"(?P<y>(?:1[1-9]|20)\d\d|\d\d)"
+        yield (
+            "month-dashes",
+            rf"(?<![\w-])(?i:(?P<month>{months}))-(?P<d>\d{{1,2}})-{year}(?![\w-])",
+            self._dashed_date,
+        )
+        yield (
+            "day-dashes",
+            rf"(?<![\w-])(?P<d>\d{{1,2}})-(?i:(?P<month>{months}))-{year}(?![\w-])",
+            self._dashed_date,
+        )
         yield (
             "month-day",
             rf"{caps}\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s?[-–]\s?(?P<to>\d{{1,2}})(?:st|nd|rd|th)?)?(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?![\d:%°]|\.\d|,\d|\s?(?:{self.unit}))",
@@ -327,6 +373,38 @@ class English(Grammar):
 
     # --- handlers ---
 
+    def _era(self, m: Match) -> str:
+        """Say a year of an era: 340 A.D. is no current."""
+        ends = "." if m["era"].endswith(".") and not right(m).strip() else ""
+        return f"{self.year(int(m['y']))} {self.letters(re.sub(r'[^A-Z]', '', m['era']))}{ends}"
+
+    def _full_year(self, text: str) -> str:
+        year = int(text)
+        return self.year(year if year > 99 else year + (2000 if year < 70 else 1900))
+
+    def _quarter(self, m: Match) -> str | None:
+        """Say 2Q22 and Q3 2021; a half has only two."""
+        if m["l"] == "H" and m["n"] not in "12":
+            return None
+        year = self._full_year(m["y"])
+        if m.start("l") < m.start("n"):
+            return f"{m['l']} {self.cardinal(int(m['n']))} {year}"
+        the = (
+            "the "
+            if re.search(r"\b(?:in|of|for|during|since|from|to|until|by|and|than|after|before)\s$", left(m))
+            else ""
+        )
+        return f"{the}{self.ordinal(int(m['n']))} {'quarter' if m['l'] == 'Q' else 'half'} of {year}"
+
+    def _fiscal(self, m: Match) -> str | None:
+        """Say FY22; after a quarter its letters are enough."""
+        return None if re.search(r"\b[QH][1-4]\s$", left(m)) else f"fiscal year {self._full_year(m['y'])}"
+
+    def _decade_apart(self, m: Match) -> str | None:
+        """Say "the 1980 s", whose s is no second."""
+        decade = re.search(r"\b(?:the|early|mid|late|mid-|early-|late-)\s?$", left(m), re.I)
+        return self.decade(int(m["y"])) if decade else None
+
     def _roman(self, m: Match) -> str | None:
         value = roman(m["r"])
         if value is None:
@@ -381,7 +459,9 @@ class English(Grammar):
     def _named_date(self, m: Match) -> str | None:
         month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
         if not 1 <= day <= 31 or (
-            m["month"][0].islower() and m["month"] in {"may", "mar", "march", "dec", "sept", "jan"}
+            m["month"][0].islower()
+            and m["month"] in {"may", "mar", "march", "dec", "sept", "jan"}
+            and (m["month"] == "may" or m.string[m.end("month") - 1 : m.end("month") + 1].find(".") < 0)
         ):
             return None
         year = int(m["y"]) if m["y"] else None
@@ -391,6 +471,11 @@ class English(Grammar):
             return f"{the}{self.ordinal(day)} of {_MONTHS[month - 1]}{tail}"
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{_MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
+
+    def _dashed_date(self, m: Match) -> str | None:
+        """Say Jan-15-2020 and 15-Jan-2020."""
+        year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
+        return self._date_or_none(year, _MONTH_FORMS[m["month"].lower()], int(m["d"]), left(m))
 
     def _month_year(self, m: Match) -> str | None:
         if m["month"][0].islower():
@@ -468,7 +553,8 @@ class English(Grammar):
         """Seat 14A, exit 12V: a name and no measure."""
         named = re.search(
             r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
-            r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.)\s$",
+            r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.|highway|route|figure|fig\.?|chapter|appendix|"
+            r"part|lot|bay|bed|coach|carriage|track|stop|pier|berth|hall|house|form|hepatitis|vitamin|option|answer|question)\s$",
             left(m),
             re.I,
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from . import numbers, units
 from .currencies import symbols as currency_symbols
+from .maths import GREEK_LETTER, Maths, named_power
 from .numbers import Number
 from .words import Words
 
@@ -45,10 +46,11 @@ START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑–—−]"
 MINUS = r"[-−–]"
 
-_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
+_CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ⁿʹꜝªºµΑ-Ωα-ω№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
 """Nothing but words, as far as signs tell: most sentences, which need not be walked."""
 _CAPITALS = re.compile(
+    rf"{GREEK_LETTER}|[⁰⁴-⁹ⁿʹꜝ]|"
     r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
 )
 """Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
@@ -147,7 +149,9 @@ class Grammar(Words):
         days = "|".join(f"{re.escape(day)}\\b" for day in self._days if day not in self.weekdays.values())
         full = "|".join(map(re.escape, self.weekdays.values()))
         words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
-        return re.compile(rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]")
+        return re.compile(
+            rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]|{self.short_words}"
+        )
 
     @functools.cached_property
     def _days(self) -> dict[str, str]:
@@ -216,6 +220,7 @@ class Grammar(Words):
 
     def sources(self) -> Rules:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
+        yield from Maths(self).rules()
         yield from self.own_first()
         yield from self.addresses()
         yield from self.dates()
@@ -325,6 +330,11 @@ class Grammar(Words):
 
     def phones(self) -> Rules:
         """Yield the rules for telephone numbers."""
+        yield (
+            "star-code",
+            rf"(?<![{LETTER}\d_*＊#＃/])(?:[*＊#＃]{{1,3}}\+?\d{{1,20}}(?:[*＊#＃]{{1,2}}\+?\d{{1,20}}){{0,4}}[#＃*＊]?|\d{{1,20}}(?:[*＊]\d{{1,20}}){{1,4}}[#＃]|\d{{3,20}}[#＃])(?![{LETTER}\d_*＊#＃])",
+            self._star_code,
+        )
         yield "phone+", r"\+\d{1,3}(?:[ .()/-]{0,2}\d{1,5}){2,7}(?!\d)", self._phone
         yield "phone-1", rf"{START}(?:1[-. ])?\(?\d{{3}}\)?[-. ]\d{{3}}[-.]\d{{4}}(?!\d)", self._phone
         yield (
@@ -762,6 +772,8 @@ class Grammar(Words):
 
     def power(self, base: str, exponent: Number) -> str:
         """Return a power."""
+        if named := named_power(self.code, exponent):
+            return f"{base} {named}"
         return self.join([base, self.symbols["^"], self.number(exponent)])
 
     def _vulgar(self, m: Match) -> str:
@@ -893,10 +905,24 @@ class Grammar(Words):
         trail = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
         return f"{lead}{word}{trail}"
 
+    def key(self, sign: str) -> str:
+        """Return the name of a key of a telephone: * or #."""
+        return self.symbols["*" if sign in "*＊" else "#"]
+
+    def _star_code(self, m: Match) -> str | None:
+        """Say what is dialled key by key; a lone # is a number's sign, and a * between numbers is a product."""
+        if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", left(m)):
+            return None
+        said = [
+            self.plus if key == "+" else self.digits(key) if key.isdecimal() else self.key(key)
+            for key in m[0]
+        ]
+        return self.join(said)
+
     def _key(self, m: Match) -> str | None:
         """A key of a telephone: a sign that stands alone among words."""
         between_numbers = re.search(r"\d\s$", left(m)) and re.match(r"\s\d", right(m))
-        word = self.symbols["*" if m["s"] in "*＊" else "#"]
+        word = self.key(m["s"])
         return None if between_numbers or not re.search(r"\w", left(m)) else word
 
     def _weekdays(self, m: Match) -> str:

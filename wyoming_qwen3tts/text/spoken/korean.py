@@ -196,6 +196,8 @@ class Korean(Eastern):
         return f"{low} 대 {high}"
 
     def power(self, base: str, exponent: Number) -> str:
+        if exponent.negative:
+            return f"{base}의 {self.number(exponent)} 제곱"
         return f"{base}의 {'제곱' if exponent.whole == '2' else '세제곱' if exponent.whole == '3' else self.number(exponent) + ' 제곱'}"
 
     def _scientific(self, m: Match) -> str:

@@ -36,7 +36,7 @@ class Portuguese(Romance):
         "≤": "menor ou igual a", "≥": "maior ou igual a", "±": "mais ou menos", "≈": "aproximadamente", "≠": "diferente de",
         "~": "aproximadamente", "^": "elevado a", "√": "raiz quadrada de", "∞": "infinito", "°": "graus", "§": "parágrafo",
         "©": "copyright", "®": "", "™": "", "%": "por cento", "‰": "por mil", "/": "barra", "?": "interrogação", "→": "para",
-        "#": "cerquilha", "*": "asterisco", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
+        "#": "cardinal", "*": "asterisco", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
         "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "ienes", "π": "pi", "·": "vezes", "′": "", "″": "",
     }  # fmt: skip
     weekdays: ClassVar = {

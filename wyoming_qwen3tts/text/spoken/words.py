@@ -59,6 +59,8 @@ class Words:
     """Abbreviation → weekday."""
     abbreviations: ClassVar[Mapping[str, str]] = {}
     """As written (with its full stops) → as spoken. Spaces inside are optional."""
+    short_words: ClassVar[str] = "(?!)"
+    """Abbreviations that rules of the language know, as a pattern."""
     codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
     """Words before a number that is said digit by digit."""
     scales: ClassVar[str] = ""

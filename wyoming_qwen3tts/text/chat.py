@@ -1,0 +1,284 @@
+"""Chat template output → the reply in it: reasoning, tool calls and special tokens are removed.
+
+A server that does not parse the output of a language model passes on what its template adds:
+``<think>…</think>``, ``<tool_call>…</tool_call>``, ``<|im_end|>``. Blocks are removed with their content,
+other tokens alone. A tag in quotation marks or code is text about the tag, and stays.
+"""
+
+from __future__ import annotations
+
+import re
+
+CANCEL = "\x18"
+"""The control character "cancel": text before it is not to be spoken. It never comes from the text itself."""
+
+_REASONING = (
+    "think thinking thought thoughts reasoning reflection scratchpad inner_monologue inner_thoughts "
+    "chain_of_thought reasoning_content longcat_think cot_budget_reflect inner_thought"
+).split()
+_AT_START = "analysis internal plan planning critique tool tools".split()
+"""Blocks, and wrappers of the reply, where no word stands before them: ``Set <plan>`` names a value."""
+_WRAPPERS = "answer final response reply solution output result".split()
+_TOOLS = (
+    "tool_call tool_calls tool_use tool_response tool_responses tool_result tool_results tool_output "
+    "tool_outputs tool_code function_call function_calls function_response function_result function_results "
+    "available_tools"
+).split()
+_FUNCTIONS = ("function", "invoke")
+"""Tool blocks, where the name of a function follows: ``<function=get_time>``."""
+_TOKENS = (
+    "bos eos pad unk cls sep mask sop eop eoa eoh eom eot start_of_turn end_of_turn start_of_image "
+    "end_of_image image_soft_token "
+    "end_of_utterance end_of_sentence begin_of_text end_of_text endoftext final_answer"
+).split()
+_BRACKETED = (
+    "INST THINK TOOL_CALLS TOOL_CALL TOOL_RESULTS TOOL_CONTENT ARGS AVAILABLE_TOOLS SYSTEM_PROMPT BOS EOS "
+    "PAD UNK CLS SEP MASK gMASK"
+).split()
+_SAME = {"thinking": "think", "thoughts": "thought"}
+_BLOCKS = frozenset(
+    [
+        *_REASONING,
+        *_TOOLS,
+        *_FUNCTIONS,
+        "action",
+        "tool_calls_section",
+        "python_tag",
+        "system_prompt",
+        "unused94",
+        "python",
+        *_AT_START,
+    ]
+)
+_LINE_BLOCKS = frozenset(["tool_call", "tool_calls", "python_tag"])
+"""Blocks of JSON that often have no end of their own, unless they are XML elements."""
+_HEADERS = frozenset(["im", "header_id", "header", "role", "turn"])
+"""Tokens with the role of the speaker behind them: ``<|im_start|>assistant``."""
+_CHANNELS = ("channel", "start")
+"""``<|start|>assistant<|channel|>analysis<|message|>…<|end|>``: the channel tells what the message is for."""
+_MESSAGE_ENDS = ("end", "return", "call", "/channel")
+_ROLES = "assistant system user model developer function ipython environment human tool bot".split()
+_BARE = "analysis"
+_BARE_END = "assistantfinal"
+"""``analysisThe user…assistantfinalHello``: channels, after the special tokens were removed."""
+
+_LONGEST = 300
+"""Characters of a tag, at most."""
+_NAMED = [*_REASONING, *_TOOLS, *_TOKENS, *_AT_START, *_WRAPPERS]
+_SPACE = r"(?:antml|seed|minimax):"
+_PIPED = r"<[|｜]/?\w[\w▁:. -]{0,46}"
+_CLOSERS = "channel|tool_call|tool_response|tool|think|turn"
+"""Names with one bar: ``<|channel>`` begins and ``<channel|>`` ends a block."""
+_TAG = re.compile(
+    rf"(?:{_PIPED}[|｜]?>|<(?:{_CLOSERS})[|｜]>|</?(?:start_of_)?turn>)"
+    rf"(?P<role>[ \n]*(?:{'|'.join(_ROLES)})\b)?"
+    rf"|(?i:</?(?:{_SPACE})?(?:{'|'.join(_NAMED)})(?:\s[^<>]{{0,200}})?/?>)"
+    rf"|<(?:{_SPACE})?(?:{'|'.join(_FUNCTIONS)})(?:=|\sname=)[^<>]{{1,200}}>"
+    rf"|</(?:{_SPACE})?(?:{'|'.join(_FUNCTIONS)})>"
+    r"|<(?:unused|extra_id_|reserved_)\d{1,4}>|<0x[0-9A-F]{2}>|<</?SYS>>|◁/?think▷"
+    rf"|\[/?(?:{'|'.join(_BRACKETED)})\]|\[\|/?[a-z_]{{2,20}}\|\]|\[UNUSED_TOKEN_\d{{1,4}}\]|{_BARE_END}"
+)
+_STARTS = [
+    *(
+        f"{start}{space}{name}>"
+        for name in [*_NAMED, *_FUNCTIONS]
+        for start in ("<", "</")
+        for space in ("", "antml:", "seed:", "minimax:")
+    ),
+    *("<<SYS>>", "<</SYS>>", "◁think▷", "◁/think▷", "<turn>", "</turn>"),
+    *("<unused0", "<extra_id_0", "<reserved_0"),
+    *(f"<{name}|>" for name in _CLOSERS.split("|")),
+    *(f"{start}{name}]" for name in _BRACKETED for start in ("[", "[/")),
+]
+_BEGUN = re.compile(
+    rf"{_PIPED}[|｜]?|<[|｜]/?"
+    rf"|(?i:</?(?:{_SPACE})?(?:{'|'.join([*_NAMED, *_FUNCTIONS])})[\s=/][^<>]{{0,200}})"
+    r"|<(?:unused|extra_id_|reserved_)\d{0,4}|<0x?[0-9A-F]{0,2}|\[\|(?:/?[a-z_]{0,20})?\|?|\[UNUSED_TOKEN_\d{0,4}"
+)
+"""What may become a tag when more text comes, besides what ``_STARTS`` begin with."""
+_PLACED = re.compile(rf"<(?:{'|'.join([*_AT_START, *_WRAPPERS])})[\s>]", re.I)
+_MENTION = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
+_JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
+_WORD = re.compile(r"[^\W_]+")
+_POSSIBLE = re.compile(r"[<\[◁]|\A\s*analysis[A-Z]")
+
+
+def reply(text: str) -> str:
+    """Return ``text`` without what a chat template adds."""
+    if not _POSSIBLE.search(text):
+        return text
+    found = ChatFilter()
+    return (found.push(text) + found.finish()).removeprefix(CANCEL)
+
+
+def name_tags(text: str) -> str:
+    """Return ``text`` with the names of special tokens in place of the tokens."""
+    return _TAG.sub(lambda tag: f" {' '.join(_WORD.findall(tag[0]))} ", text)
+
+
+class ChatFilter:
+    """Remove what a chat template adds from text that arrives in pieces.
+
+    Text is held back only while it may still become a tag. The result depends on the text alone, except
+    that a ``</think>`` without its beginning takes back the text before it: CANCEL stands for what has left.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._before = ""
+        """The last two characters before ``_held``."""
+        self._block = ""
+        """The name of the block that the text is in."""
+        self._channel: str | None = None
+        """What is read of a message's header; None inside the message."""
+        self._lines = False
+        """The block ends with its JSON."""
+        self._depth: int | None = None
+        """Open brackets in such a block; None before the first."""
+        self._left = False
+        """Whether text has left that may be taken back."""
+        self._reasoned = False
+
+    def push(self, piece: str) -> str:
+        """Add a piece of text; return what of the reply is now known."""
+        return self._take(self._held + piece.replace(CANCEL, ""), final=False)
+
+    def finish(self) -> str:
+        """Return what was held back; a block that is still open is none of the reply."""
+        return self._take(self._held, final=True)
+
+    def _take(self, text: str, *, final: bool) -> str:
+        found: list[str] = []
+        at = 0
+        if not self._before and not final and f"{_BARE}A".startswith(text.lstrip()[: len(_BARE) + 1]):
+            self._held = text
+            return ""
+        if not self._before and re.match(rf"\s*{_BARE}[A-Z]", text):
+            self._block = _BARE
+        end = len(text)
+        for tag in _TAG.finditer(text):
+            if tag.start() < at:
+                continue
+            if not final and self._may_grow(text, tag):
+                end = tag.start()
+                break
+            if self._is_mention(text, tag):
+                continue
+            self._add(text[at : tag.start()], found)
+            token = tag[0].removesuffix(tag["role"] or "")
+            at = tag.end() if _name(token) in _HEADERS else tag.start() + len(token)
+            self._tag(token, found)
+        if not final:
+            end = max(at, min(end, _certain(text, at), len(text) - len(_BARE_END) * (self._block == _BARE)))
+        self._add(text[at:end], found)
+        self._before = (self._before + text[max(0, end - 2) : end])[-2:]
+        self._held = text[end:]
+        return self._spoken(found)
+
+    def _spoken(self, found: list[str]) -> str:
+        text = "".join(found)
+        cancelled = CANCEL in text
+        text = text.rpartition(CANCEL)[2]
+        if cancelled and self._left:
+            text = CANCEL + text
+        self._left |= bool(text)
+        return text
+
+    def _may_grow(self, text: str, tag: re.Match[str]) -> bool:
+        """Tell whether the role behind a tag is still being written."""
+        token = tag[0].removesuffix(tag["role"] or "")
+        if _name(token) not in _HEADERS:
+            return False
+        rest = text[tag.start() + len(token) :].lstrip(" \n")
+        return any(role.startswith(rest) for role in _ROLES)
+
+    def _is_mention(self, text: str, tag: re.Match[str]) -> bool:
+        """Tell whether a tag stands in quotation marks or code, or is nothing here."""
+        if tag[0] == _BARE_END:
+            return self._block != _BARE
+        before = (self._before + text[max(0, tag.start() - 2) : tag.start()])[-2:]
+        if _PLACED.match(tag[0]) and not self._block and before[-1:] not in ("", "\n", ">", "]"):
+            return True
+        return bool(_MENTION.search(before)) or (before[-1:] == "`" and not self._block)
+
+    def _add(self, text: str, found: list[str]) -> None:
+        """Add text, where it is not in a block."""
+        if self._lines:
+            text = self._after_line(text)
+        if not self._block:
+            found.append(text)
+        elif self._channel is not None and len(self._channel) < _LONGEST:
+            self._channel += text
+
+    def _after_line(self, text: str) -> str:
+        """Return what follows the JSON that the block is."""
+        for mark in _JSON.finditer(text):
+            if mark[0] in "[{]}":
+                self._depth = (self._depth or 0) + (1 if mark[0] in "[{" else -1)
+            elif self._depth == 0:
+                self._block, self._lines = "", False
+                return text[mark.start() :]
+        return text
+
+    def _tag(self, written: str, found: list[str]) -> None:
+        """Begin or end a block, or drop a token."""
+        name = _name(written)
+        if self._block == "channel" or (name in _CHANNELS and not self._block):
+            self._in_channel(name)
+        elif self._lines and name == self._block:
+            self._depth = None
+        elif self._block:
+            if name == f"/{self._block}" or (self._block == "python_tag" and name.startswith("eo")):
+                self._reasoned |= self._block in _REASONING
+                self._block, self._lines = "", False
+        elif name in _BLOCKS:
+            self._block, self._depth = name, None
+            self._lines = name in _LINE_BLOCKS and not re.match(r"</?\w", written)
+            found.append(" " if name in _REASONING else "\n\n")
+        elif name[1:] in _REASONING and not self._reasoned:
+            self._reasoned = True
+            found.append(CANCEL)
+        else:
+            found.append("\n\n" if name in _HEADERS else " ")
+
+    def _in_channel(self, name: str) -> None:
+        """Follow the header of a message, and the message where it is none of the reply."""
+        self._block = "channel"
+        if name in _CHANNELS:
+            self._channel = f"{self._channel or ''} " if name == "channel" else ""
+        elif name == "constrain":
+            self._channel = "to="
+        elif name in _MESSAGE_ENDS:
+            self._block, self._channel = "", None
+        elif name == "message":
+            header, self._channel = self._channel or "", None
+            if "analysis" not in header and "to=" not in header:
+                self._block = ""
+
+
+def _name(tag: str) -> str:
+    """Return the name of a tag, ``/name`` at the end of a block: in all templates the same."""
+    if tag == _BARE_END:
+        return f"/{_BARE}"
+    bare = tag.strip("<>[]◁▷|｜")
+    ends = bare.startswith("/") or (tag[-2] in "|｜" and tag[1] not in "|｜/")
+    name = re.split(r"[\s=]", bare.strip("/"), maxsplit=1)[0] if tag[1] not in "|｜" else bare.strip("/")
+    name = re.sub(r"[▁ .-]", "_", name).lower().rpartition(":")[2]
+    if match := re.fullmatch(r"(?:begin|start)_(?:of_)?(\w+)|(\w+?)_(?:begin|start)", name):
+        name = match[1] or match[2]
+    elif match := re.fullmatch(r"end_(?:of_)?(\w+)|(\w+?)_end", name):
+        ends, name = True, match[1] or match[2]
+    name = _SAME.get(name, name)
+    return "/unused94" if name == "unused95" else f"/{name}" if ends else name
+
+
+def _certain(text: str, at: int) -> int:
+    """Return where a tag may begin whose end has not arrived; the length of ``text`` if there is none."""
+    angle = text.rfind("<", at)
+    starts = [angle, angle - 1 if text[max(at, angle - 1) : angle] == "<" else angle]
+    starts += [text.rfind(opener, at) for opener in "[◁"]
+    for start in sorted(each for each in starts if each >= at and len(text) - each < _LONGEST):
+        tail = text[start:]
+        if _BEGUN.fullmatch(tail) or any(known.startswith((tail, tail.lower())) for known in _STARTS):
+            return start
+    return len(text)

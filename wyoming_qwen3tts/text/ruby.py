@@ -1,0 +1,40 @@
+"""Ruby → the reading alone: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
+
+from __future__ import annotations
+
+import re
+
+_RUBY = re.compile(r"<ruby\b[^<>]{0,200}>(.{1,1000}?)</ruby\s*>", re.S | re.I)
+_PAIR = re.compile(r"(.*?)<rt\b[^<>]{0,200}>(.*?)(?:</rt\s*>|(?=<rt\b)|\Z)", re.S | re.I)
+_FALLBACK = re.compile(r"<rp\b[^<>]{0,200}>.*?</rp\s*>", re.S | re.I)
+_TAG = re.compile(r"<[^<>]{1,200}>")
+_HAN = "\u3400-\u9fff\uf900-\ufaff々〆ヶ"
+_READING = r"(?:[ぁ-ゖー]{1,24}|[ァ-ヺー]{1,24})"
+_MARKED = re.compile(rf"[｜|]([^《》\n｜|]{{1,24}})《({_READING})》")
+_UNMARKED = re.compile(rf"([{_HAN}]{{1,8}})《({_READING})》")
+_LONGEST = 5
+"""Kana of a reading for each Han character, at most: 《…》 after Han may also be a title."""
+_LATIN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ\u3100-\u312f]")
+"""Letters of pinyin, and bopomofo: a Chinese voice reads the characters better."""
+
+
+def by_reading(text: str) -> str:
+    """Return ``text`` with readings in place of what they are given for."""
+    if "<r" in text or "<R" in text:
+        text = _RUBY.sub(lambda ruby: _read(ruby[1]), text)
+    if "《" in text:
+        text = _MARKED.sub(r"\2", text)
+        text = _UNMARKED.sub(
+            lambda ruby: ruby[2] if len(ruby[2]) <= _LONGEST * len(ruby[1]) else ruby[0], text
+        )
+    return text
+
+
+def _read(content: str) -> str:
+    content = _FALLBACK.sub("", content)
+    said, at = [], 0
+    for pair in _PAIR.finditer(content):
+        base, reading = (_TAG.sub("", part).strip() for part in pair.groups())
+        said.append(base if _LATIN.search(reading) and re.search(f"[{_HAN}]", base) else reading or base)
+        at = pair.end()
+    return "".join([*said, _TAG.sub("", content[at:])])

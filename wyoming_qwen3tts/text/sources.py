@@ -1,0 +1,100 @@
+"""Source marks → nothing: ``[1]``, ``【4:0†source】`` and what else answers with sources have between words.
+
+A mark stands behind a word, a number or a stop. What stands at the beginning of a line is an item of a list,
+what follows "press" or "option" is a label, and ``list[0]`` is code.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NUMBERS = r"\^?[1-9]\d{0,2}(?:\s?[,;–-]\s?\^?[1-9]\d{0,2}){0,12}\^?"
+_TARGET = r"\((?:[^()\s]|\([^()\s]{0,200}\)){1,500}(?:\s\"[^\"\n]{0,100}\")?\)"
+_SOURCE = (
+    r"(?i:sources?|see|via|refs?\.?|quellen?|siehe|voir|fuentes?|véase|fonti?|fontes?|vedi|источники?|см\.|来源|参考|出典|출처)"
+    r"[:：]?"
+)
+_CITE = r"(?:(?:file)?cite)(?:[\ue202 ]?turn\d{1,3}[a-z]{3,12}\d{1,3}){1,20}"
+SPACED_MARK = rf"\[\^?{_NUMBERS}\]|【\d{{1,3}}】|【\d{{1,3}}(?::\d{{1,3}})?†[^】\n]{{0,40}}】|\ue200[^\ue201\n]{{0,100}}\ue201"
+"""A mark that may follow a stop and a space: the splitter keeps it with its sentence."""
+MARK_BEGUN = r"\[[\^\d][\^\d,;\s–-]{0,20}|\[|【(?:\d[^】\n]{0,45})?|\ue200[^\ue201\n]{0,100}"
+"""What may become one."""
+_SURE = "|".join(
+    [
+        rf"\[\^[\w-]{{1,30}}\^?\](?!:)|\[\[{_NUMBERS}\]\](?:{_TARGET})?|\[\\\[{_NUMBERS}\\\]\](?:{_TARGET})?",
+        rf"【\d{{1,3}}(?::\d{{1,3}})?†[^】\n]{{0,80}}】|\ue200[^\ue201\n]{{0,300}}\ue201|(?<![A-Za-z]){_CITE}",
+        r":contentReference\[oaicite:\d{1,3}\](?:\{index=\d{1,3}\})?|\[oaicite:\d{1,3}\]",
+        r"\[cite(?:_start|_end|:[\s\d,.-]{1,60})\]|(?i:\[citation needed\])|【(?:oaicite|source|citation|web)[:：]?\d{0,3}】",
+        rf"\((?:{_SOURCE}\s?)?(?:\[{_NUMBERS}\](?:{_TARGET})?[,;]?\s?){{1,6}}\)",
+        rf"\(\[[\w-]{{1,40}}(?:\.[\w-]{{1,40}}){{1,4}}\]{_TARGET}\)",
+    ]
+)
+_LIKELY = (
+    rf"\[{_NUMBERS}(?:, ?pp?\. ?\d{{1,4}}(?:[–-]\d{{1,4}})?|†[^\]\n]{{0,40}})?\](?:{_TARGET})?|【\d{{1,3}}】"
+    r"|\[(?i:(?:docs?|sources?|refs?|web|news|file|citation|quelle|fuente|fonte|来源)[: ]{0,2}\d{1,3}(?:[,;] ?)?){1,6}\]"
+)
+_JOINED = r"(?: ?[,;–-] ?| (?:and|und|et|y|e|и) | ?)"
+_MARKS = re.compile(
+    rf"[ ]?(?:(?P<sure>{_SURE})|(?P<likely>{_LIKELY}))(?:{_JOINED}(?:{_SURE}|{_LIKELY})){{0,20}}"
+)
+_POSSIBLE = re.compile(r"[\[【\ue200]|cite")
+_RAISED = re.compile(r"(?<=[.,;:!?\"”»])[¹²³⁰⁴-⁹]{1,3}(?=\s|\Z)")
+_LINE_START = re.compile(r"(?:\A|\n)[\s>*_#+•\"'“-]*\Z")
+_NEAR = 60
+_CODE = re.compile(
+    r"(?:^|[^\w.])(?:\w|\w*[_.]\w*|[a-z]+[A-Z]\w*|\w*\)|list|array|arr|args?|argv|items?|data|values?|rows?|dict|matrix|vec|vector|"
+    r"nums?|index|results?|tmp|buf|str|params?|cells?|elements?|lights|sensors|states)\Z"
+)
+"""What an index follows directly."""
+_ASSIGNED = re.compile(r"\s?=[^=]|\.\w|\(|\[0")
+_POINTING = frozenset(
+    """press pressing push hit tap type enter option options key keys button buttons choose select pick choice item
+    number no step steps figure fig table eq equation section chapter reference references ref see line level page
+    question answer row column slot port channel exercise problem case part version interval range list array vector
+    point points coordinates coordinate tuple set sets values value indices index is are was be equals returns return
+    gives in of from to at by with between for than or and on the a an as via under over say says drücke drücken taste
+    option wähle nummer schritt siehe seite bild tabelle ist sind im von zu und oder mit nach für intervall liste
+    appuyez touche choisissez étape voir page est sont dans de sur et ou pulse pulsa tecla opción elige paso véase
+    es son en y o lista intervalo premi tasto opzione scegli passo vedi è sono di e su prima opção escolha passo
+    ver é são em нажмите клавишу кнопку клавиша кнопка вариант опция выберите шаг см в из и или на
+    누르고 버튼 옵션 번호""".split()
+)
+"""Words that a label or a list of numbers follows."""
+_POINTING_WIDE = re.compile(r"(?:[按选選键鍵項项步第图表见見押番号是为在]|キー|ボタン|オプション)\Z")
+_STOPS = '.!?…。！？”"»)］]』」）'
+
+
+def without_sources(text: str) -> str:
+    """Return ``text`` without its source marks."""
+    if _POSSIBLE.search(text):
+        text = _MARKS.sub(_replaced, text)
+    return _RAISED.sub("", text)
+
+
+def _replaced(mark: re.Match[str]) -> str:
+    """Return what stands for marks: nothing, or a space that the words around them need."""
+    text = mark.string
+    before = text[max(0, mark.start() - _NEAR) : mark.start()]
+    after = text[mark.end() : mark.end() + 2]
+    if not mark["sure"] and not _is_source(before, after, attached=mark[0][0] != " "):
+        return mark[0]
+    spaced = after[:1].isascii() and after[:1].isalnum() and before[-1:].isascii()
+    return " " if spaced else ""
+
+
+def _is_source(before: str, after: str, *, attached: bool) -> bool:
+    """Tell whether numbers in brackets are a mark, given what stands before and after them."""
+    if _LINE_START.search(before) or before[-1].isspace():
+        return False
+    if before[-1] == '"' and before[-2:-1] in ("", " ", "(", "\n"):
+        return False
+    if before[-1] in _STOPS or (attached and before[-1] in ",;"):
+        return not (attached and before[-1] == ")" and _CODE.search(before))
+    if not before[-1].isalnum() and before[-1] not in "%°*_²³":
+        return False
+    if _ASSIGNED.match(after):
+        return False
+    if attached and not before[-1].isdigit():
+        return _CODE.search(before) is None and not _POINTING_WIDE.search(before)
+    word = re.split(r"[\s('’\"“„]", before)[-1].strip("*_").lower()
+    return word not in _POINTING and not _POINTING_WIDE.search(before)
