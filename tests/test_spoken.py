@@ -25,7 +25,7 @@ LANGUAGES = [
     for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
-SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」]+")
+SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」：，；！？（）]+")
 
 PIECES = st.sampled_from(
     """

@@ -172,7 +172,7 @@ class Chinese(Eastern):
         yield (
             "per-cent-range",
             rf"(?P<n>{num})\s?%?\s?(?:{DASH}|~|～|〜|到|至)\s?(?P<to>{num})\s?%",
-            self._percent_range,
+            self._unless_label(self._percent_range),
         )
         yield (
             "per-unit",
@@ -187,7 +187,7 @@ class Chinese(Eastern):
         )
         yield (
             "degree",
-            rf"(?P<sign>-|−)?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
             self._degree,
         )
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
@@ -197,7 +197,7 @@ class Chinese(Eastern):
         yield (
             "range-zh",
             rf"(?P<n>{num})\s?(?:~|～|〜|-|–|—)\s?(?P<to>{num})(?=[个分小天元度岁年月日号点周秒米公里人次倍名层楼万])",
-            self._word_range,
+            self._unless_label(self._word_range),
         )
 
     def own(self) -> Rules:

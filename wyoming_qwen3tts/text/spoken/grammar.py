@@ -42,8 +42,30 @@ LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
 """Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
 EDGE = rf"(?![{LETTER}\d²³µ])"
 START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
-DASH = r"[-‐‑–—−]"
-MINUS = r"[-−–]"
+DASH = r"[-‐‑–—−－]"
+MINUS = r"[-−–－]"
+_SIGNED = (
+    r"(?:[°℃℉%‰度도.,;:!?)]|$|(?i:degr|grad[ions]*\b|grau|градус|percent|prozent|pour cent|por c|процент))"
+)
+"""What follows a number that can be negative; two liters of milk cannot."""
+_LABELS = re.compile(
+    r"(?:\b(?:room|sensor|zone|day|floor|level|chapter|option|item|step|part|channel|gate|track|bus|line|lamp|timer|alarm|"
+    r"zimmer|raum|tag|etage|kapitel|kanal|gerät|schritt|punkt|teil|gleis|linie|lampe|wecker|"
+    r"chambre|pièce|capteur|jour|étage|chapitre|canal|étape|partie|quai|ligne|lampe|"
+    r"habitación|cuarto|zona|día|planta|piso|capítulo|opción|paso|parte|andén|línea|lámpara|"
+    r"quarto|sala|dia|andar|opção|passo|linha|lâmpada|"
+    r"stanza|camera|sensore|giorno|piano|capitolo|canale|opzione|passo|binario|linea|lampada|"
+    r"комната|датчик|зона|день|этаж|глава|канал|вариант|шаг|пункт|часть|путь|линия|лампа)\s"
+    r"|(?:房间|房間|传感器|感測器|区域|區域|频道|頻道|步骤|步驟|部屋|センサー|ゾーン|チャンネル|ステップ|방|센서|구역|채널|단계)\s?)$",
+    re.I,
+)
+"""Nouns that are numbered: a dash after "room 5" begins something else."""
+_SUMS = re.compile(
+    r"(?:\b(?:is|what's|ist|ergibt|macht|rechne|berechne|calculate|compute|fait|font|calcule[rz]?|es|calcula|calcular|é|calcule|è|fa|calcola|"
+    r"будет|посчитай|вычисли)|计算|計算)[:：]?\s?$",
+    re.I,
+)
+"""Words before a calculation."""
 
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
@@ -198,6 +220,15 @@ class Grammar(Words):
         return numbers.pattern(self.decimal)
 
     @functools.cached_property
+    def negative(self) -> str:
+        """The pattern of a minus sign before a number: glued to it, for a dash with a space after it is a pause.
+
+        An en dash behind a word is a sign only where the number can be negative: degrees, but no liters.
+        """
+        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{_SIGNED}))"
+        return rf"(?:{self.free}[-−－]|{dash})"
+
+    @functools.cached_property
     def _bottoms(self) -> str:
         """The pattern of what a rate is per."""
         return "|".join(map(re.escape, sorted(units.below(self.code), key=len, reverse=True)))
@@ -340,7 +371,7 @@ class Grammar(Words):
         signs = currency_symbols(self.code)
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
         scale = rf"(?:\s?(?P<scale>{self.scales})(?![{LETTER}]))?" if self.scales else "(?P<scale>(?!))?"
-        sign = rf"(?P<sign>{self.free}{MINUS}\s?)?"
+        sign = rf"(?P<sign>{self.negative})?"
         num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|～|…|\.\.\.?)\s?"
         yield (
             "money-range",
@@ -361,7 +392,7 @@ class Grammar(Words):
         yield (
             "range-unit",
             rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?:(?P<sign2>{MINUS})|\+)?(?P<to>{num})\s?(?P<u>{unit})",
-            self._range_unit,
+            self._unless_label(self._range_unit),
         )
         yield (
             "word-per",
@@ -382,7 +413,7 @@ class Grammar(Words):
         )
         yield (
             "scientific",
-            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
             self._scientific,
         )
         yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
@@ -422,10 +453,14 @@ class Grammar(Words):
             lambda m: self.number(Number("0", m["n"])),
         )
         yield "number-sign", r"[#№＃]\s?(?P<n>\d+)(?!\w)", self._number_sign
-        yield "range", rf"{START}(?P<n>{num}){DASH}(?P<to>{num})(?!{DASH}?\d|[{LETTER}])", self._range
+        yield (
+            "range",
+            rf"{START}(?P<n>{num})(?:{DASH}|\s{DASH}\s)(?P<to>{num})(?!\s?{DASH}\s?\d|{DASH}?\d|[{LETTER}])",
+            lambda m: self._range(m) if self._is_range(m) else None,
+        )
         yield (
             "equation",
-            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})(?=\s?[-−+×*÷/=^<>≤≥≠±≈·]\s?-?[\d(])",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})(?=\s?[-−+×*÷/=^<>≤≥≠±≈·]\s?-?[\d(])",
             self._operand,
         )
         yield (
@@ -443,20 +478,12 @@ class Grammar(Words):
             rf"{START}(?P<n>\d+)(?P<l>[{LETTER}]{{1,3}})(?![{LETTER}\d])",
             self._number_letters,
         )
-        yield "number", rf"(?P<sign>{self.free}{MINUS}\s?)?(?P<n>{num})", self._number
+        yield "number", rf"(?P<sign>{self.negative})?(?P<n>{num})", self._number
 
     def signs(self) -> Rules:
         """Yield the rules for lone signs."""
-        yield (
-            "minus",
-            r"(?<=\s)[-−](?=\s\(?\d)",
-            lambda m: self.minus if re.search(r"\d\W*$", left(m)) else None,
-        )
-        yield (
-            "to",
-            r"(?<=\s)–(?=\s\d)",
-            lambda m: self.to if re.search(r"\d\W*$", left(m)) else None,
-        )
+        yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
+        yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
         yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
@@ -833,6 +860,48 @@ class Grammar(Words):
         if low == high:
             return self.join([self.number(low), self.number(high)])
         return self.range(self.number(low), self.number(high))
+
+    def _unless_label(self, say: Callable[[Match], str | None]) -> Callable[[Match], str | None]:
+        """Return a handler of ranges that declines "room 5 - 21 °C"."""
+        return lambda m: None if self._is_label(m) else say(m)
+
+    def _is_label(self, m: Match) -> bool:
+        """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
+        return re.search(rf"\s{DASH}\s", m[0]) is not None and _LABELS.search(left(m)) is not None
+
+    def _is_range(self, m: Match) -> bool:
+        """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
+        if not re.search(r"\s", m[0][len(m["n"]) : len(m[0]) - len(m["to"])]) or self.is_score(m):
+            return True
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        if _LABELS.search(left(m)) or _SUMS.search(left(m)) or re.search(r"[=+×÷*/]\s?$", left(m)):
+            return False
+        rises = (low.value, low.fraction) < (high.value, high.fraction)
+        return rises and "−" not in m[0] and not re.match(r"\s?[=+×÷*/]", right(m))
+
+    def _between(self, m: Match) -> str | None:
+        """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
+        before, after = left(m), right(m)
+        first = re.search(r"([-−–]?\d[\d.,]*)\)?\s$", before)
+        if first is None or _LABELS.search(before[: first.start()]):
+            return None
+        last = re.match(r"\s\(?[-−–]?\d[\d.,]*\)?", after)
+        rest = after[last.end() :] if last else ""
+        start = before[: first.start()]
+        if re.match(r"\s?[=×÷*/+]", rest) or re.search(r"[=×÷*/+]\s?\(?$", start) or _SUMS.search(start):
+            return self.symbols["−"]
+        if m[0] == "–":
+            return self.to
+        if re.match(rf"\s?[\d$€£¥{LETTER}]", rest):
+            return None
+        return self.to if re.match(r"\s[-−–]", after) else self.symbols["−"]
+
+    def _dash(self, m: Match) -> str | None:
+        """A minus sign between words is a dash; between letters of a formula it is none."""
+        if m[0] == "–":
+            return "– "
+        formula = re.search(r"(?:^|\W)(?:\w|\d[\d.,]*)\)?\s$", left(m)) and re.match(r"\s\(?\w\b", right(m))
+        return None if formula else "–"
 
     def is_score(self, m: Match) -> bool:
         """Tell whether two numbers with a dash between them are a result."""

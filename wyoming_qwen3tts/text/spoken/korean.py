@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import units
 from .eastern import Eastern
-from .grammar import DASH, MINUS, Match, Rules, left
+from .grammar import DASH, Match, Rules, left
 from .numbers import Number
 
 _DIGITS = "영일이삼사오육칠팔구"
@@ -229,13 +229,13 @@ class Korean(Eastern):
         )
         yield (
             "degree",
-            rf"(?P<sign>{self.free}{MINUS})\s?(?P<n>{num})\s?도",
+            rf"(?P<sign>{self.negative})(?P<n>{num})\s?도",
             lambda m: f"영하 {self.number(self.parse(m['n']))} 도",
         )
         yield (
             "tilde-counter",
             rf"(?P<n>\d+)\s?(?:{DASH}|~|～)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
-            self._counted_range,
+            self._unless_label(self._counted_range),
         )
         yield from self.tildes()
         yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"

@@ -13,7 +13,7 @@ from . import numbers, units
 from .currencies import Money, currency
 from .numbers import Number
 
-MINUS_SIGNS = frozenset("-−–‐‑—")
+MINUS_SIGNS = frozenset("-−–‐‑—－")
 
 
 class Words:
