@@ -66,6 +66,12 @@ _SUMS = re.compile(
     re.I,
 )
 """Words before a calculation."""
+_RESULTS = re.compile(
+    r"(?:\b(?:scores?|won|beat|lost|leads?|result|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
+    r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",
+    re.I,
+)
+"""Words before the result of a match."""
 
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
@@ -277,7 +283,7 @@ class Grammar(Words):
             )
             yield (
                 "forecast",
-                rf"(?<!\w)(?P<day>{days})(?=:\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                rf"(?<!\w)(?P<day>{days})(?=(?::|\s[-–—])\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
                 lambda m: self._days[m["day"]],
             )
         if self.abbreviations:
@@ -392,7 +398,7 @@ class Grammar(Words):
         yield (
             "range-unit",
             rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?:(?P<sign2>{MINUS})|\+)?(?P<to>{num})\s?(?P<u>{unit})",
-            self._unless_label(self._range_unit),
+            self._unit_range,
         )
         yield (
             "word-per",
@@ -746,6 +752,16 @@ class Grammar(Words):
         code = currency_symbols(self.code)[m["cur"]]
         return self.range(self.number(self.parse(m["n"])), self.money(self.parse(m["to"]), code))
 
+    def _unit_range(self, m: Match) -> str | None:
+        """500 m-2 km has two units; with spaces around the dash these may be two measures."""
+        if self._is_label(m):
+            return None
+        if not m["u1"] or units.canonical(m["u1"]) == units.canonical(m["u"]):
+            return self._range_unit(m)
+        ends = self.measure(self.parse(m["n"], m["sign"]), m["u1"]), self.measure(self.parse(m["to"]), m["u"])
+        spaced = re.search(rf"\s{DASH}\s", m[0])
+        return None if spaced or not all(ends) else self.range(str(ends[0]), str(ends[1])) + self._end(m)
+
     def _range_unit(self, m: Match) -> str | None:
         high = self.measure(self.parse(m["to"], m["sign2"]), m["u"])
         if high is None:
@@ -874,15 +890,19 @@ class Grammar(Words):
         if not re.search(r"\s", m[0][len(m["n"]) : len(m[0]) - len(m["to"])]) or self.is_score(m):
             return True
         low, high = self.parse(m["n"]), self.parse(m["to"])
-        if _LABELS.search(left(m)) or _SUMS.search(left(m)) or re.search(r"[=+×÷*/]\s?$", left(m)):
+        before, after = left(m), right(m)
+        sum_ = _SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
+        if sum_ or _LABELS.search(before) or re.search(r"[=+×÷*/]\s?$", before):
             return False
+        if _RESULTS.search(before):
+            return True
         rises = (low.value, low.fraction) < (high.value, high.fraction)
-        return rises and "−" not in m[0] and not re.match(r"\s?[=+×÷*/]", right(m))
+        return rises and "−" not in m[0] and not re.match(r"\s?[=+×÷*/]", after)
 
     def _between(self, m: Match) -> str | None:
         """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
         before, after = left(m), right(m)
-        first = re.search(r"([-−–]?\d[\d.,]*)\)?\s$", before)
+        first = re.search(r"(?<![\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
         if first is None or _LABELS.search(before[: first.start()]):
             return None
         last = re.match(r"\s\(?[-−–]?\d[\d.,]*\)?", after)
@@ -892,7 +912,7 @@ class Grammar(Words):
             return self.symbols["−"]
         if m[0] == "–":
             return self.to
-        if re.match(rf"\s?[\d$€£¥{LETTER}]", rest):
+        if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]", rest):
             return None
         return self.to if re.match(r"\s[-−–]", after) else self.symbols["−"]
 
