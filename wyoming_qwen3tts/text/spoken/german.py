@@ -34,6 +34,11 @@ _BEFORE_NOUN = re.compile(
     r"\b(?:der|die|das|dem|den|des|im|am|zum|beim|vom|diese[rsnm]?|jede[rsnm]?)\s$", re.I
 )
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
+_FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
+_PRICED = re.compile(
+    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–:])\s$"
+)
+"""What makes of "Fr. 5.50" Swiss francs, and no Friday."""
 _DAYS = {
     "Mo": "Montag",
     "Di": "Dienstag",
@@ -298,7 +303,7 @@ class German(Grammar):
             self._named_date,
         )
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
-        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", lambda m: _DAYS[m["day"]]
+        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", self._day
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
@@ -388,6 +393,15 @@ class German(Grammar):
         lead = before if word == "und" else "zum"
         return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
 
+    @staticmethod
+    def _is_francs(m: Match) -> bool:
+        """Tell Fr. 5.50 from a Friday: by what is before it, or by 1'234."""
+        price = _FRANCS.match(right(m))
+        return price is not None and ("'" in price[0] or "’" in price[0] or bool(_PRICED.search(left(m))))
+
+    def _day(self, m: Match) -> str | None:
+        return None if m[0] == "Fr." and self._is_francs(m) else _DAYS[m["day"]]
+
     def _named_date(self, m: Match) -> str | None:
         month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
         said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
@@ -474,6 +488,8 @@ class German(Grammar):
         if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
             re.search(r"(?:[Ii]m|[.\d]) ?$", before) or re.match(r"\s?\d", after)
         ):
+            return None
+        if written == "Fr." and self._is_francs(m):
             return None
         if written in {"Max.", "Kap.", "Gl."} and not re.match(r"\s?[-−+\d]", after):
             return None

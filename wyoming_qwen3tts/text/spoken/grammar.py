@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import numbers, units
+from .currencies import currency
+from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
 from .numbers import Number
 from .words import Words
@@ -394,6 +396,17 @@ class Grammar(Words):
             rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}){scale}(?!\d)",
             self._money,
         )
+        yield (
+            "money-range-after",
+            rf"(?P<n>{num}){dash}(?P<to>{num})\s?(?P<cur>{money})(?![{LETTER}])",
+            self._money_range,
+        )
+        words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
+        yield (
+            "money-word",
+            rf"{sign}(?P<n>(?={num}(?<=[.,]\d\d)\s){num})\s(?P<cur>{words})(?![{LETTER}])",
+            self._money_word,
+        )
         yield "money-after", rf"{sign}(?P<n>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])", self._money
         yield (
             "range-unit",
@@ -702,6 +715,17 @@ class Grammar(Words):
         if groups.get("scale"):
             return self.scaled_money(number, self.scale_word(m["scale"]), code)
         return self.money(number, code)
+
+    def _money_word(self, m: Match) -> str:
+        """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
+        code = currency_names(self.code)[m["cur"]]
+        said = self.money(self.parse(m["n"], m["sign"]), code)
+        forms = currency(self.code, code).major
+        return (
+            said
+            if m["cur"] in forms
+            else re.sub("|".join(map(re.escape, forms[::-1])), m["cur"], said, count=1)
+        )
 
     def dollars(self, m: Match) -> str:
         """Return an amount as it is written; $1,234 is grouped as Americans do, in every language."""
