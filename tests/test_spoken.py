@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.spoken import spoken
+from wyoming_qwen3tts.text.spoken import spoken, units
+from wyoming_qwen3tts.text.spoken.currencies import symbols as currency_symbols
 
 TABLES = Path(__file__).parent / "spoken"
 LANGUAGES = [
     pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
-    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh")
+    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh", "zh-TW")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
 SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」：，；！？（）]+")
@@ -41,6 +42,16 @@ PIECES = st.sampled_from(
 SENTENCES = st.lists(PIECES, min_size=1, max_size=8).map(" ".join)
 RUN_ON = st.lists(PIECES, max_size=5).map("".join)
 ANYTHING = st.one_of(SENTENCES, RUN_ON, st.text(), st.text(st.sampled_from("15.,:/-+ aм%°€$第")))
+WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.symbols())]
+WRITTEN += [f"{symbol}2.50" for symbol in currency_symbols("zh")]
+WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
+    "S02E05",
+    "24/7",
+    "a_b@c.com",
+    "http://a.b/c-d",
+    "#a",
+]
+"""What makes a language say every word that it has."""
 LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
 ALPHABETS = {
     "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
@@ -65,7 +76,14 @@ def readings(wanted: str) -> Iterator[str]:
 def plain(text: str, language: str) -> str:
     """Return ``text`` without what is not heard in it."""
     text = unicodedata.normalize("NFC", text).lower().replace("ё", "е")
-    return SILENT.sub("" if language in ("ja", "ko", "zh") else " ", text).strip()
+    return SILENT.sub("" if language[:2] in ("ja", "ko", "zh") else " ", text).strip()
+
+
+def _encodes(character: str, encoding: str) -> bool:
+    try:
+        return bool(character.encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def lines(language: str) -> list[str]:
@@ -114,6 +132,20 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
     got = spoken(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
+
+
+@pytest.mark.parametrize("tag", ["zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh_TW"])
+def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
+    for line in lines("zh-TW"):
+        text = line.partition(" → ")[0]
+        assert spoken(text, tag) == spoken(text, "zh-TW")
+
+
+def test_traditional_chinese_holds_no_simplified_character() -> None:
+    """A character is simplified where GB 2312 has it, and Big5 has not."""
+    said = set("".join(spoken(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
+    assert len(said) > 100
+    assert not [c for c in said if not _encodes(c, "big5") and _encodes(c, "gb2312")]
 
 
 @pytest.mark.parametrize("unit", ["a.", "5h", "的1", "IV ", "1/2 ", "$", "a_", "+1 ", "5 km "])

@@ -30,8 +30,8 @@ class Name:
 
 _TIME_WORDS = {
     "s": "second 秒 초",
-    "min": "minute 分钟 分 분",
-    "h": "hour Stunde heure hora ora 小时 時間 시간",
+    "min": "minute 分钟 分鐘 分 분",
+    "h": "hour Stunde heure hora ora 小时 小時 時間 시간",
     "d": "day Tag jour día dia giorno день сутки 天 日 일",
     "wk": "week Woche 周 週 주",
     "mo": "month Monat mois mes mês mese месяц 月 월",
