@@ -23,7 +23,7 @@ from wyoming_qwen3tts.text.spoken.currencies import symbols as currency_symbols
 TABLES = Path(__file__).parent / "spoken"
 LANGUAGES = [
     pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
-    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh", "zh-TW")
+    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "pt-BR", "ru", "zh", "zh-TW")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
 SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」：，；！？（）]+")

@@ -593,8 +593,8 @@ class Grammar(Words):
     def _ip(self, m: Match) -> str | None:
         address = re.match(r"[\d.]+", m[0])
         assert address is not None
-        if any(int(part) > 255 for part in address[0].split(".")):
-            return None
+        if any(int(part) > 255 or re.match(r"0\d", part) for part in address[0].split(".")):
+            return None  # 8.000.000.000 is a number
         said = [self.ip(address[0])]
         if m["port"]:
             said += [self.colon, self._plain(m["port"][1:]) if len(m["port"]) < 4 else self.digits(m["port"])]

@@ -1,4 +1,4 @@
-"""Portuguese as it is spoken; Brazilian where the two differ."""
+"""Portuguese as it is spoken: European, or Brazilian in text tagged pt-BR."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_EUROPEAN = {
+    "quilômetro": "quilómetro", "micrômetro": "micrómetro", "nanômetro": "nanómetro", "umidade": "humidade", "bilhões": "mil milhões",
+    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "cerquilha": "cardinal", "mols": "moles", "lúmens": "lúmenes",
+    "quadro": "fotograma", "pixels": "píxeis", "pixel": "píxel", "centavo": "cêntimo",
+}  # fmt: skip
+"""Beginnings of words: Brazilian, as they are written here and in the tables → European."""
+_BRAZILIAN = re.compile(rf"\b(?:{'|'.join(_EUROPEAN)})")
+
+
 class Portuguese(Romance):
     """Portuguese."""
 
     code = "pt"
-    regions = frozenset({"pt"})
+    regions = frozenset({"br"})
     minus, plus, point, dot, slash, dash, underscore = (
         "menos",
         "mais",
@@ -57,7 +66,7 @@ class Portuguese(Romance):
     episode = "temporada {}, episódio {}"
     of = "de"
     halves = ("e meio", "e meia")
-    halved = "xícara|xícaras/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
+    halved = "xícara|xícaras/f chávena|chávenas/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
     before_day = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
     first_of_month = "primeiro"
     century = "[Ss]éculos?"
@@ -65,7 +74,10 @@ class Portuguese(Romance):
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
-    scales = r"mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|mi|bi"
+    scales = (
+        r"mil milhões(?: de)?|mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|trilhões(?: de)?|trilhão(?: de)?|"
+        r"biliões(?: de)?|bilião(?: de)?|mi|bi|tri"
+    )
     bare_units = "in d b B K t C F s A"
     codes = r"PIN|pin|código|Código|senha|CEP"
     versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
@@ -80,8 +92,25 @@ class Portuguese(Romance):
     }  # fmt: skip
 
     def __init__(self, region: str = "") -> None:
-        self._words = "pt" if region else "pt_BR"  # dezanove in Portugal, dezenove in Brazil
+        self._brazilian = region == "br"
+        self._words = "pt_BR" if self._brazilian else "pt"  # dezenove in Brazil, dezanove in Portugal
+        if not self._brazilian:
+            self.first_of_month = ""  # um de janeiro
         super().__init__(region)
+
+    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+        """Add words as the region says them; cents are European, but for those of the real."""
+        if not self._brazilian:
+            reais = "R$" in match[0] or "BRL" in match[0]
+            spoken = _BRAZILIAN.sub(
+                lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], spoken
+            )
+        super()._append(said, spoken, text, match)
+
+    def _named_date(self, m: Match) -> str | None:
+        said = super()._named_date(m)
+        ordinal = re.match(r"1(?:\.?º|°)", m[0])
+        return re.sub("^um ", "primeiro ", said) if said and ordinal else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         return (numbers.words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
@@ -107,11 +136,15 @@ class Portuguese(Romance):
         return f"{said} e {self.minor_money(minor, names)}"
 
     def scale_word(self, written: str) -> str:
-        return {"mi": "milhões", "bi": "bilhões"}.get(written, written.removesuffix(" de"))
+        return {"mi": "milhões", "bi": "bilhões", "tri": "trilhões" if self._brazilian else "biliões"}.get(
+            written, written.removesuffix(" de")
+        )
 
     def scaled_money(self, number: Number, scale: str, code: str) -> str:
         said = super().scaled_money(number, scale, code)
-        return re.sub(r"(milhão|milhões|bilhão|bilhões) (?!de )", r"\1 de ", said, count=1)
+        return re.sub(
+            r"(milhão|milhões|[bt]ilhão|[bt]ilhões|bilião|biliões) (?!de )", r"\1 de ", said, count=1
+        )
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
