@@ -62,7 +62,6 @@ class Chinese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    scales = _both("万亿|百万|千万|万|亿|千")
     episode = "第{}季第{}集"
     scores = "(?:比分|得分)[是为為：:]?"
     abbreviations: ClassVar = {"24/7": "全天候"}
@@ -139,9 +138,6 @@ class Chinese(Eastern):
         if not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)
         return self.number(number, counted=True) + name
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        return self.number(number, counted=True) + scale + currency("zh", code).major[0]
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""

@@ -67,7 +67,6 @@ class French(Romance):
         "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
         "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
-    scales = r"mille|millions?(?: d['’e]\s?)?|milliards?(?: d['’e]\s?)?|M|Md"
     bare_units = "in d b B K t A C F s a"
     codes = r"PIN|code|Code|code PIN|mot de passe"
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
@@ -103,17 +102,8 @@ class French(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} {self.cardinal(minor.value)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"M": "millions", "Md": "milliards"}.get(written, re.sub(r"\sd.*", "", written))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(
-            r"(millions?|milliards?) (?=[a-z])",
-            lambda m: f"{m[1]} d{chr(39) if said[m.end()] in 'aeiouyh' else 'e '}",
-            said,
-            count=1,
-        )
+    def of_noun(self, noun: str) -> str:
+        return f"d'{noun}" if noun[0] in "aeiouéh" and not noun.startswith("hryvnia") else f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""

@@ -94,7 +94,6 @@ class German(Grammar):
         r"(?: mit| das Spiel| heute| gestern| jetzt| aktuell| ist| lautet| am Ende)*:?"
     )
     until = "bis|und|oder"
-    scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
     bare_units = "in d b B K t A C F s"
     codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
     versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
@@ -148,15 +147,6 @@ class German(Grammar):
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} {self.number(minor)}"
-
-    def scale_word(self, written: str) -> str:
-        return {"Mio": "Millionen", "Mrd": "Milliarden", "Tsd": "Tausend"}.get(written.rstrip("."), written)
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        if number.is_one:
-            said = re.sub(r"^eins (Million|Milliarde)(?:en|n)? ", r"eine \1 ", said)
-        return said
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f" {self.year(year)}" if year is not None else ""
@@ -273,11 +263,6 @@ class German(Grammar):
         yield "round-money", r"(?P<n>\d+),(?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w))?", self._round_money
         yield "zip", r"\d{5}(?=\s[A-ZÄÖÜ]|$)", self._zip
         yield (
-            "scale",
-            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\.?\s?[€$£])(?!\w)",
-            self._scaled,
-        )
-        yield (
             "dates",
             rf"{START}(?P<a>\d{{1,2}})\.\s?(?P<und>und|bis|-|–)\s?(?:(?P<zum>zum)\s)?(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})\b\.?)(?:\s(?P<y>\d{{4}}))?(?!\d)",
             self._two_dates,
@@ -354,13 +339,6 @@ class German(Grammar):
             r"(?!\s(?:D(?:er|ie|as|ann|anach|ort|u)|Es|Er|Sie|Ich|Wir|Und|Oder|Aber|Wenn|Ist|Bitte|Soll|Was|Wie|Heute|Morgen|Hier)\b)",
             lambda m: self.inflected(int(m["n"]), left(m)) if _BEFORE_NOUN.search(left(m)) else None,
         )
-
-    def _scaled(self, m: Match) -> str:
-        number = self.parse(m["n"])
-        word = {"Mio": "Million", "Mrd": "Milliarde"}[m["s"].rstrip(".")]
-        if number.is_one:
-            return f"eine {word}"
-        return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
 
     def _zip(self, m: Match) -> str | None:
         """Hauptstraße 5, 10115 Berlin."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import numbers, units
+from . import numbers, scales, units
 from .currencies import currency
 from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
@@ -116,6 +116,8 @@ _DIGRAPHS = {
 }
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
 """Units that are said in words without a number too."""
+_SHORT_SCALES = r"(?:Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
+"""Abbreviated powers of ten."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -378,12 +380,12 @@ class Grammar(Words):
         """Yield the rules for money, measures and percentages."""
         signs = currency_symbols(self.code)
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
-        scale = rf"(?:\s?(?P<scale>{self.scales})(?![{LETTER}]))?" if self.scales else "(?P<scale>(?!))?"
+        scale = rf"(?:\s?(?P<scale>{self.scale_pattern})(?![{LETTER}]))?"
         sign = rf"(?P<sign>{self.negative})?"
         num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|～|…|\.\.\.?)\s?"
         yield (
             "money-range",
-            rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num}){EDGE}",
+            rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num})(?:{scale}|{EDGE})",
             self._money_range,
         )
         yield (
@@ -393,12 +395,12 @@ class Grammar(Words):
         )
         yield (
             "money-before",
-            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}){scale}(?!\d)",
+            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}|\.\d{{1,2}}(?!\d)){scale}(?!\d)",
             self._money,
         )
         yield (
             "money-range-after",
-            rf"(?P<n>{num}){dash}(?P<to>{num})\s?(?P<cur>{money})(?![{LETTER}])",
+            rf"(?P<n>{num}){dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
             self._money_range,
         )
         words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
@@ -434,6 +436,19 @@ class Grammar(Words):
             "scientific",
             rf"(?P<sign>{self.negative})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
             self._scientific,
+        )
+        yield (
+            "scaled-unit",
+            rf"{sign}(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            self._scaled_unit,
+        )
+        if scales.name(self.code, 6):
+            yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
+        yield "point-unit", rf"(?<![\w.,])\.(?P<n>\d+)\s?(?P<u>{unit})", self._point_unit
+        yield (
+            "rate",
+            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|m²|m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            self._rate_of,
         )
         yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
@@ -716,6 +731,29 @@ class Grammar(Words):
             return self.scaled_money(number, self.scale_word(m["scale"]), code)
         return self.money(number, code)
 
+    @functools.cached_property
+    def scale_pattern(self) -> str:
+        """The pattern of a power of ten in an amount; single letters are set close to the number or the currency."""
+        return self.scales or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(scales.LETTERS)}]"
+
+    @functools.cached_property
+    def scale_words(self) -> str:
+        """The pattern of a power of ten in letters."""
+        words = "|".join(map(re.escape, sorted(scales.written(self.code), key=len, reverse=True)))
+        return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
+
+    def _scaled_unit(self, m: Match) -> str | None:
+        number = self.parse(m["n"], m["sign"])
+        return self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
+
+    def _scaled_number(self, m: Match) -> str:
+        amount = self.scaled(self.parse(m["n"], m["sign"]), m["scale"])
+        return (self.number(amount) if isinstance(amount, Number) else amount) + self._end(m)
+
+    def _rate_of(self, m: Match) -> str:
+        """12/kg: how many there are of what is not named."""
+        return self.rated(self.number(self.parse(m["n"])), units.canonical(m["per"]))
+
     def _money_word(self, m: Match) -> str:
         """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
         code = currency_names(self.code)[m["cur"]]
@@ -733,8 +771,8 @@ class Grammar(Words):
         return m["n"].replace(",", "") if american else m["n"]
 
     def scale_word(self, written: str) -> str:
-        """Return a power of ten as it is spoken."""
-        return written
+        """Return a power of ten without what only joins it to its noun."""
+        return re.sub(r"\sd(?:[ei]|['’])$", "", written)
 
     def _consumption(self, m: Match) -> str:
         liters = str(self.measure(self.parse(m["n"]), "l"))
@@ -774,7 +812,13 @@ class Grammar(Words):
 
     def _money_range(self, m: Match) -> str:
         code = currency_symbols(self.code)[m["cur"]]
-        return self.range(self.number(self.parse(m["n"])), self.money(self.parse(m["to"]), code))
+        high = self.parse(m["to"])
+        said = (
+            self.scaled_money(high, self.scale_word(m["scale"]), code)
+            if m["scale"]
+            else self.money(high, code)
+        )
+        return self.range(self.number(self.parse(m["n"])), said)
 
     def _unit_range(self, m: Match) -> str | None:
         """500 m-2 km has two units; with spaces around the dash these may be two measures."""
@@ -811,6 +855,9 @@ class Grammar(Words):
     def _measure(self, m: Match) -> str | None:
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
+
+    def _point_unit(self, m: Match) -> str | None:
+        return self.measure(Number("0", m["n"]), m["u"])
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:

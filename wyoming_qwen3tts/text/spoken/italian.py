@@ -63,7 +63,6 @@ class Italian(Romance):
     before_day = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
     days_letter = "g"
     century = "[Ss]ecolo|[Ss]ecoli"
-    scales = r"mila|milioni(?: di)?|milione(?: di)?|miliardi(?: di)?|miliardo(?: di)?|mln|mld"
     bare_units = "in d b B K t C F s A"
     codes = r"PIN|pin|codice|Codice|password|CAP"
     versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
@@ -130,14 +129,8 @@ class Italian(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} e {self.cardinal(minor.value)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"mln": "milioni", "mld": "miliardi"}.get(written, written.removesuffix(" di"))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(r"(milione|milioni|miliardo|miliardi) (?!di )", r"\1 di ", said, count=1).replace(
-            "uno mili", "un mili"
-        )
+    def of_noun(self, noun: str) -> str:
+        return f"di {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""

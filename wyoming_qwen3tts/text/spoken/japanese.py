@@ -38,7 +38,6 @@ class Japanese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    scales = "万|億|千|百万|千万"
     episode = "シーズン{}、第{}話"
     scores = "(?:スコア|得点)[はが：:]?"
     abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}

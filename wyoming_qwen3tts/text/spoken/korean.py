@@ -90,7 +90,6 @@ class Korean(Eastern):
         "십일월",
         "십이월",
     )
-    scales = "만|억|천|백만|천만|조"
     episode = "시즌 {}, {}화"
     scores = "(?:점수|스코어)[는가:]?"
     abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}

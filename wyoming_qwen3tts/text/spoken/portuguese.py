@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers
+from . import numbers, scales, units
 from .currencies import Money
 from .grammar import START, Match, Rules, left, right
 from .numbers import Number
@@ -74,10 +74,6 @@ class Portuguese(Romance):
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
-    scales = (
-        r"mil milhões(?: de)?|mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|trilhões(?: de)?|trilhão(?: de)?|"
-        r"biliões(?: de)?|bilião(?: de)?|mi|bi|tri"
-    )
     bare_units = "in d b B K t C F s A"
     codes = r"PIN|pin|código|Código|senha|CEP"
     versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
@@ -135,16 +131,11 @@ class Portuguese(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} e {self.minor_money(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"mi": "milhões", "bi": "bilhões", "tri": "trilhões" if self._brazilian else "biliões"}.get(
-            written, written.removesuffix(" de")
-        )
+    def scale_name(self, power: int) -> units.Name | None:
+        return scales.name("pt-br" if self._brazilian else "pt", power)
 
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(
-            r"(milhão|milhões|[bt]ilhão|[bt]ilhões|bilião|biliões) (?!de )", r"\1 de ", said, count=1
-        )
+    def of_noun(self, noun: str) -> str:
+        return f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""

@@ -94,9 +94,6 @@ class Russian(Grammar):
         "янв": 1, "фев": 2, "февр": 2, "мар": 3, "апр": 4, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "сент": 9, "окт": 10, "ноя": 11,
         "нояб": 11, "дек": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-    scales = (
-        r"тыс\.?|тысячи|тысяча|тысяч|млн\.?|миллионов|миллиона|миллион|млрд\.?|миллиардов|миллиарда|миллиард"
-    )
     bare_units = "in d b B K t A C F s m a с г"
     codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
     versions = "версия|Версия|версии|Python|iOS|Android|macOS"
@@ -156,15 +153,6 @@ class Russian(Grammar):
     def per(self, top: str, bottom: str) -> str:
         name = self._per[bottom]
         return name if name.startswith(("на ", "за ")) else f"в {name}"
-
-    def scale_word(self, written: str) -> str:
-        return {"тыс": "тысяч", "млн": "миллионов", "млрд": "миллиардов"}.get(written.rstrip("."), written)
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        forms = {"тысяч": ("тысяча", "тысячи", "тысяч"), "миллионов": ("миллион", "миллиона", "миллионов"),
-                 "миллиардов": ("миллиард", "миллиарда", "миллиардов")}.get(scale, (scale,))  # fmt: skip
-        gender = "f" if scale == "тысяч" else "m"
-        return f"{self.number(number, gender)} {self.plural(number, forms)} {currency('ru', code).major[-1]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} {self.minor_money(minor, names)}"
@@ -393,11 +381,6 @@ class Russian(Grammar):
         yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
         yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
-        yield (
-            "scale",
-            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.|млн\.?|млрд\.?)(?!\s?[€$£₽]|\s?руб)(?![\w])",
-            self._scaled,
-        )
         yield (
             "money-scale",
             r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.?|млн\.?|млрд\.?)\s(?:руб\.|рублей|₽)",

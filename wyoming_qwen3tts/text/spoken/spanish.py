@@ -69,7 +69,6 @@ class Spanish(Romance):
         r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
     )
-    scales = r"mil millones(?: de)?|mil|millones(?: de)?|millón(?: de)?|M"
     bare_units = "in d b B K t C F s A"
     codes = r"PIN|pin|código|Código|contraseña|clave"
     versions = "versión|Versión|Python|iOS|Android|macOS|firmware"
@@ -143,12 +142,8 @@ class Spanish(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} con {self.minor_money(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"M": "millones"}.get(written, written.removesuffix(" de"))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(r"(millón|millones) (?!de )", r"\1 de ", said, count=1)
+    def of_noun(self, noun: str) -> str:
+        return f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""

@@ -53,6 +53,15 @@ _ALIASES = {
     "cbm": "m³", "kts": "kn", "kt": "kn", "RPM": "rpm", "U/min": "rpm", "tr/min": "rpm", "об/мин": "rpm", "mpg": "mi/gal",
     "kcal": "kcal", "Kcal": "kcal", "hpa": "hPa", "HPa": "hPa", "kpa": "kPa", "mAH": "mAh", "% RH": "%RH", "%rh": "%RH",
     "VAr": "var", "kvar": "kvar",
+    # in capitals, or none
+    "KG": "kg", "Kg": "kg", "MG": "mg", "KM": "km", "Km": "km", "CM": "cm", "Cm": "cm", "MM": "mm", "ML": "ml", "Ml": "ml", "KMH": "km/h",
+    "KM/H": "km/h", "Km/H": "km/h", "km/H": "km/h", "KPH": "km/h", "MPH": "mph", "Mph": "mph", "KWH": "kWh", "WH": "Wh", "wh": "Wh", "mwh": "MWh",
+    "mbps": "Mb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
+    "HZ": "Hz", "KHZ": "kHz", "Khz": "kHz", "mhz": "MHz", "ghz": "GHz", "HPA": "hPa", "KPA": "kPa", "PPM": "ppm", "PPB": "ppb", "LUX": "lx", "Lux": "lx", "LX": "lx",
+    "DB": "dB", "Db": "dB", "dbm": "dBm", "DBM": "dBm", "°c": "°C", "°f": "°F", "ºc": "°C", "mah": "mAh", "MAH": "mAh", "LB": "lb", "LBS": "lb",
+    "OZ": "oz", "FT": "ft",
+    "КГ": "kg", "Кг": "kg", "КМ": "km", "Км": "km", "СМ": "cm", "ММ": "mm", "МЛ": "ml", "КВТ": "kW", "квт": "kW", "вт": "W", "ВТ": "W", "квт·ч": "kWh",
+    "квтч": "kWh", "КВтч": "kWh", "гб": "GB", "мб": "MB", "тб": "TB", "гц": "Hz", "мгц": "MHz", "ггц": "GHz",
     # Russian
     "м": "m", "км": "km", "см": "cm", "мм": "mm", "дм": "dm", "г": "g", "кг": "kg", "мг": "mg", "мкг": "µg", "т": "t", "л": "l",
     "мл": "ml", "с": "s", "сек": "s", "мин": "min", "мин.": "min", "сек.": "s", "ч": "h", "час": "h", "мс": "ms", "дн": "d", "сут": "d", "Вт": "W", "кВт": "kW",
