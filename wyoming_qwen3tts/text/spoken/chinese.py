@@ -223,7 +223,7 @@ class Chinese(Eastern):
         )
         yield (
             "per-unit",
-            rf"(?<=[一-龠])/(?={_both('小时|天|月|年|分钟|秒|次|人|度|升|公升|公斤|千克|平方米|立方米|平方公尺')})",
+            rf"(?<=[一-龠])/(?={_both('小时|天|月|年|分钟|秒|次|人|度|升|公升|公斤|千克|平方米|立方米|平方公尺|个|件|张|台|位')})",
             lambda m: self.symbols["per"],
         )
         yield "day-range", self.day_dash, lambda m: self.to

@@ -51,7 +51,7 @@ class French(Romance):
     until = "au|à|et|ou"
     months = _MONTHS
     month_forms: ClassVar = {
-        "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
+        "jan": 1, "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "juill": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
         "decembre": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     first_of_month = "premier"

@@ -284,9 +284,10 @@ class German(Grammar):
         days = "|".join(_DAYS)
         yield (
             "named",
-            rf"{START}(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
+            rf"{START}(?P<d>\d{{1,2}})(?:\.\s?|\s)(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
             self._named_date,
         )
+        yield from self.month_first()
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
         yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", self._day
 
@@ -306,6 +307,12 @@ class German(Grammar):
             "clock-word",
             rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
             self._word_clock,
+        )
+        yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)",
+            self._h_clock,
         )
         yield "hour-h", r"(?<=\b[Uu]m )(?P<h>\d{1,2})\s?h(?!\w)", lambda m: self.time(int(m["h"]), 0)
         yield (
@@ -404,6 +411,13 @@ class German(Grammar):
         timed = m["w"] != "h" or re.search(self.timers, left(m), re.I)
         parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
         return self._length(parts or [("0", "min")]) + self._end(m) if timed else None
+
+    def _h_clock(self, m: Match) -> str | None:
+        """10h19 is a time, or a length of time where the words before it say so."""
+        if re.search(self.timers, left(m), re.I):
+            return self._duration(m)
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
 
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"] or 0)

@@ -116,6 +116,8 @@ _DIGRAPHS = {
 }
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
 """Units that are said in words without a number too."""
+_MIXED = r"(?<![^\W_])(?:[^\W\d_]{1,3}\d|\d+[^\W\d_]|[^\W\d_]+\d+[^\W\d_])[^\W_]*"
+"""Letters and digits in one word, but for a word with a number at its end."""
 _SHORT_SCALES = r"(?:Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
 """Abbreviated powers of ten."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
@@ -206,6 +208,8 @@ class Grammar(Words):
         """Add words with spaces where they would touch other words."""
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
+        if after == "/" and text[match.end() + 1 : match.end() + 2].isalpha():
+            after = ""  # which is a pause
         if self.spaced and spoken:
             if (
                 before
@@ -312,7 +316,8 @@ class Grammar(Words):
         )
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
-        yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
+        part = rf"/[{LETTER}\d_.-]*[{LETTER}\d_]"
+        yield "path", rf"(?<![{LETTER}\d_/.:])(?:~?(?:{part}){{2,}}|~{part})/?", self._email
         yield (
             "file",
             rf"[A-Za-z0-9][\w-]{{0,99}}(?:\.[\w-]{{1,99}}){{0,8}}\.(?:{_EXTENSIONS})(?![\w-]|\.\w)",
@@ -420,6 +425,13 @@ class Grammar(Words):
             rf"(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км){EDGE}",
             lambda m: self._set(self.per("", units.canonical(m["per"])), m),
         )
+        times = "|".join(sorted(units.time_words(), key=len, reverse=True))
+        yield "word-per-time", rf"(?<=[{LETTER}]{{2}})/(?P<per>{times})(?!\w)", self._word_per_time
+        yield (
+            "money-alone",
+            rf"(?P<cur>{money})/(?P<per>{self._bottoms}){EDGE}",
+            lambda m: self.rated(currency(self.code, signs[m["cur"]]).major[-1], units.canonical(m["per"])),
+        )
         yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
         yield (
             "dimensions",
@@ -526,7 +538,7 @@ class Grammar(Words):
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", rf"(?:(?<=[{LETTER}])|(?<=[{LETTER}]\s))/(?=\s?[{LETTER}])", lambda m: " "
+        yield "slash", r"(?:(?<=[^\W_])|(?<=[^\W_]\s))/(?=\s?[^\W_])", self._slash
         known = "".join(
             re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )
@@ -577,13 +589,18 @@ class Grammar(Words):
         return self.say(text) if any(c.isdigit() for c in text) else " ".join(text.split())
 
     def address(self, text: str) -> str:
-        """Return an address in words: letters as they are, digits as numbers, signs by name."""
+        """Return an address in words: letters as they are, digits as numbers, signs by name.
+
+        Letters and digits that are mixed are read one by one: j4n3, sda1, but no kitchen2.
+        """
         said: list[str] = []
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
-        for part in re.findall(r"\d+|[^\W\d_]+|[\W_]", text):
-            if part in signs:
+        for part in re.findall(rf"{_MIXED}|\d+|[^\W\d_]+|[\W_]", text):
+            if any(map(str.isdecimal, part)) and not part.isdecimal():
+                said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
+            elif part in signs:
                 said.append(signs[part])
             elif part.isdecimal():
                 said.append(self._plain(part) if len(part) < 4 else self.digits(part))
@@ -654,7 +671,23 @@ class Grammar(Words):
         return self.date(year, month, day, before) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
     def _ymd(self, m: Match) -> str | None:
-        return self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), left(m))
+        month, day = int(m["m"]), int(m["d"])
+        if month > 12:
+            month, day = day, month
+        return self._date_or_none(int(m["y"]), month, day, left(m))
+
+    def month_first(self) -> Rules:
+        """Yield the rule for "jan. 15": a date whose month is short, and comes first."""
+        short = "|".join(sorted((form for form in self.month_forms if len(form) < 6), key=len, reverse=True))
+        yield (
+            "month-first",
+            rf"(?<!\w)(?i:(?P<month>{short}))\.\s(?P<d>[12]\d|3[01]|0?[1-9])(?:,?\s(?P<y>(?:1\d|20)\d\d)(?!\d))?(?![\d%°]|[.,:/]\d|\s?{self.unit}|\s[{LETTER}])",
+            self._month_first,
+        )
+
+    def _month_first(self, m: Match) -> str | None:
+        year = int(m["y"]) if m["y"] else None
+        return self._date_or_none(year, self.month_forms[m["month"].lower()], int(m["d"]), left(m))
 
     def _datetime(self, m: Match) -> str | None:
         date = self._ymd(m)
@@ -855,6 +888,11 @@ class Grammar(Words):
     def _measure(self, m: Match) -> str | None:
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
+
+    def _word_per_time(self, m: Match) -> str | None:
+        """5 pills/day: something is counted there."""
+        counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", left(m))
+        return self._set(self.per("", units.canonical(m["per"])), m) if counted else None
 
     def _point_unit(self, m: Match) -> str | None:
         return self.measure(Number("0", m["n"]), m["u"])
@@ -1079,6 +1117,19 @@ class Grammar(Words):
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)
+
+    def _slash(self, m: Match) -> str | None:
+        """A slash between words is a pause, between letters of a name nothing: on/off, A/B, TCP/IP."""
+        before, after = left(m), right(m)
+        words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[^\W_]+", after)
+        if all(word and word[0].strip().isdecimal() for word in words):
+            return None
+        if any(part.isspace() for part in (before[-1:], after[:1])):
+            return "–"
+        if not self.spaced and not before[-1:].isascii():
+            return "、"
+        name = all(word and (len(word[0]) == 1 or word[0].isupper()) for word in words)
+        return " " if name else ", "
 
     def _drop(self, m: Match) -> str:
         before, after = left(m)[-1:], right(m)[:1]

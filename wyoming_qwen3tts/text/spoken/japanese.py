@@ -144,7 +144,7 @@ class Japanese(Eastern):
         yield "days", self.day_dash, self._day_range
         yield (
             "block",
-            r"(?<=[一-龠ぁ-んァ-ヶ])\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
+            r"(?<=[一-龠ぁ-んァ-ヶ])(?!\d\d?-\d\d?-(?:19|20)\d\d(?!\d))\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
             lambda m: "の".join(self._plain(part) for part in m[0].split("-")),
         )
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"

@@ -50,6 +50,7 @@ class Romance(Grammar):
             rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
             self._named_date,
         )
+        yield from self.month_first()
         yield (
             "day-month",
             r"(?<![\w/.,-])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",

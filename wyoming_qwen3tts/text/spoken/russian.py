@@ -410,6 +410,7 @@ class Russian(Grammar):
             rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(_MONTHS)})(?!\w)",
             self._range_date,
         )
+        yield from self.month_first()
         nominative = "|".join(_NOMINATIVE)
         yield (
             "month-year",

@@ -183,6 +183,11 @@ def below(language: str) -> frozenset[str]:
     return frozenset(known).union(alias for alias, symbol in (_ALIASES | _BELOW).items() if symbol in known)
 
 
+def time_words() -> list[str]:
+    """Return every word for a time that a rate is per."""
+    return list(_BELOW)
+
+
 @functools.cache
 def symbols() -> frozenset[str]:
     """Return every way to write a unit that is not a rate."""
