@@ -190,25 +190,24 @@ class French(Romance):
         yield "bytes", rf"(?P<n>{self.num})\s?(?P<p>[kKMGT])o(?P<s>/s)?(?!\w)", self._bytes
         yield (
             "ordinal",
-            rf"{START}(?P<n>\d+)(?P<s>ers?|res?|ères?|èmes?|emes?|es?|nde?s?|ds?)(?!\w)",
+            rf"{START}(?P<n>\d+)(?P<s>ers?|res?|i?ères?|i?[èe]mes?|mes?|es?|è|nde?s?|ds?|ᵉʳ?ˢ?|ʳᵉˢ?)(?!\w)",
             self._ordinal,
         )
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} fois"
 
     def _ordinal(self, m: Match) -> str | None:
         value = int(m["n"])
+        many = "s" if m["s"][-1] in "sˢ" else ""
         if value == 1:
-            return (
-                "première"
-                if m["s"].startswith(("r", "è"))
-                else "premier"
-                if m["s"].startswith("er")
-                else None
+            masculine, feminine = (
+                m["s"].startswith(("er", "ᵉʳ")),
+                m["s"].startswith(("r", "ʳ", "ère", "ière")),
             )
+            return f"premi{'er' if masculine else 'ère'}{many}" if masculine or feminine else None
         if m["s"] in {"nd", "nde", "d"} and value == 2:
             return "seconde" if m["s"].endswith("e") else "second"
         said = self.ordinal(value)
-        return said + "s" if m["s"].endswith("s") else said
+        return said + many
 
     def expand(self, written: str, m: Match) -> str | None:
         after = right(m)

@@ -328,6 +328,11 @@ class German(Grammar):
             r"(?P<n>(?:1[1-9]|20)?\d0)(?P<e>ern?)(?!\w)",
             lambda m: self.year(int(m["n"])) + m["e"],
         )
+        yield (
+            "ordinal-letters",
+            rf"{START}(?P<n>\d{{1,3}})s?te(?P<e>[rnms]?)(?!\w)",
+            lambda m: self.ordinal(int(m["n"])) + m["e"],
+        )
         yield "compound", rf"{START}(?P<n>\d+)-(?P<u>{self.unit})(?=-[A-ZÄÖÜ])", self._compound
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
         yield (
@@ -451,7 +456,7 @@ class German(Grammar):
 
     def _ordinal_word(self, m: Match) -> str | None:
         before = left(m)
-        if not (_DATIVE.search(before) or _WEAK.search(before)):
+        if not (_DATIVE.search(before) or _WEAK.search(before) or re.search(r"\bals $", before)):
             return None
         return self.inflected(int(m["n"]), before)
 

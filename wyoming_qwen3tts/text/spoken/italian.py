@@ -16,6 +16,11 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_NO_ORDINAL = frozenset(
+    "gradi fuori dentro oggi domani ieri ora adesso stasera stanotte stamattina circa con per che sono ieri sopra sotto alle esterni interni "
+    "celsius percepiti previsti massimi minimi anche poi mentre".split()
+)
+"""What follows a temperature in degrees."""
 _NO_NOUNS = frozenset("per con poi dei del sul tra fra che non più meno alle dalle oppure".split())
 
 
@@ -63,6 +68,7 @@ class Italian(Romance):
     before_day = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
     days_letter = "g"
     century = "[Ss]ecolo|[Ss]ecoli"
+    articles = "il|al|del|dal|nel|sul|(la|alla|della|dalla|nella|sulla)"
     bare_units = "in d b B K t C F s A"
     codes = r"PIN|pin|codice|Codice|password|CAP"
     versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
@@ -101,8 +107,7 @@ class Italian(Romance):
             return "uno" if re.match(r"s[^aeiou]|z|gn|ps|x|y", word) else "un"
         return self.number(number)
 
-    @staticmethod
-    def is_feminine(noun: str) -> bool:
+    def is_feminine(self, noun: str) -> bool:
         """Tell whether a noun in the singular is feminine."""
         if noun.endswith("a"):
             return not noun.endswith(("ema", "amma")) or noun in {"crema", "fiamma", "gamma", "mamma"}
@@ -185,13 +190,12 @@ class Italian(Romance):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)(?P<s>[ºª])(?!\w)",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
+        yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>)(?!\w)", self._letter_ordinal
+        letter = (
+            rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?P<many>)(?=\s[a-zà-ÿ]{{3,}})(?!\s(?:per|con|che|ma)\b)"
         )
+        yield "ordinal-letter", letter, self._letter_ordinal
         yield "one-elided", rf"{START}(?P<n>1)\s(?=[aeiou][a-zà-ÿ]{{2,}})", self._elided
-        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}}|$)", lambda m: self.ordinal(int(m["n"]))
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
 
     def _elided(self, m: Match) -> str | None:
@@ -200,12 +204,11 @@ class Italian(Romance):
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
-        yield (
-            "ordinal°",
-            rf"{START}(?P<n>\d{{1,2}})°(?=\s[a-z]{{3,}})(?!\s(?:di|gradi|in|a|alle)\b)",
-            lambda m: self.ordinal(int(m["n"])),
-        )
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield from super().own_first()
+
+    def is_ordinal(self, value: int, noun: str) -> bool:
+        return value < 100 and noun not in _NO_ORDINAL
 
     def expand(self, written: str, m: Match) -> str | None:
         after = right(m)

@@ -70,6 +70,7 @@ class Portuguese(Romance):
     before_day = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
     first_of_month = "primeiro"
     century = "[Ss]éculos?"
+    articles = "o|no|do|ao|os|pelo|(na|da|à|as|pela)"
     feminine_after = (
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
@@ -180,6 +181,7 @@ class Portuguese(Romance):
         return self.ordinal(value, "f" if name.endswith("a") or name == "Isabel" else "m")
 
     def own_first(self) -> Rules:
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield (
             "result-x",
             rf"{START}(?P<a>\d)\s?x\s?(?P<b>\d)(?!\w)",
@@ -211,17 +213,9 @@ class Portuguese(Romance):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?!\w)",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
-        )
-        yield (
-            "ordinal-letter",
-            rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?=\s[a-zà-ÿ]{{3,}})",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "a" else "m"),
-        )
-        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}})", lambda m: self.ordinal(int(m["n"]))
+        yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>s?)(?!\w)", self._letter_ordinal
+        letter = rf"{START}(?P<n>\d{{1,3}})\.?(?P<s>[oa])(?P<many>s?)(?=\s[a-zà-ÿ]{{3,}})"
+        yield "ordinal-letter", letter, self._letter_ordinal
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",

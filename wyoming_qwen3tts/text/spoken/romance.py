@@ -26,6 +26,8 @@ class Romance(Grammar):
     """What follows a masculine and a feminine noun in "one cup and a half"."""
     halved = ""
     """Nouns that are counted in halves, as ``units.txt`` writes them."""
+    articles = "(?!)"
+    """Words before an ordinal, as a pattern; its group is feminine."""
     days_letter = "d"
     """The letter for days in 2 d 4 h."""
 
@@ -85,6 +87,29 @@ class Romance(Grammar):
     def month_year(self, month: int, year: int) -> str:
         parts = [self.months[month - 1], self.year(year)]
         return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+
+    def _letter_ordinal(self, m: Match) -> str | None:
+        """1.º, 2a, 3os: the letter tells the gender, and whether there are many."""
+        said = self.ordinal(int(m["n"]), "f" if m["s"][-1] in "ªa" else "m")
+        return re.sub(r"[oa]\b", lambda end: f"{end[0]}s", said) if m["many"] else said
+
+    def _degree_ordinal(self, m: Match) -> str | None:
+        """2° is an ordinal between an article and a noun, and else a temperature or an angle."""
+        article = re.search(rf"(?:^|[^\w’'])(?:{self.articles})\s$", left(m), re.I)
+        noun = re.match(rf"\s([{LETTER}]{{3,}})", right(m))
+        if article is not None:
+            return self.ordinal(int(m["n"]), "f" if article[1] else "m")
+        if noun is None or not self.is_ordinal(int(m["n"]), noun[1]):
+            return None
+        return self.ordinal(int(m["n"]), "f" if self.is_feminine(noun[1]) else "m")
+
+    def is_ordinal(self, value: int, noun: str) -> bool:
+        """Tell whether a number with ° is an ordinal before ``noun`` where no article says so."""
+        return False
+
+    def is_feminine(self, noun: str) -> bool:
+        """Tell whether a noun is feminine."""
+        return self.gender_of(noun) == "f"
 
     def agree(self, words: str, gender: str) -> str:
         """Return a number in words in the gender of what it counts."""

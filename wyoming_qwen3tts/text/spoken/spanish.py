@@ -65,6 +65,7 @@ class Spanish(Romance):
     halved = "taza|tazas/f cucharada|cucharadas/f cucharadita|cucharaditas/f hora|horas/f vaso|vasos día|días litro|litros kilo|kilos año|años"
     before_day = r"[Ee]l|[Dd]el|[Aa]l|[Dd]ía|hasta|desde"
     century = "[Ss]iglos?"
+    articles = "el|del|al|los|(la|las)"
     feminine_after = (
         r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
@@ -227,23 +228,31 @@ class Spanish(Romance):
 
     def own(self) -> Rules:
         yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)(?!\w)(?!C|F)",
-            self._ordinal,
-        )
-        yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
             lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'veces'}",
         )
 
+    def own_first(self) -> Rules:
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
+        letters = r"[ºª]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)",
+            self._ordinal,
+        )
+        yield from super().own_first()
+
+    def _degree_ordinal(self, m: Match) -> str | None:
+        said = super()._degree_ordinal(m)
+        return re.sub(r"(primer|tercer)o$", r"\1", said) if said and re.match(r"\s[a-z]", right(m)) else said
+
     def _ordinal(self, m: Match) -> str | None:
-        value = int(m["n"])
-        if m["s"] == "°" and not re.match(r"\s[a-z]", right(m)):
-            return None
+        said = self._letter_ordinal(m)
         feminine = m["s"] == "ª" or m["s"].endswith("a")
-        said = self.ordinal(value, "f" if feminine else "m")
-        if m["s"] == "er" or (not feminine and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"):
+        if m["s"] == "er" or (
+            not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"
+        ):
             said = re.sub(r"(primer|tercer)o$", r"\1", said)
         return said
 
