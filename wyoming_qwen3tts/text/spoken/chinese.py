@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from . import han, units
 from .currencies import currency
+from .currencies import symbols as currency_symbols
 from .eastern import Eastern
 from .grammar import DASH, Match, Rules, left, right
 from .numbers import Number
@@ -123,21 +124,25 @@ class Chinese(Eastern):
 
     def money(self, number: Number, code: str) -> str:
         name = currency("zh", code).major[0]
-        if (
-            code == "CNY"
-            and number.value
-            and number.fraction
-            and len(number.fraction) == 2
-            and number.fraction.strip("0")
-        ):
-            tens, ones = tuple(number.fraction)
-            tail = (self.cardinal(int(tens)) + "角" if tens != "0" else "零") + (
-                self.cardinal(int(ones)) + "分" if ones != "0" else ""
-            )
-            return f"{self.number(Number(number.whole, '', number.negative), counted=True)}元{tail}"
+        if code == "CNY" and number.value and len(number.fraction) == 2 and number.fraction.strip("0"):
+            whole = self.number(Number(number.whole, "", number.negative), counted=True)
+            return f"{whole}元{self._cents(number.fraction)}"
         if not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)
         return self.number(number, counted=True) + name
+
+    def _cents(self, fraction: str) -> str:
+        """Return hundredths of a yuan: 三角二分."""
+        tens, ones = fraction
+        said = f"{self.counted(int(tens), 'm')}角" if tens != "0" else "零"
+        return said + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
+
+    def _money(self, m: Match) -> str | None:
+        number = self.parse(m["n"])
+        small = not number.value and len(number.fraction) == 2 and number.fraction.strip("0")
+        if small and not m["scale"] and not m["sign"] and currency_symbols("zh")[m["cur"]] == "CNY":
+            return self._cents(number.fraction).removeprefix("零")
+        return super()._money(m)
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -198,18 +203,20 @@ class Chinese(Eastern):
                 return "二"
             if not (after.startswith("分之") or (after[0] in "点點" and after[1:2].isdecimal())):
                 return "两"
-        if (
-            after.startswith("年")
-            and len(text) in {2, 4}
-            and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after)
-        ):
-            two = text[0] in "0789" and not after.startswith("年代")
-            return self.digits(text) if len(text) == 4 or two else self.cardinal(number.value)
-        if re.fullmatch(r"(?:1\d|20)\d\d", text) and (
+        return self._as_year(text, before, after) or self.number(number)
+
+    def _as_year(self, text: str, before: str, after: str) -> str | None:
+        """Return a year, which is read digit by digit from 1000 on; None if the number is none."""
+        if after.startswith("年") and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
+            if len(text) == 4 or (len(text) == 2 and text[0] in "0789" and not after.startswith("年代")):
+                return self.digits(text)
+            if re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before):
+                return self.cardinal(int(text)).replace("两", "二")
+        elif re.fullmatch(r"(?:1\d|20)\d\d", text) and (
             re.search(r"[日号號][,，]?\s?$", before) or re.match(r"[,，]?\s?\d{1,2}\s?月", after)
         ):
             return self.digits(text)  # the year of a date
-        return self.number(number)
+        return None
 
     # --- rules ---
 
@@ -236,6 +243,11 @@ class Chinese(Eastern):
             "degree",
             rf"(?P<sign>{self.negative})?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
             self._degree,
+        )
+        yield (
+            "day-week",
+            r"(?<=[日号號\d])\s?[（(](?P<d>[一二三四五六日天])[)）]",
+            lambda m: f"，星期{m['d']}",
         )
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
         yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])

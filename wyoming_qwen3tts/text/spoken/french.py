@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import units
 from .currencies import Money
-from .grammar import START, Match, Rules, right, roman
+from .grammar import START, Match, Rules, left, right, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -75,7 +75,7 @@ class French(Romance):
         "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "P. ex.": "Par exemple", "Env.": "environ", "T°": "température", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
-        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "appt.": "appartement",
+        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "s.": "siècle", "appt.": "appartement",
         "hab.": "habitants", "et/ou": "et ou", "24/7": "vingt-quatre heures sur vingt-quatre", "24h/24": "vingt-quatre heures sur vingt-quatre",
         "7j/7": "sept jours sur sept", "km/h": "kilomètres par heure", "s.v.p.": "s'il vous plaît", "SVP": "s'il vous plaît", "temp.": "température",
         "lun.": "lundi", "mar.": "mardi", "mer.": "mercredi", "jeu.": "jeudi", "ven.": "vendredi", "sam.": "samedi", "dim.": "dimanche",
@@ -100,7 +100,7 @@ class French(Romance):
         return f"par {self._per[bottom]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.cardinal(minor.value)}"
+        return f"{said} {self.hundredths(minor, names)}"
 
     def of_noun(self, noun: str) -> str:
         return f"d'{noun}" if noun[0] in "aeiouéh" and not noun.startswith("hryvnia") else f"de {noun}"
@@ -214,6 +214,8 @@ class French(Romance):
         if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mme.", "Mlle", "Mmes"}:
             return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
         if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):
+            return None
+        if written == "s." and not re.search(r"[IVX]+(?:er|e|ème|ᵉ)\s$", left(m)):
             return None
         if written == "p." and not re.match(r"\s?\d", after):
             return None

@@ -104,7 +104,7 @@ class German(Grammar):
         "ca.": "circa", "Nr.": "Nummer", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
         "zzgl.": "zuzüglich", "max.": "maximal", "min.": "minimal", "mind.": "mindestens", "Dr.": "Doktor", "Prof.": "Professor",
         "Hr.": "Herr", "Fr.": "Frau", "Str.": "Straße", "str.": "straße", "St.": "Sankt", "Tel.": "Telefon", "vgl.": "vergleiche",
-        "sog.": "sogenannt", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "Kap.": "Kapitel", "Gl.": "Gleis", "Max.": "Maximal", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
+        "sog.": "sogenannt", "v. Chr.": "vor Christus", "v. u. Z.": "vor unserer Zeitrechnung", "u. Z.": "unserer Zeitrechnung", "n. Chr.": "nach Christus", "Kap.": "Kapitel", "Gl.": "Gleis", "Max.": "Maximal", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
         "Mio.": "Millionen", "Mrd.": "Milliarden", "Tsd.": "Tausend", "geb.": "geboren", "gest.": "gestorben", "Jh.": "Jahrhundert",
         "etc.": "et cetera", "vs.": "versus", "bspw.": "beispielsweise", "allg.": "allgemein", "gem.": "gemäß", "lt.": "laut",
         "Temp.": "Temperatur", "Feb.": "Februar", "Dez.": "Dezember", "Okt.": "Oktober", "Nov.": "November", "Aug.": "August",
@@ -146,7 +146,7 @@ class German(Grammar):
         return f"pro {self._per[bottom]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.number(minor)}"
+        return f"{said} {self.hundredths(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f" {self.year(year)}" if year is not None else ""
@@ -314,7 +314,8 @@ class German(Grammar):
             rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)",
             self._h_clock,
         )
-        yield "hour-h", r"(?<=\b[Uu]m )(?P<h>\d{1,2})\s?h(?!\w)", lambda m: self.time(int(m["h"]), 0)
+        at = r"(?:(?<=\b[Uu]m )|(?<=\b[Aa]b )|(?<=\b[Gg]egen ))"
+        yield "hour-h", rf"{at}(?P<h>\d{{1,2}})(?:\.(?P<min>[0-5]\d))?\s?h(?!\w)", self._word_clock
         yield (
             "duration",
             rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
@@ -426,7 +427,7 @@ class German(Grammar):
 
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"] or 0)
-        second = int(m["s"]) if m["s"] else None
+        second = int(m.groupdict().get("s") or 0) or None
         return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
 
     def _compound(self, m: Match) -> str | None:

@@ -255,7 +255,8 @@ class Grammar(Words):
         bare = self.bare_units.split()
         plain = "|".join(re.escape(s) for s in known if s not in bare)
         tops = "|".join(map(re.escape, known))
-        ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
+        clause = rf"\s*(?:[.,;:!?)]|$)(?!(?<=\.)\s?[{LETTER}]{{1,2}}\.)"  # but no 200 d.C.
+        ends = rf"|(?:{'|'.join(bare)})(?={clause})" if bare else ""
         ends += r"|(?<=\d\s)s" if "s" in bare else ""  # 45 s; what is set close is more: the 90s
         return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match, Rules, right
+from .grammar import START, Match, Rules, left, right, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -77,8 +77,8 @@ class Italian(Romance):
         "Dr.": "dottor", "Prof.": "professor", "Prof.ssa": "professoressa", "Ing.": "ingegner", "Avv.": "avvocato", "Arch.": "architetto",
         "p. es.": "per esempio", "ad es.": "ad esempio", "es.": "esempio", "ecc.": "eccetera", "etc.": "eccetera", "ca.": "circa", "n.": "numero",
         "N.": "numero", "n°": "numero", "nº": "numero", "pag.": "pagina", "pagg.": "pagine", "max.": "massimo", "min.": "minimo",
-        "tel.": "telefono", "Tel.": "telefono", "V.le": "viale", "P.za": "piazza", "P.zza": "piazza", "C.so": "corso", "a.C.": "avanti Cristo",
-        "d.C.": "dopo Cristo", "vs.": "versus", "e/o": "e o", "24/7": "ventiquattro ore su ventiquattro", "temp.": "temperatura",
+        "tel.": "telefono", "Tel.": "telefono", "V.le": "viale", "P.za": "piazza", "P.zza": "piazza", "C.so": "corso", "a. C.": "avanti Cristo",
+        "d. C.": "dopo Cristo", "vs.": "versus", "e/o": "e o", "24/7": "ventiquattro ore su ventiquattro", "temp.": "temperatura",
         "cfr.": "confronta", "cap.": "capitolo", "art.": "articolo", "sec.": "secolo", "S.": "San", "km/h": "chilometri orari", "c.a.": "circa",
     }  # fmt: skip
 
@@ -132,7 +132,7 @@ class Italian(Romance):
         return said.replace("chilometro orari", "chilometro orario")
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} e {self.cardinal(minor.value)}"
+        return f"{said} e {self.hundredths(minor, names)}"
 
     def of_noun(self, noun: str) -> str:
         return f"di {noun}"
@@ -182,6 +182,9 @@ class Italian(Romance):
         yield from super().phones()
 
     def times(self) -> Rules:
+        yield "hours", r"(?<!\w)[hH]\.?\s(?=\d{1,2}[.:]\d\d(?!\d))", lambda m: "ore "
+        yield "clock-ore", r"(?<=\b[hH] )(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)", self._h_clock
+        yield "clock-ore2", r"(?<=\b[hH]\. )(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)", self._h_clock
         yield (
             "clock-dot",
             r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
@@ -204,8 +207,13 @@ class Italian(Romance):
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
+        yield "century-short", r"(?P<r>[IVX]+)\s(?P<w>sec\.)", self._short_century
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield from super().own_first()
+
+    def _short_century(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        return f"{self.ordinal(value)} secolo" if value else None
 
     def is_ordinal(self, value: int, noun: str) -> bool:
         return value < 100 and noun not in _NO_ORDINAL
@@ -218,6 +226,6 @@ class Italian(Romance):
             return None
         if written in {"max.", "min.", "es.", "sec."} and not re.match(r"\s?[\w-]", after):
             return None
-        if written == "sec." and not re.match(r"\s?[IVX]", after):
+        if written == "sec." and not (re.match(r"\s?[IVX]", after) or re.search(r"[IVX]\s$", left(m))):
             return None
         return self.abbreviations[written]

@@ -147,12 +147,28 @@ class Japanese(Eastern):
             r"(?<=[一-龠ぁ-んァ-ヶ])(?!\d\d?-\d\d?-(?:19|20)\d\d(?!\d))\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
             lambda m: "の".join(self._plain(part) for part in m[0].split("-")),
         )
+        yield (
+            "era",
+            r"(?:(?<=令和|平成|昭和|大正|明治)|(?<![A-Za-z\d])(?P<l>[MTSHR]))(?P<y>\d{1,2})[./](?P<m>\d{1,2})[./](?P<d>\d{1,2})(?![\d./])",
+            self._era_date,
+        )
+        yield (
+            "day-week-holiday",
+            r"[（(](?P<d>[月火水木金土日])[・･](?P<h>祝日?|休日?|振休)[)）]",
+            lambda m: f"、{m['d']}曜日、{m['h']}",
+        )
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
 
     def _day_range(self, m: Match) -> str:
         """月-金: a weekday has 曜 after it, or it is the moon and gold."""
         before = "" if re.search("曜日?$", left(m)) else "曜"
         return f"{before}{self.to}{m['day']}曜"
+
+    def _era_date(self, m: Match) -> str | None:
+        """R6.5.3: the letter is that of an era."""
+        era = {"M": "明治", "T": "大正", "S": "昭和", "H": "平成", "R": "令和"}.get(m["l"], "")
+        date = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return f"{era}{self.cardinal(int(m['y']))}年{date}" if date else None
 
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"

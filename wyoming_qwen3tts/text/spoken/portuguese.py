@@ -83,7 +83,7 @@ class Portuguese(Romance):
         "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
         "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "telefone", "Tel.": "telefone", "Av.": "avenida", "R.": "rua",
-        "vs.": "versus", "a.C.": "antes de Cristo", "d.C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
+        "vs.": "versus", "a. C.": "antes de Cristo", "d. C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
         "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",
         "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
     }  # fmt: skip
@@ -209,7 +209,6 @@ class Portuguese(Romance):
 
     def times(self) -> Rules:
         yield "hour-h", r"(?<=[sàa] )(?P<h>\d{1,2})\s?h(?![\w])", lambda m: self.time(int(m["h"]), 0)
-        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield from super().times()
 
     def own(self) -> Rules:

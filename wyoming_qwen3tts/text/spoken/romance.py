@@ -194,6 +194,10 @@ class Romance(Grammar):
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
+        at = r"(?:(?<=\b[Aa] las )|(?<=\b[Ll]as )|(?<=\b[Aa]lle )|(?<=\b[ÀàÁá]s )|(?<=\b[Àà] ))"
+        hours = r"\s?(?:[hH]s?|hrs?|horas|heures|ore)\b"
+        yield "clock-h2", rf"(?:{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})){hours}", self._h_clock
+        yield "clock-h3", rf"{at}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d){hours}", self._h_clock
         yield (
             "duration-d",
             rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
@@ -201,9 +205,11 @@ class Romance(Grammar):
         )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
-        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
+        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?[hH]\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
         yield from super().times()
 
     def _h_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
+        if re.search(self.timers, left(m), re.I):
+            return self._duration(m)
         return self.time(hour, minute) if self.valid_time(hour, minute, None) else None

@@ -419,7 +419,8 @@ class Russian(Grammar):
         )
         yield (
             "year",
-            r"(?P<y>(?:1\d|20)\d\d)(?:-?(?P<e>й|м|го|му))?\s?(?P<w>году|года|годом|годе|год|гг\.|г\.|г)(?!\w)",
+            r"(?P<y>(?:1\d|20)\d\d|(?<!\d)\d{1,4}(?=[^\s\d]{0,3}\s?(?:год[уа]?|г\.)\s(?:до\s)?н\.\s?э))"
+            r"(?:-?(?P<e>й|м|го|му))?\s?(?P<w>году|года|годом|годе|год|гг\.|г\.|г)(?!\w)",
             self._year,
         )
         yield (
@@ -435,7 +436,16 @@ class Russian(Grammar):
         )
 
     def times(self) -> Rules:
-        yield "duration", rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}})\s?мин\.?(?!\w)", self._duration
+        yield (
+            "duration",
+            rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}}(?=\s?мин)|[0-5]\d)(?:\s?мин\.?)?(?!\w)",
+            self._duration,
+        )
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d\d)\s?(?:ч\.?|час(?:ов|а)?)(?!\w)",
+            self._word_clock,
+        )
         yield from super().times()
 
     def phones(self) -> Rules:
@@ -458,6 +468,11 @@ class Russian(Grammar):
         yield "floor", rf"{START}(?P<n>\d{{1,3}})\s(?P<w>этаж(?:[еу]|ом)?)(?!\w)", self._floor
         yield "grams", rf"{START}(?P<n>{self.num})\s?г(?=\s[а-яё]{{3,}})", self._grams
         yield "adjective", rf"{START}(?P<n>\d{{1,4}})-(?P<w>[а-яё]{{4,}})", self._adjective
+
+    def _word_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"])
+        said = self.time(hour, minute, before=left(m))
+        return said + self._end(m) if self.valid_time(hour, minute, None) else None
 
     def _century(self, m: Match) -> str | None:
         value = roman(m["r"].replace("Х", "X"))

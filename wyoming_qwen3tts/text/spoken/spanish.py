@@ -79,7 +79,7 @@ class Spanish(Romance):
         "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
         "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
-        "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
+        "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. de C.": "antes de Cristo", "d. de C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
         "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "24/7": "veinticuatro siete", "Prof.": "profesor",
         "prov.": "provincia", "km/h": "kilómetros por hora",
     }  # fmt: skip
@@ -211,7 +211,6 @@ class Spanish(Romance):
             r"(?:(?<=\b[Aa] la )|(?<=\b[Ee]s la )|(?<=\b[Dd]e la )|(?<=\bdesde la )|(?<=\bhasta la )|(?<=\bsobre la ))1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
             lambda m: "una",
         )
-        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield (
             "clock-half",
             rf"{START}(?P<h>\d{{1,2}})(?::(?P<min>\d{{2}}))?\s?(?P<half>[ap])\.?\s?m\b(?P<stop>\.?)",

@@ -41,7 +41,7 @@ _TIME_WORDS = {
 _BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
 _ALIASES = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
-    "mins": "min", "hr": "h", "hrs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
+    "mins": "min", "hr": "h", "hrs": "h", "hs": "h", "Hs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
     "μm": "µm", "μg": "µg", "μs": "µs", "ug": "µg", "ºC": "°C", "ºF": "°F", "˚C": "°C", "˚F": "°F", "˚": "°", "° C": "°C",
     "° F": "°F", "℃": "°C", "℉": "°F", "Ω": "Ω", "ohm": "Ω", "ohms": "Ω", "lux": "lx", "hz": "Hz", "khz": "kHz",

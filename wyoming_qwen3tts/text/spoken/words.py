@@ -201,6 +201,10 @@ class Words:
         gender = names.minor_gender
         return self.join([self.number(minor, gender, counted=True), self.plural(minor, names.minor)])
 
+    def hundredths(self, minor: Number, names: Money) -> str:
+        """Return cents after euros: a number alone, but for one."""
+        return self.minor_money(minor, names) if minor.is_one else self.cardinal(minor.value)
+
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         """Return an amount of both; ``said`` is the greater part."""
         return self.join([said, self.minor_money(minor, names)])
