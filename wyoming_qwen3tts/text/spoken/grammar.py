@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import numbers, scales, units
+from . import context, numbers, scales, units
 from .currencies import currency
 from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
@@ -46,34 +46,7 @@ EDGE = rf"(?![{LETTER}\d²³µ])"
 START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑–—−－]"
 MINUS = r"[-−–－]"
-_SIGNED = (
-    r"(?:[°℃℉%‰度도.,;:!?)]|$|(?i:degr|grad[ions]*\b|grau|градус|percent|prozent|pour cent|por c|процент))"
-)
-"""What follows a number that can be negative; two liters of milk cannot."""
-_LABELS = re.compile(
-    r"(?:\b(?:room|sensor|zone|day|floor|level|chapter|option|item|step|part|channel|gate|track|bus|line|lamp|timer|alarm|"
-    r"zimmer|raum|tag|etage|kapitel|kanal|gerät|schritt|punkt|teil|gleis|linie|lampe|wecker|"
-    r"chambre|pièce|capteur|jour|étage|chapitre|canal|étape|partie|quai|ligne|lampe|"
-    r"habitación|cuarto|zona|día|planta|piso|capítulo|opción|paso|parte|andén|línea|lámpara|"
-    r"quarto|sala|dia|andar|opção|passo|linha|lâmpada|"
-    r"stanza|camera|sensore|giorno|piano|capitolo|canale|opzione|passo|binario|linea|lampada|"
-    r"комната|датчик|зона|день|этаж|глава|канал|вариант|шаг|пункт|часть|путь|линия|лампа)\s"
-    r"|(?:房间|房間|传感器|感測器|区域|區域|频道|頻道|步骤|步驟|部屋|センサー|ゾーン|チャンネル|ステップ|방|센서|구역|채널|단계)\s?)$",
-    re.I,
-)
-"""Nouns that are numbered: a dash after "room 5" begins something else."""
-_SUMS = re.compile(
-    r"(?:\b(?:is|what's|ist|ergibt|macht|rechne|berechne|calculate|compute|fait|font|calcule[rz]?|es|calcula|calcular|é|calcule|è|fa|calcola|"
-    r"будет|посчитай|вычисли)|计算|計算)[:：]?\s?$",
-    re.I,
-)
-"""Words before a calculation."""
-_RESULTS = re.compile(
-    r"(?:\b(?:scores?|won|beat|lost|leads?|result|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
-    r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",
-    re.I,
-)
-"""Words before the result of a match."""
+
 
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ªºµμπ№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
@@ -239,7 +212,7 @@ class Grammar(Words):
 
         An en dash behind a word is a sign only where the number can be negative: degrees, but no liters.
         """
-        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{_SIGNED}))"
+        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{context.SIGNED}))"
         return rf"(?:{self.free}[-−－]|{dash})"
 
     @functools.cached_property
@@ -886,7 +859,29 @@ class Grammar(Words):
             by = self.symbols["×"]
         return (f" {by} " if self.spaced else by).join(sides)
 
+    def _is_letter(self, m: Match) -> bool:
+        """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, 230 V in line 5."""
+        unit = m["u"].strip()
+        if len(unit) > 1 or not (unit.isupper() or unit == "s"):
+            return False
+        if re.match(
+            r"\s?[座区區栋棟楼樓口班组組室号號동호반관관층]|\s(?:класс|корпус|подъезд|rue|avenue|boulevard|chemin)",
+            right(m),
+        ):
+            return True
+        before, digits = left(m), m["n"]
+        if unit == "s":
+            return bool(
+                re.fullmatch(r"(?:1[5-9]|20)\d0", digits)
+                and re.search(r"\b(?:the|early|late|mid|les|los|gli|anni|años|anos)\s$", before, re.I)
+            )
+        if context.NUMBERED.search(before) is None or not digits.isdecimal():
+            return False
+        return len(digits) < 3 or (len(digits) == 3 and unit not in "VWAВА")
+
     def _measure(self, m: Match) -> str | None:
+        if self._is_letter(m):
+            return None
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
 
@@ -993,7 +988,7 @@ class Grammar(Words):
 
     def _is_label(self, m: Match) -> bool:
         """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
-        return re.search(rf"\s{DASH}\s", m[0]) is not None and _LABELS.search(left(m)) is not None
+        return re.search(rf"\s{DASH}\s", m[0]) is not None and context.LABELS.search(left(m)) is not None
 
     def _is_range(self, m: Match) -> bool:
         """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
@@ -1001,10 +996,10 @@ class Grammar(Words):
             return True
         low, high = self.parse(m["n"]), self.parse(m["to"])
         before, after = left(m), right(m)
-        sum_ = _SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
-        if sum_ or _LABELS.search(before) or re.search(r"[=+×÷*/]\s?$", before):
+        sum_ = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
+        if sum_ or context.LABELS.search(before) or re.search(r"[=+×÷*/]\s?$", before):
             return False
-        if _RESULTS.search(before):
+        if context.RESULTS.search(before):
             return True
         rises = (low.value, low.fraction) < (high.value, high.fraction)
         return rises and "−" not in m[0] and not re.match(r"\s?[=+×÷*/]", after)
@@ -1013,12 +1008,16 @@ class Grammar(Words):
         """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
         before, after = left(m), right(m)
         first = re.search(r"(?<![\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
-        if first is None or _LABELS.search(before[: first.start()]):
+        if first is None or context.LABELS.search(before[: first.start()]):
             return None
         last = re.match(r"\s\(?[-−–]?\d[\d.,]*\)?", after)
         rest = after[last.end() :] if last else ""
         start = before[: first.start()]
-        if re.match(r"\s?[=×÷*/+]", rest) or re.search(r"[=×÷*/+]\s?\(?$", start) or _SUMS.search(start):
+        if (
+            re.match(r"\s?[=×÷*/+]", rest)
+            or re.search(r"[=×÷*/+]\s?\(?$", start)
+            or context.SUMS.search(start)
+        ):
             return self.symbols["−"]
         if m[0] == "–":
             return self.to
