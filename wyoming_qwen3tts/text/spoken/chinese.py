@@ -133,7 +133,7 @@ class Chinese(Eastern):
 
     def _cents(self, fraction: str) -> str:
         """Return hundredths of a yuan: 三角二分."""
-        tens, ones = fraction
+        tens, ones = fraction[0], fraction[1]
         said = f"{self.counted(int(tens), 'm')}角" if tens != "0" else "零"
         return said + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
 

@@ -47,7 +47,7 @@ SUMS = re.compile(
 """Words before a calculation."""
 RESULTS = re.compile(
     r"(?:\b(?:scores?|won|beat|lost|leads?|result|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
-    r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",
+    r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|\w\s[-–:]\s\w[\w.]*(?:\s\w[\w.]*)?\s$|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",
     re.I,
 )
 """Words before the result of a match."""

@@ -181,7 +181,7 @@ class French(Romance):
     def times(self) -> Rules:
         yield (
             "hour-h",
-            r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w)",
+            r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w|\s?[-–]\s?\d)",
             lambda m: self.time(int(m["h"]), 0),
         )
         yield from super().times()

@@ -301,7 +301,7 @@ class German(Grammar):
         yield (
             "clock-range",
             rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
-            self._range_clock,
+            self._unless_label(self._range_clock),
         )
         yield (
             "clock-word",

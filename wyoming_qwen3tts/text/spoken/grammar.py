@@ -380,7 +380,11 @@ class Grammar(Words):
         yield (
             "money-range-after",
             rf"(?P<n>{num}){dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
-            self._money_range,
+            lambda m: (
+                None
+                if self._is_label(m) or (self._is_spaced(m) and not self._rises(m))
+                else self._money_range(m)
+            ),
         )
         words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
         yield (
@@ -480,7 +484,7 @@ class Grammar(Words):
         )
         yield (
             "equation",
-            rf"(?P<sign>{self.negative})?(?P<n>{num})(?=\s?[-−+×*÷/=^<>≤≥≠±≈·]\s?-?[\d(])",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})(?=\s?[-−－+＋×*÷/=＝^<>≤≥≠±≈·]\s?-?[\d(])",
             self._operand,
         )
         yield (
@@ -503,6 +507,7 @@ class Grammar(Words):
     def signs(self) -> Rules:
         """Yield the rules for lone signs."""
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
+        yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
         yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
         yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
@@ -829,7 +834,8 @@ class Grammar(Words):
 
     def _unit_range(self, m: Match) -> str | None:
         """500 m-2 km has two units; with spaces around the dash these may be two measures."""
-        if self._is_label(m):
+        falls = self._is_spaced(m) and not m["sign"] and not m["sign2"] and not self._rises(m)
+        if self._is_label(m) or self._is_sum(left(m), right(m)) or (falls and units.canonical(m["u"]) != "h"):
             return None
         if not m["u1"] or units.canonical(m["u1"]) == units.canonical(m["u"]):
             return self._range_unit(m)
@@ -988,36 +994,59 @@ class Grammar(Words):
 
     def _is_label(self, m: Match) -> bool:
         """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
-        return re.search(rf"\s{DASH}\s", m[0]) is not None and context.LABELS.search(left(m)) is not None
+        return self._is_spaced(m) and context.LABELS.search(left(m)) is not None
 
     def _is_range(self, m: Match) -> bool:
         """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
-        if not re.search(r"\s", m[0][len(m["n"]) : len(m[0]) - len(m["to"])]) or self.is_score(m):
-            return True
-        low, high = self.parse(m["n"]), self.parse(m["to"])
         before, after = left(m), right(m)
-        sum_ = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
-        if sum_ or context.LABELS.search(before) or re.search(r"[=+×÷*/]\s?$", before):
+        if self._is_sum(before, after):
             return False
-        if context.RESULTS.search(before):
+        if not self._is_spaced(m) or self.is_score(m) or context.RESULTS.search(before):
             return True
-        rises = (low.value, low.fraction) < (high.value, high.fraction)
-        return rises and "−" not in m[0] and not re.match(r"\s?[=+×÷*/]", after)
+        asked = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
+        return not asked and not context.LABELS.search(before) and "−" not in m[0] and self._rises(m)
+
+    @staticmethod
+    def _is_spaced(m: Match) -> bool:
+        """Tell whether there are spaces around the dash between two numbers."""
+        return re.search(rf"\s{DASH}\s", m[0]) is not None
+
+    def _rises(self, m: Match) -> bool:
+        """Tell whether the second number is the greater one."""
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        return (low.value, low.fraction) < (high.value, high.fraction)
+
+    @staticmethod
+    def _is_sum(before: str, after: str) -> bool:
+        """Tell whether two numbers with a dash between them are part of a calculation: by what is around them."""
+        return bool(
+            re.search(r"[=＝+＋×÷*/]\s?\(?$", before) or re.match(r"\)?\s?(?:[=＝×÷*]|[+/＋]\s?\d)", after)
+        )
+
+    def _subtract(self, m: Match) -> str | None:
+        """A minus without spaces around it, in a calculation."""
+        operands = re.search(r"[\d.,]+\)?$", left(m)), re.match(r"\(?[\d.,]+", right(m))
+        if not all(operands):
+            return None
+        start = left(m)[: operands[0].start()] if operands[0] else ""
+        sums = self._is_sum(start, right(m)[operands[1].end() :]) if operands[1] else False
+        return self._set(self.symbols["−"], m) if sums else None
 
     def _between(self, m: Match) -> str | None:
         """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
         before, after = left(m), right(m)
-        first = re.search(r"(?<![\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
+        first = re.search(rf"(?<![{LETTER}\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
+        unit = rf"\s?[{LETTER}°%€$/²³]{{1,6}}"
+        if re.search(rf"\d{unit}\s$", before) and re.match(rf"\s\d[\d.,]*(?:{unit})?\s?=", after):
+            return self.symbols["−"]  # 5 kg - 2 kg = 3 kg
         if first is None or context.LABELS.search(before[: first.start()]):
             return None
-        last = re.match(r"\s\(?[-−–]?\d[\d.,]*\)?", after)
+        last = re.match(r"\s\(?[-−–]?\d(?:[\d.,]*\d)?\)?", after)
         rest = after[last.end() :] if last else ""
         start = before[: first.start()]
-        if (
-            re.match(r"\s?[=×÷*/+]", rest)
-            or re.search(r"[=×÷*/+]\s?\(?$", start)
-            or context.SUMS.search(start)
-        ):
+        if re.match(r"[:/-]\d", rest):
+            return None  # a time or a date
+        if self._is_sum(start, rest) or context.SUMS.search(start):
             return self.symbols["−"]
         if m[0] == "–":
             return self.to
@@ -1034,7 +1063,8 @@ class Grammar(Words):
 
     def is_score(self, m: Match) -> bool:
         """Tell whether two numbers with a dash between them are a result."""
-        return re.search(rf"(?:{self.scores})\s?$", left(m)) is not None
+        result = self._is_spaced(m) and context.RESULTS.search(left(m))
+        return bool(result or re.search(rf"(?:{self.scores})\s?$", left(m)))
 
     def _operand(self, m: Match) -> str:
         return self.number(self.parse(m["n"], m["sign"]))

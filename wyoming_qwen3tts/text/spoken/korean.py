@@ -268,7 +268,11 @@ class Korean(Eastern):
             lambda m: f"{native(int(m['n'])) if 0 < int(m['n']) < 100 else self.cardinal(int(m['n']))} 배",
         )
         yield "compare", rf"(?P<n>{self.num})\s?(?P<s>[<>])\s?(?P<to>{self.num})", self._compare
-        yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._range_of_numbers
+        yield (
+            "range-ko",
+            rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d|\s?[=＝])",
+            self._range_of_numbers,
+        )
 
     def _compare(self, m: Match) -> str:
         low = self.number(self.parse(m["n"]))

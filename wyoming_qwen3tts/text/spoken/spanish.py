@@ -247,7 +247,7 @@ class Spanish(Romance):
         return re.sub(r"(primer|tercer)o$", r"\1", said) if said and re.match(r"\s[a-z]", right(m)) else said
 
     def _ordinal(self, m: Match) -> str | None:
-        said = self._letter_ordinal(m)
+        said = self._letter_ordinal(m) or ""
         feminine = m["s"] == "ª" or m["s"].endswith("a")
         if m["s"] == "er" or (
             not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"
