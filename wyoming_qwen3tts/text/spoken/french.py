@@ -68,6 +68,7 @@ class French(Romance):
         "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
     bare_units = "in d b B K t A C F s a"
+    per_word = "par"
     codes = r"PIN|code|Code|code PIN|mot de passe"
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
     abbreviations: ClassVar = {

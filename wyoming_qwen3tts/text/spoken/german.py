@@ -95,6 +95,7 @@ class German(Grammar):
     )
     until = "bis|und|oder"
     bare_units = "in d b B K t A C F s"
+    per_word = "pro"
     codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
     versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
     abbreviations: ClassVar = {

@@ -91,7 +91,9 @@ _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".
 """Units that are said in words without a number too."""
 _MIXED = r"(?<![^\W_])(?:[^\W\d_]{1,3}\d|\d+[^\W\d_]|[^\W\d_]+\d+[^\W\d_])[^\W_]*"
 """Letters and digits in one word, but for a word with a number at its end."""
-_SHORT_SCALES = r"(?:Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
+_COUNTED = r"[€$£¥₽%]|руб\.?|EUR|USD|CHF|k?g|кг|г|[lLл]|k?m|м²|m²|kWh"
+"""What is counted per something, such as €/person."""
+_SHORT_SCALES = r"(?:mill|Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
 """Abbreviated powers of ten."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -369,7 +371,7 @@ class Grammar(Words):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num})\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -400,8 +402,8 @@ class Grammar(Words):
         )
         yield (
             "word-per",
-            rf"(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км){EDGE}",
-            lambda m: self._set(self.per("", units.canonical(m["per"])), m),
+            rf"(?:(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км)|(?<=[{LETTER}]\.)/(?P<per2>{self._bottoms})){EDGE}",
+            lambda m: self._set(self.per("", units.canonical(m["per"] or m["per2"])), m),
         )
         times = "|".join(sorted(units.time_words(), key=len, reverse=True))
         yield "word-per-time", rf"(?<=[{LETTER}]{{2}})/(?P<per>{times})(?!\w)", self._word_per_time
@@ -428,10 +430,17 @@ class Grammar(Words):
             self._scientific,
         )
         yield (
+            "scaled-range",
+            rf"(?P<n>{num}){dash}(?P<to>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            self._scaled_range,
+        )
+        yield (
             "scaled-unit",
             rf"{sign}(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
             self._scaled_unit,
         )
+        if not self.scales:
+            yield "thousands", rf"{START}(?P<n>\d+(?:[.,]\d{{1,2}})?)k(?![{LETTER}\d/])", self._thousands
         if scales.name(self.code, 6):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield "point-unit", rf"(?<![\w.,])\.(?P<n>\d+)\s?(?P<u>{unit})", self._point_unit
@@ -517,7 +526,7 @@ class Grammar(Words):
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", r"(?:(?<=[^\W_])|(?<=[^\W_]\s))/(?=\s?[^\W_])", self._slash
+        yield "slash", r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%.])(?=/[^\W\d_]))/(?=\s?[^\W_])", self._slash
         known = "".join(
             re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )
@@ -754,6 +763,14 @@ class Grammar(Words):
         words = "|".join(map(re.escape, sorted(scales.written(self.code), key=len, reverse=True)))
         return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
 
+    def _scaled_range(self, m: Match) -> str | None:
+        high = self.scaled_measure(self.parse(m["to"]), self.scale_word(m["scale"]), m["u"])
+        return self.range(self.number(self.parse(m["n"])), high) if high else None
+
+    def _thousands(self, m: Match) -> str:
+        """10k: a small letter, for 4K is a resolution."""
+        return self.number(scales.shifted(self.parse(m["n"]), 3))
+
     def _scaled_unit(self, m: Match) -> str | None:
         number = self.parse(m["n"], m["sign"])
         return self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
@@ -778,8 +795,8 @@ class Grammar(Words):
         )
 
     def dollars(self, m: Match) -> str:
-        """Return an amount as it is written; $1,234 is grouped as Americans do, in every language."""
-        american = m["cur"].endswith("$") and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
+        """Return an amount as it is written; $1,234 and ¥1,000 are grouped as at home, in every language."""
+        american = m["cur"][-1] in "$£¥￥₩₹" and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
         return m["n"].replace(",", "") if american else m["n"]
 
     def scale_word(self, written: str) -> str:
@@ -811,7 +828,12 @@ class Grammar(Words):
         return name.one
 
     def _money_per(self, m: Match) -> str:
-        said = self.money(self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]])
+        number, code = self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]]
+        said = (
+            self.scaled_money(number, self.scale_word(m["scale"]), code)
+            if m["scale"]
+            else self.money(number, code)
+        )
         return self.rated(said, units.canonical(m["per"]))
 
     def rated(self, said: str, bottom: str) -> str:
@@ -1156,6 +1178,9 @@ class Grammar(Words):
             return None
         if any(part.isspace() for part in (before[-1:], after[:1])):
             return "–"
+        if self.per_word and words[1] and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before):
+            bottom = units.canonical(words[1][0])
+            return self._set(self.per_word, m) if bottom not in self._per else None
         if not self.spaced and not before[-1:].isascii():
             return "、"
         name = all(word and (len(word[0]) == 1 or word[0].isupper()) for word in words)

@@ -70,6 +70,7 @@ class Italian(Romance):
     century = "[Ss]ecolo|[Ss]ecoli"
     articles = "il|al|del|dal|nel|sul|(la|alla|della|dalla|nella|sulla)"
     bare_units = "in d b B K t C F s A"
+    per_word = "a"
     codes = r"PIN|pin|codice|Codice|password|CAP"
     versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
@@ -207,6 +208,7 @@ class Italian(Romance):
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
+        yield "mila", rf"{START}(?P<n>\d{{1,3}})mila(?!\w)", lambda m: self.cardinal(int(m["n"]) * 1000)
         yield "century-short", r"(?P<r>[IVX]+)\s(?P<w>sec\.)", self._short_century
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield from super().own_first()

@@ -76,6 +76,7 @@ class Portuguese(Romance):
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
     bare_units = "in d b B K t C F s A"
+    per_word = "por"
     codes = r"PIN|pin|código|Código|senha|CEP"
     versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {

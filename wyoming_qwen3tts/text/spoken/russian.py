@@ -95,6 +95,7 @@ class Russian(Grammar):
         "нояб": 11, "дек": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     bare_units = "in d b B K t A C F s m a с г"
+    per_word = "на"
     codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
     versions = "версия|Версия|версии|Python|iOS|Android|macOS"
     abbreviations: ClassVar = {
@@ -604,7 +605,7 @@ class Russian(Grammar):
         if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):
             return None
         if written in {"мин.", "сек.", "ч.", "шт.", "чел.", "тыс.", "млн", "млрд", "млн.", "млрд."}:
-            found = re.search(r"(\d+)\s?$", before)
+            found = re.search(r"(?:\d|тыс\.?|млн\.?|млрд\.?)\s?$", before)
             return self.abbreviations[written] if found else None
         if written in {"пр.", "ул.", "пл.", "пер.", "им."} and not re.match(r"\s?[А-ЯЁ\d]", after):
             return None

@@ -71,6 +71,7 @@ class Spanish(Romance):
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
     )
     bare_units = "in d b B K t C F s A"
+    per_word = "por"
     codes = r"PIN|pin|código|Código|contraseña|clave"
     versions = "versión|Versión|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {

@@ -34,7 +34,7 @@ _TIME_WORDS = {
     "h": "hour Stunde heure hora ora 小时 小時 時間 시간",
     "d": "day Tag jour día dia giorno день сутки 天 日 일",
     "wk": "week Woche 周 週 주",
-    "mo": "month Monat mois mes mês mese месяц 月 월",
+    "mo": "month Monat mois mes mês mese месяц мес 月 월",
     "yr": "year Jahr año ano anno год 年 년",
 }
 """Symbol → words for it below a rate: kWh/day."""
@@ -56,7 +56,7 @@ _ALIASES = {
     # in capitals, or none
     "KG": "kg", "Kg": "kg", "MG": "mg", "KM": "km", "Km": "km", "CM": "cm", "Cm": "cm", "MM": "mm", "ML": "ml", "Ml": "ml", "KMH": "km/h",
     "KM/H": "km/h", "Km/H": "km/h", "km/H": "km/h", "KPH": "km/h", "MPH": "mph", "Mph": "mph", "KWH": "kWh", "WH": "Wh", "wh": "Wh", "mwh": "MWh",
-    "mbps": "Mb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
+    "mbps": "Mb/s", "mbit": "Mb", "MBit": "Mb", "gbit": "Gb", "GBit": "Gb", "mbit/s": "Mb/s", "MBit/s": "Mb/s", "gbit/s": "Gb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
     "HZ": "Hz", "KHZ": "kHz", "Khz": "kHz", "mhz": "MHz", "ghz": "GHz", "HPA": "hPa", "KPA": "kPa", "PPM": "ppm", "PPB": "ppb", "LUX": "lx", "Lux": "lx", "LX": "lx",
     "DB": "dB", "Db": "dB", "dbm": "dBm", "DBM": "dBm", "°c": "°C", "°f": "°F", "ºc": "°C", "mah": "mAh", "MAH": "mAh", "LB": "lb", "LBS": "lb",
     "OZ": "oz", "FT": "ft",

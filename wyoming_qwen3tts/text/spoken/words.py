@@ -72,6 +72,8 @@ class Words:
     versions: ClassVar[str] = (
         "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
     )
+    per_word: ClassVar[str] = ""
+    """Between what is counted and any noun that it comes per."""
     clings: ClassVar[str] = ""
     """Letters after which a number has no space."""
     free: ClassVar[str] = r"(?<![\w)])"
