@@ -6,7 +6,7 @@ import functools
 import re
 from typing import ClassVar
 
-from . import han, units
+from . import context, han, units
 from .currencies import currency
 from .currencies import symbols as currency_symbols
 from .eastern import Eastern
@@ -16,11 +16,11 @@ from .numbers import Number
 _MYRIADS = ("", "万", "亿", "万亿")
 _SIMPLIFIED = (
     "万个两亚亿仑华单卢厘号吨块声层岁币帧幂库开张报摄时杠条来权楼欧满点热电盏码礼种约纳线组编罗节证话贝负转辆邮钟键镑门问间韩顷项题验鲁尔兹"
-    "划周无穷于减让对发这会为说时们国过还没区长书车马见学爱买卖东给应该现请设关灯厅卧湿温拨递汤麦"
+    "划周无穷于减让对发这会为说时们国过还没区长书车马见学爱买卖东给应该现请设关灯厅卧湿温拨递汤麦双颗盘门场轮类页顿块罐壶头户栋则样岁项节"
 )
 _TRADITIONAL = (
     "萬個兩亞億侖華單盧釐號噸塊聲層歲幣幀冪庫開張報攝時槓條來權樓歐滿點熱電盞碼禮種約納線組編羅節證話貝負轉輛郵鐘鍵鎊門問間韓頃項題驗魯爾茲"
-    "劃週無窮於減讓對發這會為說時們國過還沒區長書車馬見學愛買賣東給應該現請設關燈廳臥濕溫撥遞湯麥"
+    "劃週無窮於減讓對發這會為說時們國過還沒區長書車馬見學愛買賣東給應該現請設關燈廳臥濕溫撥遞湯麥雙顆盤門場輪類頁頓塊罐壺頭戶棟則樣歲項節"
 )
 """The same characters: all that are said here, and some that are common in texts."""
 _TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
@@ -41,7 +41,8 @@ def _is_traditional(text: str) -> bool:
 
 
 _LIANG = _both(
-    "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿美欧英日元韩"
+    "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿百美欧英日元韩"
+    "双颗枝支根盒袋箱盘碗家门款场轮类排行列页步口餐顿句块毛堂罐壶盆朵棵匹头幅束串户幢栋艘架则道样桶勺滴夜晚岁尺寸回趟项人集节隻"
 )
 """Measure words, and first characters of units, before which 2 is 两."""
 
@@ -195,6 +196,7 @@ class Chinese(Eastern):
         if (
             text == "2"
             and not number.negative
+            and not context.LABELS.search(before)
             and after[:1] in _LIANG
             and after[:1]
             and not before.endswith(("第", "星期", "周", "週"))
