@@ -22,15 +22,15 @@ LABELS = re.compile(
 """Nouns that are numbered: a dash after "room 5" begins something else."""
 NUMBERED = re.compile(
     r"(?:\b(?:room|zone|chapter|option|item|step|part|channel|gate|track|bus|line|exit|section|page|platform|class|highway|route|vitamin|"
-    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|train|tram|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
+    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
     r"zimmer|raum|etage|kapitel|kanal|punkt|teil|gleis|linie|tor|ausgang|eingang|abschnitt|seite|klasse|saal|halle|haus|hausnummer|nr\.?|"
-    r"platz|reihe|sitz|wohnung|bahnsteig|steig|tram|straßenbahn|gruppe|typ|größe|aufgang|"
-    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|place|rangée|sortie|groupe|"
-    r"habitación|cuarto|capítulo|opción|paso|parte|andén|línea|puerta|autobús|aula|sala|sección|página|clase|bloque|portal|salida|asiento|fila|vía|"
-    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|fila|turma|"
-    r"stanza|camera|capitolo|opzione|passo|binario|linea|sezione|pagina|scala|interno|uscita|posto|gruppo|vitamina|"
+    r"platz|reihe|sitz|flug|wohnung|bahnsteig|steig|tram|straßenbahn|gruppe|typ|größe|aufgang|"
+    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|vol|place|rangée|sortie|groupe|"
+    r"habitación|cuarto|capítulo|opción|paso|parte|andén|línea|puerta|autobús|aula|sala|sección|página|clase|bloque|portal|salida|asiento|fila|vía|vuelo|"
+    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|fila|turma|voo|"
+    r"stanza|camera|capitolo|opzione|passo|binario|linea|sezione|pagina|scala|interno|uscita|posto|gruppo|volo|vitamina|"
     r"комнат[аыуе]|глав[аыуе]|вариант\w*|шаг\w*|пункт\w*|часть|пут[ьи]|лини[яиюе]|выход\w{0,2}|дом|дома|доме|д\.|квартир[аыуе]|кв\.|автобус\w{0,2}|"
-    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|место|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
+    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|место|рейс|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
     r"|\b(?:rue|avenue|boulevard|chemin|calle|avenida|plaza|paseo|c/|via|viale|piazza|corso|rua|praça|travessa|улица|ул\.|проспект|пр\.|площадь|"
     r"переулок|пер\.|шоссе)\s(?:[^.,;:!?\d]{1,40},?\s)?(?:n\.?[º°]?\s?|д\.\s?|№\s?)?"
     r"|(?:登机口|登機口|房间|房間|座位|出口|站台|月台|ゲート|ホーム|部屋|게이트|출구|좌석|호선)\s?"
@@ -51,3 +51,14 @@ RESULTS = re.compile(
     re.I,
 )
 """Words before the result of a match."""
+LETTERED = re.compile(
+    r"\s?[座区區栋棟楼樓口班组組室号號동호반관층]|\s(?:(?:класс|корпус|подъезд)\w*|(?:rue|avenue|boulevard|chemin)\b)",
+    re.I,
+)
+"""What follows the letter of a numbered thing: 5 A座, 12 B rue Mozart."""
+ROAD = re.compile(
+    r"\s(?:[A-Z][\w'’]*|\d+(?:st|nd|rd|th))\.?(?:\s[A-Z]\w*){0,2}\s(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Dr|Drive|Ln|Lane|Way)\b"
+)
+"""What follows the direction in an American address: 123 N Main St."""
+DECADE = re.compile(r"\b(?:the|early|late|mid|les|los|gli|anni|años|anos)\s$", re.I)
+"""Words before the 1980 s."""

@@ -857,7 +857,12 @@ class Grammar(Words):
     def _unit_range(self, m: Match) -> str | None:
         """500 m-2 km has two units; with spaces around the dash these may be two measures."""
         falls = self._is_spaced(m) and not m["sign"] and not m["sign2"] and not self._rises(m)
-        if self._is_label(m) or self._is_sum(left(m), right(m)) or (falls and units.canonical(m["u"]) != "h"):
+        if (
+            self._is_label(m)
+            or self._is_letter(m)
+            or self._is_sum(left(m), right(m))
+            or (falls and units.canonical(m["u"]) != "h")
+        ):
             return None
         if not m["u1"] or units.canonical(m["u1"]) == units.canonical(m["u"]):
             return self._range_unit(m)
@@ -888,22 +893,18 @@ class Grammar(Words):
         return (f" {by} " if self.spaced else by).join(sides)
 
     def _is_letter(self, m: Match) -> bool:
-        """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, 230 V in line 5."""
-        unit = m["u"].strip()
-        if len(unit) > 1 or not (unit.isupper() or unit == "s"):
+        """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, but 230 V in line 5."""
+        unit, digits, before = m["u"], m["n"], left(m)
+        if len(unit) > 1 or not digits.isdecimal():
             return False
-        if re.match(
-            r"\s?[座区區栋棟楼樓口班组組室号號동호반관관층]|\s(?:класс|корпус|подъезд|rue|avenue|boulevard|chemin)",
-            right(m),
-        ):
+        if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
+            return context.DECADE.search(before) is not None
+        if not unit.isupper() and not (unit in "abcdef" and m.string[m.end() - 2].isdecimal()):
+            return False
+        if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
             return True
-        before, digits = left(m), m["n"]
-        if unit == "s":
-            return bool(
-                re.fullmatch(r"(?:1[5-9]|20)\d0", digits)
-                and re.search(r"\b(?:the|early|late|mid|les|los|gli|anni|años|anos)\s$", before, re.I)
-            )
-        if context.NUMBERED.search(before) is None or not digits.isdecimal():
+        named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
+        if not named and context.NUMBERED.search(before) is None:
             return False
         return len(digits) < 3 or (len(digits) == 3 and unit not in "VWAВА")
 

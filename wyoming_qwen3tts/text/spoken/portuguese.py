@@ -162,9 +162,9 @@ class Portuguese(Romance):
             name = (
                 self.ordinal(bottom)
                 if bottom <= 10 or bottom in {100, 1000}
-                else f"{self.cardinal(bottom)} avo"
+                else f"{self.cardinal(bottom)} avos"
             )
-        return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
+        return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('avos') else 's'}"
 
     def mixed(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
@@ -196,7 +196,7 @@ class Portuguese(Romance):
             r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?=\s*(?:[.,;!?]|$)|\s(?:e|ou|em|se|agora|imediatamente)\b)",
             self._digit_call,
         )
-        yield "phone-pt", rf"{START}9\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
+        yield "phone-pt", rf"{START}[29]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-br", rf"{START}(?:\(\d\d\)\s?)?9?\d{{4}}-\d{{4}}(?!\d)", self._phone
         yield from super().phones()
 
