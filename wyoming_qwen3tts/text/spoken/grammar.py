@@ -89,8 +89,10 @@ _DIGRAPHS = {
 }
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
 """Units that are said in words without a number too."""
-_MIXED = r"(?<![^\W_])(?:[^\W\d_]{1,3}\d|\d+[^\W\d_]|[^\W\d_]+\d+[^\W\d_])[^\W_]*"
-"""Letters and digits in one word, but for a word with a number at its end."""
+_MIXED = r"(?<![^\W_])(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])(?:[^\W_]*(?<![^\W\d_])[^\W\d_]{1,2}(?![^\W\d_])[^\W_]*|[^\W\d_]{3}\d+(?![^\W_]))"
+"""Letters and digits in one word, where some letters are no syllable: j4n3, sda1, but no end2end."""
+_OR = frozenset("or oder ou o u или".split())
+"""What makes a pause out of place: and/or."""
 _COUNTED = r"[€$£¥₽%]|руб\.?|EUR|USD|CHF|k?g|кг|г|[lLл]|k?m|м²|m²|kWh"
 """What is counted per something, such as €/person."""
 _SHORT_SCALES = r"(?:mill|Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
@@ -586,7 +588,7 @@ class Grammar(Words):
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
         for part in re.findall(rf"{_MIXED}|\d+|[^\W\d_]+|[\W_]", text):
-            if any(map(str.isdecimal, part)) and not part.isdecimal():
+            if len(part) > 1 and not part.isdecimal() and not part.isalpha():
                 said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
             elif part in signs:
                 said.append(signs[part])
@@ -1177,15 +1179,17 @@ class Grammar(Words):
         words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[^\W_]+", after)
         if all(word and word[0].strip().isdecimal() for word in words):
             return None
-        if any(part.isspace() for part in (before[-1:], after[:1])):
-            return "–"
+        spaces = before[-1:].isspace(), after[:1].isspace()
+        if any(spaces):
+            return "–" if all(spaces) else ""
         if self.per_word and words[1] and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before):
             bottom = units.canonical(words[1][0])
             return self._set(self.per_word, m) if bottom not in self._per else None
         if not self.spaced and not before[-1:].isascii():
             return "、"
         name = all(word and (len(word[0]) == 1 or word[0].isupper()) for word in words)
-        return " " if name else ", "
+        either = words[1] is not None and words[1][0].lower() in _OR
+        return " " if name or either else ", "
 
     def _drop(self, m: Match) -> str:
         before, after = left(m)[-1:], right(m)[:1]
