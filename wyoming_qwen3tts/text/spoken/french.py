@@ -93,7 +93,7 @@ class French(Romance):
     def ordinal(self, value: int, gender: str = "m") -> str:
         if value == 1:
             return "première" if gender == "f" else "premier"
-        return super().ordinal(value, gender)
+        return re.sub("(vingt|cent)sième", r"\1ième", super().ordinal(value, gender))
 
     def per(self, top: str, bottom: str) -> str:
         if bottom == "s":
@@ -156,6 +156,8 @@ class French(Romance):
         return ", ".join(self.phone_group(digits[at : at + 2]) for at in range(0, 10, 2))
 
     def own_first(self) -> Rules:
+        counted = r"(?:étage|rang|place|jour|fois|tour|article|alinéa|partie|arrondissement)\b"
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,2}})°(?=\s{counted})", lambda m: self.ordinal(int(m["n"]))
         yield (
             "spoons",
             r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<half>½|1/2))\s?c\.?\s?à\s?(?P<w>soupe|café|s\.|c\.)",

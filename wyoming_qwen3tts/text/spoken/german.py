@@ -17,7 +17,7 @@ _MONTH_FORMS = {
     "jan": 1, "jänner": 1, "feb": 2, "febr": 2, "mär": 3, "mrz": 3, "apr": 4, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "sept": 9,
     "okt": 10, "nov": 11, "dez": 12,
 } | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-_DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
+_DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|(?:ein|kein|mein|dein|sein|ihr|unser|eur)e[nm]|diesem|diesen|jedem|jeden|unserem|nach|"
                      r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
 _QUEENS = re.compile("Elisabeth|Margarethe|Beatrix|(?!Attila|Mustafa|Costa)[A-ZÄÖÜ][a-zäöü]+a")
 _DAY_NAMES = r"(?:(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend|(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)"
@@ -33,6 +33,8 @@ _DATIVE_ONE = re.compile(
 _BEFORE_NOUN = re.compile(
     r"\b(?:der|die|das|dem|den|des|im|am|zum|beim|vom|diese[rsnm]?|jede[rsnm]?)\s$", re.I
 )
+_MIXED = re.compile(r"\b(?:k?ein|mein|dein|sein|ihr|unser|euer)e?\s$", re.I)
+_BARE_DATIVE = re.compile(r"\b(?:an|in|mit|auf|zu|bei|von|aus|nach)\s$", re.I)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
 _FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
 _PRICED = re.compile(
@@ -51,7 +53,7 @@ _DAYS = {
 _ORDINAL_BEFORE = (
     "Stock|Stockwerk|Etage|Klasse|Platz|Mal|mal|Jahrhundert|Jahrhunderts|Quartal|Geburtstag|Tag|Woche|Monat|Jahr|Stelle|"
     "Kapitel|Teil|Obergeschoss|Untergeschoss|Advent|Weltkrieg|Runde|Versuch|Zeile|Seite|Raum|Zimmer|Schritt|Punkt|Spieltag|"
-    "Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
+    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
 )
 _NOUN_GENDER = {
     "f": "Stunde Minute Sekunde Lampe Person Woche Nachricht Tür Kamera Steckdose Etage Million Milliarde Frage Aufgabe Mail Datei "
@@ -351,7 +353,7 @@ class German(Grammar):
             "ordinal-noun",
             r"(?<=[a-z] )(?P<n>\d{1,3})\.(?=\s[A-ZÄÖÜ][a-zäöüß])"
             r"(?!\s(?:D(?:er|ie|as|ann|anach|ort|u)|Es|Er|Sie|Ich|Wir|Und|Oder|Aber|Wenn|Ist|Bitte|Soll|Was|Wie|Heute|Morgen|Hier)\b)",
-            lambda m: self.inflected(int(m["n"]), left(m)) if _BEFORE_NOUN.search(left(m)) else None,
+            self._ordinal_noun,
         )
 
     def _zip(self, m: Match) -> str | None:
@@ -444,6 +446,8 @@ class German(Grammar):
         before = left(m)
         noun = re.match(r"\s(\w+)", right(m))
         stem = self.ordinal(value)
+        if noun and self.gender_of(noun[1]) == "f" and _BARE_DATIVE.search(before):
+            return f"{stem}r"
         if _DATIVE.search(before):
             return f"{stem}n"
         if _WEAK.search(before):
@@ -461,6 +465,15 @@ class German(Grammar):
         if not (_DATIVE.search(before) or _WEAK.search(before) or re.search(r"\bals $", before)):
             return None
         return self.inflected(int(m["n"]), before)
+
+    def _ordinal_noun(self, m: Match) -> str | None:
+        """Die 2. Lampe, ihr 1. Auto: what is before it tells the ending, or its gender does."""
+        before, value = left(m), int(m["n"])
+        if _BEFORE_NOUN.search(before):
+            return self.inflected(value, before)
+        noun = re.match(r"\s(\w+)", right(m))
+        ending = {"m": "r", "f": "", "n": "s"}.get(self.gender_of(noun[1]) if noun else "")
+        return None if ending is None or not _MIXED.search(before) else self.ordinal(value) + ending
 
     def _roman(self, m: Match) -> str | None:
         value = roman(m["r"])

@@ -528,7 +528,11 @@ class Grammar(Words):
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%])|(?<=[^\W\d_]\.)(?=/[^\W\d_]))/(?=\s?[^\W_])", self._slash
+        yield (
+            "slash",
+            r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%])|(?<=[^\W\d_]\.)(?=/[^\W\d_]))/(?=\s?[^\W_])",
+            self._slash,
+        )
         known = "".join(
             re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )

@@ -305,6 +305,8 @@ class Korean(Eastern):
         value = int(m["n"].replace(",", ""))
         if m["c"] == "번" and re.search("누르|눌러|선택|버튼", m.string):
             return f"{self.cardinal(value)}번"  # a number on a keypad, and not so many times
+        if left(m).endswith("제"):
+            return f"{self.cardinal(value)}{m['c']}"  # a number of a series
         if m["c"] == "번째":
             return self.ordinal(value)
         return f"{native(value) if 0 < value < 100 else self.cardinal(value)} {m['c']}"

@@ -82,7 +82,7 @@ class Portuguese(Romance):
     abbreviations: ClassVar = {
         "Sr.": "senhor", "Sra.": "senhora", "Srta.": "senhorita", "Srs.": "senhores", "Dr.": "doutor", "Dra.": "doutora", "D.": "dom",
         "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
-        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
+        "aprox.": "aproximadamente", "n.º": "número", "n.°": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "telefone", "Tel.": "telefone", "Av.": "avenida", "R.": "rua",
         "vs.": "versus", "a. C.": "antes de Cristo", "d. C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
         "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",

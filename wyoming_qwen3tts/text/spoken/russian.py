@@ -460,6 +460,11 @@ class Russian(Grammar):
 
     def own(self) -> Rules:
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
+        yield (
+            "cardinal-letters",
+            rf"{START}(?P<n>(?:\d\d?(?=-?[тм]и)|[2-4](?=-?(?:[уёе]?х))))-?(?:ти|ми|[уёе]?х)(?!\w)",
+            lambda m: self.cardinal(int(m["n"]), "m", "g"),
+        )
         yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
         yield (
             "times",

@@ -77,7 +77,7 @@ class Spanish(Romance):
     abbreviations: ClassVar = {
         "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "Dr.": "doctor", "Dra.": "doctora", "D.": "don",
         "Dña.": "doña", "Ud.": "usted", "Uds.": "ustedes", "Vd.": "usted", "p. ej.": "por ejemplo", "P. ej.": "por ejemplo", "etc.": "etcétera",
-        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
+        "aprox.": "aproximadamente", "n.º": "número", "n.°": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
         "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
         "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. de C.": "antes de Cristo", "d. de C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
@@ -238,7 +238,7 @@ class Spanish(Romance):
         letters = r"[ºª]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
         yield (
             "ordinal",
-            rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)",
+            rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)(?:\.(?=\s[a-zà-ÿ]))?",
             self._ordinal,
         )
         yield from super().own_first()
