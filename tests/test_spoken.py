@@ -52,6 +52,11 @@ WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
     "#a",
 ]
 """What makes a language say every word that it has."""
+FORMS = (
+    "21.5 °C|5%|7:30|18:30|2024-12-24|24.12.2024|192.168.1.1|v1.2.3|2.10.1|$5|€3.99|5 €|+1 555 123 4567|1/2|5-10|5–10 °C|"
+    "9:00-17:00|12 MB/s|1013 hPa|#5|1'234.50|100 %|5 km/h|HTTP 404|me@example.com|light.kitchen|5 + 3 = 8|0.32 €/kWh|-3 °C"
+).split("|")
+"""What a dash before it may not break."""
 LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
 ALPHABETS = {
     "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
@@ -132,6 +137,15 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
     got = spoken(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("dash", [" - ", " – ", " — ", ": - ", " − "])
+def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
+    base = spoken("OK", language)
+    for form in FORMS:
+        said = spoken(f"OK{dash}{form}", language)
+        assert plain(said, language) == plain(f"{base}, {spoken(form, language)}", language), said
 
 
 @pytest.mark.parametrize("tag", ["zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh_TW"])

@@ -263,7 +263,11 @@ class German(Grammar):
     def own_first(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
-        yield "round-money", r"(?P<n>\d+),(?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w))?", self._round_money
+        yield (
+            "round-money",
+            r"(?P<n>\d+(?:['’]\d{3})*)[,.](?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w)|\s?Fr\.|\s?CHF|\s?Franken)?",
+            self._round_money,
+        )
         yield "zip", r"\d{5}(?=\s[A-ZÄÖÜ]|$)", self._zip
         yield (
             "dates",
@@ -364,7 +368,8 @@ class German(Grammar):
     def _round_money(self, m: Match) -> str | None:
         """5,- € has no cents."""
         priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", left(m))
-        return self.money(Number(m["n"]), "EUR") if priced else None
+        code = "CHF" if re.search("Fr|CHF", m["cur"] or "") else "EUR"
+        return self.money(self.parse(m["n"]), code) if priced else None
 
     def _two_short_dates(self, m: Match) -> str | None:
         """23.-25.11.: the month is said once."""

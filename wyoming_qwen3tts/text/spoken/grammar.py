@@ -44,7 +44,7 @@ LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
 """Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
 EDGE = rf"(?![{LETTER}\d²³µ])"
 START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
-DASH = r"[-‐‑–—−－]"
+DASH = r"[-‐‑‒–—―−－]"
 MINUS = r"[-−–－]"
 
 
@@ -378,7 +378,7 @@ class Grammar(Words):
         )
         yield (
             "money-before",
-            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}|\.\d{{1,2}}(?!\d)){scale}(?!\d)",
+            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}|\.\d{{1,2}}(?!\d))(?:[.,](?:[–—]|--?)(?!\w))?{scale}(?!\d)",
             self._money,
         )
         yield (
