@@ -16,7 +16,7 @@ class Eastern(Grammar):
     spaced = False
     day_first = False
     date_words = ("年", "月", "日")
-    free = r"(?<![A-Za-z\d)])"
+    free = r"(?<![A-Za-z\d)°%])(?<!\d\.)"
     range_ends = ""
     """Last characters of what a range may begin with: hours, days, floors."""
     day_dash = "(?!)"
@@ -102,7 +102,12 @@ class Eastern(Grammar):
             rf"{START}(?P<h>\d+)\s?h\s?(?P<min>\d{{1,2}})\s?(?:min|m)(?![A-Za-z\d])",
             self._duration,
         )
+        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})h(?P<min>[0-5]\d)(?![A-Za-z\d])", self._clock_h
         yield from super().times()
+
+    def _clock_h(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
 
     def _ymd(self, m: Match) -> str | None:
         """A date; 2026.11.1 after a name in Latin letters is a version."""

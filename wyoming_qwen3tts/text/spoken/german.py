@@ -315,6 +315,11 @@ class German(Grammar):
             rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
             self._word_clock,
         )
+        yield (
+            "clocks-bis",
+            rf"{START}(?P<a>\d{{1,2}})\s?h\sbis\s(?P<b>\d{{1,2}})\s?h(?!\w)",
+            lambda m: f"{self.time(int(m['a']), 0)} bis {self.time(int(m['b']), 0)}",
+        )
         yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
         yield (
             "clock-h",
@@ -343,6 +348,11 @@ class German(Grammar):
         )
         yield "compound", rf"{START}(?P<n>\d+)-(?P<u>{self.unit})(?=-[A-ZÄÖÜ])", self._compound
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
+        yield (
+            "ordinals",
+            rf"{START}(?P<n>\d{{1,3}})\.\s?(?:[-–]|bis)\s?(?P<to>\d{{1,3}})\.(?=\s(?:{_ORDINAL_BEFORE})\b)",
+            lambda m: f"{self.inflected_noun(int(m['n']), m)} bis {self.inflected_noun(int(m['to']), m)}",
+        )
         yield (
             "ordinal",
             rf"{START}(?P<n>\d{{1,3}})\.(?=\s(?:(?:und|oder|bis)\s\d{{1,3}}\.\s)?(?:{_ORDINAL_BEFORE})\b)",

@@ -183,9 +183,8 @@ class Italian(Romance):
         yield from super().phones()
 
     def times(self) -> Rules:
-        yield "hours", r"(?<!\w)[hH]\.?\s(?=\d{1,2}[.:]\d\d(?!\d))", lambda m: "ore "
-        yield "clock-ore", r"(?<=\b[hH] )(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)", self._h_clock
-        yield "clock-ore2", r"(?<=\b[hH]\. )(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)", self._h_clock
+        yield "hours", r"(?<!\w)[hH]\.?\s?(?P<h>\d{1,2})[.:](?P<min>[0-5]\d)(?![\d:])", self._hours
+        yield "hours-at", r"(?:(?<=\b[Aa]lle )|(?<=\b[Dd]alle ))[hH]\.?\s?(?=\d{1,2}(?!\d))", lambda m: "ore "
         yield (
             "clock-dot",
             r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
@@ -216,6 +215,10 @@ class Italian(Romance):
     def _short_century(self, m: Match) -> str | None:
         value = roman(m["r"])
         return f"{self.ordinal(value)} secolo" if value else None
+
+    def _hours(self, m: Match) -> str | None:
+        said = self._h_clock(m)
+        return f"ore {said}" if said else None
 
     def is_ordinal(self, value: int, noun: str) -> bool:
         return value < 100 and noun not in _NO_ORDINAL

@@ -442,6 +442,12 @@ class Russian(Grammar):
             rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}}(?=\s?мин)|[0-5]\d)(?:\s?мин\.?)?(?!\w)",
             self._duration,
         )
+        at = r"(?:(?<=\b[вВкКсС]\s)|(?<=\b[дД]о\s))"
+        yield (
+            "clock-dash",
+            rf"{at}(?P<h>\d{{1,2}})-(?P<min>00|30|45)(?![\d-]|\s?(?!до\b)[а-яё%°])",
+            self._word_clock,
+        )
         yield (
             "clock-h",
             rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d\d)\s?(?:ч\.?|час(?:ов|а)?)(?!\w)",

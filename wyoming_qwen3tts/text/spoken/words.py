@@ -76,7 +76,7 @@ class Words:
     """Between what is counted and any noun that it comes per."""
     clings: ClassVar[str] = ""
     """Letters after which a number has no space."""
-    free: ClassVar[str] = r"(?<![\w)])"
+    free: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
     """What a minus sign may not follow, or it is a hyphen."""
     bare_units: ClassVar[str] = ""
     """Units that are also words, and count only at the end of a clause."""
