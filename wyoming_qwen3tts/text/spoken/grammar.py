@@ -185,7 +185,7 @@ class Grammar(Words):
         """Add words with spaces where they would touch other words."""
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
-        if after == "/" and text[match.end() + 1 : match.end() + 2].isalpha():
+        if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
             after = ""  # which is a pause
         if self.spaced and spoken:
             if (
@@ -383,12 +383,8 @@ class Grammar(Words):
         )
         yield (
             "money-range-after",
-            rf"(?P<n>{num}){dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
-            lambda m: (
-                None
-                if self._is_label(m) or (self._is_spaced(m) and not self._rises(m))
-                else self._money_range(m)
-            ),
+            rf"(?P<n>{num})(?:\s?(?P<first>{money}))?{dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
+            self._money_range_after,
         )
         words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
         yield (
@@ -520,7 +516,7 @@ class Grammar(Words):
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
         yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
         yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
-        yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
+        yield "star", r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
@@ -530,7 +526,7 @@ class Grammar(Words):
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
         yield (
             "slash",
-            r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%])|(?<=[^\W\d_]\.)(?=/[^\W\d_]))/(?=\s?[^\W_])",
+            r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%°℃])|(?<=[^\W\d_]\.)(?=/[^\W\d_]))/(?=\s?[^\W_]|[-−+]\d)",
             self._slash,
         )
         known = "".join(
@@ -849,6 +845,12 @@ class Grammar(Words):
     def _times_per(self, m: Match) -> str:
         said = self.join([self._plain(m["n"]), self.symbols["x times"]])
         return self.rated(said, units.canonical(m["per"]))
+
+    def _money_range_after(self, m: Match) -> str | None:
+        falls = self._is_spaced(m) and not self._rises(m)
+        signs = currency_symbols(self.code)
+        other = m["first"] and signs[m["first"]] != signs[m["cur"]]
+        return None if falls or other or self._is_label(m) else self._money_range(m)
 
     def _money_range(self, m: Match) -> str:
         code = currency_symbols(self.code)[m["cur"]]
@@ -1180,13 +1182,18 @@ class Grammar(Words):
     def _slash(self, m: Match) -> str | None:
         """A slash between words is a pause, between letters of a name nothing: on/off, A/B, TCP/IP."""
         before, after = left(m), right(m)
-        words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[^\W_]+", after)
+        words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[-−+]?[^\W_]+", after)
         if all(word and word[0].strip().isdecimal() for word in words):
             return None
         spaces = before[-1:].isspace(), after[:1].isspace()
         if any(spaces):
             return "–" if all(spaces) else ""
-        if self.per_word and words[1] and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before):
+        if (
+            self.per_word
+            and words[1]
+            and words[1][0].isalpha()
+            and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before)
+        ):
             bottom = units.canonical(words[1][0])
             return self._set(self.per_word, m) if bottom not in self._per else None
         if not self.spaced and not before[-1:].isascii():
