@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 SIGNED = (
-    r"(?:[°℃℉%‰度도.,;:!?)]|$|(?i:degr|grad[ions]*\b|grau|градус|percent|prozent|pour cent|por c|процент))"
+    r"(?:[°℃℉%‰度도.,;:!?)]|$|dB|(?i:degr|grad[ions]*\b|grau|градус|percent|prozent|pour cent|por c|процент)"
+    r"|(?:[-–~]|(?i:bis|to|and|und|à|et|a|y|e|до|и)\s)\s?[-−–]?\d)"
 )
 """What follows a number that can be negative; two liters of milk cannot."""
 LABELS = re.compile(
