@@ -81,7 +81,7 @@ def test_a_name_a_number_or_an_address_changes_nothing(
 def test_the_choice_can_be_narrowed(finder: LanguageFinder) -> None:
     german = SENTENCES["de"][0]
     assert finder.find(german, "en", among=("en-US", "fr")) == "en"
-    assert finder.find(german, "en", among=("en-US", "de-DE")) == "de"
+    assert finder.find(german, "en", among=("en-US", "de-DE")) == "de-DE"
     assert LanguageFinder(load("eld"), ["en", "it"]).find(german, "en") == "en"
     assert finder.find("今日は", "en", among=("en",)) == "ja", "letters that English has not"
 
@@ -91,6 +91,14 @@ def test_without_a_detector_the_script_decides() -> None:
     assert finder.find(SENTENCES["de"][0], "en") == "en"
     assert finder.find(SENTENCES["ru"][0], "en") == "ru"
     assert finder.find("Καλημέρα σας", "en") == "el"
+
+
+def test_a_language_that_is_found_has_the_region_of_the_tags_to_choose_from() -> None:
+    text = "A luz da cozinha está acesa e a porta está aberta."
+    assert LanguageFinder(load("eld"), ["en", "pt-BR"]).find(text, "en") == "pt-BR"
+    assert LanguageFinder(load("eld")).find(text, "en", ["en-US", "pt-BR"]) == "pt-BR"
+    assert LanguageFinder(load("eld"), ["en", "pt-PT"]).find(text, "en", ["en-US", "pt-BR"]) == "pt-PT"
+    assert LanguageFinder(load("eld")).find(text, "en") == "pt"
 
 
 def test_the_portable_detector_tells_as_much(monkeypatch: pytest.MonkeyPatch) -> None:

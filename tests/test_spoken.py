@@ -17,15 +17,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.spoken import spoken
+from wyoming_qwen3tts.text.spoken import spoken, units
+from wyoming_qwen3tts.text.spoken.currencies import symbols as currency_symbols
 
 TABLES = Path(__file__).parent / "spoken"
 LANGUAGES = [
     pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
-    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "ru", "zh")
+    for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "pt-BR", "ru", "zh", "zh-TW")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
-SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」]+")
+SILENT = re.compile(r"[\s.,;:!?¿¡…'\"“”„‘’«»()\-–—、。,!?「」：，；！？（）]+")
 
 PIECES = st.sampled_from(
     """
@@ -41,6 +42,21 @@ PIECES = st.sampled_from(
 SENTENCES = st.lists(PIECES, min_size=1, max_size=8).map(" ".join)
 RUN_ON = st.lists(PIECES, max_size=5).map("".join)
 ANYTHING = st.one_of(SENTENCES, RUN_ON, st.text(), st.text(st.sampled_from("15.,:/-+ aм%°€$第")))
+WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.symbols())]
+WRITTEN += [f"{symbol}2.50" for symbol in currency_symbols("zh")]
+WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
+    "S02E05",
+    "24/7",
+    "a_b@c.com",
+    "http://a.b/c-d",
+    "#a",
+]
+"""What makes a language say every word that it has."""
+FORMS = (
+    "21.5 °C|5%|7:30|18:30|2024-12-24|24.12.2024|192.168.1.1|v1.2.3|2.10.1|$5|€3.99|5 €|+1 555 123 4567|1/2|5-10|5–10 °C|"
+    "9:00-17:00|12 MB/s|1013 hPa|#5|1'234.50|100 %|5 km/h|HTTP 404|me@example.com|light.kitchen|5 + 3 = 8|0.32 €/kWh|-3 °C"
+).split("|")
+"""What a dash before it may not break."""
 LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
 ALPHABETS = {
     "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
@@ -65,7 +81,14 @@ def readings(wanted: str) -> Iterator[str]:
 def plain(text: str, language: str) -> str:
     """Return ``text`` without what is not heard in it."""
     text = unicodedata.normalize("NFC", text).lower().replace("ё", "е")
-    return SILENT.sub("" if language in ("ja", "ko", "zh") else " ", text).strip()
+    return SILENT.sub("" if language[:2] in ("ja", "ko", "zh") else " ", text).strip()
+
+
+def _encodes(character: str, encoding: str) -> bool:
+    try:
+        return bool(character.encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def lines(language: str) -> list[str]:
@@ -126,6 +149,29 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
     got = spoken(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("dash", [" - ", " – ", " — ", ": - ", " − "])
+def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
+    base = spoken("OK", language)
+    for form in FORMS:
+        said = spoken(f"OK{dash}{form}", language)
+        assert plain(said, language) == plain(f"{base}, {spoken(form, language)}", language), said
+
+
+@pytest.mark.parametrize("tag", ["zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh_TW"])
+def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
+    for line in lines("zh-TW"):
+        text = line.partition(" → ")[0]
+        assert spoken(text, tag) == spoken(text, "zh-TW")
+
+
+def test_traditional_chinese_holds_no_simplified_character() -> None:
+    """A character is simplified where GB 2312 has it, and Big5 has not."""
+    said = set("".join(spoken(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
+    assert len(said) > 100
+    assert not [c for c in said if not _encodes(c, "big5") and _encodes(c, "gb2312")]
 
 
 @pytest.mark.parametrize("unit", ["a.", "5h", "的1", "IV ", "1/2 ", "$", "a_", "+1 ", "5 km "])

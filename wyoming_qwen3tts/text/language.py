@@ -106,12 +106,18 @@ def _fasttext() -> Scores:
     return scores
 
 
+def _regional(tags: Sequence[str]) -> dict[str, str]:
+    """Return language → the first of ``tags`` that names a region of it: pt → pt-BR."""
+    return {base_language(tag): tag for tag in reversed(tags) if base_language(tag) != tag.lower()}
+
+
 class LanguageFinder:
     """Tells the language of sentences: by script where that decides, else by a detector with a bias."""
 
     def __init__(self, scores: Scores | None, languages: Sequence[str] = LANGUAGES) -> None:
         """``scores``: a detector, None to go by script alone; ``languages``: BCP 47 tags to choose from."""
         self._scores = scores
+        self._regional = _regional(languages)
         self._languages = tuple(dict.fromkeys(base_language(tag) for tag in languages))
 
     @property
@@ -122,8 +128,13 @@ class LanguageFinder:
     def find(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
         """Return the language of ``text`` (BCP 47): ``expected`` unless much speaks against it.
 
-        ``among``: what else it can be, of the languages to choose from; None is all of them.
+        ``among``: what else it can be, of the languages to choose from; None is all of them. A language comes
+        with its region where those name one: text in Brazilian Portuguese is read in another way.
         """
+        found = self._find(text, expected, among)
+        return found if found == expected else (_regional(among or ()) | self._regional).get(found, found)
+
+    def _find(self, text: str, expected: str, among: Sequence[str] | None) -> str:
         known = self._languages
         if among is not None:
             able_ones = {base_language(tag) for tag in among}

@@ -41,8 +41,9 @@ def grammar(language: str) -> Grammar | None:
         return None
     module, _, name = where.partition(":")
     made: type[Grammar] = getattr(importlib.import_module(f".{module}", __name__), name)
-    if region and region not in made.regions:
-        return grammar(base)
+    known = next((part for part in region.split("-") if part in made.regions), "")  # zh-Hant-TW
+    if region != known:
+        return grammar(f"{base}-{known}" if known else base)
     _LOADED.add(base)
     return made(region)
 

@@ -1,18 +1,49 @@
-"""Chinese (Mandarin, simplified characters) as it is spoken."""
+"""Chinese (Mandarin) as it is spoken, in simplified characters, or in traditional ones where the text has those."""
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import ClassVar
 
-from . import han, units
+from . import context, han, units
 from .currencies import currency
+from .currencies import symbols as currency_symbols
 from .eastern import Eastern
 from .grammar import DASH, Match, Rules, left, right
 from .numbers import Number
 
 _MYRIADS = ("", "万", "亿", "万亿")
-_LIANG = "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿美欧英日元韩"
+_SIMPLIFIED = (
+    "万个两亚亿仑华单卢厘号吨块声层岁币帧幂库开张报摄时杠条来权楼欧满点热电盏码礼种约纳线组编罗节证话贝负转辆邮钟键镑门问间韩顷项题验鲁尔兹"
+    "划周无穷于减让对发这会为说时们国过还没区长书车马见学爱买卖东给应该现请设关灯厅卧湿温拨递汤麦双颗盘门场轮类页顿块罐壶头户栋则样岁项节"
+)
+_TRADITIONAL = (
+    "萬個兩亞億侖華單盧釐號噸塊聲層歲幣幀冪庫開張報攝時槓條來權樓歐滿點熱電盞碼禮種約納線組編羅節證話貝負轉輛郵鐘鍵鎊門問間韓頃項題驗魯爾茲"
+    "劃週無窮於減讓對發這會為說時們國過還沒區長書車馬見學愛買賣東給應該現請設關燈廳臥濕溫撥遞湯麥雙顆盤門場輪類頁頓塊罐壺頭戶棟則樣歲項節"
+)
+"""The same characters: all that are said here, and some that are common in texts."""
+_TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
+_ONLY_SIMPLIFIED, _ONLY_TRADITIONAL = (
+    re.compile(f"[{''.join(set(some) - set(others) - set('厘周于'))}]")
+    for some, others in ((_SIMPLIFIED, _TRADITIONAL), (_TRADITIONAL, _SIMPLIFIED))
+)
+
+
+def _both(words: str) -> str:
+    """Return characters, or alternatives of a pattern, for both scripts."""
+    return f"{words}{'|' if '|' in words else ''}{words.translate(_TO_TRADITIONAL)}"
+
+
+@functools.lru_cache(maxsize=8)
+def _is_traditional(text: str) -> bool:
+    return bool(_ONLY_TRADITIONAL.search(text)) and not _ONLY_SIMPLIFIED.search(text)
+
+
+_LIANG = _both(
+    "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿百美欧英日元韩"
+    "双颗枝支根盒袋箱盘碗家门款场轮类排行列页步口餐顿句块毛堂罐壶盆朵棵匹头幅束串户幢栋艘架则道样桶勺滴夜晚岁尺寸回趟项人集节隻"
+)
 """Measure words, and first characters of units, before which 2 is 两."""
 
 
@@ -20,6 +51,7 @@ class Chinese(Eastern):
     """Chinese."""
 
     code = "zh"
+    regions = frozenset({"tw", "hk", "mo", "hant"})
     minus, plus, point, dot, slash, dash, underscore = "负", "加", "点", "点", "斜杠", "杠", "下划线"
     at, colon, to, number_word, hashtag = "艾特", "冒号", "到", "第", "话题"
     symbols: ClassVar = {
@@ -32,14 +64,23 @@ class Chinese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    scales = "万|亿|百万|千万|千"
     episode = "第{}季第{}集"
-    scores = "(?:比分|得分)[是为：:]?"
+    scores = "(?:比分|得分)[是为為：:]?"
     abbreviations: ClassVar = {"24/7": "全天候"}
-    range_ends = "时点分日月年号元度天周秒层楼岁"
-    day_dash = r"(?<=[周期拜][一二三四五六日天])[-–—~～](?=(?:周|星期|礼拜)[一二三四五六日天])"
-    codes = r"PIN|密码|验证码|邮编|代码|编号|房间号|电话"
+    range_ends = _both("时点分日月年号元度天周秒层楼岁")
+    day_dash = r"(?<=[周週期拜][一二三四五六日天])[-–—~～](?=(?:周|週|星期|[礼禮]拜)[一二三四五六日天])"
+    codes = _both("PIN|密码|验证码|邮编|代码|编号|房间号|电话|邮递区号|房号")
     versions = "版本|Python|iOS|Android|macOS"
+
+    def __init__(self, region: str = "") -> None:
+        self._traditional = bool(region)
+        super().__init__(region)
+
+    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+        """Add words in the characters of the region, or else of the text."""
+        if self._traditional or _is_traditional(text):
+            spoken = spoken.translate(_TO_TRADITIONAL)
+        super()._append(said, spoken, text, match)
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         said = han.cardinal(value, _MYRIADS, one=True, zero=True)
@@ -84,21 +125,25 @@ class Chinese(Eastern):
 
     def money(self, number: Number, code: str) -> str:
         name = currency("zh", code).major[0]
-        if (
-            code == "CNY"
-            and number.value
-            and number.fraction
-            and len(number.fraction) == 2
-            and number.fraction.strip("0")
-        ):
-            tens, ones = tuple(number.fraction)
-            tail = (self.cardinal(int(tens)) + "角" if tens != "0" else "零") + (
-                self.cardinal(int(ones)) + "分" if ones != "0" else ""
-            )
-            return f"{self.number(Number(number.whole, '', number.negative), counted=True)}元{tail}"
+        if code == "CNY" and number.value and len(number.fraction) == 2 and number.fraction.strip("0"):
+            whole = self.number(Number(number.whole, "", number.negative), counted=True)
+            return f"{whole}元{self._cents(number.fraction)}"
         if not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)
         return self.number(number, counted=True) + name
+
+    def _cents(self, fraction: str) -> str:
+        """Return hundredths of a yuan: 三角二分."""
+        tens, ones = fraction[0], fraction[1]
+        said = f"{self.counted(int(tens), 'm')}角" if tens != "0" else "零"
+        return said + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
+
+    def _money(self, m: Match) -> str | None:
+        number = self.parse(m["n"])
+        small = not number.value and len(number.fraction) == 2 and number.fraction.strip("0")
+        if small and not m["scale"] and not m["sign"] and currency_symbols("zh")[m["cur"]] == "CNY":
+            return self._cents(number.fraction).removeprefix("零")
+        return super()._money(m)
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -146,25 +191,36 @@ class Chinese(Eastern):
         text, before, after = m["n"], left(m), right(m).lstrip()
         if number.negative and re.match(r"(?:到|至|~|～)\s?[-−]?[\d.]+\s?[度°℃]", after):
             return "零下" + self.number(Number(number.whole, number.fraction))
-        if text == "2" and re.match(r"点\d{1,2}分", after):
+        if text == "2" and re.match(r"[点點]\d{1,2}分", after):
             return "两"
-        if text == "2" and after.startswith("分") and before.endswith(("点", "时")):
+        if text == "2" and after.startswith("分") and before.endswith(("点", "时", "點", "時")):
             return "二"
         if (
             text == "2"
             and not number.negative
+            and not context.LABELS.search(before)
             and after[:1] in _LIANG
             and after[:1]
-            and not before.endswith(("第", "星期", "周"))
+            and not before.endswith(("第", "星期", "周", "週"))
         ):
-            if after[0] in "月日号楼":
+            if after[0] in "月日号楼號樓":
                 return "二"
-            if not (after.startswith("分之") or (after.startswith("点") and after[1:2].isdecimal())):
+            if not (after.startswith("分之") or (after[0] in "点點" and after[1:2].isdecimal())):
                 return "两"
-        if after.startswith("年") and len(text) in {2, 4} and not re.match("年(?:前|后|来|内|间|以)", after):
-            two = text[0] in "0789" and not after.startswith("年代")
-            return self.digits(text) if len(text) == 4 or two else self.cardinal(number.value)
-        return self.number(number)
+        return self._as_year(text, before, after) or self.number(number)
+
+    def _as_year(self, text: str, before: str, after: str) -> str | None:
+        """Return a year, which is read digit by digit from 1000 on; None if the number is none."""
+        if after.startswith("年") and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
+            if len(text) == 4 or (len(text) == 2 and text[0] in "0789" and not after.startswith("年代")):
+                return self.digits(text)
+            if re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before):
+                return self.cardinal(int(text)).replace("两", "二")
+        elif re.fullmatch(r"(?:1\d|20)\d\d", text) and (
+            re.search(r"[日号號][,，]?\s?$", before) or re.match(r"[,，]?\s?\d{1,2}\s?月", after)
+        ):
+            return self.digits(text)  # the year of a date
+        return None
 
     # --- rules ---
 
@@ -174,11 +230,11 @@ class Chinese(Eastern):
         yield (
             "per-cent-range",
             rf"(?P<n>{num})\s?%?\s?(?:{DASH}|~|～|〜|到|至)\s?(?P<to>{num})\s?%",
-            self._percent_range,
+            self._unless_label(self._percent_range),
         )
         yield (
             "per-unit",
-            r"(?<=[一-龠])/(?=小时|天|月|年|分钟|秒|次|人|度|升|公斤|千克|平方米|立方米)",
+            rf"(?<=[一-龠])/(?={_both('小时|天|月|年|分钟|秒|次|人|度|升|公升|公斤|千克|平方米|立方米|平方公尺|个|件|张|台|位')})",
             lambda m: self.symbols["per"],
         )
         yield "day-range", self.day_dash, lambda m: self.to
@@ -189,8 +245,13 @@ class Chinese(Eastern):
         )
         yield (
             "degree",
-            rf"(?P<sign>-|−)?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})\s?(?:度|℃)(?=[^\w]|[，。！？、的到和左右]|$)",
             self._degree,
+        )
+        yield (
+            "day-week",
+            r"(?<=[日号號\d])\s?[（(](?P<d>[一二三四五六日天])[)）]",
+            lambda m: f"，星期{m['d']}",
         )
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
         yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])
@@ -198,8 +259,8 @@ class Chinese(Eastern):
         yield "call", r"(?<!\d)(?:1[0-2]\d|12\d{3}|9\d{4}|10\d{3})(?!\d)", self._hotline
         yield (
             "range-zh",
-            rf"(?P<n>{num})\s?(?:~|～|〜|-|–|—)\s?(?P<to>{num})(?=[个分小天元度岁年月日号点周秒米公里人次倍名层楼万])",
-            self._word_range,
+            rf"(?P<n>{num})\s?(?:~|～|〜|-|–|—)\s?(?P<to>{num})(?=[{_both('个分小天元度岁年月日号点周秒米公里人次倍名层楼万')}])",
+            self._unless_label(self._word_range),
         )
 
     def own(self) -> Rules:
@@ -210,7 +271,7 @@ class Chinese(Eastern):
         return re.sub("^负", "零下", said) if said and units.canonical(m["u"]) == "°C" else said
 
     def _hotline(self, m: Match) -> str | None:
-        return self.phone(m[0]) if re.search("拨|热线|报警|急救|致电|客服", left(m)) else None
+        return self.phone(m[0]) if re.search(_both("拨|热线|报警|急救|致电|客服"), left(m)) else None
 
     def _percent_range(self, m: Match) -> str:
         return f"百分之{self.number(self.parse(m['n']))}到百分之{self.number(self.parse(m['to']))}"
@@ -224,5 +285,5 @@ class Chinese(Eastern):
     def _word_range(self, m: Match) -> str:
         low, high = self.parse(m["n"]), self.parse(m["to"])
         after = right(m)[:1]
-        counted = after not in "月日号年"
+        counted = after not in "月日号號年"
         return f"{self.number(low, counted=counted)}到{self.number(high, counted=counted)}"

@@ -22,11 +22,13 @@ class Money:
 _SYMBOLS = {
     "$": "USD", "US$": "USD", "USD": "USD", "€": "EUR", "EUR": "EUR", "£": "GBP", "GBP": "GBP", "¥": "JPY", "￥": "JPY",
     "JPY": "JPY", "CNY": "CNY", "RMB": "CNY", "₩": "KRW", "KRW": "KRW", "₽": "RUB", "RUB": "RUB", "R$": "BRL", "BRL": "BRL",
-    "CHF": "CHF", "CAD": "CAD", "AUD": "AUD", "₹": "INR", "INR": "INR", "zł": "PLN", "PLN": "PLN", "₺": "TRY", "TRY": "TRY", "₴": "UAH", "UAH": "UAH",
-    "SEK": "SEK", "kr": "SEK", "₿": "BTC", "BTC": "BTC", "¢": "cent",
+    "CHF": "CHF", "CAD": "CAD", "C$": "CAD", "CA$": "CAD", "AUD": "AUD", "A$": "AUD", "AU$": "AUD", "HK$": "HKD", "HKD": "HKD", "NT$": "TWD", "TWD": "TWD", "₹": "INR", "INR": "INR", "zł": "PLN", "PLN": "PLN", "₺": "TRY", "TRY": "TRY", "₴": "UAH", "UAH": "UAH",
+    "MXN": "MXN", "SEK": "SEK", "kr": "SEK", "NOK": "NOK", "DKK": "DKK", "CZK": "CZK", "Kč": "CZK", "₿": "BTC", "BTC": "BTC", "¢": "cent",
 }  # fmt: skip
 _LOCAL = {
-    "de": {"ct": "cent", "Ct": "cent"},
+    "de": {"ct": "cent", "Ct": "cent", "SFr.": "CHF", "sFr.": "CHF", "Fr.": "CHF"},
+    "fr": {"Fr.": "CHF", "fr.": "CHF"},
+    "it": {"Fr.": "CHF", "fr.": "CHF"},
     "zh": {"¥": "CNY", "￥": "CNY", "元": "CNY"},
     "ru": {"руб.": "RUB", "руб": "RUB", "р.": "RUB", "коп.": "kop"},
     "ja": {"円": "JPY"},
@@ -38,6 +40,26 @@ _LOCAL = {
 def symbols(language: str) -> dict[str, str]:
     """Return how currencies are written in ``language`` → ISO 4217 code."""
     return {symbol: code for symbol, code in (_SYMBOLS | _LOCAL.get(language, {})).items() if code != "kop"}
+
+
+_FRANCS = {
+    "de": "Franken",
+    "fr": "franc francs",
+    "it": "franco franchi",
+    "es": "franco francos",
+    "pt": "franco francos",
+}
+"""Swiss francs where nothing else says so."""
+_NAMED = ("EUR", "USD", "CHF", "CAD", "AUD", "RUB", "UAH", "PLN")
+"""Currencies whose names mean nothing else: pounds are a weight too."""
+
+
+@functools.cache
+def names(language: str) -> dict[str, str]:
+    """Return what the currencies are called in ``language`` → ISO 4217 code."""
+    codes = [*_NAMED, "BRL"] if language == "pt" else _NAMED
+    words = {form: code for code in codes for form in currency(language, code).major}
+    return dict.fromkeys(_FRANCS.get(language, "").split(), "CHF") | words
 
 
 @functools.cache

@@ -16,7 +16,7 @@ class Eastern(Grammar):
     spaced = False
     day_first = False
     date_words = ("年", "月", "日")
-    free = r"(?<![A-Za-z\d)])"
+    free = r"(?<![A-Za-z\d)°%])(?<!\d\.)"
     range_ends = ""
     """Last characters of what a range may begin with: hours, days, floors."""
     day_dash = "(?!)"
@@ -67,11 +67,13 @@ class Eastern(Grammar):
             rf"(?<=\d[{self.range_ends}])\s?(?:{DASH}|〜|～|~)\s?(?=\d)",
             lambda m: self.to + (" " if self.spaced else ""),
         )
-        yield "keypad", r"(?P<s>[#＃*＊])(?:号(?=键))?", self._keypad
+        yield "keypad", r"(?P<s>[#＃*＊])(?:[号號](?=[键鍵]))?", self._keypad
 
     def _keypad(self, m: Match) -> str | None:
         """A key of a telephone needs no space around it here."""
-        pressed = re.search("按|押|누르|누릅|눌러|キー|ボタン|버튼|键|シャープ|우물|井号|星号", m.string)
+        pressed = re.search(
+            "按|押|누르|누릅|눌러|キー|ボタン|버튼|键|鍵|シャープ|우물|井号|星号|井號|星號", m.string
+        )
         number = re.match(r"\s?\d", right(m))
         return self.symbols["#" if m["s"] in "#＃" else "*"] if pressed and not number else None
 
@@ -90,7 +92,7 @@ class Eastern(Grammar):
         )
         yield (
             "month",
-            rf"(?P<m>\d{{1,2}})\s?{mo}(?!份?间)(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?",
+            rf"(?P<m>\d{{1,2}})\s?{mo}(?!份?[间間])(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?",
             self._written_date,
         )
 
@@ -100,7 +102,12 @@ class Eastern(Grammar):
             rf"{START}(?P<h>\d+)\s?h\s?(?P<min>\d{{1,2}})\s?(?:min|m)(?![A-Za-z\d])",
             self._duration,
         )
+        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})h(?P<min>[0-5]\d)(?![A-Za-z\d])", self._clock_h
         yield from super().times()
+
+    def _clock_h(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
 
     def _ymd(self, m: Match) -> str | None:
         """A date; 2026.11.1 after a name in Latin letters is a version."""

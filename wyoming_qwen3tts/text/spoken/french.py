@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import units
 from .currencies import Money
-from .grammar import START, Match, Rules, right, roman
+from .grammar import START, Match, Rules, left, right, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -51,7 +51,7 @@ class French(Romance):
     until = "au|à|et|ou"
     months = _MONTHS
     month_forms: ClassVar = {
-        "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
+        "jan": 1, "janv": 1, "févr": 2, "fév": 2, "avr": 4, "juil": 7, "juill": 7, "sept": 9, "oct": 10, "nov": 11, "déc": 12, "fevrier": 2, "aout": 8,
         "decembre": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     first_of_month = "premier"
@@ -67,8 +67,8 @@ class French(Romance):
         "prises?|caméras?|batteries?|tâches?|alarmes?|notifications?|années?|bouteilles?|tasses?|voitures?|mises?|places?|tonnes?|"
         "[a-zà-ÿ]+(?:tions?|ées?|ures?|ettes?|ances?|ences?)"
     )
-    scales = r"mille|millions?(?: d['’e]\s?)?|milliards?(?: d['’e]\s?)?|M|Md"
     bare_units = "in d b B K t A C F s a"
+    per_word = "par"
     codes = r"PIN|code|Code|code PIN|mot de passe"
     versions = "version|Version|Python|iOS|Android|macOS|Firmware|firmware"
     abbreviations: ClassVar = {
@@ -76,7 +76,7 @@ class French(Romance):
         "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "P. ex.": "Par exemple", "Env.": "environ", "T°": "température", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
-        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "appt.": "appartement",
+        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "s.": "siècle", "appt.": "appartement",
         "hab.": "habitants", "et/ou": "et ou", "24/7": "vingt-quatre heures sur vingt-quatre", "24h/24": "vingt-quatre heures sur vingt-quatre",
         "7j/7": "sept jours sur sept", "km/h": "kilomètres par heure", "s.v.p.": "s'il vous plaît", "SVP": "s'il vous plaît", "temp.": "température",
         "lun.": "lundi", "mar.": "mardi", "mer.": "mercredi", "jeu.": "jeudi", "ven.": "vendredi", "sam.": "samedi", "dim.": "dimanche",
@@ -93,7 +93,7 @@ class French(Romance):
     def ordinal(self, value: int, gender: str = "m") -> str:
         if value == 1:
             return "première" if gender == "f" else "premier"
-        return super().ordinal(value, gender)
+        return re.sub("(vingt|cent)sième", r"\1ième", super().ordinal(value, gender))
 
     def per(self, top: str, bottom: str) -> str:
         if bottom == "s":
@@ -101,19 +101,10 @@ class French(Romance):
         return f"par {self._per[bottom]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.cardinal(minor.value)}"
+        return f"{said} {self.hundredths(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"M": "millions", "Md": "milliards"}.get(written, re.sub(r"\sd.*", "", written))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(
-            r"(millions?|milliards?) (?=[a-z])",
-            lambda m: f"{m[1]} d{chr(39) if said[m.end()] in 'aeiouyh' else 'e '}",
-            said,
-            count=1,
-        )
+    def of_noun(self, noun: str) -> str:
+        return f"d'{noun}" if noun[0] in "aeiouéh" and not noun.startswith("hryvnia") else f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -165,6 +156,8 @@ class French(Romance):
         return ", ".join(self.phone_group(digits[at : at + 2]) for at in range(0, 10, 2))
 
     def own_first(self) -> Rules:
+        counted = r"(?:étage|rang|place|jour|fois|tour|article|alinéa|partie|arrondissement)\b"
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,2}})°(?=\s{counted})", lambda m: self.ordinal(int(m["n"]))
         yield (
             "spoons",
             r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<half>½|1/2))\s?c\.?\s?à\s?(?P<w>soupe|café|s\.|c\.)",
@@ -191,7 +184,7 @@ class French(Romance):
     def times(self) -> Rules:
         yield (
             "hour-h",
-            r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w)",
+            r"(?:(?<=\bà )|(?<=\bde )|(?<=\bvers )|(?<=\bdès ))(?P<h>\d{1,2})\s?h(?!\w|\s?[-–]\s?\d)",
             lambda m: self.time(int(m["h"]), 0),
         )
         yield from super().times()
@@ -200,31 +193,32 @@ class French(Romance):
         yield "bytes", rf"(?P<n>{self.num})\s?(?P<p>[kKMGT])o(?P<s>/s)?(?!\w)", self._bytes
         yield (
             "ordinal",
-            rf"{START}(?P<n>\d+)(?P<s>ers?|res?|ères?|èmes?|emes?|es?|nde?s?|ds?)(?!\w)",
+            rf"{START}(?P<n>\d+)(?P<s>ers?|res?|i?ères?|i?[èe]mes?|mes?|es?|è|nde?s?|ds?|ᵉʳ?ˢ?|ʳᵉˢ?)(?!\w)",
             self._ordinal,
         )
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} fois"
 
     def _ordinal(self, m: Match) -> str | None:
         value = int(m["n"])
+        many = "s" if m["s"][-1] in "sˢ" else ""
         if value == 1:
-            return (
-                "première"
-                if m["s"].startswith(("r", "è"))
-                else "premier"
-                if m["s"].startswith("er")
-                else None
+            masculine, feminine = (
+                m["s"].startswith(("er", "ᵉʳ")),
+                m["s"].startswith(("r", "ʳ", "ère", "ière")),
             )
+            return f"premi{'er' if masculine else 'ère'}{many}" if masculine or feminine else None
         if m["s"] in {"nd", "nde", "d"} and value == 2:
             return "seconde" if m["s"].endswith("e") else "second"
         said = self.ordinal(value)
-        return said + "s" if m["s"].endswith("s") else said
+        return said + many
 
     def expand(self, written: str, m: Match) -> str | None:
         after = right(m)
         if written in {"M.", "Me", "Pr", "Dr", "Dr.", "St", "Ste", "MM.", "Mme", "Mme.", "Mlle", "Mmes"}:
             return self.abbreviations[written] if re.match(r"\s?-?[A-ZÀ-Þ]", after) else None
         if written in {"av.", "p.", "no.", "max.", "min."} and not re.match(r"\s?[\w]", after):
+            return None
+        if written == "s." and not re.search(r"[IVX]+(?:er|e|ème|ᵉ)\s$", left(m)):
             return None
         if written == "p." and not re.match(r"\s?\d", after):
             return None

@@ -17,7 +17,7 @@ _MONTH_FORMS = {
     "jan": 1, "jänner": 1, "feb": 2, "febr": 2, "mär": 3, "mrz": 3, "apr": 4, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "sept": 9,
     "okt": 10, "nov": 11, "dez": 12,
 } | {month.lower(): at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-_DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|einem|einen|diesem|diesen|jedem|jeden|unserem|nach|"
+_DATIVE = re.compile(r"\b(?:am|vom|zum|beim|dem|den|bis|ab|seit|im|ins|des|(?:ein|kein|mein|dein|sein|ihr|unser|eur)e[nm]|diesem|diesen|jedem|jeden|unserem|nach|"
                      r"(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag,? (?:de[nm])|und|bis zum)\s*$", re.I)  # fmt: skip
 _QUEENS = re.compile("Elisabeth|Margarethe|Beatrix|(?!Attila|Mustafa|Costa)[A-ZÄÖÜ][a-zäöü]+a")
 _DAY_NAMES = r"(?:(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend|(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)"
@@ -33,7 +33,14 @@ _DATIVE_ONE = re.compile(
 _BEFORE_NOUN = re.compile(
     r"\b(?:der|die|das|dem|den|des|im|am|zum|beim|vom|diese[rsnm]?|jede[rsnm]?)\s$", re.I
 )
+_MIXED = re.compile(r"\b(?:k?ein|mein|dein|sein|ihr|unser|euer)e?\s$", re.I)
+_BARE_DATIVE = re.compile(r"\b(?:an|in|mit|auf|zu|bei|von|aus|nach)\s$", re.I)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
+_FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
+_PRICED = re.compile(
+    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–:])\s$"
+)
+"""What makes of "Fr. 5.50" Swiss francs, and no Friday."""
 _DAYS = {
     "Mo": "Montag",
     "Di": "Dienstag",
@@ -46,7 +53,7 @@ _DAYS = {
 _ORDINAL_BEFORE = (
     "Stock|Stockwerk|Etage|Klasse|Platz|Mal|mal|Jahrhundert|Jahrhunderts|Quartal|Geburtstag|Tag|Woche|Monat|Jahr|Stelle|"
     "Kapitel|Teil|Obergeschoss|Untergeschoss|Advent|Weltkrieg|Runde|Versuch|Zeile|Seite|Raum|Zimmer|Schritt|Punkt|Spieltag|"
-    "Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
+    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
 )
 _NOUN_GENDER = {
     "f": "Stunde Minute Sekunde Lampe Person Woche Nachricht Tür Kamera Steckdose Etage Million Milliarde Frage Aufgabe Mail Datei "
@@ -89,8 +96,8 @@ class German(Grammar):
         r"(?: mit| das Spiel| heute| gestern| jetzt| aktuell| ist| lautet| am Ende)*:?"
     )
     until = "bis|und|oder"
-    scales = r"Tausend|Millionen|Million|Milliarden|Milliarde|Billionen|Mio\.?|Mrd\.?|Tsd\.?"
     bare_units = "in d b B K t A C F s"
+    per_word = "pro"
     codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
     versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
     abbreviations: ClassVar = {
@@ -100,7 +107,7 @@ class German(Grammar):
         "ca.": "circa", "Nr.": "Nummer", "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
         "zzgl.": "zuzüglich", "max.": "maximal", "min.": "minimal", "mind.": "mindestens", "Dr.": "Doktor", "Prof.": "Professor",
         "Hr.": "Herr", "Fr.": "Frau", "Str.": "Straße", "str.": "straße", "St.": "Sankt", "Tel.": "Telefon", "vgl.": "vergleiche",
-        "sog.": "sogenannt", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "Kap.": "Kapitel", "Gl.": "Gleis", "Max.": "Maximal", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
+        "sog.": "sogenannt", "v. Chr.": "vor Christus", "v. u. Z.": "vor unserer Zeitrechnung", "u. Z.": "unserer Zeitrechnung", "n. Chr.": "nach Christus", "Kap.": "Kapitel", "Gl.": "Gleis", "Max.": "Maximal", "Abs.": "Absatz", "Art.": "Artikel", "S.": "Seite", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden",
         "Mio.": "Millionen", "Mrd.": "Milliarden", "Tsd.": "Tausend", "geb.": "geboren", "gest.": "gestorben", "Jh.": "Jahrhundert",
         "etc.": "et cetera", "vs.": "versus", "bspw.": "beispielsweise", "allg.": "allgemein", "gem.": "gemäß", "lt.": "laut",
         "Temp.": "Temperatur", "Feb.": "Februar", "Dez.": "Dezember", "Okt.": "Oktober", "Nov.": "November", "Aug.": "August",
@@ -142,16 +149,7 @@ class German(Grammar):
         return f"pro {self._per[bottom]}"
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.number(minor)}"
-
-    def scale_word(self, written: str) -> str:
-        return {"Mio": "Millionen", "Mrd": "Milliarden", "Tsd": "Tausend"}.get(written.rstrip("."), written)
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        if number.is_one:
-            said = re.sub(r"^eins (Million|Milliarde)(?:en|n)? ", r"eine \1 ", said)
-        return said
+        return f"{said} {self.hundredths(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f" {self.year(year)}" if year is not None else ""
@@ -265,13 +263,12 @@ class German(Grammar):
     def own_first(self) -> Rules:
         months = "|".join(sorted(_MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
-        yield "round-money", r"(?P<n>\d+),(?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w))?", self._round_money
-        yield "zip", r"\d{5}(?=\s[A-ZÄÖÜ]|$)", self._zip
         yield (
-            "scale",
-            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>Mio\.|Mrd\.|Mio|Mrd)(?!\.?\s?[€$£])(?!\w)",
-            self._scaled,
+            "round-money",
+            r"(?P<n>\d+(?:['’]\d{3})*)[,.](?:-{1,2}|–|—)(?P<cur>\s?€|\s?Euro(?!\w)|\s?Fr\.|\s?CHF|\s?Franken)?",
+            self._round_money,
         )
+        yield "zip", r"\d{5}(?=\s[A-ZÄÖÜ]|$)", self._zip
         yield (
             "dates",
             rf"{START}(?P<a>\d{{1,2}})\.\s?(?P<und>und|bis|-|–)\s?(?:(?P<zum>zum)\s)?(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})\b\.?)(?:\s(?P<y>\d{{4}}))?(?!\d)",
@@ -294,11 +291,12 @@ class German(Grammar):
         days = "|".join(_DAYS)
         yield (
             "named",
-            rf"{START}(?P<d>\d{{1,2}})\.\s?(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
+            rf"{START}(?P<d>\d{{1,2}})(?:\.\s?|\s)(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
             self._named_date,
         )
+        yield from self.month_first()
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
-        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", lambda m: _DAYS[m["day"]]
+        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", self._day
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
@@ -310,14 +308,26 @@ class German(Grammar):
         yield (
             "clock-range",
             rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
-            self._range_clock,
+            self._unless_label(self._range_clock),
         )
         yield (
             "clock-word",
             rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
             self._word_clock,
         )
-        yield "hour-h", r"(?<=\b[Uu]m )(?P<h>\d{1,2})\s?h(?!\w)", lambda m: self.time(int(m["h"]), 0)
+        yield (
+            "clocks-bis",
+            rf"{START}(?P<a>\d{{1,2}})\s?h\sbis\s(?P<b>\d{{1,2}})\s?h(?!\w)",
+            lambda m: f"{self.time(int(m['a']), 0)} bis {self.time(int(m['b']), 0)}",
+        )
+        yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)",
+            self._h_clock,
+        )
+        at = r"(?:(?<=\b[Uu]m )|(?<=\b[Aa]b )|(?<=\b[Gg]egen ))"
+        yield "hour-h", rf"{at}(?P<h>\d{{1,2}})(?:\.(?P<min>[0-5]\d))?\s?h(?!\w)", self._word_clock
         yield (
             "duration",
             rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
@@ -331,8 +341,18 @@ class German(Grammar):
             r"(?P<n>(?:1[1-9]|20)?\d0)(?P<e>ern?)(?!\w)",
             lambda m: self.year(int(m["n"])) + m["e"],
         )
+        yield (
+            "ordinal-letters",
+            rf"{START}(?P<n>\d{{1,3}})s?te(?P<e>[rnms]?)(?!\w)",
+            lambda m: self.ordinal(int(m["n"])) + m["e"],
+        )
         yield "compound", rf"{START}(?P<n>\d+)-(?P<u>{self.unit})(?=-[A-ZÄÖÜ])", self._compound
         yield "times", r"(?P<n>\d+)(?P<s>-?mal|-?fach|x)(?!\w)", self._times
+        yield (
+            "ordinals",
+            rf"{START}(?P<n>\d{{1,3}})\.\s?(?:[-–]|bis)\s?(?P<to>\d{{1,3}})\.(?=\s(?:{_ORDINAL_BEFORE})\b)",
+            lambda m: f"{self.inflected_noun(int(m['n']), m)} bis {self.inflected_noun(int(m['to']), m)}",
+        )
         yield (
             "ordinal",
             rf"{START}(?P<n>\d{{1,3}})\.(?=\s(?:(?:und|oder|bis)\s\d{{1,3}}\.\s)?(?:{_ORDINAL_BEFORE})\b)",
@@ -347,15 +367,8 @@ class German(Grammar):
             "ordinal-noun",
             r"(?<=[a-z] )(?P<n>\d{1,3})\.(?=\s[A-ZÄÖÜ][a-zäöüß])"
             r"(?!\s(?:D(?:er|ie|as|ann|anach|ort|u)|Es|Er|Sie|Ich|Wir|Und|Oder|Aber|Wenn|Ist|Bitte|Soll|Was|Wie|Heute|Morgen|Hier)\b)",
-            lambda m: self.inflected(int(m["n"]), left(m)) if _BEFORE_NOUN.search(left(m)) else None,
+            self._ordinal_noun,
         )
-
-    def _scaled(self, m: Match) -> str:
-        number = self.parse(m["n"])
-        word = {"Mio": "Million", "Mrd": "Milliarde"}[m["s"].rstrip(".")]
-        if number.is_one:
-            return f"eine {word}"
-        return f"{self.number(number)} {word}{'en' if word.endswith('n') else 'n'}"
 
     def _zip(self, m: Match) -> str | None:
         """Hauptstraße 5, 10115 Berlin."""
@@ -365,7 +378,8 @@ class German(Grammar):
     def _round_money(self, m: Match) -> str | None:
         """5,- € has no cents."""
         priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", left(m))
-        return self.money(Number(m["n"]), "EUR") if priced else None
+        code = "CHF" if re.search("Fr|CHF", m["cur"] or "") else "EUR"
+        return self.money(self.parse(m["n"]), code) if priced else None
 
     def _two_short_dates(self, m: Match) -> str | None:
         """23.-25.11.: the month is said once."""
@@ -387,6 +401,15 @@ class German(Grammar):
         year = int(m["y"]) if m["y"] else None
         lead = before if word == "und" else "zum"
         return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
+
+    @staticmethod
+    def _is_francs(m: Match) -> bool:
+        """Tell Fr. 5.50 from a Friday: by what is before it, or by 1'234."""
+        price = _FRANCS.match(right(m))
+        return price is not None and ("'" in price[0] or "’" in price[0] or bool(_PRICED.search(left(m))))
+
+    def _day(self, m: Match) -> str | None:
+        return None if m[0] == "Fr." and self._is_francs(m) else _DAYS[m["day"]]
 
     def _named_date(self, m: Match) -> str | None:
         month, day = _MONTH_FORMS[m["month"].lower()], int(m["d"])
@@ -413,9 +436,16 @@ class German(Grammar):
         parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
         return self._length(parts or [("0", "min")]) + self._end(m) if timed else None
 
+    def _h_clock(self, m: Match) -> str | None:
+        """10h19 is a time, or a length of time where the words before it say so."""
+        if re.search(self.timers, left(m), re.I):
+            return self._duration(m)
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
+
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"] or 0)
-        second = int(m["s"]) if m["s"] else None
+        second = int(m.groupdict().get("s") or 0) or None
         return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
 
     def _compound(self, m: Match) -> str | None:
@@ -431,6 +461,8 @@ class German(Grammar):
         before = left(m)
         noun = re.match(r"\s(\w+)", right(m))
         stem = self.ordinal(value)
+        if noun and self.gender_of(noun[1]) == "f" and _BARE_DATIVE.search(before):
+            return f"{stem}r"
         if _DATIVE.search(before):
             return f"{stem}n"
         if _WEAK.search(before):
@@ -445,9 +477,18 @@ class German(Grammar):
 
     def _ordinal_word(self, m: Match) -> str | None:
         before = left(m)
-        if not (_DATIVE.search(before) or _WEAK.search(before)):
+        if not (_DATIVE.search(before) or _WEAK.search(before) or re.search(r"\bals $", before)):
             return None
         return self.inflected(int(m["n"]), before)
+
+    def _ordinal_noun(self, m: Match) -> str | None:
+        """Die 2. Lampe, ihr 1. Auto: what is before it tells the ending, or its gender does."""
+        before, value = left(m), int(m["n"])
+        if _BEFORE_NOUN.search(before):
+            return self.inflected(value, before)
+        noun = re.match(r"\s(\w+)", right(m))
+        ending = {"m": "r", "f": "", "n": "s"}.get(self.gender_of(noun[1]) if noun else "")
+        return None if ending is None or not _MIXED.search(before) else self.ordinal(value) + ending
 
     def _roman(self, m: Match) -> str | None:
         value = roman(m["r"])
@@ -474,6 +515,8 @@ class German(Grammar):
         if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
             re.search(r"(?:[Ii]m|[.\d]) ?$", before) or re.match(r"\s?\d", after)
         ):
+            return None
+        if written == "Fr." and self._is_francs(m):
             return None
         if written in {"Max.", "Kap.", "Gl."} and not re.match(r"\s?[-−+\d]", after):
             return None

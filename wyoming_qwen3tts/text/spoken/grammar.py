@@ -13,7 +13,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import numbers, units
+from . import context, numbers, scales, units
+from .currencies import currency
+from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
 from .maths import GREEK_LETTER, Maths, named_power
 from .numbers import Number
@@ -43,8 +45,9 @@ LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
 """Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
 EDGE = rf"(?![{LETTER}\d²³µ])"
 START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
-DASH = r"[-‐‑–—−]"
-MINUS = r"[-−–]"
+DASH = r"[-‐‑‒–—―−－]"
+MINUS = r"[-−–－]"
+
 
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ⁿʹꜝªºµΑ-Ωα-ω№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
@@ -88,6 +91,14 @@ _DIGRAPHS = {
 }
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
 """Units that are said in words without a number too."""
+_MIXED = r"(?<![^\W_])(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])(?:[^\W_]*(?<![^\W\d_])[^\W\d_]{1,2}(?![^\W\d_])[^\W_]*|[^\W\d_]{3}\d+(?![^\W_]))"
+"""Letters and digits in one word, where some letters are no syllable: j4n3, sda1, but no end2end."""
+_OR = frozenset("or oder ou o u или".split())
+"""What makes a pause out of place: and/or."""
+_COUNTED = r"[€$£¥₽%]|руб\.?|EUR|USD|CHF|k?g|кг|г|[lLл]|k?m|м²|m²|kWh"
+"""What is counted per something, such as €/person."""
+_SHORT_SCALES = r"(?:mill|Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
+"""Abbreviated powers of ten."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -178,6 +189,8 @@ class Grammar(Words):
         """Add words with spaces where they would touch other words."""
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
+        if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
+            after = ""  # which is a pause
         if self.spaced and spoken:
             if (
                 before
@@ -202,6 +215,15 @@ class Grammar(Words):
         return numbers.pattern(self.decimal)
 
     @functools.cached_property
+    def negative(self) -> str:
+        """The pattern of a minus sign before a number: glued to it, for a dash with a space after it is a pause.
+
+        An en dash behind a word is a sign only where the number can be negative: degrees, but no liters.
+        """
+        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{context.SIGNED}))"
+        return rf"(?:{self.free}[-−－]|{dash})"
+
+    @functools.cached_property
     def _bottoms(self) -> str:
         """The pattern of what a rate is per."""
         return "|".join(map(re.escape, sorted(units.below(self.code), key=len, reverse=True)))
@@ -214,7 +236,8 @@ class Grammar(Words):
         bare = self.bare_units.split()
         plain = "|".join(re.escape(s) for s in known if s not in bare)
         tops = "|".join(map(re.escape, known))
-        ends = rf"|(?:{'|'.join(bare)})(?=\s*(?:[.,;:!?)]|$))" if bare else ""
+        clause = rf"\s*(?:[.,;:!?)]|$)(?!(?<=\.)\s?[{LETTER}]{{1,2}}\.)"  # but no 200 d.C.
+        ends = rf"|(?:{'|'.join(bare)})(?={clause})" if bare else ""
         ends += r"|(?<=\d\s)s" if "s" in bare else ""  # 45 s; what is set close is more: the 90s
         return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
 
@@ -251,7 +274,7 @@ class Grammar(Words):
             )
             yield (
                 "forecast",
-                rf"(?<!\w)(?P<day>{days})(?=:\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                rf"(?<!\w)(?P<day>{days})(?=(?::|\s[-–—])\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
                 lambda m: self._days[m["day"]],
             )
         if self.abbreviations:
@@ -276,7 +299,8 @@ class Grammar(Words):
         )
         yield "hex", r"0x[0-9A-Fa-f]+\b", lambda m: self._hex_digits(m[0].replace("x", "X"))
         yield "mac", r"(?<!\w)[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?!\w)", self._hex
-        yield "path", r"(?<![\w/.:])(?:~?(?:/[\w.-]*\w){2,}|~/[\w.-]*\w)/?", self._email
+        part = rf"/[{LETTER}\d_.-]*[{LETTER}\d_]"
+        yield "path", rf"(?<![{LETTER}\d_/.:])(?:~?(?:{part}){{2,}}|~{part})/?", self._email
         yield (
             "file",
             rf"[A-Za-z0-9][\w-]{{0,99}}(?:\.[\w-]{{1,99}}){{0,8}}\.(?:{_EXTENSIONS})(?![\w-]|\.\w)",
@@ -349,34 +373,52 @@ class Grammar(Words):
         """Yield the rules for money, measures and percentages."""
         signs = currency_symbols(self.code)
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
-        scale = rf"(?:\s?(?P<scale>{self.scales})(?![{LETTER}]))?" if self.scales else "(?P<scale>(?!))?"
-        sign = rf"(?P<sign>{self.free}{MINUS}\s?)?"
+        scale = rf"(?:\s?(?P<scale>{self.scale_pattern})(?![{LETTER}]))?"
+        sign = rf"(?P<sign>{self.negative})?"
         num, unit, dash = self.num, self.unit, rf"\s?(?:{DASH}|~|〜|～|…|\.\.\.?)\s?"
         yield (
             "money-range",
-            rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num}){EDGE}",
+            rf"(?P<cur>{money})\s?(?P<n>{num}){dash}(?:(?P=cur))?\s?(?P<to>{num})(?:{scale}|{EDGE})",
             self._money_range,
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num})\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
             "money-before",
-            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}){scale}(?!\d)",
+            rf"{sign}(?P<cur>{money})\s?(?P<sign2>{MINUS})?(?P<n>{num}|\.\d{{1,2}}(?!\d))(?:[.,](?:[–—]|--?)(?!\w))?{scale}(?!\d)",
             self._money,
+        )
+        yield (
+            "money-range-after",
+            rf"(?P<n>{num})(?:\s?(?P<first>{money}))?{dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
+            self._money_range_after,
+        )
+        words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
+        yield (
+            "money-word",
+            rf"{sign}(?P<n>(?={num}(?<=[.,]\d\d)\s){num})\s(?P<cur>{words})(?![{LETTER}])",
+            self._money_word,
         )
         yield "money-after", rf"{sign}(?P<n>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])", self._money
         yield (
             "range-unit",
             rf"{sign}(?P<n>{num})\s?(?P<u1>{unit})?{dash}(?:(?P<sign2>{MINUS})|\+)?(?P<to>{num})\s?(?P<u>{unit})",
-            self._range_unit,
+            self._unit_range,
         )
         yield (
             "word-per",
-            rf"(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км){EDGE}",
-            lambda m: self._set(self.per("", units.canonical(m["per"])), m),
+            rf"(?:(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км)|(?<=[{LETTER}]\.)/(?P<per2>{self._bottoms})){EDGE}",
+            lambda m: self._set(self.per("", units.canonical(m["per"] or m["per2"])), m),
+        )
+        times = "|".join(sorted(units.time_words(), key=len, reverse=True))
+        yield "word-per-time", rf"(?<=[{LETTER}]{{2}})/(?P<per>{times})(?!\w)", self._word_per_time
+        yield (
+            "money-alone",
+            rf"(?P<cur>{money})/(?P<per>{self._bottoms}){EDGE}",
+            lambda m: self.rated(currency(self.code, signs[m["cur"]]).major[-1], units.canonical(m["per"])),
         )
         yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
         yield (
@@ -392,8 +434,28 @@ class Grammar(Words):
         )
         yield (
             "scientific",
-            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})[eE](?P<e>[-+]?\d{{1,3}})(?!\w)",
             self._scientific,
+        )
+        yield (
+            "scaled-range",
+            rf"(?P<n>{num}){dash}(?P<to>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            self._scaled_range,
+        )
+        yield (
+            "scaled-unit",
+            rf"{sign}(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            self._scaled_unit,
+        )
+        if not self.scales:
+            yield "thousands", rf"{START}(?P<n>\d+(?:[.,]\d{{1,2}})?)k(?![{LETTER}\d/])", self._thousands
+        if scales.name(self.code, 6):
+            yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
+        yield "point-unit", rf"(?<![\w.,])\.(?P<n>\d+)\s?(?P<u>{unit})", self._point_unit
+        yield (
+            "rate",
+            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|m²|m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            self._rate_of,
         )
         yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
@@ -432,10 +494,14 @@ class Grammar(Words):
             lambda m: self.number(Number("0", m["n"])),
         )
         yield "number-sign", r"[#№＃]\s?(?P<n>\d+)(?!\w)", self._number_sign
-        yield "range", rf"{START}(?P<n>{num}){DASH}(?P<to>{num})(?!{DASH}?\d|[{LETTER}])", self._range
+        yield (
+            "range",
+            rf"{START}(?P<n>{num})(?:{DASH}|\s{DASH}\s)(?P<to>{num})(?!\s?{DASH}\s?\d|{DASH}?\d|[{LETTER}])",
+            lambda m: self._range(m) if self._is_range(m) else None,
+        )
         yield (
             "equation",
-            rf"(?P<sign>{self.free}{MINUS})?(?P<n>{num})(?=\s?[-−+×*÷/=^<>≤≥≠±≈·]\s?-?[\d(])",
+            rf"(?P<sign>{self.negative})?(?P<n>{num})(?=\s?[-−－+＋×*÷/=＝^<>≤≥≠±≈·]\s?-?[\d(])",
             self._operand,
         )
         yield (
@@ -453,21 +519,14 @@ class Grammar(Words):
             rf"{START}(?P<n>\d+)(?P<l>[{LETTER}]{{1,3}})(?![{LETTER}\d])",
             self._number_letters,
         )
-        yield "number", rf"(?P<sign>{self.free}{MINUS}\s?)?(?P<n>{num})", self._number
+        yield "number", rf"(?P<sign>{self.negative})?(?P<n>{num})", self._number
 
     def signs(self) -> Rules:
         """Yield the rules for lone signs."""
-        yield (
-            "minus",
-            r"(?<=\s)[-−](?=\s\(?\d)",
-            lambda m: self.minus if re.search(r"\d\W*$", left(m)) else None,
-        )
-        yield (
-            "to",
-            r"(?<=\s)–(?=\s\d)",
-            lambda m: self.to if re.search(r"\d\W*$", left(m)) else None,
-        )
-        yield "star", r"(?:(?<=\d)|(?<=\d\s))\*\s?(?=\d)", lambda m: self._set(self.symbols["×"], m)
+        yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
+        yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
+        yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
+        yield "star", r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
@@ -475,7 +534,11 @@ class Grammar(Words):
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
-        yield "slash", rf"(?:(?<=[{LETTER}])|(?<=[{LETTER}]\s))/(?=\s?[{LETTER}])", lambda m: " "
+        yield (
+            "slash",
+            r"(?:(?<=[^\W_])|(?<=[^\W_]\s)|(?<=[€$£¥₽%°℃])|(?<=[^\W\d_]\.)(?=/[^\W\d_]))/(?=\s?[^\W_]|[-−+]\d)",
+            self._slash,
+        )
         known = "".join(
             re.escape(s) for s in self.symbols if len(s) == 1 and not s.isalpha() and s not in "?/#*"
         )
@@ -526,13 +589,18 @@ class Grammar(Words):
         return self.say(text) if any(c.isdigit() for c in text) else " ".join(text.split())
 
     def address(self, text: str) -> str:
-        """Return an address in words: letters as they are, digits as numbers, signs by name."""
+        """Return an address in words: letters as they are, digits as numbers, signs by name.
+
+        Letters and digits that are mixed are read one by one: j4n3, sda1, but no kitchen2.
+        """
         said: list[str] = []
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
-        for part in re.findall(r"\d+|[^\W\d_]+|[\W_]", text):
-            if part in signs:
+        for part in re.findall(rf"{_MIXED}|\d+|[^\W\d_]+|[\W_]", text):
+            if len(part) > 1 and not part.isdecimal() and not part.isalpha():
+                said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
+            elif part in signs:
                 said.append(signs[part])
             elif part.isdecimal():
                 said.append(self._plain(part) if len(part) < 4 else self.digits(part))
@@ -557,8 +625,8 @@ class Grammar(Words):
     def _ip(self, m: Match) -> str | None:
         address = re.match(r"[\d.]+", m[0])
         assert address is not None
-        if any(int(part) > 255 for part in address[0].split(".")):
-            return None
+        if any(int(part) > 255 or re.match(r"0\d", part) for part in address[0].split(".")):
+            return None  # 8.000.000.000 is a number
         said = [self.ip(address[0])]
         if m["port"]:
             said += [self.colon, self._plain(m["port"][1:]) if len(m["port"]) < 4 else self.digits(m["port"])]
@@ -603,7 +671,23 @@ class Grammar(Words):
         return self.date(year, month, day, before) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
     def _ymd(self, m: Match) -> str | None:
-        return self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), left(m))
+        month, day = int(m["m"]), int(m["d"])
+        if month > 12:
+            month, day = day, month
+        return self._date_or_none(int(m["y"]), month, day, left(m))
+
+    def month_first(self) -> Rules:
+        """Yield the rule for "jan. 15": a date whose month is short, and comes first."""
+        short = "|".join(sorted((form for form in self.month_forms if len(form) < 6), key=len, reverse=True))
+        yield (
+            "month-first",
+            rf"(?<!\w)(?i:(?P<month>{short}))\.\s(?P<d>[12]\d|3[01]|0?[1-9])(?:,?\s(?P<y>(?:1\d|20)\d\d)(?!\d))?(?![\d%°]|[.,:/]\d|\s?{self.unit}|\s[{LETTER}])",
+            self._month_first,
+        )
+
+    def _month_first(self, m: Match) -> str | None:
+        year = int(m["y"]) if m["y"] else None
+        return self._date_or_none(year, self.month_forms[m["month"].lower()], int(m["d"]), left(m))
 
     def _datetime(self, m: Match) -> str | None:
         date = self._ymd(m)
@@ -680,14 +764,56 @@ class Grammar(Words):
             return self.scaled_money(number, self.scale_word(m["scale"]), code)
         return self.money(number, code)
 
+    @functools.cached_property
+    def scale_pattern(self) -> str:
+        """The pattern of a power of ten in an amount; single letters are set close to the number or the currency."""
+        return self.scales or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(scales.LETTERS)}]"
+
+    @functools.cached_property
+    def scale_words(self) -> str:
+        """The pattern of a power of ten in letters."""
+        words = "|".join(map(re.escape, sorted(scales.written(self.code), key=len, reverse=True)))
+        return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
+
+    def _scaled_range(self, m: Match) -> str | None:
+        high = self.scaled_measure(self.parse(m["to"]), self.scale_word(m["scale"]), m["u"])
+        return self.range(self.number(self.parse(m["n"])), high) if high else None
+
+    def _thousands(self, m: Match) -> str:
+        """10k: a small letter, for 4K is a resolution."""
+        return self.number(scales.shifted(self.parse(m["n"]), 3))
+
+    def _scaled_unit(self, m: Match) -> str | None:
+        number = self.parse(m["n"], m["sign"])
+        return self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
+
+    def _scaled_number(self, m: Match) -> str:
+        amount = self.scaled(self.parse(m["n"], m["sign"]), m["scale"])
+        return (self.number(amount) if isinstance(amount, Number) else amount) + self._end(m)
+
+    def _rate_of(self, m: Match) -> str:
+        """12/kg: how many there are of what is not named."""
+        return self.rated(self.number(self.parse(m["n"])), units.canonical(m["per"]))
+
+    def _money_word(self, m: Match) -> str:
+        """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
+        code = currency_names(self.code)[m["cur"]]
+        said = self.money(self.parse(m["n"], m["sign"]), code)
+        forms = currency(self.code, code).major
+        return (
+            said
+            if m["cur"] in forms
+            else re.sub("|".join(map(re.escape, forms[::-1])), m["cur"], said, count=1)
+        )
+
     def dollars(self, m: Match) -> str:
-        """Return an amount as it is written; $1,234 is grouped as Americans do, in every language."""
-        american = m["cur"].endswith("$") and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
+        """Return an amount as it is written; $1,234 and ¥1,000 are grouped as at home, in every language."""
+        american = m["cur"][-1] in "$£¥￥₩₹" and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
         return m["n"].replace(",", "") if american else m["n"]
 
     def scale_word(self, written: str) -> str:
-        """Return a power of ten as it is spoken."""
-        return written
+        """Return a power of ten without what only joins it to its noun."""
+        return re.sub(r"\sd(?:[ei]|['’])$", "", written)
 
     def _consumption(self, m: Match) -> str:
         liters = str(self.measure(self.parse(m["n"]), "l"))
@@ -714,7 +840,12 @@ class Grammar(Words):
         return name.one
 
     def _money_per(self, m: Match) -> str:
-        said = self.money(self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]])
+        number, code = self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]]
+        said = (
+            self.scaled_money(number, self.scale_word(m["scale"]), code)
+            if m["scale"]
+            else self.money(number, code)
+        )
         return self.rated(said, units.canonical(m["per"]))
 
     def rated(self, said: str, bottom: str) -> str:
@@ -725,9 +856,37 @@ class Grammar(Words):
         said = self.join([self._plain(m["n"]), self.symbols["x times"]])
         return self.rated(said, units.canonical(m["per"]))
 
+    def _money_range_after(self, m: Match) -> str | None:
+        falls = self._is_spaced(m) and not self._rises(m)
+        signs = currency_symbols(self.code)
+        other = m["first"] and signs[m["first"]] != signs[m["cur"]]
+        return None if falls or other or self._is_label(m) else self._money_range(m)
+
     def _money_range(self, m: Match) -> str:
         code = currency_symbols(self.code)[m["cur"]]
-        return self.range(self.number(self.parse(m["n"])), self.money(self.parse(m["to"]), code))
+        high = self.parse(m["to"])
+        said = (
+            self.scaled_money(high, self.scale_word(m["scale"]), code)
+            if m["scale"]
+            else self.money(high, code)
+        )
+        return self.range(self.number(self.parse(m["n"])), said)
+
+    def _unit_range(self, m: Match) -> str | None:
+        """500 m-2 km has two units; with spaces around the dash these may be two measures."""
+        falls = self._is_spaced(m) and not m["sign"] and not m["sign2"] and not self._rises(m)
+        if (
+            self._is_label(m)
+            or self._is_letter(m)
+            or self._is_sum(left(m), right(m))
+            or (falls and units.canonical(m["u"]) != "h")
+        ):
+            return None
+        if not m["u1"] or units.canonical(m["u1"]) == units.canonical(m["u"]):
+            return self._range_unit(m)
+        ends = self.measure(self.parse(m["n"], m["sign"]), m["u1"]), self.measure(self.parse(m["to"]), m["u"])
+        spaced = re.search(rf"\s{DASH}\s", m[0])
+        return None if spaced or not all(ends) else self.range(str(ends[0]), str(ends[1])) + self._end(m)
 
     def _range_unit(self, m: Match) -> str | None:
         high = self.measure(self.parse(m["to"], m["sign2"]), m["u"])
@@ -751,9 +910,35 @@ class Grammar(Words):
             by = self.symbols["×"]
         return (f" {by} " if self.spaced else by).join(sides)
 
+    def _is_letter(self, m: Match) -> bool:
+        """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, but 230 V in line 5."""
+        unit, digits, before = m["u"], m["n"], left(m)
+        if len(unit) > 1 or not digits.isdecimal():
+            return False
+        if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
+            return context.DECADE.search(before) is not None
+        if not unit.isupper() and not (unit in "abcdef" and m.string[m.end() - 2].isdecimal()):
+            return False
+        if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
+            return True
+        named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
+        if not named and context.NUMBERED.search(before) is None:
+            return False
+        return len(digits) < 3 or (len(digits) == 3 and unit not in "VWAВА")
+
     def _measure(self, m: Match) -> str | None:
+        if self._is_letter(m):
+            return None
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
+
+    def _word_per_time(self, m: Match) -> str | None:
+        """5 pills/day: something is counted there."""
+        counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", left(m))
+        return self._set(self.per("", units.canonical(m["per"])), m) if counted else None
+
+    def _point_unit(self, m: Match) -> str | None:
+        return self.measure(Number("0", m["n"]), m["u"])
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:
@@ -846,9 +1031,83 @@ class Grammar(Words):
             return self.join([self.number(low), self.number(high)])
         return self.range(self.number(low), self.number(high))
 
+    def _unless_label(self, say: Callable[[Match], str | None]) -> Callable[[Match], str | None]:
+        """Return a handler of ranges that declines "room 5 - 21 °C"."""
+        return lambda m: None if self._is_label(m) else say(m)
+
+    def _is_label(self, m: Match) -> bool:
+        """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
+        return self._is_spaced(m) and context.LABELS.search(left(m)) is not None
+
+    def _is_range(self, m: Match) -> bool:
+        """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
+        before, after = left(m), right(m)
+        if self._is_sum(before, after):
+            return False
+        if not self._is_spaced(m) or self.is_score(m) or context.RESULTS.search(before):
+            return True
+        asked = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
+        return not asked and not context.LABELS.search(before) and "−" not in m[0] and self._rises(m)
+
+    @staticmethod
+    def _is_spaced(m: Match) -> bool:
+        """Tell whether there are spaces around the dash between two numbers."""
+        return re.search(rf"\s{DASH}\s", m[0]) is not None
+
+    def _rises(self, m: Match) -> bool:
+        """Tell whether the second number is the greater one."""
+        low, high = self.parse(m["n"]), self.parse(m["to"])
+        return (low.value, low.fraction) < (high.value, high.fraction)
+
+    @staticmethod
+    def _is_sum(before: str, after: str) -> bool:
+        """Tell whether two numbers with a dash between them are part of a calculation: by what is around them."""
+        return bool(
+            re.search(r"[=＝+＋×÷*/]\s?\(?$", before) or re.match(r"\)?\s?(?:[=＝×÷*]|[+/＋]\s?\d)", after)
+        )
+
+    def _subtract(self, m: Match) -> str | None:
+        """A minus without spaces around it, in a calculation."""
+        operands = re.search(r"[\d.,]+\)?$", left(m)), re.match(r"\(?[\d.,]+", right(m))
+        if not all(operands):
+            return None
+        start = left(m)[: operands[0].start()] if operands[0] else ""
+        sums = self._is_sum(start, right(m)[operands[1].end() :]) if operands[1] else False
+        return self._set(self.symbols["−"], m) if sums else None
+
+    def _between(self, m: Match) -> str | None:
+        """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
+        before, after = left(m), right(m)
+        first = re.search(rf"(?<![{LETTER}\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
+        unit = rf"\s?[{LETTER}°%€$/²³]{{1,6}}"
+        if re.search(rf"\d{unit}\s$", before) and re.match(rf"\s\d[\d.,]*(?:{unit})?\s?=", after):
+            return self.symbols["−"]  # 5 kg - 2 kg = 3 kg
+        if first is None or context.LABELS.search(before[: first.start()]):
+            return None
+        last = re.match(r"\s\(?[-−–]?\d(?:[\d.,]*\d)?\)?", after)
+        rest = after[last.end() :] if last else ""
+        start = before[: first.start()]
+        if re.match(r"[:/-]\d", rest):
+            return None  # a time or a date
+        if self._is_sum(start, rest) or context.SUMS.search(start):
+            return self.symbols["−"]
+        if m[0] == "–":
+            return self.to
+        if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]", rest):
+            return None
+        return self.to if re.match(r"\s[-−–]", after) else self.symbols["−"]
+
+    def _dash(self, m: Match) -> str | None:
+        """A minus sign between words is a dash; between letters of a formula it is none."""
+        if m[0] == "–":
+            return "– "
+        formula = re.search(r"(?:^|\W)(?:\w|\d[\d.,]*)\)?\s$", left(m)) and re.match(r"\s\(?\w\b", right(m))
+        return None if formula else "–"
+
     def is_score(self, m: Match) -> bool:
         """Tell whether two numbers with a dash between them are a result."""
-        return re.search(rf"(?:{self.scores})\s?$", left(m)) is not None
+        result = self._is_spaced(m) and context.RESULTS.search(left(m))
+        return bool(result or re.search(rf"(?:{self.scores})\s?$", left(m)))
 
     def _operand(self, m: Match) -> str:
         return self.number(self.parse(m["n"], m["sign"]))
@@ -945,6 +1204,29 @@ class Grammar(Words):
 
     def _digraph(self, m: Match) -> str:
         return self._set(self.symbols[_DIGRAPHS[m[0]]], m)
+
+    def _slash(self, m: Match) -> str | None:
+        """A slash between words is a pause, between letters of a name nothing: on/off, A/B, TCP/IP."""
+        before, after = left(m), right(m)
+        words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[-−+]?[^\W_]+", after)
+        if all(word and word[0].strip().isdecimal() for word in words):
+            return None
+        spaces = before[-1:].isspace(), after[:1].isspace()
+        if any(spaces):
+            return "–" if all(spaces) else ""
+        if (
+            self.per_word
+            and words[1]
+            and words[1][0].isalpha()
+            and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before)
+        ):
+            bottom = units.canonical(words[1][0])
+            return self._set(self.per_word, m) if bottom not in self._per else None
+        if not self.spaced and not before[-1:].isascii():
+            return "、"
+        name = all(word and (len(word[0]) == 1 or word[0].isupper()) for word in words)
+        either = words[1] is not None and words[1][0].lower() in _OR
+        return " " if name or either else ", "
 
     def _drop(self, m: Match) -> str:
         before, after = left(m)[-1:], right(m)[:1]

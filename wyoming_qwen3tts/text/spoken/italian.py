@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import numbers
 from .currencies import Money
-from .grammar import START, Match, Rules, right
+from .grammar import START, Match, Rules, left, right, roman
 from .numbers import Number
 from .romance import Romance
 
@@ -16,6 +16,11 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_NO_ORDINAL = frozenset(
+    "gradi fuori dentro oggi domani ieri ora adesso stasera stanotte stamattina circa con per che sono ieri sopra sotto alle esterni interni "
+    "celsius percepiti previsti massimi minimi anche poi mentre".split()
+)
+"""What follows a temperature in degrees."""
 _NO_NOUNS = frozenset("per con poi dei del sul tra fra che non più meno alle dalle oppure".split())
 
 
@@ -63,8 +68,9 @@ class Italian(Romance):
     before_day = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
     days_letter = "g"
     century = "[Ss]ecolo|[Ss]ecoli"
-    scales = r"mila|milioni(?: di)?|milione(?: di)?|miliardi(?: di)?|miliardo(?: di)?|mln|mld"
+    articles = "il|al|del|dal|nel|sul|(la|alla|della|dalla|nella|sulla)"
     bare_units = "in d b B K t C F s A"
+    per_word = "a"
     codes = r"PIN|pin|codice|Codice|password|CAP"
     versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
@@ -72,8 +78,8 @@ class Italian(Romance):
         "Dr.": "dottor", "Prof.": "professor", "Prof.ssa": "professoressa", "Ing.": "ingegner", "Avv.": "avvocato", "Arch.": "architetto",
         "p. es.": "per esempio", "ad es.": "ad esempio", "es.": "esempio", "ecc.": "eccetera", "etc.": "eccetera", "ca.": "circa", "n.": "numero",
         "N.": "numero", "n°": "numero", "nº": "numero", "pag.": "pagina", "pagg.": "pagine", "max.": "massimo", "min.": "minimo",
-        "tel.": "telefono", "Tel.": "telefono", "V.le": "viale", "P.za": "piazza", "P.zza": "piazza", "C.so": "corso", "a.C.": "avanti Cristo",
-        "d.C.": "dopo Cristo", "vs.": "versus", "e/o": "e o", "24/7": "ventiquattro ore su ventiquattro", "temp.": "temperatura",
+        "tel.": "telefono", "Tel.": "telefono", "V.le": "viale", "P.za": "piazza", "P.zza": "piazza", "C.so": "corso", "a. C.": "avanti Cristo",
+        "d. C.": "dopo Cristo", "vs.": "versus", "e/o": "e o", "24/7": "ventiquattro ore su ventiquattro", "temp.": "temperatura",
         "cfr.": "confronta", "cap.": "capitolo", "art.": "articolo", "sec.": "secolo", "S.": "San", "km/h": "chilometri orari", "c.a.": "circa",
     }  # fmt: skip
 
@@ -102,8 +108,7 @@ class Italian(Romance):
             return "uno" if re.match(r"s[^aeiou]|z|gn|ps|x|y", word) else "un"
         return self.number(number)
 
-    @staticmethod
-    def is_feminine(noun: str) -> bool:
+    def is_feminine(self, noun: str) -> bool:
         """Tell whether a noun in the singular is feminine."""
         if noun.endswith("a"):
             return not noun.endswith(("ema", "amma")) or noun in {"crema", "fiamma", "gamma", "mamma"}
@@ -128,16 +133,10 @@ class Italian(Romance):
         return said.replace("chilometro orari", "chilometro orario")
 
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} e {self.cardinal(minor.value)}"
+        return f"{said} e {self.hundredths(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"mln": "milioni", "mld": "miliardi"}.get(written, written.removesuffix(" di"))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(r"(milione|milioni|miliardo|miliardi) (?!di )", r"\1 di ", said, count=1).replace(
-            "uno mili", "un mili"
-        )
+    def of_noun(self, noun: str) -> str:
+        return f"di {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -184,6 +183,8 @@ class Italian(Romance):
         yield from super().phones()
 
     def times(self) -> Rules:
+        yield "hours", r"(?<!\w)[hH]\.?\s?(?P<h>\d{1,2})[.:](?P<min>[0-5]\d)(?![\d:])", self._hours
+        yield "hours-at", r"(?:(?<=\b[Aa]lle )|(?<=\b[Dd]alle ))[hH]\.?\s?(?=\d{1,2}(?!\d))", lambda m: "ore "
         yield (
             "clock-dot",
             r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
@@ -192,13 +193,12 @@ class Italian(Romance):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)(?P<s>[ºª])(?!\w)",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
+        yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>)(?!\w)", self._letter_ordinal
+        letter = (
+            rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?P<many>)(?=\s[a-zà-ÿ]{{3,}})(?!\s(?:per|con|che|ma)\b)"
         )
+        yield "ordinal-letter", letter, self._letter_ordinal
         yield "one-elided", rf"{START}(?P<n>1)\s(?=[aeiou][a-zà-ÿ]{{2,}})", self._elided
-        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}}|$)", lambda m: self.ordinal(int(m["n"]))
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
 
     def _elided(self, m: Match) -> str | None:
@@ -207,12 +207,21 @@ class Italian(Romance):
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
-        yield (
-            "ordinal°",
-            rf"{START}(?P<n>\d{{1,2}})°(?=\s[a-z]{{3,}})(?!\s(?:di|gradi|in|a|alle)\b)",
-            lambda m: self.ordinal(int(m["n"])),
-        )
+        yield "mila", rf"{START}(?P<n>\d{{1,3}})mila(?!\w)", lambda m: self.cardinal(int(m["n"]) * 1000)
+        yield "century-short", r"(?P<r>[IVX]+)\s(?P<w>sec\.)", self._short_century
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield from super().own_first()
+
+    def _short_century(self, m: Match) -> str | None:
+        value = roman(m["r"])
+        return f"{self.ordinal(value)} secolo" if value else None
+
+    def _hours(self, m: Match) -> str | None:
+        said = self._h_clock(m)
+        return f"ore {said}" if said else None
+
+    def is_ordinal(self, value: int, noun: str) -> bool:
+        return value < 100 and noun not in _NO_ORDINAL
 
     def expand(self, written: str, m: Match) -> str | None:
         after = right(m)
@@ -222,6 +231,6 @@ class Italian(Romance):
             return None
         if written in {"max.", "min.", "es.", "sec."} and not re.match(r"\s?[\w-]", after):
             return None
-        if written == "sec." and not re.match(r"\s?[IVX]", after):
+        if written == "sec." and not (re.match(r"\s?[IVX]", after) or re.search(r"[IVX]\s$", left(m))):
             return None
         return self.abbreviations[written]

@@ -38,7 +38,6 @@ class Japanese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    scales = "万|億|千|百万|千万"
     episode = "シーズン{}、第{}話"
     scores = "(?:スコア|得点)[はが：:]?"
     abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}
@@ -145,8 +144,18 @@ class Japanese(Eastern):
         yield "days", self.day_dash, self._day_range
         yield (
             "block",
-            r"(?<=[一-龠ぁ-んァ-ヶ])\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
+            r"(?<=[一-龠ぁ-んァ-ヶ])(?!\d\d?-\d\d?-(?:19|20)\d\d(?!\d))\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
             lambda m: "の".join(self._plain(part) for part in m[0].split("-")),
+        )
+        yield (
+            "era",
+            r"(?:(?<=令和|平成|昭和|大正|明治)|(?<![A-Za-z\d])(?P<l>[MTSHR]))(?P<y>\d{1,2})[./](?P<m>\d{1,2})[./](?P<d>\d{1,2})(?![\d./])",
+            self._era_date,
+        )
+        yield (
+            "day-week-holiday",
+            r"[（(](?P<d>[月火水木金土日])[・･](?P<h>祝日?|休日?|振休)[)）]",
+            lambda m: f"、{m['d']}曜日、{m['h']}",
         )
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
 
@@ -155,6 +164,16 @@ class Japanese(Eastern):
         before = "" if re.search("曜日?$", left(m)) else "曜"
         return f"{before}{self.to}{m['day']}曜"
 
+    def _era_date(self, m: Match) -> str | None:
+        """R6.5.3: the letter is that of an era."""
+        era = {"M": "明治", "T": "大正", "S": "昭和", "H": "平成", "R": "令和"}.get(m["l"], "")
+        date = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return f"{era}{self.cardinal(int(m['y']))}年{date}" if date else None
+
     def own(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
-        yield "range-ja", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._range_of_numbers
+        yield (
+            "range-ja",
+            rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d|\s?[=＝])",
+            self._range_of_numbers,
+        )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from . import units
 from .eastern import Eastern
-from .grammar import DASH, MINUS, Match, Rules, left
+from .grammar import DASH, Match, Rules, left
 from .numbers import Number
 
 _DIGITS = "영일이삼사오육칠팔구"
@@ -90,7 +90,6 @@ class Korean(Eastern):
         "십일월",
         "십이월",
     )
-    scales = "만|억|천|백만|천만|조"
     episode = "시즌 {}, {}화"
     scores = "(?:점수|스코어)[는가:]?"
     abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}
@@ -231,13 +230,13 @@ class Korean(Eastern):
         )
         yield (
             "degree",
-            rf"(?P<sign>{self.free}{MINUS})\s?(?P<n>{num})\s?도",
+            rf"(?P<sign>{self.negative})(?P<n>{num})\s?도",
             lambda m: f"영하 {self.number(self.parse(m['n']))} 도",
         )
         yield (
             "tilde-counter",
             rf"(?P<n>\d+)\s?(?:{DASH}|~|～)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
-            self._counted_range,
+            self._unless_label(self._counted_range),
         )
         yield from self.tildes()
         yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"
@@ -271,7 +270,11 @@ class Korean(Eastern):
             lambda m: f"{native(int(m['n'])) if 0 < int(m['n']) < 100 else self.cardinal(int(m['n']))} 배",
         )
         yield "compare", rf"(?P<n>{self.num})\s?(?P<s>[<>])\s?(?P<to>{self.num})", self._compare
-        yield "range-ko", rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d)", self._range_of_numbers
+        yield (
+            "range-ko",
+            rf"(?P<n>{self.num}){DASH}(?P<to>{self.num})(?!{DASH}?\d|\s?[=＝])",
+            self._range_of_numbers,
+        )
 
     def _compare(self, m: Match) -> str:
         low = self.number(self.parse(m["n"]))
@@ -304,6 +307,8 @@ class Korean(Eastern):
         value = int(m["n"].replace(",", ""))
         if m["c"] == "번" and re.search("누르|눌러|선택|버튼", m.string):
             return f"{self.cardinal(value)}번"  # a number on a keypad, and not so many times
+        if left(m).endswith("제"):
+            return f"{self.cardinal(value)}{m['c']}"  # a number of a series
         if m["c"] == "번째":
             return self.ordinal(value)
         return f"{native(value) if 0 < value < 100 else self.cardinal(value)} {m['c']}"

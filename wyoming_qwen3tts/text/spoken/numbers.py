@@ -44,14 +44,15 @@ def pattern(decimal: str) -> str:
     """Return a regular expression for a number without sign, in a language with this decimal mark.
 
     Home Assistant writes states with a point in every language, so a point that groups no thousands is a
-    decimal mark everywhere, and so is a comma.
+    decimal mark everywhere, and so is a comma. After groups with an apostrophe (Swiss: 1'234.50) both are.
     """
     group = "," if decimal == "." else "."
     # A space groups digits where that is the custom; in English only before 000 ("May 5 2024", "10 000").
     space = " (?=000)" if decimal == "." else " "
-    grouped = rf"[1-9]\d{{0,2}}(?:(?:[{group}\u00a0\u202f\u2009'’]|{space})\d{{3}})+(?!\d)"
+    grouped = rf"[1-9]\d{{0,2}}(?:(?:[{group}\u00a0\u202f\u2009]|{space})\d{{3}})+(?!\d)"
     fraction = rf"(?:{re.escape(decimal)}\d+(?![.,]?\d))?"
-    return rf"(?:{_foreign(decimal)}(?![.,]?\d)|{grouped}{fraction}|\d+(?:[.,]\d+)?)"
+    swiss = r"[1-9]\d{0,2}(?:['’]\d{3})+(?!\d)(?:[.,]\d+(?![.,]?\d))?"
+    return rf"(?:{_foreign(decimal)}(?![.,]?\d)|{swiss}|{grouped}{fraction}|\d+(?:[.,]\d+)?)"
 
 
 def _foreign(decimal: str) -> str:
@@ -68,10 +69,13 @@ def _foreign(decimal: str) -> str:
 def parse(text: str, decimal: str, *, negative: bool = False) -> Number:
     """Return the number that ``text`` (a match of ``pattern``) writes."""
     group = "," if decimal == "." else "."
+    swiss = "'" in text or "’" in text
     text = re.sub(r"[\s'’]", "", text)
-    if re.fullmatch(_foreign(decimal), text):
+    if not swiss and re.fullmatch(_foreign(decimal), text):
         text = text.replace(decimal, "").replace(group, ".")
-    elif re.fullmatch(rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text):
+    elif not swiss and re.fullmatch(
+        rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text
+    ):
         text = text.replace(group, "")
     whole, _, fraction = text.replace(",", ".").partition(".")
     return Number(whole or "0", fraction, negative)

@@ -1,11 +1,11 @@
-"""Portuguese as it is spoken; Brazilian where the two differ."""
+"""Portuguese as it is spoken: European, or Brazilian in text tagged pt-BR."""
 
 from __future__ import annotations
 
 import re
 from typing import ClassVar
 
-from . import numbers
+from . import numbers, scales, units
 from .currencies import Money
 from .grammar import START, Match, Rules, left, right
 from .numbers import Number
@@ -16,11 +16,20 @@ _MONTHS = (
 )  # fmt: skip
 
 
+_EUROPEAN = {
+    "quilômetro": "quilómetro", "micrômetro": "micrómetro", "nanômetro": "nanómetro", "umidade": "humidade", "bilhões": "mil milhões",
+    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "cerquilha": "cardinal", "mols": "moles", "lúmens": "lúmenes",
+    "quadro": "fotograma", "pixels": "píxeis", "pixel": "píxel", "centavo": "cêntimo",
+}  # fmt: skip
+"""Beginnings of words: Brazilian, as they are written here and in the tables → European."""
+_BRAZILIAN = re.compile(rf"\b(?:{'|'.join(_EUROPEAN)})")
+
+
 class Portuguese(Romance):
     """Portuguese."""
 
     code = "pt"
-    regions = frozenset({"pt"})
+    regions = frozenset({"br"})
     minus, plus, point, dot, slash, dash, underscore = (
         "menos",
         "mais",
@@ -57,31 +66,49 @@ class Portuguese(Romance):
     episode = "temporada {}, episódio {}"
     of = "de"
     halves = ("e meio", "e meia")
-    halved = "xícara|xícaras/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
+    halved = "xícara|xícaras/f chávena|chávenas/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
     before_day = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
     first_of_month = "primeiro"
     century = "[Ss]éculos?"
+    articles = "o|no|do|ao|os|pelo|(na|da|à|as|pela)"
     feminine_after = (
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
-    scales = r"mil|milhões(?: de)?|milhão(?: de)?|bilhões(?: de)?|bilhão(?: de)?|mi|bi"
     bare_units = "in d b B K t C F s A"
+    per_word = "por"
     codes = r"PIN|pin|código|Código|senha|CEP"
     versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
         "Sr.": "senhor", "Sra.": "senhora", "Srta.": "senhorita", "Srs.": "senhores", "Dr.": "doutor", "Dra.": "doutora", "D.": "dom",
         "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
-        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
+        "aprox.": "aproximadamente", "n.º": "número", "n.°": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "telefone", "Tel.": "telefone", "Av.": "avenida", "R.": "rua",
-        "vs.": "versus", "a.C.": "antes de Cristo", "d.C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
+        "vs.": "versus", "a. C.": "antes de Cristo", "d. C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
         "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",
         "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
     }  # fmt: skip
 
     def __init__(self, region: str = "") -> None:
-        self._words = "pt" if region else "pt_BR"  # dezanove in Portugal, dezenove in Brazil
+        self._brazilian = region == "br"
+        self._words = "pt_BR" if self._brazilian else "pt"  # dezenove in Brazil, dezanove in Portugal
+        if not self._brazilian:
+            self.first_of_month = ""  # um de janeiro
         super().__init__(region)
+
+    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+        """Add words as the region says them; cents are European, but for those of the real."""
+        if not self._brazilian:
+            reais = "R$" in match[0] or "BRL" in match[0]
+            spoken = _BRAZILIAN.sub(
+                lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], spoken
+            )
+        super()._append(said, spoken, text, match)
+
+    def _named_date(self, m: Match) -> str | None:
+        said = super()._named_date(m)
+        ordinal = re.match(r"1(?:\.?º|°)", m[0])
+        return re.sub("^um ", "primeiro ", said) if said and ordinal else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         return (numbers.words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
@@ -106,12 +133,11 @@ class Portuguese(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} e {self.minor_money(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"mi": "milhões", "bi": "bilhões"}.get(written, written.removesuffix(" de"))
+    def scale_name(self, power: int) -> units.Name | None:
+        return scales.name("pt-br" if self._brazilian else "pt", power)
 
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(r"(milhão|milhões|bilhão|bilhões) (?!de )", r"\1 de ", said, count=1)
+    def of_noun(self, noun: str) -> str:
+        return f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -136,9 +162,9 @@ class Portuguese(Romance):
             name = (
                 self.ordinal(bottom)
                 if bottom <= 10 or bottom in {100, 1000}
-                else f"{self.cardinal(bottom)} avo"
+                else f"{self.cardinal(bottom)} avos"
             )
-        return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
+        return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('avos') else 's'}"
 
     def mixed(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
@@ -156,6 +182,7 @@ class Portuguese(Romance):
         return self.ordinal(value, "f" if name.endswith("a") or name == "Isabel" else "m")
 
     def own_first(self) -> Rules:
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield (
             "result-x",
             rf"{START}(?P<a>\d)\s?x\s?(?P<b>\d)(?!\w)",
@@ -169,7 +196,7 @@ class Portuguese(Romance):
             r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?=\s*(?:[.,;!?]|$)|\s(?:e|ou|em|se|agora|imediatamente)\b)",
             self._digit_call,
         )
-        yield "phone-pt", rf"{START}9\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
+        yield "phone-pt", rf"{START}[29]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-br", rf"{START}(?:\(\d\d\)\s?)?9?\d{{4}}-\d{{4}}(?!\d)", self._phone
         yield from super().phones()
 
@@ -183,21 +210,12 @@ class Portuguese(Romance):
 
     def times(self) -> Rules:
         yield "hour-h", r"(?<=[sàa] )(?P<h>\d{1,2})\s?h(?![\w])", lambda m: self.time(int(m["h"]), 0)
-        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield from super().times()
 
     def own(self) -> Rules:
-        yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?!\w)",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "ª" else "m"),
-        )
-        yield (
-            "ordinal-letter",
-            rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?=\s[a-zà-ÿ]{{3,}})",
-            lambda m: self.ordinal(int(m["n"]), "f" if m["s"] == "a" else "m"),
-        )
-        yield "ordinal°", rf"{START}(?P<n>\d+)°(?=\s[a-z]{{3,}})", lambda m: self.ordinal(int(m["n"]))
+        yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>s?)(?!\w)", self._letter_ordinal
+        letter = rf"{START}(?P<n>\d{{1,3}})\.?(?P<s>[oa])(?P<many>s?)(?=\s[a-zà-ÿ]{{3,}})"
+        yield "ordinal-letter", letter, self._letter_ordinal
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",

@@ -26,6 +26,8 @@ class Romance(Grammar):
     """What follows a masculine and a feminine noun in "one cup and a half"."""
     halved = ""
     """Nouns that are counted in halves, as ``units.txt`` writes them."""
+    articles = "(?!)"
+    """Words before an ordinal, as a pattern; its group is feminine."""
     days_letter = "d"
     """The letter for days in 2 d 4 h."""
 
@@ -50,6 +52,7 @@ class Romance(Grammar):
             rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
             self._named_date,
         )
+        yield from self.month_first()
         yield (
             "day-month",
             r"(?<![\w/.,-])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
@@ -84,6 +87,29 @@ class Romance(Grammar):
     def month_year(self, month: int, year: int) -> str:
         parts = [self.months[month - 1], self.year(year)]
         return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+
+    def _letter_ordinal(self, m: Match) -> str | None:
+        """1.º, 2a, 3os: the letter tells the gender, and whether there are many."""
+        said = self.ordinal(int(m["n"]), "f" if m["s"][-1] in "ªa" else "m")
+        return re.sub(r"[oa]\b", lambda end: f"{end[0]}s", said) if m["many"] else said
+
+    def _degree_ordinal(self, m: Match) -> str | None:
+        """2° is an ordinal between an article and a noun, and else a temperature or an angle."""
+        article = re.search(rf"(?:^|[^\w’'])(?:{self.articles})\s$", left(m), re.I)
+        noun = re.match(rf"\s([{LETTER}]{{3,}})", right(m))
+        if article is not None:
+            return self.ordinal(int(m["n"]), "f" if article[1] else "m")
+        if noun is None or not self.is_ordinal(int(m["n"]), noun[1]):
+            return None
+        return self.ordinal(int(m["n"]), "f" if self.is_feminine(noun[1]) else "m")
+
+    def is_ordinal(self, value: int, noun: str) -> bool:
+        """Tell whether a number with ° is an ordinal before ``noun`` where no article says so."""
+        return False
+
+    def is_feminine(self, noun: str) -> bool:
+        """Tell whether a noun is feminine."""
+        return self.gender_of(noun) == "f"
 
     def agree(self, words: str, gender: str) -> str:
         """Return a number in words in the gender of what it counts."""
@@ -168,6 +194,10 @@ class Romance(Grammar):
 
     def times(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
+        at = r"(?:(?<=\b[Aa] las )|(?<=\b[Ll]as )|(?<=\b[Aa]lle )|(?<=\b[ÀàÁá]s )|(?<=\b[Àà] ))"
+        hours = r"\s?(?:[hH]s?|hrs?|horas|heures|ore)\b"
+        yield "clock-h2", rf"(?:{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})){hours}", self._h_clock
+        yield "clock-h3", rf"{at}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d){hours}", self._h_clock
         yield (
             "duration-d",
             rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
@@ -175,9 +205,11 @@ class Romance(Grammar):
         )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
-        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
+        yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?[hH]\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
         yield from super().times()
 
     def _h_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
+        if re.search(self.timers, left(m), re.I):
+            return self._duration(m)
         return self.time(hour, minute) if self.valid_time(hour, minute, None) else None

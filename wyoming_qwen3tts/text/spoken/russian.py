@@ -94,10 +94,8 @@ class Russian(Grammar):
         "янв": 1, "фев": 2, "февр": 2, "мар": 3, "апр": 4, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "сент": 9, "окт": 10, "ноя": 11,
         "нояб": 11, "дек": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-    scales = (
-        r"тыс\.?|тысячи|тысяча|тысяч|млн\.?|миллионов|миллиона|миллион|млрд\.?|миллиардов|миллиарда|миллиард"
-    )
     bare_units = "in d b B K t A C F s m a с г"
+    per_word = "на"
     codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
     versions = "версия|Версия|версии|Python|iOS|Android|macOS"
     abbreviations: ClassVar = {
@@ -157,21 +155,12 @@ class Russian(Grammar):
         name = self._per[bottom]
         return name if name.startswith(("на ", "за ")) else f"в {name}"
 
-    def scale_word(self, written: str) -> str:
-        return {"тыс": "тысяч", "млн": "миллионов", "млрд": "миллиардов"}.get(written.rstrip("."), written)
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        forms = {"тысяч": ("тысяча", "тысячи", "тысяч"), "миллионов": ("миллион", "миллиона", "миллионов"),
-                 "миллиардов": ("миллиард", "миллиарда", "миллиардов")}.get(scale, (scale,))  # fmt: skip
-        gender = "f" if scale == "тысяч" else "m"
-        return f"{self.number(number, gender)} {self.plural(number, forms)} {currency('ru', code).major[-1]}"
-
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} {self.minor_money(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         named = re.search(
-            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–-])\s*$", before, re.I
+            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−-])\s*$", before, re.I
         ) or _ON_DAY.search(before)
         said = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
@@ -394,11 +383,6 @@ class Russian(Grammar):
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
         yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
         yield (
-            "scale",
-            r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.|млн\.?|млрд\.?)(?!\s?[€$£₽]|\s?руб)(?![\w])",
-            self._scaled,
-        )
-        yield (
             "money-scale",
             r"(?P<n>\d+(?:[.,]\d+)?)\s?(?P<s>тыс\.?|млн\.?|млрд\.?)\s(?:руб\.|рублей|₽)",
             self._scaled_rubles,
@@ -427,6 +411,7 @@ class Russian(Grammar):
             rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(_MONTHS)})(?!\w)",
             self._range_date,
         )
+        yield from self.month_first()
         nominative = "|".join(_NOMINATIVE)
         yield (
             "month-year",
@@ -435,7 +420,8 @@ class Russian(Grammar):
         )
         yield (
             "year",
-            r"(?P<y>(?:1\d|20)\d\d)(?:-?(?P<e>й|м|го|му))?\s?(?P<w>году|года|годом|годе|год|гг\.|г\.|г)(?!\w)",
+            r"(?P<y>(?:1\d|20)\d\d|(?<!\d)\d{1,4}(?=[^\s\d]{0,3}\s?(?:год[уа]?|г\.)\s(?:до\s)?н\.\s?э))"
+            r"(?:-?(?P<e>й|м|го|му))?\s?(?P<w>году|года|годом|годе|год|гг\.|г\.|г)(?!\w)",
             self._year,
         )
         yield (
@@ -451,7 +437,22 @@ class Russian(Grammar):
         )
 
     def times(self) -> Rules:
-        yield "duration", rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}})\s?мин\.?(?!\w)", self._duration
+        yield (
+            "duration",
+            rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}}(?=\s?мин)|[0-5]\d)(?:\s?мин\.?)?(?!\w)",
+            self._duration,
+        )
+        at = r"(?:(?<=\b[вВкКсС]\s)|(?<=\b[дД]о\s))"
+        yield (
+            "clock-dash",
+            rf"{at}(?P<h>\d{{1,2}})-(?P<min>00|30|45)(?![\d-]|\s?(?!до\b)[а-яё%°])",
+            self._word_clock,
+        )
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d\d)\s?(?:ч\.?|час(?:ов|а)?)(?!\w)",
+            self._word_clock,
+        )
         yield from super().times()
 
     def phones(self) -> Rules:
@@ -465,6 +466,11 @@ class Russian(Grammar):
 
     def own(self) -> Rules:
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
+        yield (
+            "cardinal-letters",
+            rf"{START}(?P<n>(?:\d\d?(?=-?[тм]и)|[2-4](?=-?(?:[уёе]?х))))-?(?:ти|ми|[уёе]?х)(?!\w)",
+            lambda m: self.cardinal(int(m["n"]), "m", "g"),
+        )
         yield "ordinal", rf"{START}(?P<n>\d+)-?(?P<e>{endings})(?!\w)", self._ordinal
         yield (
             "times",
@@ -474,6 +480,11 @@ class Russian(Grammar):
         yield "floor", rf"{START}(?P<n>\d{{1,3}})\s(?P<w>этаж(?:[еу]|ом)?)(?!\w)", self._floor
         yield "grams", rf"{START}(?P<n>{self.num})\s?г(?=\s[а-яё]{{3,}})", self._grams
         yield "adjective", rf"{START}(?P<n>\d{{1,4}})-(?P<w>[а-яё]{{4,}})", self._adjective
+
+    def _word_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"])
+        said = self.time(hour, minute, before=left(m))
+        return said + self._end(m) if self.valid_time(hour, minute, None) else None
 
     def _century(self, m: Match) -> str | None:
         value = roman(m["r"].replace("Х", "X"))
@@ -605,7 +616,7 @@ class Russian(Grammar):
         if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):
             return None
         if written in {"мин.", "сек.", "ч.", "шт.", "чел.", "тыс.", "млн", "млрд", "млн.", "млрд."}:
-            found = re.search(r"(\d+)\s?$", before)
+            found = re.search(r"(?:\d|тыс\.?|млн\.?|млрд\.?)\s?$", before)
             return self.abbreviations[written] if found else None
         if written in {"пр.", "ул.", "пл.", "пер.", "им."} and not re.match(r"\s?[А-ЯЁ\d]", after):
             return None

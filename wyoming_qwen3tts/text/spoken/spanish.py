@@ -65,21 +65,22 @@ class Spanish(Romance):
     halved = "taza|tazas/f cucharada|cucharadas/f cucharadita|cucharaditas/f hora|horas/f vaso|vasos día|días litro|litros kilo|kilos año|años"
     before_day = r"[Ee]l|[Dd]el|[Aa]l|[Dd]ía|hasta|desde"
     century = "[Ss]iglos?"
+    articles = "el|del|al|los|(la|las)"
     feminine_after = (
         r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
     )
-    scales = r"mil millones(?: de)?|mil|millones(?: de)?|millón(?: de)?|M"
     bare_units = "in d b B K t C F s A"
+    per_word = "por"
     codes = r"PIN|pin|código|Código|contraseña|clave"
     versions = "versión|Versión|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
         "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "Dr.": "doctor", "Dra.": "doctora", "D.": "don",
         "Dña.": "doña", "Ud.": "usted", "Uds.": "ustedes", "Vd.": "usted", "p. ej.": "por ejemplo", "P. ej.": "por ejemplo", "etc.": "etcétera",
-        "aprox.": "aproximadamente", "n.º": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
+        "aprox.": "aproximadamente", "n.º": "número", "n.°": "número", "nº": "número", "n°": "número", "N.º": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
         "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
-        "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
+        "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. de C.": "antes de Cristo", "d. de C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
         "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "24/7": "veinticuatro siete", "Prof.": "profesor",
         "prov.": "provincia", "km/h": "kilómetros por hora",
     }  # fmt: skip
@@ -143,12 +144,8 @@ class Spanish(Romance):
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         return f"{said} con {self.minor_money(minor, names)}"
 
-    def scale_word(self, written: str) -> str:
-        return {"M": "millones"}.get(written, written.removesuffix(" de"))
-
-    def scaled_money(self, number: Number, scale: str, code: str) -> str:
-        said = super().scaled_money(number, scale, code)
-        return re.sub(r"(millón|millones) (?!de )", r"\1 de ", said, count=1)
+    def of_noun(self, noun: str) -> str:
+        return f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -215,7 +212,6 @@ class Spanish(Romance):
             r"(?:(?<=\b[Aa] la )|(?<=\b[Ee]s la )|(?<=\b[Dd]e la )|(?<=\bdesde la )|(?<=\bhasta la )|(?<=\bsobre la ))1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
             lambda m: "una",
         )
-        yield "clock-h2", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})\s?(?:h\b|hrs?\b|horas\b)", self._h_clock
         yield (
             "clock-half",
             rf"{START}(?P<h>\d{{1,2}})(?::(?P<min>\d{{2}}))?\s?(?P<half>[ap])\.?\s?m\b(?P<stop>\.?)",
@@ -232,23 +228,31 @@ class Spanish(Romance):
 
     def own(self) -> Rules:
         yield (
-            "ordinal",
-            rf"{START}(?P<n>\d+)\.?(?P<s>[ºª°]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na)(?!\w)(?!C|F)",
-            self._ordinal,
-        )
-        yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
             lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'veces'}",
         )
 
+    def own_first(self) -> Rules:
+        yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
+        letters = r"[ºª]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
+        yield (
+            "ordinal",
+            rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)(?:\.(?=\s[a-zà-ÿ]))?",
+            self._ordinal,
+        )
+        yield from super().own_first()
+
+    def _degree_ordinal(self, m: Match) -> str | None:
+        said = super()._degree_ordinal(m)
+        return re.sub(r"(primer|tercer)o$", r"\1", said) if said and re.match(r"\s[a-z]", right(m)) else said
+
     def _ordinal(self, m: Match) -> str | None:
-        value = int(m["n"])
-        if m["s"] == "°" and not re.match(r"\s[a-z]", right(m)):
-            return None
+        said = self._letter_ordinal(m) or ""
         feminine = m["s"] == "ª" or m["s"].endswith("a")
-        said = self.ordinal(value, "f" if feminine else "m")
-        if m["s"] == "er" or (not feminine and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"):
+        if m["s"] == "er" or (
+            not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"
+        ):
             said = re.sub(r"(primer|tercer)o$", r"\1", said)
         return said
 

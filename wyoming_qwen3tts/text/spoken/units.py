@@ -30,18 +30,18 @@ class Name:
 
 _TIME_WORDS = {
     "s": "second 秒 초",
-    "min": "minute 分钟 分 분",
-    "h": "hour Stunde heure hora ora 小时 時間 시간",
+    "min": "minute 分钟 分鐘 分 분",
+    "h": "hour Stunde heure hora ora 小时 小時 時間 시간",
     "d": "day Tag jour día dia giorno день сутки 天 日 일",
     "wk": "week Woche 周 週 주",
-    "mo": "month Monat mois mes mês mese месяц 月 월",
+    "mo": "month Monat mois mes mês mese месяц мес 月 월",
     "yr": "year Jahr año ano anno год 年 년",
 }
 """Symbol → words for it below a rate: kWh/day."""
 _BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
 _ALIASES = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
-    "mins": "min", "hr": "h", "hrs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
+    "mins": "min", "hr": "h", "hrs": "h", "hs": "h", "Hs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
     "μm": "µm", "μg": "µg", "μs": "µs", "ug": "µg", "ºC": "°C", "ºF": "°F", "˚C": "°C", "˚F": "°F", "˚": "°", "° C": "°C",
     "° F": "°F", "℃": "°C", "℉": "°F", "Ω": "Ω", "ohm": "Ω", "ohms": "Ω", "lux": "lx", "hz": "Hz", "khz": "kHz",
@@ -53,6 +53,15 @@ _ALIASES = {
     "cbm": "m³", "kts": "kn", "kt": "kn", "RPM": "rpm", "U/min": "rpm", "tr/min": "rpm", "об/мин": "rpm", "mpg": "mi/gal",
     "kcal": "kcal", "Kcal": "kcal", "hpa": "hPa", "HPa": "hPa", "kpa": "kPa", "mAH": "mAh", "% RH": "%RH", "%rh": "%RH",
     "VAr": "var", "kvar": "kvar",
+    # in capitals, or none
+    "KG": "kg", "Kg": "kg", "MG": "mg", "KM": "km", "Km": "km", "CM": "cm", "Cm": "cm", "MM": "mm", "ML": "ml", "Ml": "ml", "KMH": "km/h",
+    "KM/H": "km/h", "Km/H": "km/h", "km/H": "km/h", "KPH": "km/h", "MPH": "mph", "Mph": "mph", "KWH": "kWh", "WH": "Wh", "wh": "Wh", "mwh": "MWh",
+    "mbps": "Mb/s", "mbit": "Mb", "MBit": "Mb", "gbit": "Gb", "GBit": "Gb", "mbit/s": "Mb/s", "MBit/s": "Mb/s", "gbit/s": "Gb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
+    "HZ": "Hz", "KHZ": "kHz", "Khz": "kHz", "mhz": "MHz", "ghz": "GHz", "HPA": "hPa", "KPA": "kPa", "PPM": "ppm", "PPB": "ppb", "LUX": "lx", "Lux": "lx", "LX": "lx",
+    "DB": "dB", "Db": "dB", "dbm": "dBm", "DBM": "dBm", "°c": "°C", "°f": "°F", "ºc": "°C", "mah": "mAh", "MAH": "mAh", "LB": "lb", "LBS": "lb",
+    "OZ": "oz", "FT": "ft",
+    "КГ": "kg", "Кг": "kg", "КМ": "km", "Км": "km", "СМ": "cm", "ММ": "mm", "МЛ": "ml", "КВТ": "kW", "квт": "kW", "вт": "W", "ВТ": "W", "квт·ч": "kWh",
+    "квтч": "kWh", "КВтч": "kWh", "гб": "GB", "мб": "MB", "тб": "TB", "гц": "Hz", "мгц": "MHz", "ггц": "GHz",
     # Russian
     "м": "m", "км": "km", "см": "cm", "мм": "mm", "дм": "dm", "г": "g", "кг": "kg", "мг": "mg", "мкг": "µg", "т": "t", "л": "l",
     "мл": "ml", "с": "s", "сек": "s", "мин": "min", "мин.": "min", "сек.": "s", "ч": "h", "час": "h", "мс": "ms", "дн": "d", "сут": "d", "Вт": "W", "кВт": "kW",
@@ -172,6 +181,11 @@ def below(language: str) -> frozenset[str]:
     """Return every way to write what a rate is per."""
     known = per(language)
     return frozenset(known).union(alias for alias, symbol in (_ALIASES | _BELOW).items() if symbol in known)
+
+
+def time_words() -> list[str]:
+    """Return every word for a time that a rate is per."""
+    return list(_BELOW)
 
 
 @functools.cache

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from . import numbers, units
+from . import numbers, scales, units
 from .currencies import Money, currency
 from .numbers import Number
 
-MINUS_SIGNS = frozenset("-−–‐‑—")
+MINUS_SIGNS = frozenset("-−–‐‑—－")
 
 
 class Words:
@@ -64,7 +64,7 @@ class Words:
     codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
     """Words before a number that is said digit by digit."""
     scales: ClassVar[str] = ""
-    """Words for powers of ten that go between an amount and its currency."""
+    """Words for powers of ten that go between an amount and its currency; empty: those of ``scales.py``."""
     timers: ClassVar[str] = (
         r"(?:timer|remaining|duration|elapsed|countdown|uptime|Restzeit|noch|Dauer|Laufzeit|durée|restant|temps|duración|"
         r"restante|tiempo|duração|tempo|durata|rimanente|таймер|осталось|длительность|计时|剩余|倒计时|時間|残り|남은|타이머)"
@@ -74,9 +74,11 @@ class Words:
     versions: ClassVar[str] = (
         "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
     )
+    per_word: ClassVar[str] = ""
+    """Between what is counted and any noun that it comes per."""
     clings: ClassVar[str] = ""
     """Letters after which a number has no space."""
-    free: ClassVar[str] = r"(?<![\w)])"
+    free: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
     """What a minus sign may not follow, or it is a hyphen."""
     bare_units: ClassVar[str] = ""
     """Units that are also words, and count only at the end of a clause."""
@@ -203,13 +205,47 @@ class Words:
         gender = names.minor_gender
         return self.join([self.number(minor, gender, counted=True), self.plural(minor, names.minor)])
 
+    def hundredths(self, minor: Number, names: Money) -> str:
+        """Return cents after euros: a number alone, but for one."""
+        return self.minor_money(minor, names) if minor.is_one else self.cardinal(minor.value)
+
     def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
         """Return an amount of both; ``said`` is the greater part."""
         return self.join([said, self.minor_money(minor, names)])
 
+    def scaled(self, number: Number, scale: str) -> Number | str:
+        """Return a number times a power of ten: as a number, or in words where the power is a noun."""
+        power = (scales.written(self.code) | scales.LETTERS).get(scale, 0)
+        if self.scales or not power:
+            return self.join([self.number(number, counted=number.value == 2), scale])
+        noun = self.scale_name(power)
+        if noun is None:
+            return scales.shifted(number, power)
+        if number.is_one and noun.one.startswith("mil "):
+            return noun.one
+        return self.count(number, noun)
+
+    def scale_name(self, power: int) -> units.Name | None:
+        """Return the noun for a power of ten."""
+        return scales.name(self.code, power)
+
+    def of_noun(self, noun: str) -> str:
+        """Return a noun as it stands after millions."""
+        return noun
+
     def scaled_money(self, number: Number, scale: str, code: str) -> str:
         """Return "one point five million dollars"."""
-        return self.join([self.number(number), scale, currency(self.code, code).major[-1]])
+        amount = self.scaled(number, scale)
+        if isinstance(amount, Number):
+            return self.money(amount, code)
+        return self.join([amount, self.of_noun(currency(self.code, code).major[-1])])
+
+    def scaled_measure(self, number: Number, scale: str, symbol: str) -> str | None:
+        """Return "one hundred million kilograms"; None if the unit is not known."""
+        amount, name = self.scaled(number, scale), self.unit_alone(symbol)
+        if isinstance(amount, Number):
+            return self.measure(amount, symbol)
+        return self.join([amount, self.of_noun(name)]) if name else None
 
     # --- time ---
 

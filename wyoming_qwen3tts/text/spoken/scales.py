@@ -1,0 +1,73 @@
+"""Powers of ten in words, as they stand between a number and what it counts: 2,5 Mio. €, $3bn, 100 millions de kg."""
+
+from __future__ import annotations
+
+import functools
+
+from . import units
+from .numbers import Number
+
+_EVERYWHERE = {
+    "thousand": 3,
+    "million": 6,
+    "millions": 6,
+    "billion": 9,
+    "trillion": 12,
+    "trn": 12,
+    "bn": 9,
+    "mn": 6,
+    "tn": 12,
+}
+"""English words, which amounts such as US$76.3 trillion have in every language."""
+LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9, "T": 12}
+"""They count only where a currency tells that they mean no unit."""
+_WRITTEN = {
+    "de": "3 Tausend Tsd. Tsd; 6 Million Millionen Mio. Mio; 9 Milliarde Milliarden Mrd. Mrd; 12 Billion Billionen Bio. Bio",
+    "fr": "3 mille; 6 million millions; 9 milliard milliards Md Mds Mrd; 12 billions",
+    "es": "3 mil; 6 millón millones mill. mill mln; 9 mil_millones; 12 billón billones",
+    "pt": "3 mil; 6 milhão milhões mi mln; 9 mil_milhões bilhão bilhões bi; 12 trilhão trilhões bilião biliões tri",
+    "it": "3 mila mille; 6 milione milioni mln mil.; 9 miliardo miliardi mld mrd; 12 bilione bilioni",
+    "ru": "3 тыс. тыс тысяча тысячи тысяч; 6 млн. млн миллион миллиона миллионов; 9 млрд. млрд миллиард миллиарда миллиардов; "
+    "12 трлн. трлн триллион триллиона триллионов",
+    "zh": "0 万 亿 千 百万 千万 万亿 萬 億 百萬 千萬 萬億 兆",
+    "ja": "0 万 億 千 百万 千万 兆",
+    "ko": "0 만 억 천 백만 천만 조",
+}  # fmt: skip
+"""Power of ten and the ways to write it. 0: said as it is written."""
+_NAMES = {
+    "de": {6: "Million|Millionen/f", 9: "Milliarde|Milliarden/f", 12: "Billion|Billionen/f"},
+    "fr": {6: "million|millions", 9: "milliard|milliards", 12: "billion|billions"},
+    "es": {6: "millón|millones", 9: "mil millones", 12: "billón|billones"},
+    "pt": {6: "milhão|milhões", 9: "mil milhões", 12: "bilião|biliões"},
+    "pt-br": {6: "milhão|milhões", 9: "bilhão|bilhões", 12: "trilhão|trilhões"},
+    "it": {6: "milione|milioni", 9: "miliardo|miliardi", 12: "bilione|bilioni"},
+    "ru": {
+        6: "миллион|миллиона|миллионов",
+        9: "миллиард|миллиарда|миллиардов",
+        12: "триллион|триллиона|триллионов",
+    },
+}
+
+
+@functools.cache
+def written(language: str) -> dict[str, int]:
+    """Return the words for powers of ten in ``language`` → the power; 0 for those that are said as they are."""
+    own: dict[str, int] = {}
+    for group in filter(None, _WRITTEN.get(language, "").split("; ")):
+        power, *words = group.split()
+        own |= {word.replace("_", " "): int(power) for word in words}
+    return _EVERYWHERE | own
+
+
+@functools.cache
+def name(language: str, power: int) -> units.Name | None:
+    """Return the noun for a power of ten; None where numbers are said with it in one."""
+    column = _NAMES.get(language, {}).get(power)
+    return units.name(column) if column else None
+
+
+def shifted(number: Number, power: int) -> Number:
+    """Return ``number`` times a power of ten."""
+    digits = number.fraction.ljust(power, "0")
+    whole = (number.whole + digits[:power]).lstrip("0") or "0"
+    return Number(whole, digits[power:].rstrip("0"), number.negative)
