@@ -28,8 +28,8 @@ from benchmarks import environment
 from benchmarks.environment import VOICE
 from benchmarks.servers import Program, running
 from benchmarks.talk import HOST
-from wyoming_qwen3tts.cache.disk import Disk
 from wyoming_qwen3tts.cache.entry import Entry
+from wyoming_qwen3tts.cache.sqlite import Disk
 
 PHRASES = [
     f"The {thing} is {state}."

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wyoming_qwen3tts.audio.pcm import FULL_SCALE, to_samples
-from wyoming_qwen3tts.audio.tempo import METHODS, load
+from wyoming_qwen3tts.audio.speed import METHODS, load
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Utterance
 

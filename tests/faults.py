@@ -20,7 +20,7 @@ import pytest
 from wyoming.event import Event, async_read_event, write_event
 
 from tests.house import HANG, connect, home_assistant_plain, sound_of, tone
-from wyoming_qwen3tts.cache.disk import FILE, Disk
+from wyoming_qwen3tts.cache.sqlite import FILE, Disk
 
 SCRIPTED = (
     "-c",

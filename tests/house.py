@@ -27,20 +27,20 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from wyoming_qwen3tts import service as service_module
-from wyoming_qwen3tts import synthesizer as synthesis
-from wyoming_qwen3tts.audio.finish import Finishing
+from wyoming_qwen3tts import app
+from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.audio.loudness import Levels
+from wyoming_qwen3tts.audio.postprocess import Finishing
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.engines.failover import Crew, Limits
-from wyoming_qwen3tts.service import Service
-from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.engines.pool import Crew, Limits
+from wyoming_qwen3tts.pipeline.synthesizer import Limits as SynthesizerLimits
+from wyoming_qwen3tts.pipeline.synthesizer import Synthesizer
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
-from wyoming_qwen3tts.synthesizer import Synthesizer
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.register import Fixed, Library, Register
+from wyoming_qwen3tts.voices.registry import Fixed, Library, Register
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -167,7 +167,7 @@ def synthesizer(able: Crew, *, speed: float = 1.0, frontend: Frontend | None = N
     return Synthesizer(
         Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
-        synthesis.Limits(buffer_seconds=9, keepalive_after=0),
+        SynthesizerLimits(buffer_seconds=9, keepalive_after=0),
         finishing=Finishing(),
         calibration=Calibration(Levels(None), able),
         speed=speed,
@@ -196,7 +196,7 @@ async def service(
     settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **NOT_KEPT, **as_it_is, **settings}
     running = Service(Settings(**settings), engines)
     furnished = mock.patch.object(
-        service_module,
+        app,
         "register_for",
         lambda of, engines, gone: Register(engines, library, styles, of.voice, of.language, gone),
     )

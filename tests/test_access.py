@@ -16,11 +16,11 @@ import pytest
 from tests.house import HANG, ScriptedEngine, raw, read_events, service
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, free_port, web
+from wyoming_qwen3tts.app import StartupError
+from wyoming_qwen3tts.config import Settings, SettingsError
 from wyoming_qwen3tts.server.http import access
 from wyoming_qwen3tts.server.http.access import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
 from wyoming_qwen3tts.server.wyoming import WyomingServer
-from wyoming_qwen3tts.service import StartupError
-from wyoming_qwen3tts.settings import Settings, SettingsError
 
 KEY, OTHER = "correct-horse-battery", "another-horse-stapled"
 FAR = "192.168.1.7"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import wyoming_qwen3tts
-from wyoming_qwen3tts.settings import OPTIONS, Settings, app_schema, app_texts
+from wyoming_qwen3tts.config import OPTIONS, Settings, app_schema, app_texts
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -70,8 +70,8 @@ def test_the_app_asks_for_no_rights_it_has_no_use_for() -> None:
 
 
 def test_a_backup_leaves_out_what_is_made_again() -> None:
-    from wyoming_qwen3tts.cache.disk import FILE
-    from wyoming_qwen3tts.service import LEVELS, STYLES
+    from wyoming_qwen3tts.app import LEVELS, STYLES
+    from wyoming_qwen3tts.cache.sqlite import FILE
 
     left_out = APP["backup_exclude"]
     for made in (FILE, f"{FILE}-wal", "huggingface", "cache", "prompts", "references"):

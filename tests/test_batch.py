@@ -21,7 +21,7 @@ from tests import house
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service_in_thread, tone
 from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
-from wyoming_qwen3tts.audio.encoding import Format
+from wyoming_qwen3tts.audio.encode import Format
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import answer, whole
 from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Given, Member, Zip, stem
@@ -199,7 +199,7 @@ async def test_a_text_that_cannot_be_said_is_named_and_the_others_are_said() -> 
 async def test_where_nothing_can_be_said_the_answer_is_the_first_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.engines.failover.REST", (0.05,))
+    monkeypatch.setattr("wyoming_qwen3tts.engines.pool.REST", (0.05,))
     async with web([ScriptedEngine(picky)]) as client:
         name = {"X-Request-Id": "mine"}
         wrong = [{"input": "Hi.", "voice": "Nobody"}, "This is unspeakable."]

@@ -14,7 +14,7 @@ from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, ser
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.speech import LONGEST_NAME, Utterance
-from wyoming_qwen3tts.voices import presets
+from wyoming_qwen3tts.voices import names
 
 HEAD = b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -237,7 +237,7 @@ async def test_a_name_without_end_is_as_good_as_none_at_the_other_door(
 ) -> None:
     """What is looked for is no longer than any name: all voices are looked through for it."""
     longest = 0
-    key = presets.key
+    key = names.key
 
     def watched(name: str) -> str:
         nonlocal longest

@@ -15,10 +15,10 @@ import pytest
 from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, PinError
-from wyoming_qwen3tts.cache.disk import Disk
 from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierError
-from wyoming_qwen3tts.cache.flight import AbandonedError, Flight
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
+from wyoming_qwen3tts.cache.singleflight import AbandonedError, Flight
+from wyoming_qwen3tts.cache.sqlite import Disk
 from wyoming_qwen3tts.engines.base import TruncatedAudioError
 
 

@@ -30,10 +30,10 @@ from tests.test_said_before import KEPT, Repeatable, ask
 from wyoming_qwen3tts import client
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, PinError
-from wyoming_qwen3tts.cache.disk import FILE, Disk
 from wyoming_qwen3tts.cache.entry import Counts, Entry
-from wyoming_qwen3tts.cache.flight import AbandonedError
 from wyoming_qwen3tts.cache.memory import Memory
+from wyoming_qwen3tts.cache.singleflight import AbandonedError
+from wyoming_qwen3tts.cache.sqlite import FILE, Disk
 from wyoming_qwen3tts.speech import TextFeed, Utterance
 from wyoming_qwen3tts.speech import Voice as Speaker
 

@@ -13,7 +13,7 @@ import pytest
 from wyoming.info import Describe
 
 from tests.house import HANG, ScriptedEngine, connect, service, tone
-from wyoming_qwen3tts import commands
+from wyoming_qwen3tts import cli
 
 
 async def run(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -237,7 +237,7 @@ def test_commands_look_where_the_server_listens(
     listening: str, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WYOMING_QWEN3TTS_URI", listening)
-    assert commands.default_uri() == uri
+    assert cli.default_uri() == uri
 
 
 async def test_voices_of_the_data_directory_are_listed_where_no_server_speaks_them(

@@ -21,8 +21,8 @@ from wyoming.event import Event
 
 from tests.faults import Heard, audible, deaf, hear, reset, wire
 from tests.house import AS_IT_IS, HANG, NOT_KEPT, ScriptedEngine, tone, types
-from wyoming_qwen3tts.service import Service
-from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.app import Service
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.speech import Utterance
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -13,7 +13,7 @@ from tests.recordings import save, speech
 from tests.test_encoding import decoded
 from tests.test_register import Cloner
 from tests.web import web
-from wyoming_qwen3tts.voices.library import VoiceLibrary
+from wyoming_qwen3tts.voices.store import VoiceLibrary
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

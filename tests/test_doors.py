@@ -34,9 +34,9 @@ from tests.house import (
     tone,
     types,
 )
+from wyoming_qwen3tts.app import Service, StartupError
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.server import wyoming
-from wyoming_qwen3tts.service import Service, StartupError
-from wyoming_qwen3tts.settings import Settings
 
 WHOLE = ("-m", "wyoming_qwen3tts")
 """The service as it is started."""

@@ -29,13 +29,13 @@ from tests.house import (
     sound_of,
     types,
 )
-from wyoming_qwen3tts.audio.edges import FADE, LONGEST_PAUSE, Fade, Trim
-from wyoming_qwen3tts.audio.finish import Finish, Finishing, Reply, Stage
 from wyoming_qwen3tts.audio.loudness import Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
+from wyoming_qwen3tts.audio.postprocess import Finish, Finishing, Reply, Stage
+from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, Trim
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
 
 Samples = NDArray[np.int16]

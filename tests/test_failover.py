@@ -35,16 +35,16 @@ from tests.house import (
     tone,
 )
 from tests.web import web
-from wyoming_qwen3tts.engines import failover
+from wyoming_qwen3tts.app import Service
+from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.engines import pool
 from wyoming_qwen3tts.engines.base import (
     DeviceLostError,
     EngineUnavailableError,
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from wyoming_qwen3tts.engines.failover import Crew, Limits, State
-from wyoming_qwen3tts.service import Service
-from wyoming_qwen3tts.settings import Settings
+from wyoming_qwen3tts.engines.pool import Crew, Limits, State
 from wyoming_qwen3tts.speech import Attribution, TextFeed, Utterance, Voice
 
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -55,7 +55,7 @@ SILENCE = bytes(48_000)
 @pytest.fixture(autouse=True)
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines rest for a moment only."""
-    monkeypatch.setattr(failover, "REST", (0.02,))
+    monkeypatch.setattr(pool, "REST", (0.02,))
 
 
 class Model(ScriptedEngine):
@@ -273,7 +273,7 @@ async def test_what_was_said_before_needs_no_engine(tmp_path: Path) -> None:
     async with speaking(model, Spare(), data_dir=tmp_path, **KEPT) as client:
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
         model.script = refuses
-        for number in range(failover.TRIPS + 1):
+        for number in range(pool.TRIPS + 1):
             text = f"This is new, number {'x' * number}."
             assert await home_assistant_plain(client, text) == octave(text)
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
@@ -448,7 +448,7 @@ async def test_a_voice_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch)
 
     model = Model()
     model.script = endless
-    monkeypatch.setattr(failover, "ROOM", 1.0)
+    monkeypatch.setattr(pool, "ROOM", 1.0)
     async with speaking(model, Spare()) as client:
         sound = await home_assistant_plain(client, HELLO)
     assert 0 < len(sound) <= (1 + len(HELLO)) * 48_000
@@ -501,7 +501,7 @@ async def test_health_tells_who_speaks() -> None:
     model.script = refuses
     async with web([model, Spare()]) as client:
         assert (await client.get("/health")).json()["status"] == "ok"
-        for _ in range(failover.TRIPS):
+        for _ in range(pool.TRIPS):
             await client.post("/v1/audio/speech", json={"input": HELLO})
         health = (await client.get("/health")).json()
         assert (health["status"], health["speaking"]) == ("degraded", "spare")
@@ -514,14 +514,14 @@ async def test_health_tells_who_speaks() -> None:
 async def test_an_engine_that_fails_is_left_alone_and_probed_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(failover, "REST", (0.3,))
+    monkeypatch.setattr(pool, "REST", (0.3,))
     model = Model()
     model.script = refuses
     async with service([model, Spare()]) as uri, connect(uri) as client:
-        for _ in range(failover.TRIPS + 3):
+        for _ in range(pool.TRIPS + 3):
             assert await home_assistant_plain(client, HELLO) == octave(HELLO)
-        assert model.said.count(HELLO) == failover.TRIPS
-        await until(lambda: model.said.count(failover.PROBE) > 1)
+        assert model.said.count(HELLO) == pool.TRIPS
+        await until(lambda: model.said.count(pool.PROBE) > 1)
         model.script = say_tone
         async with asyncio.timeout(HANG):
             while await home_assistant_plain(client, HELLO) != tone(HELLO):
@@ -837,10 +837,10 @@ async def test_an_engine_that_gives_silence_stands_aside(cached: bool, tmp_path:
     model.script = silent
     how: dict[str, Any] = {"trim_silence": -50.0, **({"data_dir": tmp_path, **KEPT} if cached else {})}
     async with service([model, Spare()], **how) as uri, connect(uri) as client:
-        for number in range(failover.TRIPS + 3):
+        for number in range(pool.TRIPS + 3):
             text = f"{'Please ' * number}come to dinner."
             assert octave(text)[2000:-2000] in await home_assistant_plain(client, text)
-    assert len([text for text in model.said if text != failover.PROBE]) == failover.TRIPS
+    assert len([text for text in model.said if text != pool.PROBE]) == pool.TRIPS
 
 
 async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
@@ -858,7 +858,7 @@ async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
                 model.broken = EngineUnavailableError("the model's thread has ended")
                 await until(lambda: able.members["model"].restarts)
                 await state(able, "model", State.UP)
-        assert model.said == [HELLO, failover.PROBE, HELLO]
+        assert model.said == [HELLO, pool.PROBE, HELLO]
 
 
 async def test_an_engine_that_cannot_be_closed_is_started_again_all_the_same() -> None:

@@ -25,7 +25,7 @@ from tests.house import (
 )
 from tests.web import code_of, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
-from wyoming_qwen3tts.engines.turns import Turns
+from wyoming_qwen3tts.engines.deadline_queue import Turns
 from wyoming_qwen3tts.speech import Utterance
 
 

@@ -54,8 +54,8 @@ from tests.house import (
 from tests.redis_server import Server
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import free_port
-from wyoming_qwen3tts.cache.disk import FILE
 from wyoming_qwen3tts.cache.redis import CONNECTIONS
+from wyoming_qwen3tts.cache.sqlite import FILE
 from wyoming_qwen3tts.speech import Utterance
 
 SENTENCE = "The dinner is on the table."

@@ -12,7 +12,7 @@ import pytest
 from tests.house import CAST, HANG, connect, home_assistant_plain, tone
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, events_of, web
-from wyoming_qwen3tts.cache.sealed import HEAD, seal, seconds_of
+from wyoming_qwen3tts.cache.flac import HEAD, seal, seconds_of
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.speech import Utterance
 

@@ -26,8 +26,8 @@ from tests.web import Web, code_of, events_of, web
 from wyoming_qwen3tts.audio.pcm import to_pcm
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import uploads
-from wyoming_qwen3tts.voices.library import VoiceLibrary
-from wyoming_qwen3tts.voices.presets import RESERVED
+from wyoming_qwen3tts.voices.names import RESERVED
+from wyoming_qwen3tts.voices.store import VoiceLibrary
 
 SAID = "The washing machine has finished."
 

@@ -25,7 +25,7 @@ from tests.dockerfile import Build, Stage, Step
 from tests.house import HANG, connect, home_assistant_plain
 from tests.web import free_port
 from wyoming_qwen3tts import __version__
-from wyoming_qwen3tts.settings import OPTIONS, Settings
+from wyoming_qwen3tts.config import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "Dockerfile").read_text()

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from tests.recordings import save, speech
 from wyoming_qwen3tts.speech import Recorded, SpeechError
-from wyoming_qwen3tts.voices import reference
-from wyoming_qwen3tts.voices.library import (
+from wyoming_qwen3tts.voices import recording as recordings
+from wyoming_qwen3tts.voices.recording import InvalidRecordingError
+from wyoming_qwen3tts.voices.store import (
     STALE,
     Contents,
     Details,
@@ -34,7 +35,6 @@ from wyoming_qwen3tts.voices.library import (
     check_name,
     seed_of,
 )
-from wyoming_qwen3tts.voices.reference import InvalidRecordingError
 
 SAID = "The washing machine has finished."
 
@@ -64,13 +64,13 @@ def library(data: Path) -> VoiceLibrary:
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of every recording that is prepared, in order."""
     names = []
-    prepare = reference.prepare
+    prepare = recordings.prepare
 
-    def watched(path: Path, transcript: str = "") -> reference.Prepared:
+    def watched(path: Path, transcript: str = "") -> recordings.Prepared:
         names.append(path.name)
         return prepare(path, transcript)
 
-    monkeypatch.setattr(reference, "prepare", watched)
+    monkeypatch.setattr(recordings, "prepare", watched)
     return names
 
 
@@ -160,7 +160,7 @@ def test_a_voice_is_a_directory_with_a_recording(data: Path, library: VoiceLibra
     with wave.open(str(anna.reference.path)) as sound:
         assert sound.getparams()[:4] == (1, 2, 24_000, sound.getnframes())
         samples = sound.readframes(sound.getnframes())
-    assert samples == reference.prepare(recording).samples.tobytes()
+    assert samples == recordings.prepare(recording).samples.tobytes()
     assert stat.S_IMODE(anna.reference.path.stat().st_mode) == 0o600
 
 
@@ -206,7 +206,7 @@ def test_what_has_not_changed_is_not_prepared_again(
     assert "Its transcript is not used" in first.voices[1].remarks[-1]
     assert VoiceLibrary(data).read() == first, "nor by another process"
     with monkeypatch.context() as patch:
-        patch.delattr(reference, "fingerprint")
+        patch.delattr(recordings, "fingerprint")
         assert library.read() == first, "nor even opened by the same one"
     assert library.signature() == signature
     assert len(prepared) == 2
@@ -269,15 +269,15 @@ def test_a_recording_that_changes_while_it_is_read(
     data: Path, library: VoiceLibrary, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = drop(data, "Anna", recording)
-    prepare = reference.prepare
+    prepare = recordings.prepare
 
-    def meddle(path: Path, transcript: str) -> reference.Prepared:
+    def meddle(path: Path, transcript: str) -> recordings.Prepared:
         found = prepare(path, transcript)
         shutil.copy(another, path)
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(reference, "prepare", meddle)
+        patch.setattr(recordings, "prepare", meddle)
         assert problems(library) == {"Anna": "it is being changed, and is read again when that is done"}
     for content in (another, recording):
         shutil.copy(content, home / recording.name)
@@ -508,7 +508,7 @@ def test_where_references_cannot_be_written_a_voice_speaks_all_the_same(
 def test_what_is_made_for_one_process_ends_with_it(tmp_path: Path, data: Path, recording: Path) -> None:
     drop(data, "Anna", recording)
     code = (
-        "import sys, tempfile\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.library import VoiceLibrary\n"
+        "import sys, tempfile\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import VoiceLibrary\n"
         "make = tempfile.mkstemp\n"
         "def read_only(suffix, prefix, directory):\n"
         "    if directory.name == 'references': raise OSError(30, 'Read-only file system')\n"
@@ -712,7 +712,7 @@ def test_a_full_disk(small_disk: Path, recording: Path, another: Path) -> None:
 def test_a_file_that_may_not_grow(data: Path, recording: Path) -> None:
     """As a full disk, for whoever may not mount one."""
     code = (
-        "import resource, sys\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.library import VoiceLibrary\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import VoiceLibrary\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
         "try: VoiceLibrary(Path(sys.argv[1])).add('Anna', Path(sys.argv[2]))\n"
         "except Exception as error: print(type(error).__name__, error)"

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from wyoming.tts import SynthesizeVoice
 
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service
-from wyoming_qwen3tts.audio.finish import LOUDEST, Finishing, Reply
 from wyoming_qwen3tts.audio.loudness import LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
+from wyoming_qwen3tts.audio.postprocess import LOUDEST, Finishing, Reply
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Reference, Style, Utterance, Voice
 from wyoming_qwen3tts.voices import calibration
 from wyoming_qwen3tts.voices.styles import variant

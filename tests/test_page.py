@@ -31,7 +31,7 @@ from tests.web import free_port
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.http import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
-from wyoming_qwen3tts.voices.library import VoiceLibrary
+from wyoming_qwen3tts.voices.store import VoiceLibrary
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

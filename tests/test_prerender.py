@@ -19,11 +19,11 @@ import pytest
 from tests.house import HANG, connect, home_assistant_plain, service, tone
 from tests.test_commands import pcm, run
 from tests.test_said_before import KEPT, Repeatable
-from wyoming_qwen3tts import commands
-from wyoming_qwen3tts.cache.disk import FILE
-from wyoming_qwen3tts.commands.prerender import Serve
+from wyoming_qwen3tts import cli
+from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cli.prerender import Serve
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import TruncatedAudioError, UnsupportedTextError
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
 
 QUIET = {"WYOMING_QWEN3TTS_URI": "tcp://127.0.0.1:1"}
@@ -165,7 +165,7 @@ async def test_where_nothing_can_be_kept_that_is_said_at_once(
     engine = Repeatable()
     async with service([engine], data_dir=tmp_path, **settings) as uri:
         arguments = ["prerender", str(path), "--uri", uri, "--jobs", "1", "--voice", "tone"]
-        assert await asyncio.to_thread(commands.run, *_split(arguments)) == 1
+        assert await asyncio.to_thread(cli.run, *_split(arguments)) == 1
     assert reason in capsys.readouterr().err
     assert len(engine.said) < 10
 
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_named(
 ) -> None:
     (tmp_path / "good.txt").write_text("Hi.\n")
     (tmp_path / "wrong.csv").write_text("text,voice\n,Ryan\n")
-    assert commands.run(*_split([each.format(tmp_path) for each in arguments])) in {1, 2}
+    assert cli.run(*_split([each.format(tmp_path) for each in arguments])) in {1, 2}
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
     assert fault in errors
@@ -214,7 +214,7 @@ async def test_a_voice_that_nobody_has_is_an_error_and_nothing_is_said(
     path.write_text("text,voice\nHi.,tone\nHi.,Klangg\n")
     engine = Repeatable()
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
-        assert await asyncio.to_thread(commands.run, *_split(["prerender", str(path), "--uri", uri])) == 1
+        assert await asyncio.to_thread(cli.run, *_split(["prerender", str(path), "--uri", uri])) == 1
     assert "line 3: the server has no voice 'Klangg'" in capsys.readouterr().err
     assert engine.said == []
 
@@ -227,7 +227,7 @@ async def test_all_wrong_names_are_told_at_once_and_where_they_stand(
     engine = Repeatable()
     arguments = ["prerender", str(path), "--voice", "Nobody", "--language", "sw"]
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
-        assert await asyncio.to_thread(commands.run, *_split([*arguments, "--uri", uri])) == 1
+        assert await asyncio.to_thread(cli.run, *_split([*arguments, "--uri", uri])) == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in errors[:2]] == ["--language", f"{path}, line 2"]
     assert "no voice of the server speaks 'sw'" in errors[0]
@@ -334,7 +334,7 @@ async def data(tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> int:
-    return commands.run("cache", arguments, nobody)
+    return cli.run("cache", arguments, nobody)
 
 
 def test_stats_tell_what_is_kept_and_of_how_much_use_it_was(

@@ -9,27 +9,16 @@ import sys
 import tomllib
 from pathlib import Path
 
-from wyoming_qwen3tts.settings import markdown_table
+from wyoming_qwen3tts.config import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
 
-FLOORS = [
-    "speech",
-    "redis_url",
-    "whole_file",
-    "settings",
-    "telemetry",
-    "cache",
-    "audio",
-    "text",
-    "client",
-    "engines",
-    "voices",
-    "synthesizer",
+LAYERS = [
+    *("speech", "redis_url", "atomic_file", "config", "telemetry"),
+    *("cache", "audio", "text", "client", "engines", "voices", "pipeline", "server", "cli", "app"),
 ]
-"""From the ground up: a room imports only from floors below its own."""
-ABOVE = ["server", "commands", "service", "__main__"]
+"""From the bottom up: a module imports only from layers below its own."""
 
 
 def test_readme_has_the_table_of_options() -> None:
@@ -64,7 +53,7 @@ def room(module: str) -> str:
 
 
 def test_imports_point_down() -> None:
-    order = FLOORS + ABOVE
+    order = LAYERS
     for path in PACKAGE.rglob("*.py"):
         relative = path.relative_to(ROOT).with_suffix("")
         own = room(".".join(relative.parts))
@@ -120,8 +109,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 
 def test_serving_without_a_model_imports_no_torch() -> None:
     code = (
-        "import sys\nfrom wyoming_qwen3tts.service import Service\n"
-        "from wyoming_qwen3tts.settings import Settings\n"
+        "import sys\nfrom wyoming_qwen3tts.app import Service\n"
+        "from wyoming_qwen3tts.config import Settings\n"
         "Service(Settings(model=('somewhere',)))\n"
         "print(sorted({'torch', 'numpy', 'qwen_tts', 'transformers'} & set(sys.modules)))"
     )

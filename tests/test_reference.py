@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import RATE, noise, save, speech
-from wyoming_qwen3tts.audio.encoding import FORMATS
+from wyoming_qwen3tts.audio.encode import FORMATS
 from wyoming_qwen3tts.audio.loudness import Meter
 from wyoming_qwen3tts.audio.pcm import FULL_SCALE
 from wyoming_qwen3tts.speech import SAMPLE_RATE
-from wyoming_qwen3tts.voices import reference
-from wyoming_qwen3tts.voices.reference import (
+from wyoming_qwen3tts.voices import recording
+from wyoming_qwen3tts.voices.recording import (
     AFTER,
     LARGEST,
     LEVEL,
@@ -218,7 +218,7 @@ def test_what_this_server_streams_is_accepted_though_its_header_states_no_length
 def test_samples_are_counted_where_a_header_states_none(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepare(claim(save(wav, speech(8)), 0)).seconds == pytest.approx(8, abs=0.1)
     assert "has 2.0 s of sound, and at least 3 s" in refused(claim(save(wav, speech(2)), 0))
-    monkeypatch.setattr(reference, "LONGEST", 5.0)
+    monkeypatch.setattr(recording, "LONGEST", 5.0)
     assert "is over 0 minutes long" in refused(claim(save(wav, speech(8)), 0))
 
 

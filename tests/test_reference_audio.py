@@ -19,7 +19,7 @@ from tests.test_register import Cloner
 from tests.web import Web, code_of, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import reference_audio
-from wyoming_qwen3tts.voices import reference
+from wyoming_qwen3tts.voices import recording as recordings
 
 TEXT = "Dinner is ready."
 SAID = "The washing machine has finished, and the door is open."
@@ -100,13 +100,13 @@ async def test_the_same_recording_is_prepared_once_and_has_one_digest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine, prepared = Cloner(), []
-    original = reference.prepare
+    original = recordings.prepare
 
-    def prepare(path: Path, transcript: str) -> reference.Prepared:
+    def prepare(path: Path, transcript: str) -> recordings.Prepared:
         prepared.append(transcript)
         return original(path, transcript)
 
-    monkeypatch.setattr(reference, "prepare", prepare)
+    monkeypatch.setattr(recordings, "prepare", prepare)
     async with web([engine]) as client:
         for transcript in (SAID, SAID, ""):
             await ask(client, encoded(recording()), ref_text=transcript)

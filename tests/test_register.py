@@ -32,8 +32,8 @@ from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import Recorded, Reference, SpeechError, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoiceError
-from wyoming_qwen3tts.voices.library import Contents, Problem, VoiceLibrary
-from wyoming_qwen3tts.voices.register import CLONES, Register
+from wyoming_qwen3tts.voices.registry import CLONES, Register
+from wyoming_qwen3tts.voices.store import Contents, Problem, VoiceLibrary
 
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
@@ -118,7 +118,7 @@ def names(of: Register) -> list[str]:
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return what was logged since the last time."""
-    found = [record.getMessage() for record in caplog.records if record.name.endswith("register")]
+    found = [record.getMessage() for record in caplog.records if record.name.endswith("registry")]
     caplog.clear()
     return found
 
@@ -459,7 +459,7 @@ async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pyt
 
 
 async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.synthesizer.REFRESH", 0.0)
+    monkeypatch.setattr("wyoming_qwen3tts.pipeline.synthesizer.REFRESH", 0.0)
     engine, shelf = Cloner(), Shelf()
     async with service([engine], library=shelf) as uri, connect(uri) as client:
         shelf.gate.clear()

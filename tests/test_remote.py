@@ -39,20 +39,12 @@ from tests.house import (
 )
 from tests.omni import BASE, CUSTOM, Omni, serving
 from tests.web import free_port, web
+from wyoming_qwen3tts.config import Settings, SettingsError
 from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
 from wyoming_qwen3tts.engines.remote.server import Limits
-from wyoming_qwen3tts.settings import Settings, SettingsError
-from wyoming_qwen3tts.speech import (
-    SAMPLE_RATE,
-    Attribution,
-    Recorded,
-    Reference,
-    Style,
-    Utterance,
-    Voice,
-)
+from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Recorded, Reference, Style, Utterance, Voice
 
 LIMITS = Limits(connect=5.0, first=HANG, gap=HANG)
 HASTY = Limits(connect=0.3, first=0.3, gap=0.5)
@@ -65,7 +57,7 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let servers be looked at often."""
     monkeypatch.setattr(remote_module, "LOOK", 0.1)
     monkeypatch.setattr(remote_module, "REST", (0.05,))
-    monkeypatch.setattr("wyoming_qwen3tts.engines.failover.REST", (0.05,))
+    monkeypatch.setattr("wyoming_qwen3tts.engines.pool.REST", (0.05,))
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from tests.house import (
     sound_of,
     tone,
 )
-from wyoming_qwen3tts.cache.disk import FILE
+from wyoming_qwen3tts.cache.sqlite import FILE
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wyoming_qwen3tts.__main__ import main
-from wyoming_qwen3tts.settings import OPTIONS, Settings, SettingsError
+from wyoming_qwen3tts.config import OPTIONS, Settings, SettingsError
 
 
 def load(*arguments: str, **variables: str) -> Settings:

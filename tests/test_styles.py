@@ -23,7 +23,7 @@ from tests.house import (
 )
 from wyoming_qwen3tts.speech import FASTEST, Style, Utterance, Voice
 from wyoming_qwen3tts.voices import styles
-from wyoming_qwen3tts.voices.presets import key
+from wyoming_qwen3tts.voices.names import key
 from wyoming_qwen3tts.voices.styles import Styles, apply, read, variant
 
 HOUSEHOLD = """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wyoming_qwen3tts.__main__ import AGAIN
-from wyoming_qwen3tts.settings import OPTIONS, Settings
+from wyoming_qwen3tts.config import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = "wyoming-qwen3tts.service"

@@ -28,10 +28,10 @@ from tests.house import (
     synthesizer,
     tone,
 )
+from wyoming_qwen3tts.app import StartupError
 from wyoming_qwen3tts.audio.loudness import Meter
-from wyoming_qwen3tts.audio.tempo import METHODS, Sonic, TempoError, TempoNotInstalledError, load
+from wyoming_qwen3tts.audio.speed import METHODS, Sonic, TempoError, TempoNotInstalledError, load
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.service import StartupError
 from wyoming_qwen3tts.speech import SAMPLE_RATE, SpeechRequest, TextFeed, Utterance
 
 Samples = NDArray[np.int16]

@@ -27,14 +27,7 @@ from tests.house import (
     tone,
 )
 from tests.test_flow import eventually
-from wyoming_qwen3tts.speech import (
-    BYTES_PER_SECOND,
-    Attribution,
-    SpeechRequest,
-    TextFeed,
-    Utterance,
-    Voice,
-)
+from wyoming_qwen3tts.speech import BYTES_PER_SECOND, Attribution, SpeechRequest, TextFeed, Utterance, Voice
 from wyoming_qwen3tts.text.flow import Part, spoken_while_written
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
 

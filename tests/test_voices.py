@@ -30,15 +30,9 @@ from wyoming_qwen3tts.engines.qwen3 import speakers
 from wyoming_qwen3tts.server.info import Description, describe, shown
 from wyoming_qwen3tts.speech import LANGUAGES, UNDETERMINED, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
-from wyoming_qwen3tts.voices import presets
-from wyoming_qwen3tts.voices.catalog import (
-    AGAIN,
-    REMEMBERED,
-    UNUSABLE,
-    UnknownVoiceError,
-    VoiceCatalog,
-)
-from wyoming_qwen3tts.voices.register import Fixed
+from wyoming_qwen3tts.voices import names as voice_names
+from wyoming_qwen3tts.voices.catalog import AGAIN, REMEMBERED, UNUSABLE, UnknownVoiceError, VoiceCatalog
+from wyoming_qwen3tts.voices.registry import Fixed
 from wyoming_qwen3tts.voices.styles import Styles, variant
 
 
@@ -175,7 +169,7 @@ def test_names_of_every_script_stay_distinct(names: Sequence[str]) -> None:
 
 
 def test_letters_that_are_written_in_two_ways_are_the_same() -> None:
-    assert presets.key("Mémé") == presets.key("Me\u0301me\u0301")
+    assert voice_names.key("Mémé") == voice_names.key("Me\u0301me\u0301")
 
 
 def test_of_two_voices_of_one_name_the_first_speaks_and_the_other_is_a_problem() -> None:
@@ -256,10 +250,10 @@ def test_a_voice_that_cannot_speak_keeps_nobody_else_from_it(name: str, found: s
     assert VoiceCatalog(CAST, styles=SLOW, unusable={"Elf": "it is silent"}).find(name).name == found
 
 
-@pytest.mark.parametrize("name", sorted(presets.OPENAI))
+@pytest.mark.parametrize("name", sorted(voice_names.OPENAI))
 def test_openai_s_names_are_those_of_speakers_that_are_like_them(name: str) -> None:
     women = {"Serena", "Vivian", "Sohee", "Ono Anna"}
-    likest = presets.OPENAI[name]
+    likest = voice_names.OPENAI[name]
     assert len({each in women for each in likest}) == 1, "of one sex"
     first, second = (speaker(each, "zh-CN") for each in likest[:2])
     assert VoiceCatalog([DEAF, second, first]).find(name.upper()) is first
@@ -318,7 +312,7 @@ def test_whatever_is_asked_for_somebody_answers(name: str, speaker: str, languag
 
 
 def test_aliases_are_not_listed() -> None:
-    assert not {each.name.lower() for each in VoiceCatalog(CAST).listed} & presets.OPENAI.keys()
+    assert not {each.name.lower() for each in VoiceCatalog(CAST).listed} & voice_names.OPENAI.keys()
 
 
 # -- what is offered ----------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ from tests.house import (
 )
 from tests.test_encoding import decoded
 from tests.web import free_port
+from wyoming_qwen3tts.app import Service
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import websockets
 from wyoming_qwen3tts.server.http.dialogue import Dialogue, Job, Stop
@@ -38,8 +40,6 @@ from wyoming_qwen3tts.server.http.messages import InvalidMessageError
 from wyoming_qwen3tts.server.http.parts import Parts
 from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
 from wyoming_qwen3tts.server.http.websockets import FairWebSocket
-from wyoming_qwen3tts.service import Service
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
 
 PATH = "/v1/audio/speech/ws"

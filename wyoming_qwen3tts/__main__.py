@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
-from .settings import Settings, SettingsError
+from .config import Settings, SettingsError
 
 COMMANDS = ("say", "voices", "prerender", "cache", "health")
 """Commands for people."""
@@ -32,9 +32,9 @@ PATIENCE = 0.5
 def main(arguments: list[str]) -> int:
     """Return the exit status: 0 ended as asked, 1 could not serve, 2 wrong options, AGAIN."""
     if arguments and arguments[0] in COMMANDS:
-        from . import commands
+        from . import cli
 
-        return commands.run(arguments[0], arguments[1:], _serve)
+        return cli.run(arguments[0], arguments[1:], _serve)
     verify = arguments[:1] == [VERIFY]
     try:
         settings = Settings.load(arguments[verify:])
@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     from . import telemetry
-    from .service import Service, StartupError
+    from .app import Service, StartupError
 
     telemetry.configure(debug=settings.debug, log_format=settings.log_format)
     if verify:
-        from . import commands
+        from . import cli
 
-        return commands.verify(settings)
+        return cli.verify(settings)
     try:
         as_asked = asyncio.run(Service(settings).run())
     except StartupError as error:
@@ -60,8 +60,8 @@ def main(arguments: list[str]) -> int:
 @contextlib.asynccontextmanager
 async def _serve(settings: Settings) -> AsyncIterator[str]:
     """Serve in this process, to it alone; give the address. Raises ServerError."""
+    from .app import Service, StartupError
     from .client import ServerError
-    from .service import Service, StartupError
 
     logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command says what went wrong
     with tempfile.TemporaryDirectory() as place:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wyoming_qwen3tts.engines.qwen3.checkpoint import official_package
-from wyoming_qwen3tts.engines.qwen3.files import CODEC, KINDS
+from wyoming_qwen3tts.engines.qwen3.download import CODEC, KINDS
 
 LANGUAGES = {
     "chinese": 2055,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
-from wyoming_qwen3tts.engines.qwen3 import checkpoint, files
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, download
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
 
 CPU = torch.device("cpu")
@@ -119,22 +119,22 @@ def test_sampling_comes_from_the_checkpoint(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        (files.Source("/no/where"), "there is no directory /no/where"),
-        (files.Source("nowhere"), "there is no directory nowhere"),
-        (files.Source("Owner/Not here!"), "neither a directory nor a model's name"),
+        (download.Source("/no/where"), "there is no directory /no/where"),
+        (download.Source("nowhere"), "there is no directory nowhere"),
+        (download.Source("Owner/Not here!"), "neither a directory nor a model's name"),
         (
-            files.Source("Qwen/absent"),
+            download.Source("Qwen/absent"),
             "Qwen/absent has not been downloaded, and the hub cannot be reached",
         ),
         (
-            files.Source("Qwen/absent", "v1", local_files_only=True),
+            download.Source("Qwen/absent", "v1", local_files_only=True),
             r"Qwen/absent \(revision v1\) has not been downloaded$",
         ),
     ],
 )
-def test_a_model_that_is_nowhere(source: files.Source, complaint: str) -> None:
+def test_a_model_that_is_nowhere(source: download.Source, complaint: str) -> None:
     with pytest.raises(EngineUnavailableError, match=complaint):
-        files.find(source)
+        download.find(source)
 
 
 def test_a_downloaded_model_is_found_without_the_network(tiny: Path, tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_downloaded_model_is_found_without_the_network(tiny: Path, tmp_path: P
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     for revision in (None, commit):
-        source = files.Source("Qwen/Tiny", revision, tmp_path, local_files_only=True)
-        found = files.find(source)
+        source = download.Source("Qwen/Tiny", revision, tmp_path, local_files_only=True)
+        found = download.find(source)
         assert found == repository / "snapshots" / commit
-        files.check(found)
+        download.check(found)
 
 
 def test_devices() -> None:

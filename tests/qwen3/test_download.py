@@ -22,7 +22,7 @@ FIND = """
 import logging, sys
 from pathlib import Path
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
-from wyoming_qwen3tts.engines.qwen3.files import Source, check, find
+from wyoming_qwen3tts.engines.qwen3.download import Source, check, find
 try:
     found = find(Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])))
     check(found)

@@ -29,8 +29,8 @@ from wyoming_qwen3tts.engines.qwen3 import clones
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
 from wyoming_qwen3tts.speech import Reference
-from wyoming_qwen3tts.voices.library import VoiceLibrary
-from wyoming_qwen3tts.voices.reference import prepare
+from wyoming_qwen3tts.voices.recording import prepare
+from wyoming_qwen3tts.voices.store import VoiceLibrary
 
 SAID = "Front door open, and the window too."
 """What is said in the recording."""

@@ -20,17 +20,17 @@ from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
+from wyoming_qwen3tts.app import engines_for
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
-from wyoming_qwen3tts.engines.qwen3 import checkpoint, files, residents
+from wyoming_qwen3tts.engines.qwen3 import checkpoint, download, model_manager
 from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
+from wyoming_qwen3tts.engines.qwen3.download import Source
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
-from wyoming_qwen3tts.engines.qwen3.files import Source
-from wyoming_qwen3tts.engines.qwen3.residents import GIGABYTE, Resident, Residents
+from wyoming_qwen3tts.engines.qwen3.model_manager import GIGABYTE, Resident, Residents
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.engines.qwen3.worker import Worker
-from wyoming_qwen3tts.service import engines_for
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Recorded, TextFeed, Utterance, Voice
 
 SEED = 8
@@ -47,7 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def nobody_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(residents, "HOLD", 0.0)
+    monkeypatch.setattr(model_manager, "HOLD", 0.0)
 
 
 @asynccontextmanager
@@ -127,7 +127,7 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
 
 def budget(*directories: Path, spare: float = 0.0) -> float:
     """Gigabytes that these models take together, and ``spare`` of the last one more."""
-    sizes = [files.about(directory).memory(torch.float32, 8, 2048) for directory in directories]
+    sizes = [download.about(directory).memory(torch.float32, 8, 2048) for directory in directories]
     return (sum(sizes) + spare * sizes[-1]) / GIGABYTE
 
 
@@ -198,7 +198,7 @@ async def test_others_speak_while_a_model_is_read(
 async def test_a_model_keeps_its_place_while_a_reply_goes_on(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
 ) -> None:
-    monkeypatch.setattr(residents, "HOLD", 600.0)
+    monkeypatch.setattr(model_manager, "HOLD", 600.0)
     short = budget(models["custom_voice"], models["base"], spare=-0.5)
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         voices = both(engine, tmp_path)
@@ -218,8 +218,8 @@ async def test_a_model_keeps_its_place_while_a_reply_goes_on(
 async def test_a_model_that_is_always_used_leaves_all_the_same(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(residents, "HOLD", 0.2)
-    monkeypatch.setattr(residents, "PAUSE", 600.0)
+    monkeypatch.setattr(model_manager, "HOLD", 0.2)
+    monkeypatch.setattr(model_manager, "PAUSE", 600.0)
     short = budget(models["custom_voice"], models["base"], spare=-0.5)
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         ryan, clone = both(engine, tmp_path)
@@ -258,7 +258,7 @@ async def test_a_model_is_looked_for_again_only_if_it_has_gone(
             asked.append(source)
             return moved
 
-        monkeypatch.setattr(files, "find", find)
+        monkeypatch.setattr(download, "find", find)
         sound = await heard(engine, said)
         assert not asked
         worker_of(engine).unload(str(mine))
@@ -273,7 +273,7 @@ async def test_freed_memory_goes_back_to_the_system(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(residents, "_malloc_trim", lambda: calls.append)
+    monkeypatch.setattr(model_manager, "_malloc_trim", lambda: calls.append)
     async with speaking(models["custom_voice"], idle_unload=0.1) as engine:
         assert calls == [0]
         await until(lambda: not loaded(engine))
@@ -283,7 +283,7 @@ async def test_freed_memory_goes_back_to_the_system(
 
 def test_memory_is_left_to_a_c_library_that_has_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
-    assert residents._malloc_trim.__wrapped__() is None
+    assert model_manager._malloc_trim.__wrapped__() is None
 
 
 async def test_whoever_leaves_before_the_model_is_there_is_forgotten(
@@ -373,7 +373,7 @@ async def test_a_chore_for_a_model_that_never_fits_ends(models: dict[str, Path],
 async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(residents, "free_memory", lambda device: 1)
+    monkeypatch.setattr(model_manager, "free_memory", lambda device: 1)
     asked = Settings(model=(str(models["base"]),), device="cpu", data_dir=tmp_path)
     engine = Qwen3Engine(Configuration.of(asked, eager=False))
     await engine.start()
@@ -646,7 +646,7 @@ def test_a_model_may_name_its_revision(tmp_path: Path) -> None:
 
 def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Path) -> None:
     def fingerprint(directory: Path, dtype: torch.dtype = torch.float32) -> str:
-        return files.fingerprint(directory, dtype)
+        return download.fingerprint(directory, dtype)
 
     one = fingerprint(models["base"])
     assert one == fingerprint(Path(shutil.copytree(models["base"], tmp_path / "copy")))
@@ -655,10 +655,10 @@ def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Pat
 
 
 def test_a_checkpoint_says_what_it_is_without_being_loaded(models: dict[str, Path]) -> None:
-    about = files.about(models["custom_voice"])
+    about = download.about(models["custom_voice"])
     assert about.name == "Qwen3-TTS 1.7B CustomVoice"
     assert about.hears_instructions
     assert len(about.speakers) == 9
     assert len(about.languages) == 10
-    assert not files.about(models["base"]).hears_instructions
-    assert not files.hears_instructions("custom_voice", "0.6B")
+    assert not download.about(models["base"]).hears_instructions
+    assert not download.hears_instructions("custom_voice", "0.6B")

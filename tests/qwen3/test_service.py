@@ -20,14 +20,14 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official
+from wyoming_qwen3tts.app import engines_for
+from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
-from wyoming_qwen3tts.service import engines_for
-from wyoming_qwen3tts.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
 
 LONG = "The quick brown fox jumps over the lazy dog and runs."

@@ -18,7 +18,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import whole_file
+from .. import atomic_file
 from ..speech import SAMPLE_RATE, Voice
 from .pcm import FRAME, FULL_SCALE, from_db, limit, power, to_pcm, to_samples
 
@@ -110,8 +110,8 @@ class Levels:
         # Another process may have measured other voices meanwhile.
         found = json.dumps({**_read(self._path), **measured}, indent=1, sort_keys=True)
         try:
-            whole_file.make_private(self._path.parent)
-            whole_file.write(self._path, found.encode())
+            atomic_file.make_private(self._path.parent)
+            atomic_file.write(self._path, found.encode())
         except OSError as error:
             _LOGGER.warning(
                 "Voices' levels cannot be kept, and are measured anew at the next start: %s", error

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from .entry import Counts, Entry, Listed, Stock, Tier, TierError
-from .flight import AbandonedError, Flight
 from .memory import Memory
+from .singleflight import AbandonedError, Flight
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from ..redis_url import check_url, is_url, split
 from .entry import Counts, Entry, Listed, Stock, TierError, matches
-from .sealed import opened, seal
+from .flac import opened, seal
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as Client

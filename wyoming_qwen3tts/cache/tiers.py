@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..settings import Settings
-from .disk import FILE, Disk
+from ..config import Settings
 from .entry import Tier
+from .sqlite import FILE, Disk
 
 MEGABYTE = 1_000_000
 DAY = 86_400.0

@@ -12,11 +12,11 @@ import re
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
 from .. import __version__
-from ..engines.failover import Crew
+from ..engines.pool import Crew
 from ..speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
 from ..voices.catalog import VoiceCatalog
-from ..voices.presets import key
-from ..voices.register import Voices
+from ..voices.names import key
+from ..voices.registry import Voices
 from .events import encode
 
 ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ..settings import Address
+from ..config import Address
 from .wyoming import READ_SIZE
 
 BACKLOG = 1024

@@ -29,8 +29,8 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
+from ..pipeline.synthesizer import Synthesizer
 from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_error
-from ..synthesizer import Synthesizer
 from .dialogue import Conversation, Dialogue
 from .events import EventParser, ProtocolError, encode, encode_sound
 from .network import PeerGoneError, plain

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..audio.loudness import ENOUGH, Levels, Meter, identity
 from ..audio.pcm import to_samples
 from ..engines.base import EngineUnavailableError, TruncatedAudioError
-from ..engines.failover import Crew
+from ..engines.pool import Crew
 from ..speech import BYTES_PER_SECOND, SpeechError, Utterance, Voice, base_language
 from .design import TEXTS
 

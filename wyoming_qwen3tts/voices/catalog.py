@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from ..speech import UNDETERMINED, Reference, SpeechError, Style, Voice, base_language
 from ..text import scripts
-from . import presets
-from .presets import key
+from . import names as voice_names
+from .names import key
 from .styles import NOT_SUPPORTED, Styles, apply, in_language, own_tag, variant
 
 _LOGGER = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class VoiceCatalog:
         at_home = set(self._at_home(voice))
         known = {key(each.name) for each in self.styles(voice)} | self._plain.keys()
         for tag in voice.languages:
-            abroad = variant(voice, Style(presets.autonym(tag), language=tag))
+            abroad = variant(voice, Style(voice_names.autonym(tag), language=tag))
             if tag not in at_home and key(abroad.name) not in known:
                 yield replace(abroad, rank=max(1, voice.rank))
 
@@ -161,13 +161,13 @@ class VoiceCatalog:
         asked = self._asked(name, speaker, language)
         voice = asked.voice or self._native(language)
         for unknown in asked.unknown:
-            what = presets.brief(unknown)
+            what = voice_names.brief(unknown)
             if unknown == name:
                 self._log(logging.WARNING, f"No voice {what!r} here; {voice.name} speaks")
             else:
                 self._log(logging.WARNING, f"{voice.name} has no style {what!r}")
         if asked.voice is None and name and not asked.unknown:
-            what = presets.brief(name)
+            what = voice_names.brief(name)
             self._log(logging.INFO, f"No voice like OpenAI's {what!r} here; {voice.name} speaks")
         return voice
 
@@ -200,7 +200,7 @@ class VoiceCatalog:
     def _asked(self, name: str | None, speaker: str | None, language: str | None) -> _Asked:
         unknown = []
         voice = self._named(name) if name else None
-        if name and voice is None and key(name) not in presets.OPENAI:
+        if name and voice is None and key(name) not in voice_names.OPENAI:
             unknown.append(name)
         if speaker and voice is None and (other := self._named(speaker)) is not None:
             return _Asked(other, unknown)
@@ -217,7 +217,7 @@ class VoiceCatalog:
         """Return the voice that ``name`` means, None if it means none. Raises SpeechError as ``find``."""
         if found := self._simply(name):
             return found
-        for first, second in presets.two_names(name):
+        for first, second in voice_names.two_names(name):
             if key(first) in self._refused and not self._is_style(name[len(first) :], second):
                 continue
             voice = self._simply(first)
@@ -229,10 +229,10 @@ class VoiceCatalog:
         """Tell whether ``rest``, of which ``name`` is the words, can only follow the name of a voice."""
         if _BRACKET.match(rest) or self._is_manner(name):
             return True
-        return any(self._is_manner(one) and self._is_manner(two) for one, two in presets.two_names(name))
+        return any(self._is_manner(one) and self._is_manner(two) for one, two in voice_names.two_names(name))
 
     def _is_manner(self, name: str) -> bool:
-        return key(name) in self._manners or presets.language(name) is not None
+        return key(name) in self._manners or voice_names.language(name) is not None
 
     def _simply(self, name: str) -> Voice | None:
         """Return the voice of exactly that name, or of that name, or the likest one that OpenAI calls so.
@@ -244,7 +244,7 @@ class VoiceCatalog:
             return found
         if refusal := self._refused.get(own):
             raise SpeechError(*refusal)
-        names = map(key, presets.OPENAI.get(own, ()))
+        names = map(key, voice_names.OPENAI.get(own, ()))
         return next((self._plain[each] for each in names if each in self._plain), None)
 
     def _styled(self, voice: Voice, name: str) -> Voice | None:
@@ -255,7 +255,7 @@ class VoiceCatalog:
                 return found
             if refusal := self._refused.get(whole):
                 raise SpeechError(*refusal)
-        language = presets.language(name)
+        language = voice_names.language(name)
         if language is None:
             return None
         bound = in_language(voice, language)
@@ -263,7 +263,7 @@ class VoiceCatalog:
 
     def _without_style(self, name: str) -> Voice | None:
         """Return the voice that ``name`` looks like a style of: the style may be gone, the voice is not."""
-        name = name[: presets.LONGEST]
+        name = name[: voice_names.LONGEST]
         cuts = [bracket.start() for bracket in _BRACKET.finditer(name)]
         return next((found for cut in reversed(cuts) if (found := self._simply(name[:cut]))), None)
 

@@ -22,8 +22,8 @@ from ..speech import (
     SpeechError,
     base_language,
 )
-from .library import SEEDS, VoiceLibrary, check_details, seed_of
-from .reference import InvalidRecordingError
+from .recording import InvalidRecordingError
+from .store import SEEDS, VoiceLibrary, check_details, seed_of
 
 ATTEMPTS = 20
 """Seeds tried before giving up. A trained model loses itself in some 0.5 % of what it says; of an odd

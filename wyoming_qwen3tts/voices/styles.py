@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..audio.finish import LOUDEST, SOFTEST
+from ..audio.postprocess import LOUDEST, SOFTEST
 from ..speech import FASTEST, SLOWEST, SpeechError, Style, Voice, base_language
-from .presets import autonym, brief, key
+from .names import autonym, brief, key
 
 NOT_SUPPORTED = "style-not-supported"
 """The code of an error that says what a voice cannot do."""

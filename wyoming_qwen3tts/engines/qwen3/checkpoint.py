@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..base import EngineUnavailableError
-from .files import CODEC, KINDS, check, read_json, size_of, weight_names
+from .download import CODEC, KINDS, check, read_json, size_of, weight_names
 from .sampling import Sampling
 
 _LOGGER = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from ... import whole_file
+from ... import atomic_file
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
 from ..base import UnsupportedTextError
 from .checkpoint import Checkpoint
@@ -162,8 +162,8 @@ class Clones:
         tensors = {name: tensors[name].cpu().contiguous() for name in sorted(tensors)}
         said = {"format": FORMAT, "content": _digest(tensors), "transcript": clone.transcript}
         try:
-            whole_file.make_private(path.parent)
-            whole_file.write(path, save(tensors, said))  # the library sweeps away what was not finished
+            atomic_file.make_private(path.parent)
+            atomic_file.write(path, save(tensors, said))  # the library sweeps away what was not finished
         except OSError as error:
             self._unkept.add(clone.digest)
             _LOGGER.warning("The clone cannot be kept, and is made anew at the next start: %s", error)

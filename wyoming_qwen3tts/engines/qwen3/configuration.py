@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...settings import Settings
+from ...config import Settings
 
 PROMPTS = "prompts"
 """The folder of the data directory with what models made of recordings."""

@@ -11,21 +11,14 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ...speech import (
-    Recorded,
-    SpeechError,
-    Style,
-    TextFeed,
-    Utterance,
-    Voice,
-)
+from ...speech import Recorded, SpeechError, Style, TextFeed, Utterance, Voice
 from ..base import EngineUnavailableError
-from . import files, speakers
+from . import download, speakers
 from .configuration import Configuration
-from .files import About, Source
+from .download import About, Source
 
 if TYPE_CHECKING:
-    from .residents import Resident
+    from .model_manager import Resident
     from .worker import Job, Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -70,7 +63,7 @@ class Qwen3Engine:
         for name in said.models:
             source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
             try:
-                found[name] = files.preview(source)
+                found[name] = download.preview(source)
             except EngineUnavailableError as error:
                 faults.append(error)
         if not found:

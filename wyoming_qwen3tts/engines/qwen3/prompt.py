@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .files import hears_instructions, spoken
+from .download import hears_instructions, spoken
 
 ROLE_ROWS = 3
 """``<|im_start|>``, ``assistant`` and a line feed."""

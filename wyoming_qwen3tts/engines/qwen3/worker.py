@@ -19,8 +19,8 @@ import torch
 from ...speech import Reference
 from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
 from .configuration import Configuration
+from .model_manager import Resident, Residents
 from .prompt import Speech
-from .residents import Resident, Residents
 from .scheduler import Scheduler, Take
 
 _LOGGER = logging.getLogger(__name__)

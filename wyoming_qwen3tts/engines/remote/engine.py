@@ -18,7 +18,7 @@ from typing import Any
 
 from ...speech import Recorded, Utterance, Voice
 from ..base import EngineUnavailableError, UnsupportedTextError
-from ..failover import PROBE, TRIPS
+from ..pool import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
 from .remembered import Remembered

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, Utterance, Voice
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..qwen3 import speakers
-from ..qwen3.files import KINDS, hears_instructions
+from ..qwen3.download import KINDS, hears_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
 from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError
 

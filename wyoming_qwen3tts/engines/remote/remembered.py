@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ... import whole_file
+from ... import atomic_file
 from ...speech import Attribution, Voice
 from .server import ENGINE, Found
 
@@ -47,8 +47,8 @@ class Remembered:
         """Write it down; a disk that is full is only a warning."""
         said = {uri: _said(each) for uri, each in found.items()}
         try:
-            whole_file.make_private(self._path.parent)
-            whole_file.write(self._path, json.dumps(said, indent=1, ensure_ascii=False).encode())
+            atomic_file.make_private(self._path.parent)
+            atomic_file.write(self._path, json.dumps(said, indent=1, ensure_ascii=False).encode())
         except OSError as error:
             _LOGGER.warning("The voices of other machines cannot be remembered: %s", error)
 

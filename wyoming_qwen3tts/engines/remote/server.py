@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from ...speech import Recorded, Utterance, Voice
 from ..base import EngineUnavailableError
-from ..failover import TICK
+from ..pool import TICK
 
 _Result = TypeVar("_Result")
 

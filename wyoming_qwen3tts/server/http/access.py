@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...settings import Settings, SettingsError
+from ...config import Settings, SettingsError
 from ..network import plain
 from .bounds import unread
 from .bucket import Bucket

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 
-from ...audio.encoding import Encoder, Format
+from ...audio.encode import Encoder, Format
 from ...speech import SpeechError, SpeechRequest
 from ..requests import GONE, OK, RequestLog, outcome_of
 from .parts import DOOR, Parts

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Scope
 
 from ... import __version__
 from ...cache.tiers import MEGABYTE
-from ...settings import Settings
+from ...config import Settings
 from . import batch, cache, faults, health, page, socket, speech, voices
 from .access import OPEN, Access, Doorkeeper, Keys
 from .bounds import Bounds, Honest

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from ...audio.encoding import Format
+from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, internal_error
 from .answer import Answer
 from .archives import Archive, Given, Member, stem

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...audio.encoding import Format
+from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, Text, Wish
 from .model import reason

@@ -10,13 +10,13 @@ from typing import Any
 from fastapi import Request
 
 from ...cache.cache import Cache
+from ...config import Settings
 from ...engines.base import Engine, ModelEngine
-from ...engines.failover import Crew
-from ...settings import Settings
+from ...engines.pool import Crew
+from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
-from ...synthesizer import Synthesizer
-from ...voices.library import VoiceLibrary
-from ...voices.register import Voices
+from ...voices.registry import Voices
+from ...voices.store import VoiceLibrary
 from ..requests import Requests
 
 DOOR = "http"

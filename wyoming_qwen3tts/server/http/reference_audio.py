@@ -16,8 +16,8 @@ from pathlib import Path
 
 from ...engines.base import CloningEngine, EngineUnavailableError
 from ...speech import Recorded, Reference, SpeechError, Voice
-from ...voices import reference
-from ...voices.reference import InvalidRecordingError, Prepared
+from ...voices import recording
+from ...voices.recording import InvalidRecordingError, Prepared
 from .parts import Parts
 
 LARGEST = 4 << 20
@@ -78,7 +78,7 @@ class RequestClones:
                 while len(self._prepared) > KEPT:
                     self._prepared.popitem(last=False)
             digest, prepared = known
-            (place / "voice.wav").write_bytes(reference.wav(prepared))
+            (place / "voice.wav").write_bytes(recording.wav(prepared))
         except BaseException as error:
             shutil.rmtree(place, ignore_errors=True)
             if isinstance(error, InvalidRecordingError):
@@ -130,5 +130,5 @@ def _prepare(path: Path, data: bytes, transcript: str) -> tuple[str, Prepared]:
     Raises InvalidRecordingError, OSError.
     """
     path.write_bytes(data)
-    prepared = reference.prepare(path, transcript)
-    return reference.digest(hashlib.sha256(data).hexdigest(), prepared.transcript), prepared
+    prepared = recording.prepare(path, transcript)
+    return recording.digest(hashlib.sha256(data).hexdigest(), prepared.transcript), prepared

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
-from ...settings import Settings
+from ...config import Settings
 from ..listen import BACKLOG, ListenError, remove_socket, unix_socket
 from ..wyoming import SEND_BUFFER
 from . import page

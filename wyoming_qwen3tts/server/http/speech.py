@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...audio.encoding import AAC_MODULE, FORMATS, Format
+from ...audio.encode import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
-from ...voices.library import LONGEST_TEXT
+from ...voices.store import LONGEST_TEXT
 from .access import client_of
 from .answer import Answer
 from .events import MEDIA_TYPE, event, fault

@@ -14,8 +14,8 @@ from ...engines.base import EngineUnavailableError
 from ...speech import Recorded, SpeechError, Voice
 from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
-from ...voices.library import LONGEST_TEXT, SEEDS, VoiceLibrary
-from ...voices.presets import key
+from ...voices.names import key
+from ...voices.store import LONGEST_TEXT, SEEDS, VoiceLibrary
 from .events import ALSO, Event, answered
 from .model import Language, Model, Name
 from .parts import Parts

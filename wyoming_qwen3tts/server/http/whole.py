@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from ...audio.encoding import Encoder, Format
+from ...audio.encode import Encoder, Format
 from ...speech import SpeechError
 
 IN_MEMORY = 2 << 20

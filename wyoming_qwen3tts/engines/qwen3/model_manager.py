@@ -25,13 +25,13 @@ from tqdm import tqdm
 
 from ...speech import Reference
 from ..base import EngineUnavailableError
-from . import checkpoint, files, speakers
+from . import checkpoint, download, speakers
 from .checkpoint import Checkpoint
 from .clones import Clones
 from .codec import Codec
 from .configuration import Configuration
 from .decoder import Decoder, plain
-from .files import About, Source
+from .download import About, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
@@ -172,10 +172,10 @@ class Residents:
     def _look(self, name: str) -> Resident:
         said = self._configuration
         source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
-        directory = files.find(source)
-        about = files.about(directory)
+        directory = download.find(source)
+        about = download.about(directory)
         memory = about.memory(self.dtype, said.max_batch_size, said.max_seq_len)
-        clones = Clones(said.prompts, files.fingerprint(directory, self.dtype))
+        clones = Clones(said.prompts, download.fingerprint(directory, self.dtype))
         return Resident(name, source, directory, about, memory, clones)
 
     def named(self, name: str) -> Resident:
@@ -337,11 +337,11 @@ class Residents:
         What a branch on the hub has moved to meanwhile is another model, whose clones are others.
         """
         try:
-            files.check(resident.directory)
+            download.check(resident.directory)
         except EngineUnavailableError:
-            directory = files.find(resident.source)
-            files.check(directory)
-            clones = Clones(self._configuration.prompts, files.fingerprint(directory, self.dtype))
+            directory = download.find(resident.source)
+            download.check(directory)
+            clones = Clones(self._configuration.prompts, download.fingerprint(directory, self.dtype))
             self._post(partial(self._moved, resident, directory, clones))
             return directory
         return resident.directory

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..cache.disk import FILE, Disk
 from ..cache.entry import Counts, Tier, TierError
+from ..cache.sqlite import FILE, Disk
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
-from ..settings import OPTIONS_FILE, Parser, Settings, add_options
+from ..config import OPTIONS_FILE, Parser, Settings, add_options
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
-from ..voices.presets import key
+from ..voices.names import key
 from . import sound
 
 STATS = "stats"

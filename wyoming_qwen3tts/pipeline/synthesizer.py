@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, Collection, Hashable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from .audio import pcm as sound
-from .audio.finish import Finished, Finishing, Reply
-from .cache.cache import Cache, PinError
-from .cache.entry import Entry
-from .engines.base import (
+from ..audio import pcm as sound
+from ..audio.postprocess import Finished, Finishing, Reply
+from ..cache.cache import Cache, PinError
+from ..cache.entry import Entry
+from ..engines.base import (
     Engine,
     EngineUnavailableError,
     LiveEngine,
@@ -25,8 +25,8 @@ from .engines.base import (
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from .engines.failover import Crew
-from .speech import (
+from ..engines.pool import Crew
+from ..speech import (
     BYTES_PER_SECOND,
     FASTEST,
     LONGEST_NAME,
@@ -43,16 +43,16 @@ from .speech import (
     Utterance,
     Voice,
 )
-from .text import flow, phonemes
-from .text.flow import Part
-from .text.frontend import Frontend
-from .text.scripts import has_words
-from .voices.calibration import Calibration
-from .voices.catalog import speaks
-from .voices.presets import brief
-from .voices.presets import key as name_key
-from .voices.register import Voices
-from .voices.styles import instructed
+from ..text import flow, phonemes
+from ..text.flow import Part
+from ..text.frontend import Frontend
+from ..text.scripts import has_words
+from ..voices.calibration import Calibration
+from ..voices.catalog import speaks
+from ..voices.names import brief
+from ..voices.names import key as name_key
+from ..voices.registry import Voices
+from ..voices.styles import instructed
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..speech import BYTES_PER_SECOND, Voice
-from . import tempo
-from .edges import Fade, Trim
+from . import speed as speed_methods
 from .loudness import Gain, Levels, identity
 from .pcm import silence, to_samples
+from .trim import Fade, Trim
 
 if TYPE_CHECKING:
     from .pcm import Samples
@@ -49,7 +49,7 @@ class Finishing:
     """How sound is finished; the settings have its defaults. With these ones it stays as it is."""
 
     tempo: str = "sonic"
-    """One of ``tempo.METHODS``."""
+    """One of ``speed_methods.METHODS``."""
     trim_silence: float | None = None
     """dBFS under which a frame at an utterance's ends is silence; ``None`` leaves the ends alone."""
     trim_padding: float = 0.0
@@ -99,7 +99,7 @@ class Reply:
         if voice.style is not None and voice.style.gain:
             stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
         if speed != 1.0:
-            stages += [tempo.METHODS[how.tempo](speed), Fade()]
+            stages += [speed_methods.METHODS[how.tempo](speed), Fade()]
         return Finish(self, stages, trim=trim, speed=speed, pause=pause)
 
     def recipe(self, voice: Voice, speed: float = 1.0) -> Hashable:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import client
 from ..client import ServerError, reachable
-from ..settings import VARIABLE_PREFIX, Parser, Settings, SettingsError
+from ..config import VARIABLE_PREFIX, Parser, Settings, SettingsError
 from ..speech import SpeechError
 from . import arguments, cache, prerender, sound, voices
 
@@ -104,18 +104,18 @@ def verify(settings: Settings) -> int:
         print("error: verify needs one --model", file=sys.stderr)
         return 2
     try:
-        from ..engines.qwen3 import checkpoint, files
+        from ..engines.qwen3 import checkpoint, download
         from ..engines.qwen3.verify import Verification
     except ImportError as error:
         print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
         return 1
-    source = files.Source.parse(
+    source = download.Source.parse(
         settings.model[0], settings.revision, settings.download_dir, settings.local_files_only
     )
     try:
         device, _ = checkpoint.choose_device(settings.device)
         dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
-        found = checkpoint.load(files.find(source), device, dtype)
+        found = checkpoint.load(download.find(source), device, dtype)
     except EngineUnavailableError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -31,12 +31,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .. import whole_file
-from ..settings import language as language_option
+from .. import atomic_file
+from ..config import language as language_option
 from ..speech import Recorded, Reference, SpeechError
-from . import reference
-from .presets import brief, key
-from .reference import InvalidRecordingError, Prepared, shown
+from . import recording as recordings
+from .names import brief, key
+from .recording import InvalidRecordingError, Prepared, shown
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -271,9 +271,9 @@ class VoiceLibrary:
         }
         details = check_details({each: value for each, value in given.items() if value is not None})
         progress("listening to the recording")
-        heard = reference.fingerprint(recording)
-        asked = reference.clean(transcript, shown(recording.name))
-        prepared = reference.prepare(recording, asked)
+        heard = recordings.fingerprint(recording)
+        asked = recordings.clean(transcript, shown(recording.name))
+        prepared = recordings.prepare(recording, asked)
         progress("writing the voice")
         with self._lock:
             self.check_free(name)
@@ -377,16 +377,16 @@ class VoiceLibrary:
 
         Raises SpeechError, of which LibraryError is not the recording's fault.
         """
-        heard = reference.fingerprint(recording)
-        asked = reference.clean(transcript, shown(recording.name))
+        heard = recordings.fingerprint(recording)
+        asked = recordings.clean(transcript, shown(recording.name))
         for used in dict.fromkeys((asked, "")):
-            digest = reference.digest(heard, used)
+            digest = recordings.digest(heard, used)
             if (remarks := self._kept(digest, asked)) is not None:
                 return digest, used, remarks
-        prepared = reference.prepare(recording, asked)
-        if reference.fingerprint(recording) != heard:
+        prepared = recordings.prepare(recording, asked)
+        if recordings.fingerprint(recording) != heard:
             raise SpeechError(_CHANGING)
-        digest = reference.digest(heard, prepared.transcript)
+        digest = recordings.digest(heard, prepared.transcript)
         self._store(digest, asked, prepared)
         return digest, prepared.transcript, prepared.remarks
 
@@ -430,8 +430,8 @@ class VoiceLibrary:
     def _keep(self, place: Path, digest: str, asked: str, prepared: Prepared) -> None:
         """Write a prepared recording, and last what ``_kept`` looks for. Raises OSError."""
         notes = {"asked": asked, "remarks": prepared.remarks}
-        whole_file.write(place / f"{digest}.wav", reference.wav(prepared))
-        whole_file.write(place / f"{digest}.json", json.dumps(notes).encode())
+        atomic_file.write(place / f"{digest}.wav", recordings.wav(prepared))
+        atomic_file.write(place / f"{digest}.json", json.dumps(notes).encode())
 
     def check_free(self, name: str) -> str:
         """Return ``name`` as a new voice would have it.
@@ -470,7 +470,7 @@ class VoiceLibrary:
         home = self._voices / name
         if not home.resolve().is_relative_to(self._voices.resolve()):
             raise InvalidNameError(f"{name!r} leads out of {self._voices}")
-        digest = reference.digest(heard, prepared.transcript)
+        digest = recordings.digest(heard, prepared.transcript)
         before = self._made_of({digest})
         made: list[Path] = []
         new = None
@@ -481,12 +481,12 @@ class VoiceLibrary:
             copy = new / f"recording.{prepared.extension}"
             _copy(recording, copy, heard)
             if asked:
-                whole_file.write(new / TRANSCRIPT, f"{asked}\n".encode())
+                atomic_file.write(new / TRANSCRIPT, f"{asked}\n".encode())
             if text := _toml(details):
-                whole_file.write(new / DETAILS, text.encode())
+                atomic_file.write(new / DETAILS, text.encode())
             self._keep(self._references, digest, asked, prepared)
             new = _settle(new, home)
-            whole_file.flush(self._voices)
+            atomic_file.flush(self._voices)
         except BaseException as error:
             if new is not None:
                 shutil.rmtree(new, ignore_errors=True)
@@ -529,13 +529,13 @@ class VoiceLibrary:
         with suppress(OSError):
             files = _listing(self._voices / home)
             try:
-                asked = reference.clean(_text(self._voices / home / TRANSCRIPT), "")
+                asked = recordings.clean(_text(self._voices / home / TRANSCRIPT), "")
             except (OSError, SpeechError):
                 asked = ""
             for name in _recordings(files):
                 with suppress(InvalidRecordingError):
-                    heard = reference.fingerprint(self._voices / home / name)
-                    digests |= {reference.digest(heard, asked), reference.digest(heard, "")}
+                    heard = recordings.fingerprint(self._voices / home / name)
+                    digests |= {recordings.digest(heard, asked), recordings.digest(heard, "")}
         return digests
 
     def _made_of(self, digests: Collection[str] | None = None) -> set[Path]:
@@ -557,7 +557,7 @@ class VoiceLibrary:
         for directory in (self._voices, self._references, self._prompts):
             with suppress(OSError):
                 for path in directory.iterdir():
-                    ours = path.name.startswith((_NEW, _GONE)) or path.name.endswith(whole_file.PART)
+                    ours = path.name.startswith((_NEW, _GONE)) or path.name.endswith(atomic_file.PART)
                     if ours and time.time() - path.lstat().st_mtime > STALE:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -661,8 +661,8 @@ def _copy(recording: Path, copy: Path, heard: str) -> None:
     Raises InvalidRecordingError if that is another now, and OSError.
     """
     shutil.copyfile(recording, copy)
-    whole_file.flush(copy)
-    if reference.fingerprint(copy) != heard:
+    atomic_file.flush(copy)
+    if recordings.fingerprint(copy) != heard:
         raise InvalidRecordingError(f"{shown(recording.name)} was changed while it was read: try again")
 
 
@@ -686,5 +686,5 @@ def _toml(details: Details) -> str:
 def _make(directory: Path) -> list[Path]:
     """Make a directory that others cannot look into; return all that had to be made. Raises OSError."""
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    whole_file.make_private(directory)
+    atomic_file.make_private(directory)
     return missing[::-1]

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..audio.edges import Fade
 from ..audio.loudness import SILENCE, Meter
 from ..audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
+from ..audio.trim import Fade
 from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
 
 if TYPE_CHECKING:

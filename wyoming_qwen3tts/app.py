@@ -15,35 +15,36 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import __version__, synthesizer
-from .audio import tempo
-from .audio.finish import Finishing
+from . import __version__
+from .audio import speed as speed_methods
 from .audio.loudness import Levels
+from .audio.postprocess import Finishing
 from .cache.cache import Cache
 from .cache.memory import Memory
 from .cache.tiers import MEGABYTE, tiers_for
+from .config import Address, Settings, SettingsError
 from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
-from .engines.failover import Crew, Limits
+from .engines.pool import Crew, Limits
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
 from .engines.remote.server import Limits as Waits
+from .pipeline import synthesizer
 from .server import supervisor, wyoming
 from .server.info import Description, who_speaks
 from .server.listen import Listener, ListenError
 from .server.requests import Requests
-from .settings import Address, Settings, SettingsError
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorNotInstalledError, LanguageFinder, load
 from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoiceError
-from .voices.library import VoiceLibrary
-from .voices.presets import RESERVED
-from .voices.register import Register
+from .voices.names import RESERVED
+from .voices.registry import Register
+from .voices.store import VoiceLibrary
 
 if TYPE_CHECKING:
     from .server.discovery import Announcement
@@ -147,8 +148,8 @@ class Service:
         if has_http:
             await self._open_http()
         try:
-            await asyncio.to_thread(tempo.load, settings.tempo)
-        except tempo.TempoNotInstalledError as error:
+            await asyncio.to_thread(speed_methods.load, settings.tempo)
+        except speed_methods.TempoNotInstalledError as error:
             raise StartupError(str(error)) from error
         try:
             frontend = await asyncio.to_thread(frontend_for, settings)
@@ -474,9 +475,9 @@ def _affordable(connections: int, doors: int) -> int:
 
 def how_to_hear(address: Address) -> str:
     """Return the command that lets a person on this machine hear the service."""
+    from .cli import default_uri
+    from .cli.sound import find_player
     from .client import reachable
-    from .commands import default_uri
-    from .commands.sound import find_player
 
     program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"
     if program is None:

@@ -16,8 +16,8 @@ from typing import Protocol
 from ..engines.base import CloningEngine, Engine, EngineUnavailableError
 from ..speech import Recorded, Voice
 from .catalog import UnknownVoiceError, VoiceCatalog
-from .library import Contents
-from .presets import key
+from .names import key
+from .store import Contents
 from .styles import Styles, read
 
 _LOGGER = logging.getLogger(__name__)

@@ -22,15 +22,7 @@ from functools import partial
 from typing import Any
 
 from ..audio.pcm import AUDIBLE, difference, peak
-from ..speech import (
-    BYTES_PER_SECOND,
-    SAMPLE_WIDTH,
-    SpeechError,
-    TextFeed,
-    Utterance,
-    Voice,
-    internal_error,
-)
+from ..speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, Voice, internal_error
 from ..text import phonemes
 from .base import (
     DeviceLostError,
@@ -42,7 +34,7 @@ from .base import (
     UnsupportedTextError,
     WatchedEngine,
 )
-from .turns import Turns
+from .deadline_queue import Turns
 
 _LOGGER = logging.getLogger(__name__)
 

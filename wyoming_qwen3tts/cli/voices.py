@@ -16,14 +16,14 @@ from .. import client
 from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
+from ..config import OPTIONS_FILE, Settings, SettingsError, add_options
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
-from ..settings import OPTIONS_FILE, Settings, SettingsError, add_options
 from ..speech import Recorded, SpeechError, base_language
 from ..voices.design import TEXTS, check, design
-from ..voices.library import VoiceLibrary
-from ..voices.presets import OPENAI, RESERVED, key
+from ..voices.names import OPENAI, RESERVED, key
+from ..voices.store import VoiceLibrary
 from . import sound
 from .arguments import language as language_argument
 

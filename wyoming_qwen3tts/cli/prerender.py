@@ -20,10 +20,10 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..settings import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
+from ..config import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
 from ..speech import base_language
 from ..text.phrases import TABLES, Phrase, read
-from ..voices.presets import OPENAI, key
+from ..voices.names import OPENAI, key
 from . import sound
 from .arguments import language as language_argument
 

@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from .. import whole_file
+from .. import atomic_file
 from .entry import Counts, Entry, Listed, Stock, TierError, matches
-from .sealed import HEAD, opened, seal, seconds_of
+from .flac import HEAD, opened, seal, seconds_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class Disk:
     def _open(self) -> sqlite3.Connection:
         if self._database is not None:
             return self._database
-        whole_file.make_private(self.path.parent)
+        atomic_file.make_private(self.path.parent)
         began = time.monotonic()
         while True:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))  # it is nobody else's business

@@ -1,0 +1,1 @@
+"""From a request to audio: the loop that turns text into PCM."""
