@@ -26,10 +26,10 @@ SCRIPTED = (
     "-c",
     """
 from tests.test_said_before import Repeatable
-from wyoming_qwen3tts import __main__, service
+from wyoming_qwen3tts import __main__, app
 from wyoming_qwen3tts.cache import cache
 cache.REST = (0.5,)
-service.engines_for = lambda settings: [Repeatable()]
+app.engines_for = lambda settings: [Repeatable()]
 __main__.run()
 """,
     *"--loudness off --trim-silence off --sentence-silence 0".split(),

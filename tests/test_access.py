@@ -18,9 +18,9 @@ from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.app import StartupError
 from wyoming_qwen3tts.config import Settings, SettingsError
-from wyoming_qwen3tts.server.http import access
-from wyoming_qwen3tts.server.http.access import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
-from wyoming_qwen3tts.server.wyoming import WyomingServer
+from wyoming_qwen3tts.server.http import auth
+from wyoming_qwen3tts.server.http.auth import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
+from wyoming_qwen3tts.server.wyoming.server import WyomingServer
 
 KEY, OTHER = "correct-horse-battery", "another-horse-stapled"
 FAR = "192.168.1.7"
@@ -346,7 +346,7 @@ async def test_who_resets_the_connection_is_not_taken_for_one_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nobody knows any more who it was, it was not this machine, and not the owner of a Unix socket."""
-    monkeypatch.setattr(access, "is_loopback", lambda address: False)
+    monkeypatch.setattr(auth, "is_loopback", lambda address: False)
     engine = Repeatable()
     async with web([engine], api_keys=(KEY,), data_dir=tmp_path, **KEPT) as client, asyncio.timeout(HANG):
         mine = {"X-API-Key": KEY}

@@ -23,9 +23,9 @@ from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.audio.encode import Format
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
-from wyoming_qwen3tts.server.http import answer, whole
+from wyoming_qwen3tts.server.http import audio_response, whole
 from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Given, Member, Zip, stem
-from wyoming_qwen3tts.server.http.batches import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
+from wyoming_qwen3tts.server.http.batch_jobs import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
 from wyoming_qwen3tts.server.http.stream import Stream
 from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import SpeechError, Utterance
@@ -388,7 +388,7 @@ async def test_no_file_is_left_by_a_client_that_leaves(files: list[WholeFile]) -
 
 
 async def test_a_text_with_too_much_sound_for_a_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(audio_response, "WHOLE_SECONDS", 1.0)
     async with web([ScriptedEngine()]) as client:
         content = (await asked(client, ["Hi there.", "word " * 20])).content
     files, index = unzipped(content)

@@ -17,8 +17,8 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from tests.house import HANG
 from tests.test_doors import SCRIPTED
-from wyoming_qwen3tts.server import discovery
-from wyoming_qwen3tts.server.discovery import SERVICE_TYPE, Announcement, reachable_addresses
+from wyoming_qwen3tts.server.wyoming import discovery
+from wyoming_qwen3tts.server.wyoming.discovery import SERVICE_TYPE, Announcement, reachable_addresses
 
 # All mDNS speakers of a machine share a port: two tests at a time would take each other's answers.
 pytestmark = pytest.mark.xdist_group("mdns")

@@ -225,7 +225,7 @@ def known_options() -> set[str]:
     """Return the options of the server, of its commands, and of what else the repository has to run."""
     flags = {f"--{key.replace('_', '-')}" for key in (*OPTIONS, OPTIONS_FILE)}
     flags |= {f"--no-{key.replace('_', '-')}" for key, each in OPTIONS.items() if each.default is True}
-    for folder in ("wyoming_qwen3tts/commands", "benchmarks", "examples", "script"):
+    for folder in ("wyoming_qwen3tts/cli", "benchmarks", "examples", "script"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 flags |= set(re.findall(r"\"(--[a-z][a-z-]+)\"", path.read_text()))

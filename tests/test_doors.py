@@ -36,7 +36,7 @@ from tests.house import (
 )
 from wyoming_qwen3tts.app import Service, StartupError
 from wyoming_qwen3tts.config import Settings
-from wyoming_qwen3tts.server import wyoming
+from wyoming_qwen3tts.server.wyoming import server as wyoming
 
 WHOLE = ("-m", "wyoming_qwen3tts")
 """The service as it is started."""
@@ -44,8 +44,8 @@ SCRIPTED = (
     "-c",
     """
 from tests.house import ScriptedEngine
-from wyoming_qwen3tts import __main__, service
-service.engines_for = lambda settings: [ScriptedEngine()]
+from wyoming_qwen3tts import __main__, app
+app.engines_for = lambda settings: [ScriptedEngine()]
 __main__.run()
 """,
     *("--loudness", "off", "--trim-silence", "off"),

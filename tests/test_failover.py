@@ -707,13 +707,13 @@ async def test_an_engine_that_cannot_be_looked_at_harms_nobody(caplog: pytest.Lo
 HANGING = """
 import sys
 from tests import test_failover
-from wyoming_qwen3tts import service
+from wyoming_qwen3tts import app
 from wyoming_qwen3tts.__main__ import leave, main
 
 model = test_failover.Watched()
 if "hang" in sys.argv:
     model.beats, model.script = "the same beat", test_failover.hangs
-service.engines_for = lambda settings: [model, test_failover.Spare()]
+app.engines_for = lambda settings: [model, test_failover.Spare()]
 leave(main(sys.argv[1 : sys.argv.index("--")]))
 """
 

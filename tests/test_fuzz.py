@@ -23,7 +23,7 @@ from tests.house import (
     tone,
     types,
 )
-from wyoming_qwen3tts.server.events import EventParser, ProtocolError, encode, encode_sound
+from wyoming_qwen3tts.server.wyoming.framing import EventParser, ProtocolError, encode, encode_sound
 
 KNOWN = [
     "describe",

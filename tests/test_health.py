@@ -245,7 +245,7 @@ async def test_the_last_requests_of_all_doors_are_listed() -> None:
 async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="wyoming_qwen3tts.server.requests"):
+    with caplog.at_level(logging.INFO, logger="wyoming_qwen3tts.server.request_log"):
         async with web([ScriptedEngine()]) as client:
             await client.post("/v1/audio/speech", json={"input": "Front door open."})
     (record,) = [each for each in caplog.records if each.name.endswith("requests")]

@@ -32,7 +32,7 @@ from tests.test_encoding import decoded
 from tests.web import code_of, free_port, web
 from wyoming_qwen3tts.audio.encode import Format
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
-from wyoming_qwen3tts.server.http import answer, whole
+from wyoming_qwen3tts.server.http import audio_response, whole
 from wyoming_qwen3tts.server.http.whole import WholeFile
 from wyoming_qwen3tts.speech import Utterance
 
@@ -273,7 +273,7 @@ async def test_a_whole_file_is_gone_with_a_client_that_leaves_while_it_is_made(
 async def test_too_much_sound_for_a_whole_file_is_refused_and_can_be_streamed(
     monkeypatch: pytest.MonkeyPatch, small: list[WholeFile]
 ) -> None:
-    monkeypatch.setattr(answer, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(audio_response, "WHOLE_SECONDS", 1.0)
     text = "word " * 20
     async with door(ScriptedEngine()) as client:
         with pytest.raises(openai.APIStatusError, match="ask for it as a stream") as error:

@@ -29,7 +29,7 @@ from tests.recordings import RATE, save, speech
 from tests.test_register import Cloner
 from tests.web import free_port
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
-from wyoming_qwen3tts.server.http import page
+from wyoming_qwen3tts.server.web import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
 from wyoming_qwen3tts.voices.store import VoiceLibrary
 

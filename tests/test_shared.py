@@ -80,8 +80,8 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
 
 REPEATABLE = """
 from tests.test_said_before import Repeatable
-from wyoming_qwen3tts import __main__, service
-service.engines_for = lambda settings: [Repeatable()]
+from wyoming_qwen3tts import __main__, app
+app.engines_for = lambda settings: [Repeatable()]
 __main__.run()
 """
 """The service as it is started, with a voice that takes no second to load."""

@@ -27,7 +27,7 @@ from tests.house import (
     speaker,
 )
 from wyoming_qwen3tts.engines.qwen3 import speakers
-from wyoming_qwen3tts.server.info import Description, describe, shown
+from wyoming_qwen3tts.server.wyoming.info import Description, describe, shown
 from wyoming_qwen3tts.speech import LANGUAGES, UNDETERMINED, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import names as voice_names

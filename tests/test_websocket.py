@@ -34,12 +34,12 @@ from tests.web import free_port
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
-from wyoming_qwen3tts.server.http import websockets
-from wyoming_qwen3tts.server.http.dialogue import Dialogue, Job, Stop
-from wyoming_qwen3tts.server.http.messages import InvalidMessageError
-from wyoming_qwen3tts.server.http.parts import Parts
-from wyoming_qwen3tts.server.http.socket import LARGEST_SOUND
-from wyoming_qwen3tts.server.http.websockets import FairWebSocket
+from wyoming_qwen3tts.server.http import websocket_protocol
+from wyoming_qwen3tts.server.http.context import Parts
+from wyoming_qwen3tts.server.http.websocket import LARGEST_SOUND
+from wyoming_qwen3tts.server.http.websocket_messages import InvalidMessageError
+from wyoming_qwen3tts.server.http.websocket_protocol import FairWebSocket
+from wyoming_qwen3tts.server.http.websocket_session import Dialogue, Job, Stop
 from wyoming_qwen3tts.speech import Utterance
 
 PATH = "/v1/audio/speech/ws"
@@ -677,7 +677,7 @@ async def ends(reader: asyncio.StreamReader) -> tuple[int, str]:
 async def test_a_flood_of_small_frames_leaves_everybody_else_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     turn = 0
     taken: list[tuple[int, int]] = []
-    monkeypatch.setattr(websockets, "CONTROLS", 1_000_000)
+    monkeypatch.setattr(websocket_protocol, "CONTROLS", 1_000_000)
     take = WebSocketsSansIOProtocol.data_received
 
     def spied(self: WebSocketsSansIOProtocol, data: bytes) -> None:
@@ -698,7 +698,7 @@ async def test_a_flood_of_small_frames_leaves_everybody_else_a_turn(monkeypatch:
         while sum(size for _, size in taken) < len(flood):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
         waiting.cancel()
-    assert max(size for _, size in taken) <= websockets.SLICE <= 4096
+    assert max(size for _, size in taken) <= websocket_protocol.SLICE <= 4096
     assert max(Counter(turn for turn, _ in taken).values()) == 1
 
 
@@ -716,7 +716,7 @@ async def test_who_floods_with_control_frames_is_sent_away(kind: int) -> None:
 
 async def test_a_message_in_fragments_without_end_is_refused() -> None:
     async with door(ScriptedEngine()) as client, raw(client) as (reader, writer):
-        writer.write(frame(TEXT) + frame(CONTINUED) * (websockets.FRAGMENTS - 1))
+        writer.write(frame(TEXT) + frame(CONTINUED) * (websocket_protocol.FRAGMENTS - 1))
         writer.write(frame(LAST | PING, b"there"))
         await reader.readuntil(b"there")
         writer.write(frame(CONTINUED))
@@ -725,7 +725,7 @@ async def test_a_message_in_fragments_without_end_is_refused() -> None:
 
 
 async def test_who_reads_no_pongs_is_read_no_more_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websockets, "CONTROLS", 1_000_000)
+    monkeypatch.setattr(websocket_protocol, "CONTROLS", 1_000_000)
     made: list[FairWebSocket] = []
     begin = FairWebSocket.connection_made
 
@@ -752,7 +752,7 @@ async def test_a_message_of_the_greatest_size_is_taken_in_however_many_fragments
     async with door(ScriptedEngine(), max_event_bytes=50_000) as client, raw(client) as (reader, writer):
         message = b'{"type":' + b" " * (50_000 - 15) + b'"ping"}'
         parts = [message[at : at + size] for at in range(0, len(message), size)]
-        assert len(parts) < websockets.FRAGMENTS
+        assert len(parts) < websocket_protocol.FRAGMENTS
         for number, part in enumerate(parts, 1):
             head = (TEXT if number == 1 else CONTINUED) | (LAST if number == len(parts) else 0)
             writer.write(frame(head, part))

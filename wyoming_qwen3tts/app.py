@@ -32,10 +32,12 @@ from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
 from .engines.remote.server import Limits as Waits
 from .pipeline import synthesizer
-from .server import supervisor, wyoming
-from .server.info import Description, who_speaks
-from .server.listen import Listener, ListenError
-from .server.requests import Requests
+from .server.request_log import Requests
+from .server.wyoming import supervisor
+from .server.wyoming.info import Description, who_speaks
+from .server.wyoming.listen import Listener, ListenError
+from .server.wyoming.server import Limits as WyomingLimits
+from .server.wyoming.server import WyomingServer
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorNotInstalledError, LanguageFinder, load
@@ -47,8 +49,8 @@ from .voices.registry import Register
 from .voices.store import VoiceLibrary
 
 if TYPE_CHECKING:
-    from .server.discovery import Announcement
     from .server.http.serve import HttpServer
+    from .server.wyoming.discovery import Announcement
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class Service:
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
         self._told: supervisor.Message | None = None
-        self._server: wyoming.WyomingServer | None = None
+        self._server: WyomingServer | None = None
         self._register: Register | None = None
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
@@ -202,10 +204,10 @@ class Service:
                 _LOGGER.warning("Settings: cache_exclude_voices: there is no voice %r", name)
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
         await calibration.ready(catalog.default)
-        self._server = wyoming.WyomingServer(
+        self._server = WyomingServer(
             road,
             Description(register, self.crew, streaming=settings.streaming),
-            wyoming.Limits(
+            WyomingLimits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,
                 max_event_bytes=settings.max_event_bytes,
@@ -279,7 +281,7 @@ class Service:
             closing.append(self._server.stop(self._settings.stop_timeout))
         await asyncio.gather(*closing)
 
-    async def _listen(self, server: wyoming.WyomingServer) -> None:
+    async def _listen(self, server: WyomingServer) -> None:
         for uri in self._settings.uri:
             # What is announced has to be reachable, and clients may look for either kind of address.
             announced = self._settings.zeroconf is not None
@@ -311,8 +313,8 @@ class Service:
         """Serve over HTTP what the service does."""
         if self._http is None:
             return
-        from .server.http.application import application
-        from .server.http.parts import Parts
+        from .server.http.app import application
+        from .server.http.context import Parts
 
         server = self._server
         self._http.serve(
@@ -347,7 +349,7 @@ class Service:
         self._tell_supervisor()
         if self._settings.zeroconf is None:
             return
-        from .server.discovery import Announcement
+        from .server.wyoming.discovery import Announcement
 
         for listener in self._listeners:
             address = listener.address

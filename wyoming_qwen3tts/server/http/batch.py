@@ -15,11 +15,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from ...speech import SpeechError, SpeechRequest, TextFeed
-from .access import client_of
 from .archives import ARCHIVES, disposition
-from .batches import Batches, Making, Progress, Wanted
+from .auth import client_of
+from .batch_jobs import Batches, Making, Progress, Wanted
+from .context import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
 from .model import Language, Name, reason
-from .parts import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
 from .speech import Asked, Manner, Speed, SpokenModel, VoiceId, form_of
 from .stream import Stream
 

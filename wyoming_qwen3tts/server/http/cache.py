@@ -15,10 +15,10 @@ from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
-from ..requests import OK, RequestLog, outcome_of
-from .events import ALSO, Event, answered
+from ..request_log import OK, RequestLog, outcome_of
+from .context import TEXTS, Parts, request_for, status_of
 from .model import Language, Model, Name, Text
-from .parts import TEXTS, Parts, request_for, status_of
+from .sse import ALSO, Event, answered
 
 AT_A_TIME = 4
 """Phrases that are said at a time."""

@@ -19,11 +19,11 @@ from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
 from ...engines.base import EngineUnavailableError, ModelEngine, ServersEngine
-from ..requests import LAST
-from .access import WELCOME
+from ..request_log import LAST
+from .auth import WELCOME
 from .cache import prompts, tiers
+from .context import Parts, status_of
 from .metrics import Metrics
-from .parts import Parts, status_of
 
 PACKAGES = (
     *("torch", "transformers", "qwen-tts", "hibari-tts", "onnxruntime", "numpy"),

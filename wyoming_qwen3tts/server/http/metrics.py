@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 from ... import __version__
 from ...engines.base import ModelEngine, ServersEngine
 from ...speech import ENGINE, VOICE
-from ..requests import Record
-from .parts import Parts, status_of
+from ..request_log import Record
+from .context import Parts, status_of
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each series began is of no use, and half of all lines
 

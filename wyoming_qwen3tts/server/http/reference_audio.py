@@ -18,7 +18,7 @@ from ...engines.base import CloningEngine, EngineUnavailableError
 from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices import recording
 from ...voices.recording import InvalidRecordingError, Prepared
-from .parts import Parts
+from .context import Parts
 
 LARGEST = 4 << 20
 """Bytes of a decoded recording: 20 s of 48 kHz stereo, where 15 s are used."""

@@ -20,14 +20,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
 from ...config import Settings
-from ..listen import BACKLOG, ListenError, remove_socket, unix_socket
-from ..wyoming import SEND_BUFFER
-from . import page
-from .access import keys_of
-from .application import guarded
-from .faults import body
+from ..web import page
+from ..wyoming.listen import BACKLOG, ListenError, remove_socket, unix_socket
+from ..wyoming.server import SEND_BUFFER
+from .app import guarded
+from .auth import keys_of
+from .errors import body
 from .peer import peer_of
-from .websockets import FairWebSocket
+from .websocket_protocol import FairWebSocket
 
 LOOPBACK = ("127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where somebody has asked for it

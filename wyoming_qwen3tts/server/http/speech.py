@@ -15,12 +15,12 @@ from pydantic_core import PydanticCustomError
 from ...audio.encode import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from ...voices.store import LONGEST_TEXT
-from .access import client_of
-from .answer import Answer
-from .events import MEDIA_TYPE, event, fault
+from .audio_response import Answer
+from .auth import client_of
+from .context import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
 from .model import Language, Model, Name
-from .parts import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
 from .reference_audio import LARGEST_ENCODED, RequestClones
+from .sse import MEDIA_TYPE, event, fault
 from .stream import Stream
 from .whole import threaded
 

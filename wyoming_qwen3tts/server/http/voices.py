@@ -16,10 +16,10 @@ from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
 from ...voices.names import key
 from ...voices.store import LONGEST_TEXT, SEEDS, VoiceLibrary
-from .events import ALSO, Event, answered
+from .context import Parts
 from .model import Language, Model, Name
-from .parts import Parts
 from .reference_audio import cloning_engine
+from .sse import ALSO, Event, answered
 from .uploads import Uploads
 
 RECORDING = frozenset({"file", "audio_sample"})

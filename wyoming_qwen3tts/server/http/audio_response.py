@@ -8,8 +8,8 @@ from contextlib import aclosing
 
 from ...audio.encode import Encoder, Format
 from ...speech import SpeechError, SpeechRequest
-from ..requests import GONE, OK, RequestLog, outcome_of
-from .parts import DOOR, Parts
+from ..request_log import GONE, OK, RequestLog, outcome_of
+from .context import DOOR, Parts
 from .whole import WholeFile
 
 FEWEST, MOST = 4_800, 48_000

@@ -13,7 +13,7 @@ from typing import Any
 from wyoming.event import Event
 from wyoming.version import __version__ as WYOMING_VERSION
 
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
+from ...speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError
 
 
 class ProtocolError(SpeechError):

@@ -57,7 +57,7 @@ def with_base(html: str, ingress: str) -> str:
 def _files() -> dict[str, tuple[bytes, str]]:
     """Return content and media type of all that there is, by path."""
     found = {"/sentences.json": (json.dumps(TEXTS, ensure_ascii=False).encode(), "application/json")}
-    for file in (files(__package__) / "page").iterdir():
+    for file in (files(__package__) / "static").iterdir():
         kind = KINDS.get(file.name.rpartition(".")[2])
         if kind is not None:
             found["/" if file.name == INDEX else f"/{file.name}"] = file.read_bytes(), kind

@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from ...speech import SpeechError, internal_error
-from .parts import CLIENT_CLOSED_REQUEST, while_there
+from .context import CLIENT_CLOSED_REQUEST, while_there
 
 _LOGGER = logging.getLogger(__name__)
 

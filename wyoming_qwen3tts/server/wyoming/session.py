@@ -19,9 +19,9 @@ from wyoming.info import Describe, SelectProgram
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
-from ..speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
-from ..text.language_tags import requested
-from .events import ProtocolError
+from ...speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
+from ...text.language_tags import requested
+from .framing import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ..config import Address
-from .wyoming import READ_SIZE
+from ...config import Address
+from .server import READ_SIZE
 
 BACKLOG = 1024
 """Connections the system holds until they are accepted."""

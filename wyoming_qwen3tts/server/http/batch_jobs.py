@@ -13,10 +13,10 @@ from typing import Any
 
 from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, internal_error
-from .answer import Answer
 from .archives import Archive, Given, Member, stem
-from .faults import STATUS, body
-from .parts import Parts
+from .audio_response import Answer
+from .context import Parts
+from .errors import STATUS, body
 from .whole import WholeFile, threaded
 
 AT_A_TIME = 4

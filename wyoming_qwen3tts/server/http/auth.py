@@ -23,9 +23,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...config import Settings, SettingsError
 from ..network import plain
-from .bounds import unread
-from .bucket import Bucket
-from .faults import body
+from .errors import body
+from .middleware import unread
+from .rate import Bucket
 
 SUPERVISOR = "172.30.32.2"
 """Where Home Assistant's ingress comes from (its documentation of apps)."""

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...speech import SpeechError
-from .faults import body
+from .errors import body
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Scope
 from ... import __version__
 from ...cache.tiers import MEGABYTE
 from ...config import Settings
-from . import batch, cache, faults, health, page, socket, speech, voices
-from .access import OPEN, Access, Doorkeeper, Keys
-from .bounds import Bounds, Honest
-from .parts import Parts
+from ..web import page
+from . import batch, cache, errors, health, speech, voices, websocket
+from .auth import OPEN, Access, Doorkeeper, Keys
+from .context import Parts
+from .middleware import Bounds, Honest
 from .reference_audio import LARGEST_ENCODED
 
 SPEECH = "/v1/audio/speech"
@@ -48,7 +49,7 @@ EXPOSED = (
 )
 ROUTES: Sequence[Callable[[Parts], APIRouter]] = (
     speech.routes,
-    socket.routes,
+    websocket.routes,
     batch.routes,
     voices.routes,
     cache.routes,
@@ -64,14 +65,14 @@ def application(parts: Parts) -> ASGIApp:
         docs_url=None,  # they fetch scripts from elsewhere
         redoc_url=None,
         responses={
-            "4XX": {"description": "What is wrong with the request", "model": faults.Answer},
-            "5XX": {"description": "What is wrong with the service", "model": faults.Answer},
+            "4XX": {"description": "What is wrong with the request", "model": errors.Answer},
+            "5XX": {"description": "What is wrong with the service", "model": errors.Answer},
         },
     )
     for routes in ROUTES:
         app.include_router(routes(parts))
     app.include_router(page.routes())
-    faults.handle(app)
+    errors.handle(app)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...speech import SpeechError
-from .faults import STATUS, body
+from .errors import STATUS, body
 from .model import Model
 from .speech import Asked, Manner
 

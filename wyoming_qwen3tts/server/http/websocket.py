@@ -41,12 +41,12 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...speech import SpeechError, internal_error
 from ..network import PeerGoneError
-from . import messages
-from .access import COUNT, client_of
-from .answer import Answer
-from .dialogue import Dialogue, Job, Stop
-from .messages import Cancelled, Done, Failed, InvalidMessageError, Started
-from .parts import Parts
+from . import websocket_messages
+from .audio_response import Answer
+from .auth import COUNT, client_of
+from .context import Parts
+from .websocket_messages import Cancelled, Done, Failed, InvalidMessageError, Started
+from .websocket_session import Dialogue, Job, Stop
 
 LARGEST_SOUND = 16 * 1024
 """Bytes of one binary message: a third of a second. Clients' libraries take a megabyte at the most, and a
@@ -225,7 +225,7 @@ class Conversation:
                     await self._send(piece[start : start + LARGEST_SOUND])
                     await asyncio.sleep(0)  # sending does not yield while there is room: others want the loop
 
-    async def _send(self, message: messages.Message | bytes) -> None:
+    async def _send(self, message: websocket_messages.Message | bytes) -> None:
         """Send a message, waiting for the client where it is slow. Raises PeerGoneError."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
             raise PeerGoneError("it left")
@@ -233,7 +233,7 @@ class Conversation:
             if isinstance(message, bytes):
                 await self._socket.send_bytes(message)
             else:
-                await self._socket.send_text(messages.encode(message))
+                await self._socket.send_text(websocket_messages.encode(message))
         except WebSocketDisconnect as error:
             raise PeerGoneError(str(error.__context__ or "it left")) from error
         except RuntimeError as error:  # uvicorn has closed it, and there was no time yet to be told

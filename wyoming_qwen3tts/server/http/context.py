@@ -17,7 +17,7 @@ from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
 from ...voices.registry import Voices
 from ...voices.store import VoiceLibrary
-from ..requests import Requests
+from ..request_log import Requests
 
 DOOR = "http"
 CLIENT_CLOSED_REQUEST = 499

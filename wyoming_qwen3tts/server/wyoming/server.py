@@ -29,12 +29,12 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
-from ..pipeline.synthesizer import Synthesizer
-from ..speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_error
-from .dialogue import Conversation, Dialogue
-from .events import EventParser, ProtocolError, encode, encode_sound
-from .network import PeerGoneError, plain
-from .requests import GONE, OK, RequestLog, Requests, outcome_of
+from ...pipeline.synthesizer import Synthesizer
+from ...speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_error
+from ..network import PeerGoneError, plain
+from ..request_log import GONE, OK, RequestLog, Requests, outcome_of
+from .framing import EventParser, ProtocolError, encode, encode_sound
+from .session import Conversation, Dialogue
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
-from .messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, Text, Wish
+from .context import Parts, check_length
 from .model import reason
-from .parts import Parts, check_length
 from .speech import form_of
+from .websocket_messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, Text, Wish
 
 
 @dataclass(eq=False, slots=True)

@@ -11,13 +11,13 @@ import re
 
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
-from .. import __version__
-from ..engines.pool import Crew
-from ..speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
-from ..voices.catalog import VoiceCatalog
-from ..voices.names import key
-from ..voices.registry import Voices
-from .events import encode
+from ... import __version__
+from ...engines.pool import Crew
+from ...speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
+from ...voices.catalog import VoiceCatalog
+from ...voices.names import key
+from ...voices.registry import Voices
+from .framing import encode
 
 ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"
 
