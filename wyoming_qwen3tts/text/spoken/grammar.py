@@ -429,7 +429,7 @@ class Grammar(Words):
         )
         yield (
             "scaled-unit",
-            rf"{sign}(?:(?P<low>{num}){dash})?(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            rf"{sign}(?:(?P<low>{num}){dash})?(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit}|t(?![{LETTER}]))",
             self._scaled_unit,
         )
         if not self.scales:
@@ -438,7 +438,7 @@ class Grammar(Words):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield (
             "rate",
-            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|m²|m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
             self._rate_of,
         )
         yield "measure", rf"{sign}(?P<n>{num}|(?<![\w.,])\.\d+)\s?(?P<u>{unit})", self._measure

@@ -221,6 +221,8 @@ class Words:
             return scales.shifted(number, power)
         if number.is_one and noun.one.startswith("mil "):
             return noun.one
+        if scale in noun.forms:  # 1,5 million, 1,5 millions: as it is written
+            return self.join([self.number(number, noun.gender, counted=True), scale])
         return self.count(number, noun)
 
     def scale_name(self, power: int) -> units.Name | None:
