@@ -183,6 +183,7 @@ class Grammar(Words):
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""
+        spoken = self.in_region(spoken, match[0])
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
         if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):

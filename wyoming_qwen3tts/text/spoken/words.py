@@ -89,6 +89,10 @@ class Words:
         self._units = units.table(self.code)
         self._per = units.per(self.code)
 
+    def in_region(self, said: str, written: str) -> str:
+        """Return what is said as the region says it. ``written``: what it stands for."""
+        return said
+
     # --- words and numbers ---
 
     def cardinal(self, value: int, gender: str = "m") -> str:
