@@ -18,7 +18,7 @@ _MONTHS = (
 
 _EUROPEAN = {
     "quilômetro": "quilómetro", "micrômetro": "micrómetro", "nanômetro": "nanómetro", "umidade": "humidade", "bilhões": "mil milhões",
-    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "cerquilha": "cardinal", "mols": "moles", "lúmens": "lúmenes",
+    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "mols": "moles", "lúmens": "lúmenes",
     "quadro": "fotograma", "pixels": "píxeis", "pixel": "píxel", "centavo": "cêntimo",
 }  # fmt: skip
 """Beginnings of words: Brazilian, as they are written here and in the tables → European."""
@@ -45,7 +45,7 @@ class Portuguese(Romance):
         "≤": "menor ou igual a", "≥": "maior ou igual a", "±": "mais ou menos", "≈": "aproximadamente", "≠": "diferente de",
         "~": "aproximadamente", "^": "elevado a", "√": "raiz quadrada de", "∞": "infinito", "°": "graus", "§": "parágrafo",
         "©": "copyright", "®": "", "™": "", "%": "por cento", "‰": "por mil", "/": "barra", "?": "interrogação", "→": "para",
-        "#": "cerquilha", "*": "asterisco", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
+        "#": "cardinal", "*": "asterisco", "µ": "micro", "♯": "sustenido", "x": "por", "x times": "vezes", "−": "menos", "№": "número",
         "$": "dólares", "€": "euros", "£": "libras", "¢": "centavos", "¥": "ienes", "π": "pi", "·": "vezes", "′": "", "″": "",
     }  # fmt: skip
     weekdays: ClassVar = {
@@ -99,7 +99,7 @@ class Portuguese(Romance):
     def in_region(self, said: str, written: str) -> str:
         """Return what is said as the region says it; cents are European, but for those of the real."""
         if self._brazilian:
-            return said
+            return said.replace(self.symbols["#"], "cerquilha") if "#" in written else said
         reais = "R$" in written or "BRL" in written
         return _BRAZILIAN.sub(lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], said)
 
