@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.spoken import spoken, units
+from wyoming_qwen3tts.text.spoken import say_as, spoken, units
 from wyoming_qwen3tts.text.spoken.currencies import symbols as currency_symbols
 
 TABLES = Path(__file__).parent / "spoken"
@@ -152,7 +152,7 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("dash", [" - ", " – ", " — ", ": - ", " − "])
+@pytest.mark.parametrize("dash", [" - ", " – ", " — ", ": - "])
 def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
     base = spoken("OK", language)
     for form in FORMS:
@@ -165,6 +165,25 @@ def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
     for line in lines("zh-TW"):
         text = line.partition(" → ")[0]
         assert spoken(text, tag) == spoken(text, "zh-TW")
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "text", "tag", "said"),
+    [
+        ("cardinal", "", "16", "pt", "dezasseis"),
+        ("cardinal", "", "16", "pt-PT", "dezasseis"),
+        ("cardinal", "", "16", "pt-BR", "dezesseis"),
+        ("date", "dmy", "1-12-2017", "pt", "um de dezembro de dois mil e dezassete"),
+        ("date", "dmy", "1-12-2017", "pt-BR", "primeiro de dezembro de dois mil e dezessete"),
+        ("characters", "", "#", "pt", "cardinal"),
+        ("characters", "", "#", "pt-BR", "cerquilha"),
+        ("time", "hms24", "14:30", "zh-TW", "十四點三十分"),
+        ("time", "hms24", "14:30", "zh-CN", "十四点三十分"),
+        ("characters", "", "_", "zh-HK", "下劃線"),
+    ],
+)
+def test_say_as_follows_the_region(kind: str, form: str, text: str, tag: str, said: str) -> None:
+    assert say_as(kind, form, text, tag) == said
 
 
 def test_traditional_chinese_holds_no_simplified_character() -> None:

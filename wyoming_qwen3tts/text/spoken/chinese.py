@@ -77,10 +77,13 @@ class Chinese(Eastern):
         super().__init__(region)
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
-        """Add words in the characters of the region, or else of the text."""
-        if self._traditional or _is_traditional(text):
+        """Add words in the characters of the text, where the region does not say which."""
+        if not self._traditional and _is_traditional(text):
             spoken = spoken.translate(_TO_TRADITIONAL)
         super()._append(said, spoken, text, match)
+
+    def in_region(self, said: str, written: str) -> str:
+        return said.translate(_TO_TRADITIONAL) if self._traditional else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         said = han.cardinal(value, _MYRIADS, one=True, zero=True)

@@ -187,6 +187,7 @@ class Grammar(Words):
 
     def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""
+        spoken = self.in_region(spoken, match[0])
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
         if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
@@ -438,26 +439,20 @@ class Grammar(Words):
             self._scientific,
         )
         yield (
-            "scaled-range",
-            rf"(?P<n>{num}){dash}(?P<to>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
-            self._scaled_range,
-        )
-        yield (
             "scaled-unit",
-            rf"{sign}(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit})",
+            rf"{sign}(?:(?P<low>{num}){dash})?(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit}|t(?![{LETTER}]))",
             self._scaled_unit,
         )
         if not self.scales:
             yield "thousands", rf"{START}(?P<n>\d+(?:[.,]\d{{1,2}})?)k(?![{LETTER}\d/])", self._thousands
         if scales.name(self.code, 6):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
-        yield "point-unit", rf"(?<![\w.,])\.(?P<n>\d+)\s?(?P<u>{unit})", self._point_unit
         yield (
             "rate",
-            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|m²|m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
             self._rate_of,
         )
-        yield "measure", rf"{sign}(?P<n>{num})\s?(?P<u>{unit})", self._measure
+        yield "measure", rf"{sign}(?P<n>{num}|(?<![\w.,])\.\d+)\s?(?P<u>{unit})", self._measure
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "unit", rf"(?<![\w°]){unit}", self._unit
@@ -681,7 +676,7 @@ class Grammar(Words):
         short = "|".join(sorted((form for form in self.month_forms if len(form) < 6), key=len, reverse=True))
         yield (
             "month-first",
-            rf"(?<!\w)(?i:(?P<month>{short}))\.\s(?P<d>[12]\d|3[01]|0?[1-9])(?:,?\s(?P<y>(?:1\d|20)\d\d)(?!\d))?(?![\d%°]|[.,:/]\d|\s?{self.unit}|\s[{LETTER}])",
+            rf"(?<!\w)(?i:(?P<month>{short}))\.\s(?P<d>[12]\d|3[01]|0?[1-9])(?:,?\s(?P<y>(?:1\d|20)\d\d)(?!\d))?(?![\d%°]|[.,:/]\d|\s?[{LETTER}])",
             self._month_first,
         )
 
@@ -775,17 +770,16 @@ class Grammar(Words):
         words = "|".join(map(re.escape, sorted(scales.written(self.code), key=len, reverse=True)))
         return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
 
-    def _scaled_range(self, m: Match) -> str | None:
-        high = self.scaled_measure(self.parse(m["to"]), self.scale_word(m["scale"]), m["u"])
-        return self.range(self.number(self.parse(m["n"])), high) if high else None
-
     def _thousands(self, m: Match) -> str:
         """10k: a small letter, for 4K is a resolution."""
         return self.number(scales.shifted(self.parse(m["n"]), 3))
 
     def _scaled_unit(self, m: Match) -> str | None:
-        number = self.parse(m["n"], m["sign"])
-        return self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
+        """100 million kg, 5-10 million kg."""
+        low = self.number(self.parse(m["low"], m["sign"])) if m["low"] else ""
+        number = self.parse(m["n"], None if low else m["sign"])
+        said = self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
+        return self.range(low, said) if low and said else said
 
     def _scaled_number(self, m: Match) -> str:
         amount = self.scaled(self.parse(m["n"], m["sign"]), m["scale"])
@@ -936,9 +930,6 @@ class Grammar(Words):
         """5 pills/day: something is counted there."""
         counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", left(m))
         return self._set(self.per("", units.canonical(m["per"])), m) if counted else None
-
-    def _point_unit(self, m: Match) -> str | None:
-        return self.measure(Number("0", m["n"]), m["u"])
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:

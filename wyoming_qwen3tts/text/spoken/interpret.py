@@ -16,7 +16,8 @@ def interpret(rules: Grammar, kind: str, form: str, text: str) -> str | None:
     ``form``: the ``format`` attribute, such as ``mdy`` for a date.
     """
     handler = _KINDS.get(kind)
-    return handler(rules, form, text.strip()) if handler is not None else None
+    said = handler(rules, form, text.strip()) if handler is not None else None
+    return rules.in_region(said, text) if said is not None else None
 
 
 def _characters(rules: Grammar, form: str, text: str) -> str | None:

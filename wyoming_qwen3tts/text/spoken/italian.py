@@ -207,7 +207,7 @@ class Italian(Romance):
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
     def own_first(self) -> Rules:
-        yield "mila", rf"{START}(?P<n>\d{{1,3}})mila(?!\w)", lambda m: self.cardinal(int(m["n"]) * 1000)
+        yield "mila", rf"{START}(?P<n>\d{{1,3}})mila(?:\s(?P<u>{self.unit}))?(?!\w)", self._mila
         yield "century-short", r"(?P<r>[IVX]+)\s(?P<w>sec\.)", self._short_century
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield from super().own_first()
@@ -219,6 +219,10 @@ class Italian(Romance):
     def _hours(self, m: Match) -> str | None:
         said = self._h_clock(m)
         return f"ore {said}" if said else None
+
+    def _mila(self, m: Match) -> str | None:
+        number = Number(m["n"] + "000")
+        return self.measure(number, m["u"]) if m["u"] else self.number(number)
 
     def is_ordinal(self, value: int, noun: str) -> bool:
         return value < 100 and noun not in _NO_ORDINAL

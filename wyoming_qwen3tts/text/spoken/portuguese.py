@@ -18,7 +18,7 @@ _MONTHS = (
 
 _EUROPEAN = {
     "quilômetro": "quilómetro", "micrômetro": "micrómetro", "nanômetro": "nanómetro", "umidade": "humidade", "bilhões": "mil milhões",
-    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "cerquilha": "cardinal", "mols": "moles", "lúmens": "lúmenes",
+    "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "mols": "moles", "lúmens": "lúmenes",
     "quadro": "fotograma", "pixels": "píxeis", "pixel": "píxel", "centavo": "cêntimo",
 }  # fmt: skip
 """Beginnings of words: Brazilian, as they are written here and in the tables → European."""
@@ -96,14 +96,12 @@ class Portuguese(Romance):
             self.first_of_month = ""  # um de janeiro
         super().__init__(region)
 
-    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
-        """Add words as the region says them; cents are European, but for those of the real."""
-        if not self._brazilian:
-            reais = "R$" in match[0] or "BRL" in match[0]
-            spoken = _BRAZILIAN.sub(
-                lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], spoken
-            )
-        super()._append(said, spoken, text, match)
+    def in_region(self, said: str, written: str) -> str:
+        """Return what is said as the region says it; cents are European, but for those of the real."""
+        if self._brazilian:
+            return said.replace(self.symbols["#"], "cerquilha") if "#" in written else said
+        reais = "R$" in written or "BRL" in written
+        return _BRAZILIAN.sub(lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], said)
 
     def _named_date(self, m: Match) -> str | None:
         said = super()._named_date(m)

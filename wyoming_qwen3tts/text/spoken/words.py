@@ -91,6 +91,10 @@ class Words:
         self._units = units.table(self.code)
         self._per = units.per(self.code)
 
+    def in_region(self, said: str, written: str) -> str:
+        """Return what is said as the region says it. ``written``: what it stands for."""
+        return said
+
     # --- words and numbers ---
 
     def cardinal(self, value: int, gender: str = "m") -> str:
@@ -223,6 +227,8 @@ class Words:
             return scales.shifted(number, power)
         if number.is_one and noun.one.startswith("mil "):
             return noun.one
+        if scale in noun.forms:  # 1,5 million, 1,5 millions: as it is written
+            return self.join([self.number(number, noun.gender, counted=True), scale])
         return self.count(number, noun)
 
     def scale_name(self, power: int) -> units.Name | None:
