@@ -30,17 +30,17 @@ from wyoming.tts import (
 from wyoming_qwen3tts import app
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.audio.loudness import Levels
-from wyoming_qwen3tts.audio.postprocess import Finishing
+from wyoming_qwen3tts.audio.postprocess import PostprocessingSettings
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.engines.pool import Crew, Limits
+from wyoming_qwen3tts.engines.pool import EnginePool, Limits
 from wyoming_qwen3tts.pipeline.synthesizer import Limits as SynthesizerLimits
 from wyoming_qwen3tts.pipeline.synthesizer import Synthesizer
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.registry import Fixed, Library, Register
+from wyoming_qwen3tts.voices.registry import Fixed, Library, VoiceRegistry
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -134,7 +134,7 @@ MAKER = Attribution("Tiny CustomVoice", "https://tests.example")
 
 def speaker(name: str, *languages: str, **more: Any) -> Voice:
     """Return a voice as Qwen3-TTS has them: a mother tongue, an accent in other languages, an open ear."""
-    qualities: dict[str, Any] = {"accented": True, "hears_instructions": True, **more}
+    qualities: dict[str, Any] = {"accented": True, "supports_instructions": True, **more}
     return Voice(name, f"{name}: somebody ({MAKER.name})", languages, "scripted", MAKER, **qualities)
 
 
@@ -152,9 +152,9 @@ PATIENT = Limits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=True)
 
 
 @asynccontextmanager
-async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> AsyncIterator[Crew]:
+async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> AsyncIterator[EnginePool]:
     """Engines that are relied on, started."""
-    found = Crew(engines, limits, **options)
+    found = EnginePool(engines, limits, **options)
     await found.start()
     try:
         yield found
@@ -162,13 +162,13 @@ async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> As
         await found.close()
 
 
-def synthesizer(able: Crew, *, speed: float = 1.0, frontend: Frontend | None = None) -> Synthesizer:
+def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | None = None) -> Synthesizer:
     """The road alone, from a request to the engines' own sound."""
     return Synthesizer(
         Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
         SynthesizerLimits(buffer_seconds=9, keepalive_after=0),
-        finishing=Finishing(),
+        finishing=PostprocessingSettings(),
         calibration=Calibration(Levels(None), able),
         speed=speed,
         frontend=frontend or Frontend(),
@@ -198,7 +198,7 @@ async def service(
     furnished = mock.patch.object(
         app,
         "register_for",
-        lambda of, engines, gone: Register(engines, library, styles, of.voice, of.language, gone),
+        lambda of, engines, gone: VoiceRegistry(engines, library, styles, of.voice, of.language, gone),
     )
     try:
         with furnished if library or styles else nullcontext():

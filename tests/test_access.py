@@ -19,7 +19,7 @@ from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.app import StartupError
 from wyoming_qwen3tts.config import Settings, SettingsError
 from wyoming_qwen3tts.server.http import auth
-from wyoming_qwen3tts.server.http.auth import Doorkeeper, Keys, Rate, Refusal, is_loopback, keys_of
+from wyoming_qwen3tts.server.http.auth import Authenticator, Keys, Rate, Refusal, is_loopback, keys_of
 from wyoming_qwen3tts.server.wyoming.server import WyomingServer
 
 KEY, OTHER = "correct-horse-battery", "another-horse-stapled"
@@ -93,13 +93,13 @@ def scope(
     ],
 )
 def test_who_may_come_in(asking: dict[str, Any], code: str | None) -> None:
-    keeper = Doorkeeper(Keys([KEY, OTHER]), origins=["https://house.example"], ingress_port=8099)
+    keeper = Authenticator(Keys([KEY, OTHER]), origins=["https://house.example"], ingress_port=8099)
     refusal = keeper.refusal(asking)
     assert (refusal and refusal.code) == code
 
 
 def test_without_keys_only_this_machine_may_come_in_and_others_hear_why() -> None:
-    keeper = Doorkeeper(Keys([]))
+    keeper = Authenticator(Keys([]))
     assert keeper.refusal(scope()) is None
     refusal = keeper.refusal(scope(FAR, authorization="Bearer whatever-it-is-worth"))
     assert refusal == Refusal(
@@ -111,7 +111,7 @@ def test_without_keys_only_this_machine_may_come_in_and_others_hear_why() -> Non
 
 
 def test_any_origin_is_for_those_who_have_a_key() -> None:
-    keeper = Doorkeeper(Keys([KEY]), origins=["*"])
+    keeper = Authenticator(Keys([KEY]), origins=["*"])
     assert keeper.refusal(scope(origin="http://evil.example")) is not None
     assert keeper.refusal(scope(origin="http://evil.example", x_api_key=KEY)) is None
 

@@ -17,7 +17,7 @@ from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierError
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
-from wyoming_qwen3tts.cache.singleflight import AbandonedError, Flight
+from wyoming_qwen3tts.cache.singleflight import AbandonedError, InFlightAudio
 from wyoming_qwen3tts.cache.sqlite import Disk
 from wyoming_qwen3tts.engines.base import TruncatedAudioError
 
@@ -307,7 +307,7 @@ class Maker:
             self.closed = True
 
 
-async def everything(flight: Flight) -> bytes:
+async def everything(flight: InFlightAudio) -> bytes:
     return b"".join([piece async for piece in flight.listen()])
 
 
@@ -315,8 +315,8 @@ WHOLE = b"\0\0\1\1\2\2"
 
 
 async def test_all_who_listen_hear_it_from_the_beginning_as_it_grows() -> None:
-    make, landed = Maker(), list[Flight]()
-    flight = Flight(make, landed.append)
+    make, landed = Maker(), list[InFlightAudio]()
+    flight = InFlightAudio(make, landed.append)
     async with aclosing(flight.listen()) as first:
         make.go.release()
         assert await anext(first) == b"\0\0"
@@ -335,7 +335,7 @@ async def test_all_who_listen_hear_it_from_the_beginning_as_it_grows() -> None:
 
 async def test_the_first_one_s_leaving_is_not_the_others_end() -> None:
     make = Maker()
-    flight = Flight(make, lambda _: None)
+    flight = InFlightAudio(make, lambda _: None)
     first = flight.listen()
     make.go.release()
     await anext(first)
@@ -348,8 +348,8 @@ async def test_the_first_one_s_leaving_is_not_the_others_end() -> None:
 
 
 async def test_it_ends_when_the_last_has_left() -> None:
-    make, landed = Maker(), list[Flight]()
-    flight = Flight(make, landed.append)
+    make, landed = Maker(), list[InFlightAudio]()
+    flight = InFlightAudio(make, landed.append)
     listening = [flight.listen() for _ in range(2)]
     make.go.release()
     for each in listening:
@@ -368,7 +368,7 @@ async def test_it_ends_when_the_last_has_left() -> None:
 async def test_what_ends_it_reaches_everybody_after_what_was_made() -> None:
     make = Maker()
     make.error = ValueError("broken")
-    flight = Flight(make, lambda _: None)
+    flight = InFlightAudio(make, lambda _: None)
     for _ in range(3):
         make.go.release()
 

@@ -13,7 +13,7 @@ from tests.recordings import save, speech
 from tests.test_encoding import decoded
 from tests.test_register import Cloner
 from tests.web import web
-from wyoming_qwen3tts.voices.store import VoiceLibrary
+from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -57,7 +57,7 @@ async def test_voices_are_uploaded_listed_and_deleted_with_curl(tmp_path: Path) 
     recording = save(tmp_path / "may.flac", speech(6))
     data = tmp_path / "data"
     engines = [Cloner(CAST)]
-    async with web(engines, data_dir=data, library=VoiceLibrary(data)) as client:
+    async with web(engines, data_dir=data, library=CustomVoiceStore(data)) as client:
         url = f"http://localhost:{client.port}/v1/audio/voices"
         made = await typed(f"curl -sS {url} -F name='Aunt May' -F file=@{recording} -F language=en", tmp_path)
         assert json.loads(made)["voice"]["name"] == "Aunt May"

@@ -31,7 +31,12 @@ from tests.house import (
 )
 from wyoming_qwen3tts.audio.loudness import Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
-from wyoming_qwen3tts.audio.postprocess import Finish, Finishing, Reply, Stage
+from wyoming_qwen3tts.audio.postprocess import (
+    PostprocessingSettings,
+    Postprocessor,
+    ReplyPostprocessor,
+    Stage,
+)
 from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, Trim
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
@@ -44,7 +49,7 @@ THRESHOLD = -50.0
 PADDING = 0.05
 PAUSE = 0.3
 VOICE = Voice("any", "", ("en",), "any", Attribution("", ""))
-TRIMMED = Finishing(trim_silence=THRESHOLD, trim_padding=PADDING, sentence_silence=PAUSE)
+TRIMMED = PostprocessingSettings(trim_silence=THRESHOLD, trim_padding=PADDING, sentence_silence=PAUSE)
 PEAK = 16_384
 PADDED = round(PADDING * SAMPLE_RATE)
 
@@ -135,9 +140,12 @@ def test_a_fade_takes_nothing_away_but_level(length: int) -> None:
 
 
 def finished(
-    utterances: Iterable[Samples], finishing: Finishing = TRIMMED, speed: float = 1.0, cut: int = 4000
+    utterances: Iterable[Samples],
+    finishing: PostprocessingSettings = TRIMMED,
+    speed: float = 1.0,
+    cut: int = 4000,
 ) -> bytes:
-    reply = Reply(finishing, Levels(None))
+    reply = ReplyPostprocessor(finishing, Levels(None))
     said = []
     for utterance in utterances:
         finish = reply.begin(VOICE, speed)
@@ -182,7 +190,7 @@ def test_the_pause_between_two_utterances_counts_the_padding() -> None:
 def test_padding_longer_than_the_pause_is_the_pause() -> None:
     quiet = np.zeros(SAMPLE_RATE // 2, np.int16)
     padded = np.concatenate((quiet, tone(0.2), quiet))
-    wide = Finishing(trim_silence=THRESHOLD, trim_padding=0.2, sentence_silence=0.3)
+    wide = PostprocessingSettings(trim_silence=THRESHOLD, trim_padding=0.2, sentence_silence=0.3)
     assert len(finished([padded, padded], wide)) == BYTES_PER_SECOND * 1.2
 
 
@@ -193,9 +201,9 @@ def test_an_utterance_of_silence_has_no_pause_either() -> None:
 
 
 def test_a_pause_of_ones_own() -> None:
-    reply = Reply(TRIMMED, Levels(None))
+    reply = ReplyPostprocessor(TRIMMED, Levels(None))
 
-    def said(finish: Finish) -> int:
+    def said(finish: Postprocessor) -> int:
         return len(finish.push(tone(0.2).tobytes()) + finish.finish())
 
     assert said(reply.begin(VOICE, pause=5.0)) == 0.2 * BYTES_PER_SECOND, "nothing was heard before it"
@@ -205,7 +213,7 @@ def test_a_pause_of_ones_own() -> None:
 
 def test_what_is_not_to_be_finished_is_not_touched() -> None:
     utterances = [noise(0.3, -20), np.zeros(100, np.int16), noise(0.001, -60)]
-    assert finished(utterances, Finishing()) == b"".join(sound.tobytes() for sound in utterances)
+    assert finished(utterances, PostprocessingSettings()) == b"".join(sound.tobytes() for sound in utterances)
 
 
 # Through a real server.
@@ -309,16 +317,16 @@ async def test_what_takes_long_is_not_done_on_the_event_loop(
     seconds: float, speed: float, inline: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set()
-    push = Finish.push
+    push = Postprocessor.push
 
-    def watched(finish: Finish, pcm: bytes) -> bytes:
+    def watched(finish: Postprocessor, pcm: bytes) -> bytes:
         threads.add(threading.get_ident())
         return push(finish, pcm)
 
     async def say(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         yield tone(seconds).tobytes()
 
-    monkeypatch.setattr(Finish, "push", watched)
+    monkeypatch.setattr(Postprocessor, "push", watched)
     async with service([ScriptedEngine(say)], trim_silence=THRESHOLD, speed=speed) as uri:
         async with connect(uri) as client:
             assert await home_assistant_plain(client, "Go.")

@@ -44,7 +44,7 @@ from wyoming_qwen3tts.engines.base import (
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from wyoming_qwen3tts.engines.pool import Crew, Limits, State
+from wyoming_qwen3tts.engines.pool import EnginePool, Limits, State
 from wyoming_qwen3tts.speech import Attribution, TextFeed, Utterance, Voice
 
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -188,7 +188,7 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def state(able: Crew, name: str, wanted: State) -> None:
+async def state(able: EnginePool, name: str, wanted: State) -> None:
     """Wait until an engine is in a state."""
     await until(lambda: able.members[name].state is wanted)
 
@@ -539,7 +539,7 @@ async def test_one_failure_between_others_that_do_well_is_no_reason_to_stand_asi
         assert able.members["model"].failures == 8
 
 
-async def failed(able: Crew, name: str = "model") -> bool:
+async def failed(able: EnginePool, name: str = "model") -> bool:
     """Tell whether an engine fails to speak."""
     of = able[name].voices()[0]
     try:

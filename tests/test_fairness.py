@@ -25,7 +25,7 @@ from tests.house import (
 )
 from tests.web import code_of, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
-from wyoming_qwen3tts.engines.deadline_queue import Turns
+from wyoming_qwen3tts.engines.deadline_queue import DeadlineQueue
 from wyoming_qwen3tts.speech import Utterance
 
 
@@ -62,20 +62,20 @@ def essay(name: str, sentences: int = 3) -> list[str]:
 # -- turns --------------------------------------------------------------------------------------------------
 
 
-async def took(turns: Turns, due: float, log: list[float], hold: asyncio.Event) -> None:
+async def took(turns: DeadlineQueue, due: float, log: list[float], hold: asyncio.Event) -> None:
     async with turns.turn(due):
         log.append(due)
         await hold.wait()
 
 
-async def waiting(turns: Turns, number: int) -> None:
+async def waiting(turns: DeadlineQueue, number: int) -> None:
     async with asyncio.timeout(HANG):
         while turns.waiting != number:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
 async def test_who_runs_dry_first_goes_first() -> None:
-    turns, log, hold = Turns(1, 100), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in (9, 5, 7, 3, 8, 3)]
     await waiting(turns, 5)
     hold.set()
@@ -85,7 +85,7 @@ async def test_who_runs_dry_first_goes_first() -> None:
 
 
 async def test_so_many_have_a_turn_at_a_time() -> None:
-    turns, log, hold = Turns(3, 100), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(3, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(10)]
     await waiting(turns, 7)
     assert log == [0, 1, 2]
@@ -95,7 +95,7 @@ async def test_so_many_have_a_turn_at_a_time() -> None:
 
 
 async def test_who_leaves_while_waiting_takes_nobody_s_turn() -> None:
-    turns, log, hold = Turns(1, 100), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(5)]
     await waiting(turns, 4)
     tasks[1].cancel()
@@ -107,7 +107,7 @@ async def test_who_leaves_while_waiting_takes_nobody_s_turn() -> None:
 
 
 async def test_who_leaves_at_the_moment_of_the_turn_passes_it_on() -> None:
-    turns, log, hold = Turns(1, 100), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(3)]
     await waiting(turns, 2)
     tasks[0].cancel()
@@ -121,7 +121,7 @@ async def test_who_leaves_at_the_moment_of_the_turn_passes_it_on() -> None:
 
 
 async def test_beyond_so_many_that_wait_the_next_is_refused() -> None:
-    turns, log, hold = Turns(1, 2), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(1, 2), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(3)]
     await waiting(turns, 2)
     with pytest.raises(EngineUnavailableError, match="2 utterances are waiting already") as refused:
@@ -134,7 +134,7 @@ async def test_beyond_so_many_that_wait_the_next_is_refused() -> None:
 
 
 async def test_all_who_wait_can_be_told_that_it_is_in_vain() -> None:
-    turns, log, hold = Turns(1, 100), list[float](), asyncio.Event()
+    turns, log, hold = DeadlineQueue(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(4)]
     await waiting(turns, 3)
     turns.refuse(EngineUnavailableError("it hangs"))

@@ -248,7 +248,7 @@ async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
     with caplog.at_level(logging.INFO, logger="wyoming_qwen3tts.server.request_log"):
         async with web([ScriptedEngine()]) as client:
             await client.post("/v1/audio/speech", json={"input": "Front door open."})
-    (record,) = [each for each in caplog.records if each.name.endswith("requests")]
+    (record,) = [each for each in caplog.records if each.name.endswith("request_log")]
     assert re.fullmatch(
         r"http: spoke 16 characters: ok, first sound after \d+ ms, 0\.3 s of sound in \d+ ms \(tone, en-US, "
         r"queue \d+ ms, synthesis \d+ ms, RTF \d+\.\d{3}, send \d+ ms, cache off, [0-9a-f]{32}\)",

@@ -27,7 +27,7 @@ from wyoming_qwen3tts.audio.pcm import to_pcm
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import uploads
 from wyoming_qwen3tts.voices.names import RESERVED
-from wyoming_qwen3tts.voices.store import VoiceLibrary
+from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 SAID = "The washing machine has finished."
 
@@ -71,7 +71,7 @@ class Designer(Cloner):
 
 def house(tmp_path: Path, engine: ScriptedEngine) -> dict[str, Any]:
     """Return what a service is run with that has a data directory."""
-    return {"engines": [engine], "data_dir": tmp_path, "library": VoiceLibrary(tmp_path, RESERVED)}
+    return {"engines": [engine], "data_dir": tmp_path, "library": CustomVoiceStore(tmp_path, RESERVED)}
 
 
 async def names(client: Web) -> list[str]:

@@ -26,10 +26,10 @@ from wyoming_qwen3tts.voices.recording import InvalidRecordingError
 from wyoming_qwen3tts.voices.store import (
     STALE,
     Contents,
+    CustomVoiceStore,
     Details,
     InvalidNameError,
     LibraryError,
-    VoiceLibrary,
     VoiceNotFoundError,
     check_details,
     check_name,
@@ -56,8 +56,8 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def library(data: Path) -> VoiceLibrary:
-    return VoiceLibrary(data, reserved=["Ryan", "Uncle Fu"])
+def library(data: Path) -> CustomVoiceStore:
+    return CustomVoiceStore(data, reserved=["Ryan", "Uncle Fu"])
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def drop(data: Path, name: str, recording: Path, **texts: str | bytes) -> Path:
     return home
 
 
-def problems(library: VoiceLibrary) -> dict[str, str]:
+def problems(library: CustomVoiceStore) -> dict[str, str]:
     found = library.read().problems
     assert all("\n" not in problem.message for problem in found)
     return {problem.name: problem.message for problem in found}
@@ -112,7 +112,7 @@ def test_names_that_a_voice_can_have(name: str) -> None:
     ["", " ", "..", "../Anna", "/etc/passwd", "a/b", "a\\b", "Anna.", ".anna", "-anna", "anna-", " anna", "anna ", "__",
      "an\nna", "an\0na", "Anna (calm)", "Anna · calm", "a" * 51, "a" * 10**6, "\ud800", "an\u200bna", "C:", "~root", "%2e"],
 )  # fmt: skip
-def test_names_that_no_voice_can_have(library: VoiceLibrary, recording: Path, name: str) -> None:
+def test_names_that_no_voice_can_have(library: CustomVoiceStore, recording: Path, name: str) -> None:
     with pytest.raises(
         InvalidNameError, match="a name has 1 to 50 letters, digits, spaces, hyphens"
     ) as caught:
@@ -146,12 +146,14 @@ def test_any_name_is_bad_or_inside(name: str) -> None:
 # Reading
 
 
-def test_no_directory_is_no_problem(data: Path, library: VoiceLibrary) -> None:
+def test_no_directory_is_no_problem(data: Path, library: CustomVoiceStore) -> None:
     assert library.read() == Contents((), ())
     assert not data.exists(), "nothing is made by looking"
 
 
-def test_a_voice_is_a_directory_with_a_recording(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_a_voice_is_a_directory_with_a_recording(
+    data: Path, library: CustomVoiceStore, recording: Path
+) -> None:
     drop(data, "Anna", recording)
     (anna,) = library.read().voices
     assert anna == Recorded("Anna", anna.reference, None, "", anna.seed, "", "", ())
@@ -164,7 +166,7 @@ def test_a_voice_is_a_directory_with_a_recording(data: Path, library: VoiceLibra
     assert stat.S_IMODE(anna.reference.path.stat().st_mode) == 0o600
 
 
-def test_what_stands_beside_it(data: Path, library: VoiceLibrary, recording: Path, another: Path) -> None:
+def test_what_stands_beside_it(data: Path, library: CustomVoiceStore, recording: Path, another: Path) -> None:
     toml = '\ufeffdescription = " My\\tsister "\nlanguage = "pt-BR"\nseed = 4294967295\nmodel = "small"\ndesigned = "A calm voice."\n'
     drop(data, "Zoë", recording, transcript=f"\ufeff{SAID}\r\n", voice=toml)
     drop(data, unicodedata.normalize("NFD", "Bärbel"), another)
@@ -184,7 +186,7 @@ def test_what_stands_beside_it(data: Path, library: VoiceLibrary, recording: Pat
 
 
 def test_a_voice_has_a_seed_of_its_own(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path
 ) -> None:
     drop(data, "Anna", recording)
     drop(data, "Bert", another)
@@ -196,7 +198,7 @@ def test_a_voice_has_a_seed_of_its_own(
 
 
 def test_what_has_not_changed_is_not_prepared_again(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, prepared: list[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, prepared: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     home = drop(data, "Anna", recording, transcript=SAID)
     drop(data, "Bert", save(data.parent / "long.flac", speech(6, 6, 6)), transcript=SAID)
@@ -204,7 +206,7 @@ def test_what_has_not_changed_is_not_prepared_again(
     assert len(prepared) == 2
     assert [voice.reference.transcript for voice in first.voices] == [SAID, ""]
     assert "Its transcript is not used" in first.voices[1].remarks[-1]
-    assert VoiceLibrary(data).read() == first, "nor by another process"
+    assert CustomVoiceStore(data).read() == first, "nor by another process"
     with monkeypatch.context() as patch:
         patch.delattr(recordings, "fingerprint")
         assert library.read() == first, "nor even opened by the same one"
@@ -220,7 +222,7 @@ def test_what_has_not_changed_is_not_prepared_again(
 
 
 def test_a_prepared_recording_that_vanishes_is_made_again(
-    data: Path, library: VoiceLibrary, recording: Path, prepared: list[str]
+    data: Path, library: CustomVoiceStore, recording: Path, prepared: list[str]
 ) -> None:
     drop(data, "Anna", recording)
     (anna,) = library.read().voices
@@ -229,7 +231,7 @@ def test_a_prepared_recording_that_vanishes_is_made_again(
         lambda: anna.reference.path.with_suffix(".json").write_text("{"),
     ):
         spoil()
-        assert VoiceLibrary(data).read().voices == (anna,)
+        assert CustomVoiceStore(data).read().voices == (anna,)
         seen = library.signature()
         anna.reference.path.unlink()
         assert library.signature() != seen
@@ -238,7 +240,9 @@ def test_a_prepared_recording_that_vanishes_is_made_again(
     assert len(prepared) == 5
 
 
-def test_a_voice_that_goes_is_gone_and_comes_back(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_a_voice_that_goes_is_gone_and_comes_back(
+    data: Path, library: CustomVoiceStore, recording: Path
+) -> None:
     home = drop(data, "Anna", recording)
     (anna,) = library.read().voices
     signatures = [library.signature()]
@@ -255,7 +259,9 @@ def test_a_voice_that_goes_is_gone_and_comes_back(data: Path, library: VoiceLibr
     assert len(set(signatures)) == 4
 
 
-def test_a_recording_that_is_still_being_copied(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_a_recording_that_is_still_being_copied(
+    data: Path, library: CustomVoiceStore, recording: Path
+) -> None:
     home = drop(data, "Anna", save(data.parent / "voice.wav", speech(6), format="WAV"))
     content = (home / "voice.wav").read_bytes()
     for half in (0, 5, 30_000):
@@ -266,7 +272,7 @@ def test_a_recording_that_is_still_being_copied(data: Path, library: VoiceLibrar
 
 
 def test_a_recording_that_changes_while_it_is_read(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = drop(data, "Anna", recording)
     prepare = recordings.prepare
@@ -308,7 +314,7 @@ def test_a_recording_that_changes_while_it_is_read(
 )  # fmt: skip
 def test_what_is_wrong_with_a_voice_is_said_and_the_others_speak(
     data: Path,
-    library: VoiceLibrary,
+    library: CustomVoiceStore,
     recording: Path,
     another: Path,
     texts: dict[str, str | bytes],
@@ -323,7 +329,7 @@ def test_what_is_wrong_with_a_voice_is_said_and_the_others_speak(
         assert contents.problems[0].message.startswith(message)
 
 
-def test_what_is_no_voice(data: Path, library: VoiceLibrary, recording: Path, another: Path) -> None:
+def test_what_is_no_voice(data: Path, library: CustomVoiceStore, recording: Path, another: Path) -> None:
     voices = data / "voices"
     drop(data, "Two", recording)
     shutil.copy(another, voices / "Two" / "another.mp3")
@@ -357,7 +363,7 @@ def test_what_is_no_voice(data: Path, library: VoiceLibrary, recording: Path, an
 
 
 def test_what_people_keep_beside_a_recording_is_none(
-    data: Path, library: VoiceLibrary, recording: Path
+    data: Path, library: CustomVoiceStore, recording: Path
 ) -> None:
     home = drop(data, "Anna", recording, transcript=SAID)
     for name in ("notes.txt", "README.md", "tags.JSON", "consent.pdf", "Memo 7.srt"):
@@ -369,7 +375,7 @@ def test_what_people_keep_beside_a_recording_is_none(
 
 
 def test_of_two_with_one_name_the_first_speaks(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path
 ) -> None:
     for name in ("oma käthe", "Oma Käthe", "Oma-Käthe"):
         drop(data, name, recording if name == "Oma Käthe" else another)
@@ -381,7 +387,7 @@ def test_of_two_with_one_name_the_first_speaks(
 
 
 def test_what_cannot_be_read_is_tried_again(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(data, "Anna", recording)
     drop(data, "Bert", another)
@@ -406,7 +412,7 @@ def test_what_cannot_be_read_is_tried_again(
 
 
 def test_a_prepared_recording_that_cannot_be_looked_at_is_made_again(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, prepared: list[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, prepared: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     drop(data, "Anna", recording)
     drop(data, "Bert", another)
@@ -433,7 +439,7 @@ def test_a_prepared_recording_that_cannot_be_looked_at_is_made_again(
 
 
 def test_where_the_voices_cannot_be_read_none_is_removed_and_that_is_said(
-    data: Path, library: VoiceLibrary, recording: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.add("Anna", recording)
 
@@ -449,7 +455,7 @@ def test_where_the_voices_cannot_be_read_none_is_removed_and_that_is_said(
 
 
 def test_where_nothing_can_be_written_that_is_said(
-    data: Path, library: VoiceLibrary, recording: Path
+    data: Path, library: CustomVoiceStore, recording: Path
 ) -> None:
     drop(data, "Anna", recording)
     (data / "references").touch()
@@ -464,7 +470,7 @@ def test_where_nothing_can_be_written_that_is_said(
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC])
 def test_where_references_cannot_be_written_a_voice_speaks_all_the_same(
     data: Path,
-    library: VoiceLibrary,
+    library: CustomVoiceStore,
     recording: Path,
     another: Path,
     prepared: list[str],
@@ -502,19 +508,21 @@ def test_where_references_cannot_be_written_a_voice_speaks_all_the_same(
     assert library.read().voices == (bert,)
     assert {path.stem for path in place.iterdir()} == {bert.reference.digest}, "a voice is personal"
     monkeypatch.setattr(tempfile, "tempdir", str(data / "none"))
-    assert problems(VoiceLibrary(data))["Bert"].startswith(f"{data / 'references'} cannot be written to: ")
+    assert problems(CustomVoiceStore(data))["Bert"].startswith(
+        f"{data / 'references'} cannot be written to: "
+    )
 
 
 def test_what_is_made_for_one_process_ends_with_it(tmp_path: Path, data: Path, recording: Path) -> None:
     drop(data, "Anna", recording)
     code = (
-        "import sys, tempfile\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import VoiceLibrary\n"
+        "import sys, tempfile\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import CustomVoiceStore\n"
         "make = tempfile.mkstemp\n"
         "def read_only(suffix, prefix, directory):\n"
         "    if directory.name == 'references': raise OSError(30, 'Read-only file system')\n"
         "    return make(suffix, prefix, directory)\n"
         "tempfile.mkstemp = read_only\n"
-        "library = VoiceLibrary(Path(sys.argv[1]))\n"
+        "library = CustomVoiceStore(Path(sys.argv[1]))\n"
         "assert library.read().voices[0].reference.path.is_relative_to(sys.argv[2])"
     )
     place = tmp_path / "temporary"
@@ -525,7 +533,7 @@ def test_what_is_made_for_one_process_ends_with_it(tmp_path: Path, data: Path, r
 
 
 def test_a_failure_to_open_is_not_held_against_a_recording(
-    data: Path, library: VoiceLibrary, recording: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(data, "Anna", recording)
 
@@ -546,7 +554,7 @@ def test_a_failure_to_open_is_not_held_against_a_recording(
 
 
 def test_a_voice_that_is_added_is_there(
-    data: Path, library: VoiceLibrary, recording: Path, prepared: list[str]
+    data: Path, library: CustomVoiceStore, recording: Path, prepared: list[str]
 ) -> None:
     steps: list[str] = []
     added = library.add(
@@ -562,12 +570,12 @@ def test_a_voice_that_is_added_is_there(
         "Oma Käthe", added.reference, "de", 'Says "hello" \\ and more', 0, "small", "An old voice.", ()
     )
     assert added.reference.transcript == SAID
-    assert library.read().voices == VoiceLibrary(data).read().voices == (added,)
+    assert library.read().voices == CustomVoiceStore(data).read().voices == (added,)
     assert prepared == [recording.name], "once is enough"
     assert tree(data / "voices") == {"Oma Käthe", *(f"Oma Käthe/{name}" for name in tree(home))}
 
 
-def test_little_need_be_said_of_a_voice(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_little_need_be_said_of_a_voice(data: Path, library: CustomVoiceStore, recording: Path) -> None:
     added = library.add("Anna", recording)
     assert tree(data / "voices" / "Anna") == {"recording.flac"}
     assert library.read().voices == (added,)
@@ -575,7 +583,7 @@ def test_little_need_be_said_of_a_voice(data: Path, library: VoiceLibrary, recor
 
 @pytest.mark.parametrize("name", ["Anna", "anna", "ANNA ", "An-na", "A_n_n_a", "ryan", "Uncle-Fu", "Empty"])
 def test_a_name_is_given_once(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, name: str
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, name: str
 ) -> None:
     library.add("Anna", recording)
     (data / "voices" / "Empty").mkdir()
@@ -602,7 +610,7 @@ def test_a_name_is_given_once(
     ],
 )
 def test_what_is_wrong_is_found_before_anything_is_written(
-    data: Path, library: VoiceLibrary, recording: Path, change: dict[str, object], code: str
+    data: Path, library: CustomVoiceStore, recording: Path, change: dict[str, object], code: str
 ) -> None:
     given: dict[str, object] = {"name": "Anna", "recording": recording, **change}
     with pytest.raises(SpeechError) as caught:
@@ -612,7 +620,7 @@ def test_what_is_wrong_is_found_before_anything_is_written(
 
 
 def test_a_recording_that_changes_while_it_is_added(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path
 ) -> None:
     memo = Path(shutil.copy(recording, data.parent / "memo.wav"))
 
@@ -627,7 +635,7 @@ def test_a_recording_that_changes_while_it_is_added(
 
 @pytest.mark.parametrize("fails", ["copyfile", "fsync", "rename", "mkstemp", "mkdtemp"])
 def test_a_voice_is_there_whole_or_not_at_all(
-    data: Path, library: VoiceLibrary, recording: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+    data: Path, library: CustomVoiceStore, recording: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     library.add("Bert", recording)
     shutil.rmtree(data / "voices" / "Bert")
@@ -650,7 +658,7 @@ def test_a_voice_is_there_whole_or_not_at_all(
 
 @pytest.mark.parametrize("same", [True, False])
 def test_of_two_that_are_added_at_once_the_second_is_refused_by_its_name(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch, same: bool
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path, monkeypatch: pytest.MonkeyPatch, same: bool
 ) -> None:  # fmt: skip
     mkdtemp = tempfile.mkdtemp
     before: list[set[str]] = []
@@ -658,7 +666,7 @@ def test_of_two_that_are_added_at_once_the_second_is_refused_by_its_name(
     def overtaken(*how: Any, **more: Any) -> Any:
         if not before:
             before.append(set())
-            VoiceLibrary(data).add("Same", recording)
+            CustomVoiceStore(data).add("Same", recording)
             before[0] = tree(data)
         return mkdtemp(*how, **more)
 
@@ -671,7 +679,7 @@ def test_of_two_that_are_added_at_once_the_second_is_refused_by_its_name(
     assert tree(data) == before[0], "the other's is whole, and nothing is left of this one"
 
 
-def test_whether_a_voice_could_be_written(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_whether_a_voice_could_be_written(data: Path, library: CustomVoiceStore, recording: Path) -> None:
     library.check_writable()
     assert not data.exists()
     library.add("Anna", recording)
@@ -697,7 +705,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(small_disk: Path, recording: Path, another: Path) -> None:
-    library = VoiceLibrary(small_disk)
+    library = CustomVoiceStore(small_disk)
     with pytest.raises(LibraryError, match="nothing was kept: No space left on device"):
         library.add("Anna", recording, transcript=SAID)
     assert tree(small_disk) == set()
@@ -712,9 +720,9 @@ def test_a_full_disk(small_disk: Path, recording: Path, another: Path) -> None:
 def test_a_file_that_may_not_grow(data: Path, recording: Path) -> None:
     """As a full disk, for whoever may not mount one."""
     code = (
-        "import resource, sys\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import VoiceLibrary\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom wyoming_qwen3tts.voices.store import CustomVoiceStore\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-        "try: VoiceLibrary(Path(sys.argv[1])).add('Anna', Path(sys.argv[2]))\n"
+        "try: CustomVoiceStore(Path(sys.argv[1])).add('Anna', Path(sys.argv[2]))\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     said = subprocess.run(
@@ -731,7 +739,7 @@ def test_a_file_that_may_not_grow(data: Path, recording: Path) -> None:
 
 
 def test_nothing_stays_of_a_voice_that_is_removed(
-    data: Path, library: VoiceLibrary, recording: Path, another: Path
+    data: Path, library: CustomVoiceStore, recording: Path, another: Path
 ) -> None:
     anna = library.add("Anna", recording, transcript=SAID)
     library.add("Bert", another)
@@ -739,13 +747,13 @@ def test_nothing_stays_of_a_voice_that_is_removed(
     (data / "prompts").mkdir()
     (data / "prompts" / f"{anna.reference.digest}-1.7b.safetensors").touch()
     (data / "prompts" / f"{'0' * 64}-1.7b.safetensors").touch()
-    VoiceLibrary(data).remove("anna")
+    CustomVoiceStore(data).remove("anna")
     assert tree(data) == kept | {"prompts", f"prompts/{'0' * 64}-1.7b.safetensors"}
     assert [voice.name for voice in library.read().voices] == ["Bert"]
     assert not list((data / "prompts").iterdir()), "nor of one that somebody deleted by hand"
 
 
-def test_what_another_voice_needs_stays(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_what_another_voice_needs_stays(data: Path, library: CustomVoiceStore, recording: Path) -> None:
     anna, bert = library.add("Anna", recording), library.add("Bert", recording)
     assert anna.reference == bert.reference
     library.remove("Anna")
@@ -754,18 +762,20 @@ def test_what_another_voice_needs_stays(data: Path, library: VoiceLibrary, recor
     assert tree(data) == {"voices", "references"}
 
 
-def test_a_voice_with_a_problem_can_be_removed(data: Path, library: VoiceLibrary, recording: Path) -> None:
+def test_a_voice_with_a_problem_can_be_removed(
+    data: Path, library: CustomVoiceStore, recording: Path
+) -> None:
     drop(data, "Anna", recording, transcript=SAID)
     assert len(library.read().voices) == 1
     (data / "voices" / "Anna" / "voice.toml").write_text("?")
     (data / "voices" / "Anna" / "elsewhere").symlink_to(recording.parent)
-    VoiceLibrary(data).remove("Anna")
+    CustomVoiceStore(data).remove("Anna")
     assert tree(data) == {"voices", "references"}
     assert recording.exists(), "no link is followed"
 
 
 def test_of_two_with_one_name_the_one_that_was_named_goes(
-    data: Path, library: VoiceLibrary, recording: Path
+    data: Path, library: CustomVoiceStore, recording: Path
 ) -> None:
     for name in ("Anna", "an-na", "anna"):
         drop(data, name, recording)
@@ -777,7 +787,9 @@ def test_of_two_with_one_name_the_one_that_was_named_goes(
 @pytest.mark.parametrize(
     "name", ["Cleo", "../Anna", "Anna/", "Anna/../Anna", "", "Linked", "/etc", ".", ".hidden", "file"]
 )
-def test_only_a_voice_can_be_removed(data: Path, library: VoiceLibrary, recording: Path, name: str) -> None:
+def test_only_a_voice_can_be_removed(
+    data: Path, library: CustomVoiceStore, recording: Path, name: str
+) -> None:
     library.add("Anna", recording)
     (data / "voices" / "Linked").symlink_to(recording.parent)
     (data / "voices" / ".hidden").mkdir()
@@ -789,13 +801,13 @@ def test_only_a_voice_can_be_removed(data: Path, library: VoiceLibrary, recordin
     assert tree(data) == before
 
 
-def test_of_no_voices_none_can_be_removed(data: Path, library: VoiceLibrary) -> None:
+def test_of_no_voices_none_can_be_removed(data: Path, library: CustomVoiceStore) -> None:
     with pytest.raises(VoiceNotFoundError, match=r"there is no voice 'Anna' in .*, but none$"):
         library.remove("Anna")
 
 
 def test_what_cannot_be_deleted_is_said_and_is_no_voice(
-    data: Path, library: VoiceLibrary, recording: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, library: CustomVoiceStore, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.add("Anna", recording)
 
@@ -815,7 +827,7 @@ def test_what_cannot_be_deleted_is_said_and_is_no_voice(
 
 
 def test_what_a_killed_process_left_goes_after_a_day(
-    data: Path, library: VoiceLibrary, recording: Path
+    data: Path, library: CustomVoiceStore, recording: Path
 ) -> None:
     library.add("Anna", recording)
     before = tree(data)
@@ -837,7 +849,7 @@ def test_what_a_killed_process_left_goes_after_a_day(
 
 
 def test_what_is_half_made_of_a_voice_goes_with_it(
-    data: Path, library: VoiceLibrary, recording: Path
+    data: Path, library: CustomVoiceStore, recording: Path
 ) -> None:
     for remove in (library.remove, lambda name: shutil.rmtree(data / "voices" / name)):
         anna = library.add("Anna", recording)

@@ -18,7 +18,7 @@ from wyoming.tts import SynthesizeVoice
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service
 from wyoming_qwen3tts.audio.loudness import LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
-from wyoming_qwen3tts.audio.postprocess import LOUDEST, Finishing, Reply
+from wyoming_qwen3tts.audio.postprocess import LOUDEST, PostprocessingSettings, ReplyPostprocessor
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
@@ -186,16 +186,16 @@ def test_neither_style_nor_language_changes_a_level_and_a_recording_does() -> No
 
 def test_a_voice_ends_a_reply_as_it_began_it() -> None:
     levels = Levels(TARGET)
-    reply = Reply(Finishing(), levels)
+    reply = ReplyPostprocessor(PostprocessingSettings(), levels)
 
-    def level(of: Reply) -> float:
+    def level(of: ReplyPostprocessor) -> float:
         finish = of.begin(voice())
         return measured(to_samples(finish.push(noise(1, -30).tobytes()) + finish.finish()))
 
     assert level(reply) == pytest.approx(-30, abs=0.2)
     levels.keep(voice(), -30)
     assert level(reply) == pytest.approx(-30, abs=0.2)
-    assert level(Reply(Finishing(), levels)) == pytest.approx(TARGET, abs=0.2)
+    assert level(ReplyPostprocessor(PostprocessingSettings(), levels)) == pytest.approx(TARGET, abs=0.2)
 
 
 def scripted(level: float) -> ScriptedEngine:
@@ -296,7 +296,7 @@ async def test_a_style_s_gain_comes_on_top_of_the_level(gain: float) -> None:
 
 def test_a_style_s_gain_has_bounds_of_its_own() -> None:
     """The learned part is bounded by LARGEST_GAIN; what a style adds comes on top, and bends at full scale."""
-    reply = Reply(Finishing(), Levels(TARGET))
+    reply = ReplyPostprocessor(PostprocessingSettings(), Levels(TARGET))
     finish = reply.begin(styled(Style("shout", gain=99), loudness=-60.0))
     sound = to_samples(finish.push(noise(1, -60).tobytes()) + finish.finish())
     assert measured(sound) == pytest.approx(-60 + LARGEST_GAIN + LOUDEST, abs=0.3)
@@ -306,11 +306,11 @@ def test_a_style_s_gain_has_bounds_of_its_own() -> None:
 
 
 def test_no_more_of_a_soft_style_is_taken_for_silence() -> None:
-    finishing = Finishing(trim_silence=-50.0)
+    finishing = PostprocessingSettings(trim_silence=-50.0)
     sound = np.concatenate((noise(0.5, -45), noise(0.5, -20), noise(0.5, -45)))
 
     def length(style: Style) -> int:
-        finish = Reply(finishing, Levels(None)).begin(styled(style))
+        finish = ReplyPostprocessor(finishing, Levels(None)).begin(styled(style))
         return len(finish.push(sound.tobytes()) + finish.finish())
 
     assert length(Style("soft", gain=-20)) == length(Style("plain", seed=1)) == 2 * len(sound)

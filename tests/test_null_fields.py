@@ -24,8 +24,8 @@ def optional_fields(document: dict[str, Any], name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("schema", "path", "required"),
     [
-        ("Speech", "/v1/audio/speech", {"input": TEXT}),
-        ("Asking", "/v1/audio/speech/batch", {"inputs": [TEXT]}),
+        ("SpeechBody", "/v1/audio/speech", {"input": TEXT}),
+        ("BatchBody", "/v1/audio/speech/batch", {"inputs": [TEXT]}),
         ("Phrases", "/v1/cache/phrases", {"phrases": [TEXT]}),
         ("Design", "/v1/audio/voices/design", {"name": "A", "description": "calm"}),
     ],

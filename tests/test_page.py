@@ -31,7 +31,7 @@ from tests.web import free_port
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.web import page
 from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
-from wyoming_qwen3tts.voices.store import VoiceLibrary
+from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -425,7 +425,7 @@ def test_a_voice_is_recorded_in_the_browser_heard_and_removed(tab: Browser, plac
     tab.write("#clone-description", "a short description")
     tab.button("Clone").click()
     tab.reads("#clone .status", "Aunt May can speak now.")
-    (kept,) = VoiceLibrary(place.data).read().voices
+    (kept,) = CustomVoiceStore(place.data).read().voices
     assert (kept.name, kept.reference.transcript, kept.language) == ("Aunt May", read, "zh")
     with wave.open(str(kept.reference.path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
@@ -437,11 +437,11 @@ def test_a_voice_is_recorded_in_the_browser_heard_and_removed(tab: Browser, plac
     tab.button("Remove Aunt May").click()
     tab.keep("dialog-light")
     tab.button("Cancel", "dialog").click()
-    assert len(VoiceLibrary(place.data).read().voices) == 1
+    assert len(CustomVoiceStore(place.data).read().voices) == 1
     tab.button("Remove Aunt May").click()
     tab.button("Remove", "dialog").click()
     tab.reads("#voices-status", "Aunt May is gone.")
-    assert VoiceLibrary(place.data).read().voices == ()
+    assert CustomVoiceStore(place.data).read().voices == ()
     assert "Aunt May" not in tab.read("#voice-list")
 
 
@@ -482,9 +482,9 @@ def test_a_voice_is_designed_by_description_and_its_making_is_followed(tab: Brow
     tab.reads("#design .status", "Grandmother can speak now.")
     assert "designing: 1.0 s of sound" in tab.run("return steps")
     assert "designed" in tab.find("#voice-list").text
-    (kept,) = VoiceLibrary(place.data).read().voices
+    (kept,) = CustomVoiceStore(place.data).read().voices
     assert kept.designed == "a warm, slow grandmother"
-    VoiceLibrary(place.data).remove("Grandmother")
+    CustomVoiceStore(place.data).remove("Grandmother")
 
 
 def test_voices_are_found_by_language_and_problems_are_shown(tab: Browser, place: Place) -> None:

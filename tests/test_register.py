@@ -32,8 +32,8 @@ from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import Recorded, Reference, SpeechError, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoiceError
-from wyoming_qwen3tts.voices.registry import CLONES, Register
-from wyoming_qwen3tts.voices.store import Contents, Problem, VoiceLibrary
+from wyoming_qwen3tts.voices.registry import CLONES, VoiceRegistry
+from wyoming_qwen3tts.voices.store import Contents, CustomVoiceStore, Problem
 
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
@@ -107,12 +107,12 @@ def register(
     styles: Path | None = None,
     default: str | None = None,
     language: str | None = None,
-) -> Register:
+) -> VoiceRegistry:
     by_name = {engine.name: engine for engine in engines or (Cloner(),)}
-    return Register(by_name, shelf, styles, default, language)
+    return VoiceRegistry(by_name, shelf, styles, default, language)
 
 
-def names(of: Register) -> list[str]:
+def names(of: VoiceRegistry) -> list[str]:
     return [voice.name for voice in of.catalog.voices if voice.rank == 0]
 
 
@@ -477,7 +477,7 @@ async def test_recordings_of_a_household_are_voices(tmp_path: Path, heart: Built
     with wave.open(str(tmp_path / "oma.wav"), "wb") as file:
         file.setparams((1, 2, 24_000, 0, "NONE", ""))
         file.writeframes(sound)
-    library = VoiceLibrary(tmp_path / "data")
+    library = CustomVoiceStore(tmp_path / "data")
     engine = Cloner()
     async with service([engine], library=library) as uri, connect(uri) as client:
         added = await asyncio.to_thread(
@@ -500,7 +500,7 @@ async def test_who_went_is_told_before_the_end() -> None:
         told.append(name)
 
     shelf = Shelf([shelved("May")])
-    register = Register({"scripted": Cloner()}, shelf, None, None, None, gone)
+    register = VoiceRegistry({"scripted": Cloner()}, shelf, None, None, None, gone)
     await register.start()
     shelf.voices = []
     await register.refresh()

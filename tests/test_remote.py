@@ -795,7 +795,7 @@ async def test_its_speakers_are_the_model_cards(omni: Omni) -> None:
     assert [ryan.name, fu.name, vivian.name] == ["Ryan", "Uncle Fu", "Vivian"]
     assert ryan.description == "Ryan: energetic man, strong rhythm (Qwen3-TTS 1.7B CustomVoice)"
     assert (ryan.languages[0], fu.languages[0], len(ryan.languages)) == ("en-US", "zh-CN", 10)
-    assert ryan.hears_instructions
+    assert ryan.supports_instructions
     assert ryan.accented
 
 
@@ -806,7 +806,7 @@ async def test_its_speakers_are_the_model_cards(omni: Omni) -> None:
 async def test_whether_it_hears_instructions_is_in_its_name(omni: Omni, model: str, hears: bool) -> None:
     omni.model = model
     async with remote(omni.uri) as engine:
-        assert {voice.hears_instructions for voice in engine.voices()} == {hears}
+        assert {voice.supports_instructions for voice in engine.voices()} == {hears}
 
 
 async def test_what_vllm_omni_is_asked_for(omni: Omni) -> None:
@@ -821,7 +821,7 @@ async def test_what_vllm_omni_is_asked_for(omni: Omni) -> None:
             base="Uncle Fu",
             style=Style("calm", instruct="Speak calmly."),
             model=fu.model,
-            hears_instructions=True,
+            supports_instructions=True,
         )
         await heard(engine, Utterance(TEXT, calm, "de-DE", seed=7))
         await heard(engine, Utterance(TEXT, fu, "und"))

@@ -349,7 +349,7 @@ def test_a_voice_of_any_model_or_engine_makes_a_language_somebody_s() -> None:
 
 
 def test_a_clone_comes_before_native_speakers_in_its_own_language_only() -> None:
-    may = speaker("Aunt May", *RYAN.languages, model="base", hears_instructions=False)
+    may = speaker("Aunt May", *RYAN.languages, model="base", supports_instructions=False)
     catalog = VoiceCatalog([VIVIAN, RYAN, may, speaker("Aunt Zoe", *RYAN.languages, accented=False)])
     assert offered(described(catalog), "zh-CN") == ["Aunt Zoe", "Vivian", "Aunt May · 中文", "Ryan · 中文"]
     assert offered(described(catalog), "en-US") == ["Aunt May", "Aunt Zoe", "Ryan", "Vivian · English"]

@@ -35,11 +35,11 @@ from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import websocket_protocol
-from wyoming_qwen3tts.server.http.context import Parts
+from wyoming_qwen3tts.server.http.context import AppContext
 from wyoming_qwen3tts.server.http.websocket import LARGEST_SOUND
 from wyoming_qwen3tts.server.http.websocket_messages import InvalidMessageError
 from wyoming_qwen3tts.server.http.websocket_protocol import FairWebSocket
-from wyoming_qwen3tts.server.http.websocket_session import Dialogue, Job, Stop
+from wyoming_qwen3tts.server.http.websocket_session import Cancellation, PendingUtterance, WebSocketSession
 from wyoming_qwen3tts.speech import Utterance
 
 PATH = "/v1/audio/speech/ws"
@@ -589,14 +589,14 @@ async def test_a_service_that_stops_says_so_and_announces_nothing_as_whole() -> 
 async def test_what_nobody_expected_ends_the_connection_and_is_in_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: Dialogue, text: str | None) -> None:
+    def fail(_: WebSocketSession, text: str | None) -> None:
         raise ZeroDivisionError(text)
 
     engine = Endless()
     async with door(engine) as client:
         await client.speak("For ever.", "a")
         await client.hear_sound()
-        monkeypatch.setattr(Dialogue, "receive", fail)
+        monkeypatch.setattr(WebSocketSession, "receive", fail)
         await client.say("ping")
         with pytest.raises(ConnectionClosed) as closed:
             await client.hear("pong", "speech.done")
@@ -781,11 +781,11 @@ class Rules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         nobody: Any = SimpleNamespace(catalog=SimpleNamespace(voices=()))
-        parts = Parts(synthesizer=nobody, voices=nobody, crew=nobody, settings=Settings(max_requests=1))
-        self.dialogue = Dialogue(parts)
-        self.living: dict[str, Job] = {}
-        self.texts: dict[Job, str] = {}
-        self.writing: Job | None = None
+        parts = AppContext(synthesizer=nobody, voices=nobody, crew=nobody, settings=Settings(max_requests=1))
+        self.dialogue = WebSocketSession(parts)
+        self.living: dict[str, PendingUtterance] = {}
+        self.texts: dict[PendingUtterance, str] = {}
+        self.writing: PendingUtterance | None = None
 
     def say(self, kind: str, **fields: Any) -> Any:
         try:
@@ -793,7 +793,7 @@ class Rules(RuleBasedStateMachine):
         except InvalidMessageError:
             return None
 
-    def began(self, job: Job | None, name: str, text: str) -> None:
+    def began(self, job: PendingUtterance | None, name: str, text: str) -> None:
         assert (job is not None) == (name not in self.living and len(self.living) <= 1)
         if job is not None:
             self.living[name], self.texts[job] = job, text
@@ -830,7 +830,7 @@ class Rules(RuleBasedStateMachine):
     def cancel(self, name: str | None) -> None:
         stop = self.say("speech.cancel", id=name)
         meant = [job for each, job in self.living.items() if name in {None, each}]
-        assert (stop.jobs if isinstance(stop, Stop) else []) == meant
+        assert (stop.jobs if isinstance(stop, Cancellation) else []) == meant
         if self.writing in meant:
             self.writing = None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .audio import speed as speed_methods
 from .audio.loudness import Levels
-from .audio.postprocess import Finishing
+from .audio.postprocess import PostprocessingSettings
 from .cache.cache import Cache
 from .cache.memory import Memory
 from .cache.tiers import MEGABYTE, tiers_for
@@ -26,7 +26,7 @@ from .config import Address, Settings, SettingsError
 from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
-from .engines.pool import Crew, Limits
+from .engines.pool import EnginePool, Limits
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
@@ -45,8 +45,8 @@ from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoiceError
 from .voices.names import RESERVED
-from .voices.registry import Register
-from .voices.store import VoiceLibrary
+from .voices.registry import VoiceRegistry
+from .voices.store import CustomVoiceStore
 
 if TYPE_CHECKING:
     from .server.http.serve import HttpServer
@@ -76,7 +76,7 @@ class Service:
         self._settings = settings
         self._lost: asyncio.Future[str] | None = None
         """Told why only a new process can speak as it should."""
-        self.crew = Crew(
+        self.crew = EnginePool(
             engines_for(settings) if engines is None else engines,
             Limits(
                 waiting=settings.max_queue,
@@ -93,7 +93,7 @@ class Service:
         self._announcements: list[Announcement] = []
         self._told: supervisor.Message | None = None
         self._server: WyomingServer | None = None
-        self._register: Register | None = None
+        self._register: VoiceRegistry | None = None
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
         self._cache: Cache | None = None
@@ -184,7 +184,7 @@ class Service:
                 live_text=settings.live_text,
                 first_clause=settings.first_clause,
             ),
-            finishing=Finishing(
+            finishing=PostprocessingSettings(
                 tempo=settings.tempo,
                 trim_silence=settings.trim_silence,
                 trim_padding=settings.trim_padding,
@@ -309,24 +309,24 @@ class Service:
         except (ListenError, SettingsError) as error:
             raise StartupError(str(error)) from error
 
-    def _serve_http(self, road: synthesizer.Synthesizer, register: Register) -> None:
+    def _serve_http(self, road: synthesizer.Synthesizer, register: VoiceRegistry) -> None:
         """Serve over HTTP what the service does."""
         if self._http is None:
             return
         from .server.http.app import application
-        from .server.http.context import Parts
+        from .server.http.context import AppContext
 
         server = self._server
         self._http.serve(
             application(
-                Parts(
+                AppContext(
                     synthesizer=road,
                     voices=register,
                     settings=self._settings,
                     requests=self._requests,
                     crew=self.crew,
                     cache=self._cache,
-                    library=VoiceLibrary(self._settings.data, RESERVED),
+                    library=CustomVoiceStore(self._settings.data, RESERVED),
                     connections=lambda: server.connections if server is not None else 0,
                 )
             )
@@ -425,16 +425,16 @@ def register_for(
     settings: Settings,
     engines: Mapping[str, Engine],
     gone: Callable[[str], Awaitable[object]] | None = None,
-) -> Register:
+) -> VoiceRegistry:
     """Return what knows the voices of the engines that have started, and of the data directory.
 
     ``gone`` is told which recorded voices go.
     """
-    library = VoiceLibrary(settings.data)
-    return Register(engines, library, settings.data / STYLES, settings.voice, settings.language, gone)
+    library = CustomVoiceStore(settings.data)
+    return VoiceRegistry(engines, library, settings.data / STYLES, settings.voice, settings.language, gone)
 
 
-def why(voice: Voice, crew: Crew, settings: Settings) -> str:
+def why(voice: Voice, crew: EnginePool, settings: Settings) -> str:
     """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
     engine = crew.get(voice.engine)
     if isinstance(engine, Qwen3Engine):

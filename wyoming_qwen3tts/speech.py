@@ -161,7 +161,7 @@ class Voice:
     """What it is cloned from."""
     designed: bool = False
     """Whether that was made of a description."""
-    hears_instructions: bool = False
+    supports_instructions: bool = False
     """Whether ``Style.instruct`` changes anything."""
     accented: bool = False
     """Whether it has a mother tongue, its first language, and an accent in its others."""
@@ -335,7 +335,7 @@ class Report:
         self.fallback = self.fallback or ENGINE
 
 
-class Turn:
+class UtteranceTiming:
     """One utterance of a request: how long it waits until its engine begins, and then for its sound."""
 
     def __init__(self, report: Report) -> None:

@@ -339,7 +339,7 @@ async def test_a_clone_says_what_the_official_package_says(
     try:
         voice = grandma(speaker, reference, "de")
         assert voice.languages[0] == "de-DE"
-        assert not voice.hears_instructions
+        assert not voice.supports_instructions
         sound = await heard(speaker, Utterance("Guten Abend.", voice, "de-DE", voice.seed))
         (item,) = base.tts.create_voice_clone_prompt(
             (samples_of(reference.path), 24_000),

@@ -30,7 +30,7 @@ from tests.qwen3.test_service import engine, heard, settings, until, utterance
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.engines import pool
 from wyoming_qwen3tts.engines.base import DeviceLostError, Engine, EngineUnavailableError
-from wyoming_qwen3tts.engines.pool import State, Supervised
+from wyoming_qwen3tts.engines.pool import ManagedEngine, State
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
@@ -171,7 +171,7 @@ class Home:
 
     running: Service
     model: Qwen3Engine
-    member: Supervised
+    member: ManagedEngine
 
     async def says(self, text: str) -> bytes:
         """Return what a client hears."""

@@ -30,7 +30,7 @@ from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
 from wyoming_qwen3tts.speech import Reference
 from wyoming_qwen3tts.voices.recording import prepare
-from wyoming_qwen3tts.voices.store import VoiceLibrary
+from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 SAID = "Front door open, and the window too."
 """What is said in the recording."""
@@ -127,15 +127,15 @@ async def test_nothing_of_what_a_removed_voice_said_stays(
     models: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
     kept = {"cache_memory": 1.0, "cache_disk": 10.0}
-    VoiceLibrary(tmp_path).add("May", recording)
+    CustomVoiceStore(tmp_path).add("May", recording)
     async with serving(tmp_path, models["base"], **kept) as uri:
         await said(uri, "Supper is ready.", name="May")
         await said(uri, "Supper is ready.", name="heart")
-        VoiceLibrary(tmp_path).remove("May")
+        CustomVoiceStore(tmp_path).remove("May")
         await listed(uri)
     with sqlite3.connect(tmp_path / "cache.sqlite") as database:
         assert database.execute("SELECT DISTINCT voice FROM entries").fetchall() == [("heart",)]
-    VoiceLibrary(tmp_path).add("May", recording)
+    CustomVoiceStore(tmp_path).add("May", recording)
     async with serving(tmp_path, models["base"], **kept) as uri:
         await said(uri, "Supper is ready.", name="May")
     status, _, errors = await voices("remove", "MAY", data=tmp_path)
@@ -203,7 +203,7 @@ async def test_a_recording_in_a_request_is_cloned_as_the_official_package_does(
 async def test_a_clone_is_offered_first_in_its_own_language_only(
     models: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
-    library = VoiceLibrary(tmp_path)
+    library = CustomVoiceStore(tmp_path)
     library.add("Aunt May", recording, language="en")
     library.add("Aunt Zoe", recording)
     async with serving(tmp_path, models["custom_voice"], models["base"]) as uri:
@@ -221,7 +221,7 @@ async def test_a_second_start_loads_the_clone_without_the_encoder(
     models: dict[str, Path], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
-    VoiceLibrary(data).add("May", recording, transcript="")
+    CustomVoiceStore(data).add("May", recording, transcript="")
     sounds = []
     for start in range(2):
         async with serving(data, models["base"]) as uri:
@@ -239,7 +239,7 @@ async def test_a_voice_whose_recording_vanishes_is_an_error_and_the_others_go_on
     models: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    library = VoiceLibrary(data)
+    library = CustomVoiceStore(data)
     library.add("May", recording)
     async with serving(data, models["custom_voice"], models["base"]) as uri:
         assert "May" in await listed(uri)
@@ -261,7 +261,7 @@ async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
     models: dict[str, Path], recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    VoiceLibrary(tmp_path).add("May", recording)
+    CustomVoiceStore(tmp_path).add("May", recording)
     async with serving(tmp_path, models["custom_voice"], models["base"], voice="May", fallback=False) as uri:
         may = (await listed(uri))["May"]
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Voice: ")]
@@ -274,7 +274,7 @@ async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
 async def test_without_a_base_checkpoint_the_log_says_what_a_clone_needs(
     models: dict[str, Path], recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    VoiceLibrary(tmp_path).add("May", recording)
+    CustomVoiceStore(tmp_path).add("May", recording)
     async with serving(tmp_path, models["custom_voice"]) as uri:
         assert "May" not in await listed(uri)
         assert "cloned voices need a Base checkpoint, such as --model Qwen/Qwen3-TTS" in caplog.text
@@ -364,7 +364,7 @@ async def test_a_style_speaks_as_its_instruction_says(
 async def test_a_model_that_hears_no_instructions_says_so(
     models: dict[str, Path], recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    VoiceLibrary(tmp_path).add("May", recording)
+    CustomVoiceStore(tmp_path).add("May", recording)
     (tmp_path / "styles.toml").write_text(
         '[calm]\ninstruct = "Speak calmly."\nvoices = ["May"]\n[slow]\nspeed = 0.8\n'
     )

@@ -118,7 +118,7 @@ def test_the_06b_model_does_not_hear_instructions(custom_voice: Official) -> Non
     for official in (custom_voice.tts.model, custom_voice.own.model):
         official.tts_model_size = official.config.tts_model_size = "0b6"
     try:
-        assert not custom_voice.builder.hears_instructions
+        assert not custom_voice.builder.supports_instructions
         theirs = custom_voice.prompt(speech)["inputs_embeds"][0]
         ours = custom_voice.builder.build(speech)
         assert torch.allclose(torch.cat((ours.prefix, ours.rows)), theirs, atol=1e-6)

@@ -657,8 +657,8 @@ def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Pat
 def test_a_checkpoint_says_what_it_is_without_being_loaded(models: dict[str, Path]) -> None:
     about = download.about(models["custom_voice"])
     assert about.name == "Qwen3-TTS 1.7B CustomVoice"
-    assert about.hears_instructions
+    assert about.supports_instructions
     assert len(about.speakers) == 9
     assert len(about.languages) == 10
-    assert not download.about(models["base"]).hears_instructions
-    assert not download.hears_instructions("custom_voice", "0.6B")
+    assert not download.about(models["base"]).supports_instructions
+    assert not download.supports_instructions("custom_voice", "0.6B")

@@ -29,7 +29,7 @@ SOFTEST, LOUDEST = -20.0, 12.0
 Peaks bend before full scale, so that more would not get louder.
 """
 LIGHT = BYTES_PER_SECOND // 2
-"""Bytes that are finished where they are, if their speed stays as it is: see ``Finish.light``."""
+"""Bytes that are finished where they are, if their speed stays as it is: see ``Postprocessor.light``."""
 
 
 class Stage(Protocol):
@@ -45,7 +45,7 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finishing:
+class PostprocessingSettings:
     """How sound is finished; the settings have its defaults. With these ones it stays as it is."""
 
     tempo: str = "sonic"
@@ -62,7 +62,7 @@ class Finishing:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ProcessedAudio:
     """The sound of a whole utterance, finished: it can be heard again in another reply."""
 
     pcm: bytes
@@ -72,10 +72,10 @@ class Finished:
     """Seconds of silence at its ends that count as part of the pauses."""
 
 
-class Reply:
+class ReplyPostprocessor:
     """Finishes the utterances of one reply, one after the other, and keeps the pauses between them."""
 
-    def __init__(self, finishing: Finishing, levels: Levels) -> None:
+    def __init__(self, finishing: PostprocessingSettings, levels: Levels) -> None:
         self._finishing = finishing
         self._levels = levels
         self._gains: dict[str, float] = {}
@@ -83,7 +83,7 @@ class Reply:
         self.trail: float | None = None
         """Seconds of silence that ended the last utterance with any sound; ``None`` before the first."""
 
-    def begin(self, voice: Voice, speed: float = 1.0, pause: float | None = None) -> Finish:
+    def begin(self, voice: Voice, speed: float = 1.0, pause: float | None = None) -> Postprocessor:
         """Return what finishes the next utterance, after ``finish`` of the one before.
 
         ``speed``: SLOWEST to FASTEST. ``pause``: seconds of silence before this utterance, if anything was
@@ -100,7 +100,7 @@ class Reply:
             stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
         if speed != 1.0:
             stages += [speed_methods.METHODS[how.tempo](speed), Fade()]
-        return Finish(self, stages, trim=trim, speed=speed, pause=pause)
+        return Postprocessor(self, stages, trim=trim, speed=speed, pause=pause)
 
     def recipe(self, voice: Voice, speed: float = 1.0) -> Hashable:
         """Return all that ``begin`` makes of a sound: with the same recipe the same sound comes out."""
@@ -111,7 +111,7 @@ class Reply:
             speed,
         )
 
-    def again(self, finished: Finished, pause: float | None = None) -> bytes:
+    def again(self, finished: ProcessedAudio, pause: float | None = None) -> bytes:
         """Return an utterance that was finished before by the same recipe, in the place of the next one."""
         if not finished.pcm:
             return b""
@@ -130,7 +130,7 @@ class Reply:
         return self._gains.setdefault(identity(voice), self._levels.gain(voice))
 
 
-class Finish:
+class Postprocessor:
     """Finishes one utterance: PCM in as the engine gives it, PCM out as it is ready.
 
     The pause to the utterance before comes with the first sound, for only then is it known how much silence
@@ -139,7 +139,7 @@ class Finish:
 
     def __init__(
         self,
-        reply: Reply,
+        reply: ReplyPostprocessor,
         stages: Sequence[Stage],
         *,
         trim: Trim | None,
@@ -154,10 +154,10 @@ class Finish:
         self._made: list[bytes] = []
 
     @property
-    def finished(self) -> Finished:
+    def finished(self) -> ProcessedAudio:
         """All of it, after ``finish``."""
         lead, trail = (self._trim.lead, self._trim.trail) if self._trim is not None else (0.0, 0.0)
-        return Finished(b"".join(self._made), lead / self._speed, trail / self._speed)
+        return ProcessedAudio(b"".join(self._made), lead / self._speed, trail / self._speed)
 
     def light(self, pcm: bytes) -> bool:
         """Whether ``push(pcm)`` is done sooner than it is handed to a thread.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .entry import Counts, Entry, Listed, Stock, Tier, TierError
 from .memory import Memory
-from .singleflight import AbandonedError, Flight
+from .singleflight import AbandonedError, InFlightAudio
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class Cache:
         self._void: dict[str | None, int] = {}
         """Voice → the generation before which nothing of it counts any more; None is everybody."""
         self._tiers = [_Guarded(tier) for tier in tiers]
-        self._flying: dict[bytes, _Flying] = {}
-        self._flights: set[Flight] = set()
+        self._flying: dict[bytes, _InFlightEntry] = {}
+        self._flights: set[InFlightAudio] = set()
         self._writing: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._closed = False
@@ -97,8 +97,8 @@ class Cache:
             flying = self._flying.get(key)
             own = flying is None or flying.flight.leaving
             if flying is None or flying.flight.leaving:
-                flying = _Flying(self.generation, voice, keep=keep)
-                flying.flight = Flight(self._make(key, flying, make, text), self._landed(key))
+                flying = _InFlightEntry(self.generation, voice, keep=keep)
+                flying.flight = InFlightAudio(self._make(key, flying, make, text), self._landed(key))
                 self._flying[key] = flying
                 self._flights.add(flying.flight)
             flying.keep = flying.keep or keep
@@ -177,15 +177,15 @@ class Cache:
         self.generation += 1
         self._void[voice] = self.generation
 
-    def _landed(self, key: bytes) -> Callable[[Flight], None]:
-        def landed(flight: Flight) -> None:
+    def _landed(self, key: bytes) -> Callable[[InFlightAudio], None]:
+        def landed(flight: InFlightAudio) -> None:
             self._flights.discard(flight)
             if key in self._flying and self._flying[key].flight is flight:
                 del self._flying[key]
 
         return landed
 
-    def _make(self, key: bytes, flying: _Flying, make: Make, text: str) -> Make:
+    def _make(self, key: bytes, flying: _InFlightEntry, make: Make, text: str) -> Make:
         """Return what yields what a slower tier has, or what is made now, and keeps it when it is whole."""
 
         async def made() -> AsyncGenerator[bytes, None]:
@@ -316,10 +316,10 @@ class Cache:
         await asyncio.gather(*(each.close(self.counts) for each in self._tiers))
 
 
-class _Flying:
+class _InFlightEntry:
     """An utterance on its way to all who asked for it."""
 
-    flight: Flight
+    flight: InFlightAudio
 
     def __init__(self, generation: int, voice: str, *, keep: bool) -> None:
         self.generation = generation

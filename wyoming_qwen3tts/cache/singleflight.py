@@ -15,11 +15,11 @@ class AbandonedError(Exception):
     """Nobody was left to listen."""
 
 
-class Flight:
+class InFlightAudio:
     """A sound while it is made."""
 
     def __init__(
-        self, make: Callable[[], AsyncGenerator[bytes, None]], landed: Callable[[Flight], object]
+        self, make: Callable[[], AsyncGenerator[bytes, None]], landed: Callable[[InFlightAudio], object]
     ) -> None:
         """``make`` gives the sound; ``landed`` is told once that nothing more comes."""
         self._pieces: list[bytes] = []

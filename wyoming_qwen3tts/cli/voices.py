@@ -23,7 +23,7 @@ from ..engines.qwen3.engine import Qwen3Engine
 from ..speech import Recorded, SpeechError, base_language
 from ..voices.design import TEXTS, check, design
 from ..voices.names import OPENAI, RESERVED, key
-from ..voices.store import VoiceLibrary
+from ..voices.store import CustomVoiceStore
 from . import sound
 from .arguments import language as language_argument
 
@@ -223,8 +223,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 }
 
 
-def _library(options: argparse.Namespace) -> VoiceLibrary:
-    return VoiceLibrary(options.settings.data, RESERVED)
+def _library(options: argparse.Namespace) -> CustomVoiceStore:
+    return CustomVoiceStore(options.settings.data, RESERVED)
 
 
 async def _served(options: argparse.Namespace) -> list[TtsVoice]:

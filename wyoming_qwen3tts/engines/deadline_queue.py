@@ -16,7 +16,7 @@ from .base import EngineUnavailableError
 Waiting = tuple[float, int, asyncio.Future[None]]
 
 
-class Turns:
+class DeadlineQueue:
     """So many utterances at a time; the others wait, and the one that is due first goes first."""
 
     def __init__(self, takes: int, most: int) -> None:

@@ -34,7 +34,7 @@ from .base import (
     UnsupportedTextError,
     WatchedEngine,
 )
-from .deadline_queue import Turns
+from .deadline_queue import DeadlineQueue
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class _Attempt:
             self.waiting.reschedule(asyncio.get_running_loop().time())
 
 
-class Supervised:
+class ManagedEngine:
     """An engine, and how it is."""
 
     def __init__(
@@ -169,7 +169,7 @@ class Supervised:
         """Who spoke last: a voice of its own, or somebody's."""
         self._stuck = False
         """It kept somebody waiting for too long and cannot be watched: it needs a new start."""
-        self._turns: dict[str, Turns] = {}
+        self._turns: dict[str, DeadlineQueue] = {}
         self._attempts: set[_Attempt] = set()
         self._pulse: Hashable | None = None
         self._still = 0
@@ -443,7 +443,7 @@ class Supervised:
                     _check_length(given, utterance.text)
             except EngineUnavailableError as error:
                 short = error if isinstance(error, _TooShortError) else short
-                if given and again and await self.well_again():
+                if given and again and await self.wait_ready():
                     _LOGGER.warning("%.40r broke off (%s) and is taken up again", utterance.text, error)
                     continue
                 if short is not None:
@@ -495,7 +495,7 @@ class Supervised:
             async for piece in sounds:
                 yield piece
 
-    async def well_again(self) -> bool:
+    async def wait_ready(self) -> bool:
         """Wait until it speaks, for as long as for any piece of sound; False where nothing is finished."""
         if not self._limits.resume:
             return False
@@ -512,7 +512,7 @@ class Supervised:
         text: TextFeed | None = None,
     ) -> AsyncGenerator[bytes, None]:
         model = utterance.voice.model
-        turns = self._turns.setdefault(model, Turns(self.engine.max_batch_size, self._limits.waiting))
+        turns = self._turns.setdefault(model, DeadlineQueue(self.engine.max_batch_size, self._limits.waiting))
         async with turns.turn(utterance.due):
             if not self._may_speak():
                 raise EngineUnavailableError(f"the {self.name} engine does not speak now: {self.reason}")
@@ -602,7 +602,7 @@ class Supervised:
             attempt.waiting = None
 
 
-class Crew(Mapping[str, Engine]):
+class EnginePool(Mapping[str, Engine]):
     """All engines, in the order they are preferred; as a mapping, those whose voices are known, by name."""
 
     def __init__(
@@ -613,13 +613,13 @@ class Crew(Mapping[str, Engine]):
         fallback: bool = True,
         lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
-        """``fallback``: where one does not speak, the next one does. ``lost``: see ``Supervised``."""
+        """``fallback``: where one does not speak, the next one does. ``lost``: see ``ManagedEngine``."""
         self.fallback = fallback
         self.watchers: list[Callable[[], object]] = []
         """Told whenever an engine comes or goes."""
         alone = len(engines) < 2 or not fallback
         self.members = {
-            engine.name: Supervised(engine, limits, alone=alone, changed=self._changed, lost=lost)
+            engine.name: ManagedEngine(engine, limits, alone=alone, changed=self._changed, lost=lost)
             for engine in engines
         }
         self._ticker: asyncio.Task[None] | None = None
@@ -690,14 +690,14 @@ class Crew(Mapping[str, Engine]):
             return ()
         return [name for name in self if name not in without and self.up(name)]
 
-    async def well_again(self, name: str) -> bool:
-        """Wait until an engine speaks, as ``Supervised`` does."""
-        return await self.members[name].well_again()
+    async def wait_ready(self, name: str) -> bool:
+        """Wait until an engine speaks, as ``ManagedEngine`` does."""
+        return await self.members[name].wait_ready()
 
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        """Let its voice's engine say an utterance: ``Supervised.speak``."""
+        """Let its voice's engine say an utterance: ``ManagedEngine.speak``."""
         return self.members[utterance.voice.engine].speak(utterance)
 
     def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
-        """Let its voice's engine say what is being written: ``Supervised.speak_live``."""
+        """Let its voice's engine say what is being written: ``ManagedEngine.speak_live``."""
         return self.members[utterance.voice.engine].speak_live(utterance, text)

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ..audio import pcm as sound
-from ..audio.postprocess import Finished, Finishing, Reply
+from ..audio.postprocess import PostprocessingSettings, ProcessedAudio, ReplyPostprocessor
 from ..cache.cache import Cache, PinError
 from ..cache.entry import Entry
 from ..engines.base import (
@@ -25,7 +25,7 @@ from ..engines.base import (
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from ..engines.pool import Crew
+from ..engines.pool import EnginePool
 from ..speech import (
     BYTES_PER_SECOND,
     FASTEST,
@@ -39,8 +39,8 @@ from ..speech import (
     SpeechError,
     SpeechRequest,
     TextFeed,
-    Turn,
     Utterance,
+    UtteranceTiming,
     Voice,
 )
 from ..text import flow, phonemes
@@ -115,8 +115,8 @@ class _Job:
     """One request on the road."""
 
     request: SpeechRequest
-    reply: Reply
-    lead: _Lead
+    reply: ReplyPostprocessor
+    lead: AudioBuffer
     keep: bool | None = None
     """Whether its sentences may be kept; None before the first one."""
     begun: Voice | None = None
@@ -136,10 +136,10 @@ class Synthesizer:
     def __init__(
         self,
         voices: Voices,
-        crew: Crew,
+        crew: EnginePool,
         limits: Limits,
         *,
-        finishing: Finishing,
+        finishing: PostprocessingSettings,
         calibration: Calibration,
         speed: float,
         frontend: Frontend,
@@ -175,7 +175,7 @@ class Synthesizer:
         """
         if self._here in request.via:
             raise SpeechError("this server asks another one that asks it", "loop-detected")
-        lead = _Lead(self._limits.buffer_seconds)
+        lead = AudioBuffer(self._limits.buffer_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
         clock, playback = time.monotonic, lead.playback
         wait: float | None = None
@@ -205,10 +205,10 @@ class Synthesizer:
             with contextlib.suppress(asyncio.CancelledError):
                 await maker
 
-    async def _make(self, request: SpeechRequest, lead: _Lead) -> None:
+    async def _make(self, request: SpeechRequest, lead: AudioBuffer) -> None:
         """Fill ``lead`` with the sound of ``request``; runs as a task beside whoever empties it."""
         try:
-            job = _Job(request, Reply(self._finishing, self._calibration.levels), lead)
+            job = _Job(request, ReplyPostprocessor(self._finishing, self._calibration.levels), lead)
             limits = self._limits
             who = await self._who_of(request, request.language, strict=request.strict)
             if not who.understood:
@@ -252,7 +252,7 @@ class Synthesizer:
             lead.close(error)
 
     @asynccontextmanager
-    async def _deadline(self, lead: _Lead) -> AsyncGenerator[None, None]:
+    async def _deadline(self, lead: AudioBuffer) -> AsyncGenerator[None, None]:
         """End what happens inside if nothing is heard in time. Raises SpeechError (``deadline-exceeded``)."""
         try:
             async with asyncio.timeout(None) as patience:
@@ -496,7 +496,7 @@ class Synthesizer:
                 other = self._stand_in(utterance, language, job, heard, error, out=out)
                 if other is None and first and again and job.lead.heard == heard:
                     # Another voice in the middle of a sentence is not to be: the same one tries once more.
-                    other = utterance if await self._crew.well_again(utterance.voice.engine) else None
+                    other = utterance if await self._crew.wait_ready(utterance.voice.engine) else None
                 if other is None:
                     raise
                 utterance = other
@@ -559,7 +559,7 @@ class Synthesizer:
         generation, began = self._cache.generation if self._cache is not None else 0, time.monotonic()
         sounds: list[bytes] | None = [] if job.request.caching == Caching.PIN else None
         whole = True
-        turn = Turn(report)
+        turn = UtteranceTiming(report)
         utterance = replace(utterance, begun=turn.begin, due=job.due)
         async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
@@ -621,13 +621,13 @@ class Synthesizer:
             _LOGGER.exception("The %s engine failed", engine.name)
             raise EngineUnavailableError(f"the {engine.name} engine does not know itself: {error}") from error
 
-    def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> Finished | None:
+    def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> ProcessedAudio | None:
         """Return an utterance as it was heard before, None where that is not in memory."""
         if self._cache is None or key is None or job.request.caching == Caching.PIN:
             return None
         return self._cache.memory.derived(key, recipe)
 
-    def _keep_finished(self, key: bytes, recipe: Hashable, finished: Finished) -> None:
+    def _keep_finished(self, key: bytes, recipe: Hashable, finished: ProcessedAudio) -> None:
         if self._cache is not None:
             self._cache.memory.keep_derived(key, recipe, finished, len(finished.pcm))
 
@@ -674,7 +674,7 @@ def _not_kept(utterance: Utterance, reason: str) -> SpeechError:
 
 async def _ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Yield ``sounds``, taken AHEAD of whoever wants them: a slow listener keeps no engine waiting."""
-    lead = _Lead(AHEAD)
+    lead = AudioBuffer(AHEAD)
 
     async def fill() -> None:
         try:
@@ -706,7 +706,7 @@ async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[st
         feed.fail(error)
 
 
-class _Lead:
+class AudioBuffer:
     """Sound made and not yet taken: a queue bounded in seconds, one maker, one taker."""
 
     def __init__(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..audio.loudness import ENOUGH, Levels, Meter, identity
 from ..audio.pcm import to_samples
 from ..engines.base import EngineUnavailableError, TruncatedAudioError
-from ..engines.pool import Crew
+from ..engines.pool import EnginePool
 from ..speech import BYTES_PER_SECOND, SpeechError, Utterance, Voice, base_language
 from .design import TEXTS
 
@@ -35,7 +35,7 @@ LONGEST = 12.0
 class Calibration:
     """Measures voices whose level nobody knows, one at a time."""
 
-    def __init__(self, levels: Levels, crew: Crew) -> None:
+    def __init__(self, levels: Levels, crew: EnginePool) -> None:
         self.levels = levels
         self._crew = crew
         self._measuring: dict[str, asyncio.Task[float | None]] = {}

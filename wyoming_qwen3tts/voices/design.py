@@ -23,7 +23,7 @@ from ..speech import (
     base_language,
 )
 from .recording import InvalidRecordingError
-from .store import SEEDS, VoiceLibrary, check_details, seed_of
+from .store import SEEDS, CustomVoiceStore, check_details, seed_of
 
 ATTEMPTS = 20
 """Seeds tried before giving up. A trained model loses itself in some 0.5 % of what it says; of an odd
@@ -70,7 +70,7 @@ class DesigningEngine(Protocol):
 
 
 def check(
-    library: VoiceLibrary,
+    library: CustomVoiceStore,
     name: str,
     description: str,
     *,
@@ -92,7 +92,7 @@ def check(
 
 async def design(
     engine: DesigningEngine,
-    library: VoiceLibrary,
+    library: CustomVoiceStore,
     name: str,
     description: str,
     *,
@@ -116,7 +116,7 @@ async def design(
 
 async def _attempt(
     engine: DesigningEngine,
-    library: VoiceLibrary,
+    library: CustomVoiceStore,
     name: str,
     description: str,
     language: str,

@@ -64,7 +64,7 @@ class Fixed:
         """There is nothing to look at."""
 
 
-class Register:
+class VoiceRegistry:
     """The voices of engines, of recordings, and in the styles of a file, as they are now."""
 
     def __init__(

@@ -180,7 +180,7 @@ def check_details(values: Mapping[str, object]) -> Details:
     return Details(**found)
 
 
-class VoiceLibrary:
+class CustomVoiceStore:
     """The data directory. Everything here blocks: for threads, of which one works at a time."""
 
     def __init__(self, directory: Path, reserved: Collection[str] = ()) -> None:

@@ -233,7 +233,7 @@ def apply(styles: Styles, voices: Sequence[Voice]) -> Applied:
                 sentence = f"style {style.name}: {reason}"
                 if names is not None:
                     problems.append(sentence)
-                if style.instruct and not voice.hears_instructions:
+                if style.instruct and not voice.supports_instructions:
                     refused[key(f"{voice.name} {style.name}")] = sentence
                 continue
             made += 1
@@ -250,7 +250,7 @@ def apply(styles: Styles, voices: Sequence[Voice]) -> Applied:
 
 def cannot(voice: Voice, style: Style) -> str:
     """Return why ``voice`` cannot speak in ``style``, the middle of a sentence; empty if it can."""
-    if style.instruct and not voice.hears_instructions:
+    if style.instruct and not voice.supports_instructions:
         maker = voice.attribution.name or voice.engine
         return f"{voice.name} does not follow instructions ({maker} ignores them)"
     if style.language and own_tag(voice, style.language) is None:
@@ -259,7 +259,7 @@ def cannot(voice: Voice, style: Style) -> str:
 
 
 def _nobody(style: Style, voices: Sequence[Voice]) -> str:
-    if style.instruct and not any(voice.hears_instructions for voice in voices):
+    if style.instruct and not any(voice.supports_instructions for voice in voices):
         return f"no voice here follows instructions; those of {CLEAREST} do: --model {CLEAREST}"
     return f"no voice here speaks {style.language}"
 
@@ -269,7 +269,7 @@ def instructed(voice: Voice, instructions: str) -> Voice:
 
     Raises SpeechError (``style-not-supported``) where it does not listen.
     """
-    if not voice.hears_instructions:
+    if not voice.supports_instructions:
         raise SpeechError(f"{voice.name} follows no instructions", NOT_SUPPORTED)
     if len(instructions) > LONGEST_INSTRUCT:
         raise SpeechError(f"instructions have over {LONGEST_INSTRUCT} characters", "text-too-long")

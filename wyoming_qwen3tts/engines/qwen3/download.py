@@ -90,9 +90,9 @@ class About:
         return f"Qwen3-TTS {self.size} {KINDS[self.kind]}"
 
     @property
-    def hears_instructions(self) -> bool:
+    def supports_instructions(self) -> bool:
         """Whether instructions change anything."""
-        return hears_instructions(self.kind, self.size)
+        return supports_instructions(self.kind, self.size)
 
     def memory(self, dtype: torch.dtype, slots: int, length: int) -> int:
         """Return about how many bytes it takes to speak with ``slots`` takes of ``length`` positions.
@@ -104,7 +104,7 @@ class About:
         return int(1.1 * (dtype.itemsize * (model + kept) + 4 * codec))
 
 
-def hears_instructions(kind: str, size: str) -> bool:
+def supports_instructions(kind: str, size: str) -> bool:
     """Whether instructions change anything: the official package drops them for 0.6B CustomVoice."""
     return kind != "base" and not (kind == "custom_voice" and size_of(size) == "0.6B")
 

@@ -83,7 +83,7 @@ class Qwen3Engine:
         self._worker = worker
         residents = await asyncio.wrap_future(worker.start())
         self._knows({resident.name: resident.about for resident in residents})
-        if self._configuration.instruct and not any(m.hears_instructions for m in self._models.values()):
+        if self._configuration.instruct and not any(m.supports_instructions for m in self._models.values()):
             names = " and ".join(about.name for about in self._models.values())
             _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", names)
 
@@ -151,7 +151,7 @@ class Qwen3Engine:
 
     def _model(self, name: str) -> speakers.Model:
         about = self._models[name]
-        return speakers.Model(self.name, name, about.name, about.languages, about.hears_instructions)
+        return speakers.Model(self.name, name, about.name, about.languages, about.supports_instructions)
 
     def _able(self, kind: str) -> list[str]:
         return [model for model, about in self._models.items() if about.kind == kind]
@@ -235,7 +235,7 @@ class Qwen3Engine:
         if not models:
             raise EngineUnavailableError(f"{voice.model} is not there yet")
         model = models[0]
-        told = said.instruct if self._models[voice.model].hears_instructions else ""
+        told = said.instruct if self._models[voice.model].supports_instructions else ""
         return f"{RUN} {model} {worker.device.type} {said.quantize} {told}"
 
     # ------------------------------------------------------------------ speech
@@ -285,7 +285,7 @@ class Qwen3Engine:
         sounds = _Sounds()
         speaker = self._speakers.get((voice.model, voice.speaker))
         own = voice.style.instruct if voice.style is not None else ""
-        instruct = (own or self._configuration.instruct) if about.hears_instructions else ""
+        instruct = (own or self._configuration.instruct) if about.supports_instructions else ""
         language = speakers.language(utterance.language, about.languages)
         speech = Speech(_plain(utterance.text), language, speaker, instruct=_plain(instruct))
         take = Take(

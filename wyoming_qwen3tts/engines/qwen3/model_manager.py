@@ -405,7 +405,7 @@ class Residents:
         resident.used = time.monotonic()
         if device.type == "cuda":
             resident.memory = torch.cuda.memory_allocated(device) - before
-        instruct = said.instruct if resident.about.hears_instructions else ""
+        instruct = said.instruct if resident.about.supports_instructions else ""
         openings = [
             Speech("a", speakers.mother_tongue(speaker), speaker, instruct=instruct)
             for speaker in builder.speakers

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .download import hears_instructions, spoken
+from .download import spoken, supports_instructions
 
 ROLE_ROWS = 3
 """``<|im_start|>``, ``assistant`` and a line feed."""
@@ -143,9 +143,9 @@ class PromptBuilder:
         return str(self._config.tts_model_type)
 
     @property
-    def hears_instructions(self) -> bool:
+    def supports_instructions(self) -> bool:
         """Whether ``instruct`` changes anything."""
-        return hears_instructions(self.kind, self._config.tts_model_size)
+        return supports_instructions(self.kind, self._config.tts_model_size)
 
     @property
     def speakers(self) -> Sequence[str]:
@@ -222,7 +222,7 @@ class PromptBuilder:
         voice = torch.cat(codes)
         texts = torch.cat((self._pad.expand(len(voice) - 1, -1), self._bos[None]))
         rows = [self._text(role), texts + voice]
-        if speech.instruct and self.hears_instructions:
+        if speech.instruct and self.supports_instructions:
             rows.insert(0, self._text(self.tokens(f"<|im_start|>user\n{speech.instruct}<|im_end|>\n")))
         return torch.cat(rows)
 

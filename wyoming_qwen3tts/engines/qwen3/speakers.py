@@ -95,7 +95,7 @@ class Model:
     """What it is, for people."""
     languages: Sequence[str] = tuple(TAGS)
     """In its own names."""
-    hears_instructions: bool = False
+    supports_instructions: bool = False
 
     def voice(self, name: str, description: str, language: str = "english", **more: Any) -> Voice:
         """Return a voice of the model, whose mother tongue is ``language``, in the model's own name."""
@@ -107,7 +107,7 @@ class Model:
             self.engine,
             Attribution(self.about, URL),
             model=self.name,
-            hears_instructions=self.hears_instructions,
+            supports_instructions=self.supports_instructions,
             **more,
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, Utterance, Voice
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..qwen3 import speakers
-from ..qwen3.download import KINDS, hears_instructions
+from ..qwen3.download import KINDS, supports_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
 from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError
 
@@ -151,7 +151,7 @@ class OmniServer:
                 asked["ref_text"] = voice.reference.transcript
             else:
                 asked["x_vector_only_mode"] = True
-        if voice.style is not None and voice.style.instruct and voice.hears_instructions:
+        if voice.style is not None and voice.style.instruct and voice.supports_instructions:
             asked["instructions"] = voice.style.instruct
         return asked
 
@@ -236,8 +236,8 @@ def _model(name: str) -> speakers.Model:
     """Return what a model's name tells of it."""
     kind, size = _kind(name), _size(name)
     about = " ".join(filter(None, ("Qwen3-TTS", size, KINDS[kind]))) if kind else name
-    hears = hears_instructions(kind or "custom_voice", size)
-    return speakers.Model(ENGINE, name, about, hears_instructions=hears)
+    hears = supports_instructions(kind or "custom_voice", size)
+    return speakers.Model(ENGINE, name, about, supports_instructions=hears)
 
 
 def _audio(reference: Reference) -> str:

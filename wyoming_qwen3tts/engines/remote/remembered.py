@@ -20,7 +20,7 @@ from .server import ENGINE, Found
 _LOGGER = logging.getLogger(__name__)
 
 FIELDS = (
-    *("name", "description", "languages", "version", "model", "hears_instructions", "accented", "rank"),
+    *("name", "description", "languages", "version", "model", "supports_instructions", "accented", "rank"),
     *("levelled", "attribution"),
 )
 """What a server's voice is made of; the rest is as it is with all of them."""

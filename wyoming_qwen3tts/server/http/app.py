@@ -13,9 +13,9 @@ from ...cache.tiers import MEGABYTE
 from ...config import Settings
 from ..web import page
 from . import batch, cache, errors, health, speech, voices, websocket
-from .auth import OPEN, Access, Doorkeeper, Keys
-from .context import Parts
-from .middleware import Bounds, Honest
+from .auth import OPEN, Authenticator, AuthMiddleware, Keys
+from .context import AppContext
+from .middleware import BodyLimitMiddleware, ErrorMiddleware
 from .reference_audio import LARGEST_ENCODED
 
 SPEECH = "/v1/audio/speech"
@@ -47,7 +47,7 @@ EXPOSED = (
     "X-Fallback",
     "Retry-After",
 )
-ROUTES: Sequence[Callable[[Parts], APIRouter]] = (
+ROUTES: Sequence[Callable[[AppContext], APIRouter]] = (
     speech.routes,
     websocket.routes,
     batch.routes,
@@ -57,7 +57,7 @@ ROUTES: Sequence[Callable[[Parts], APIRouter]] = (
 )
 
 
-def application(parts: Parts) -> ASGIApp:
+def application(context: AppContext) -> ASGIApp:
     """Return what serves requests, whoever sends them."""
     app = FastAPI(
         title="wyoming-qwen3tts",
@@ -65,12 +65,12 @@ def application(parts: Parts) -> ASGIApp:
         docs_url=None,  # they fetch scripts from elsewhere
         redoc_url=None,
         responses={
-            "4XX": {"description": "What is wrong with the request", "model": errors.Answer},
-            "5XX": {"description": "What is wrong with the service", "model": errors.Answer},
+            "4XX": {"description": "What is wrong with the request", "model": errors.ErrorResponse},
+            "5XX": {"description": "What is wrong with the service", "model": errors.ErrorResponse},
         },
     )
     for routes in ROUTES:
-        app.include_router(routes(parts))
+        app.include_router(routes(context))
     app.include_router(page.routes())
     errors.handle(app)
     return app
@@ -85,14 +85,16 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
             return settings.max_event_bytes + LARGEST_ENCODED
         return uploads if scope["path"] == UPLOADS else settings.max_event_bytes
 
-    keeper = Doorkeeper(
+    keeper = Authenticator(
         keys,
         rate=settings.rate_limit,
         origins=settings.cors_origins,
         ingress_port=settings.ingress_port or None,
     )
-    app = Bounds(app, most=most, seconds=settings.event_timeout, send_timeout=settings.send_timeout)
-    app = Access(app, keeper, OPEN | page.paths())
+    app = BodyLimitMiddleware(
+        app, most=most, seconds=settings.event_timeout, send_timeout=settings.send_timeout
+    )
+    app = AuthMiddleware(app, keeper, OPEN | page.paths())
     if settings.cors_origins:
         app = CORSMiddleware(
             app,
@@ -102,4 +104,4 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
             allow_private_network=True,
             expose_headers=EXPOSED,
         )
-    return Honest(app, HEADERS)
+    return ErrorMiddleware(app, HEADERS)

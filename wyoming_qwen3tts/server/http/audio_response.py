@@ -9,7 +9,7 @@ from contextlib import aclosing
 from ...audio.encode import Encoder, Format
 from ...speech import SpeechError, SpeechRequest
 from ..request_log import GONE, OK, RequestLog, outcome_of
-from .context import DOOR, Parts
+from .context import DOOR, AppContext
 from .whole import WholeFile
 
 FEWEST, MOST = 4_800, 48_000
@@ -22,25 +22,25 @@ TOO_LONG = (
 )
 
 
-class Answer:
+class AudioResponse:
     """One request, and what it was answered: ``begin``, then ``pieces`` or ``whole``."""
 
     def __init__(
         self,
-        parts: Parts,
+        context: AppContext,
         request: SpeechRequest,
         form: Format,
         over: Callable[[], object] | None = None,
     ) -> None:
         """``over`` is called when nothing more is made."""
         self._when_over = over
-        self._sounds = parts.synthesizer.speak(request)
+        self._sounds = context.synthesizer.speak(request)
         self._form = form
         self._encoder: Encoder | None = None
         self._first = b""
         self._part = FEWEST
         self._over = False
-        self._log = RequestLog(request, parts.requests, DOOR)
+        self._log = RequestLog(request, context.requests, DOOR)
         self.request = request
         self.given_up = GONE
         """The outcome where nobody wants the rest: the client left, unless somebody knows better."""
@@ -104,7 +104,7 @@ class Answer:
         try:
             async with aclosing(self._heard()) as sounds:
                 async for sound in sounds:
-                    for part in self._parts(sound):
+                    for part in self._slices(sound):
                         if piece := await self._encoded(part):
                             with self._log.sending():
                                 yield piece
@@ -162,7 +162,7 @@ class Answer:
                 self._log.sent(sound)
                 yield sound
 
-    def _parts(self, sound: bytes) -> Iterator[bytes]:
+    def _slices(self, sound: bytes) -> Iterator[bytes]:
         """Yield ``sound`` as it is to be encoded: a little at first, for a known phrase comes all at once."""
         if self._form.is_light:
             yield sound

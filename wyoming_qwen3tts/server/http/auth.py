@@ -116,7 +116,7 @@ class Rate:
         return self._buckets[who].wait(now)
 
 
-class Doorkeeper:
+class Authenticator:
     """Says who may come in, without doing anything about it."""
 
     def __init__(
@@ -219,10 +219,10 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-class Access:
+class AuthMiddleware:
     """Serves those who may come in, and tells the others why not."""
 
-    def __init__(self, app: ASGIApp, keeper: Doorkeeper, open_to_all: Collection[str] = OPEN) -> None:
+    def __init__(self, app: ASGIApp, keeper: Authenticator, open_to_all: Collection[str] = OPEN) -> None:
         """``open_to_all``: paths."""
         self._app = app
         self._keeper = keeper

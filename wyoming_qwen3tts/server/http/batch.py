@@ -18,9 +18,9 @@ from ...speech import SpeechError, SpeechRequest, TextFeed
 from .archives import ARCHIVES, disposition
 from .auth import client_of
 from .batch_jobs import Batches, Making, Progress, Wanted
-from .context import CLIENT_CLOSED_REQUEST, TEXTS, Parts, check_model, request_for, while_there
+from .context import CLIENT_CLOSED_REQUEST, TEXTS, AppContext, check_model, request_for, while_there
 from .model import Language, Name, reason
-from .speech import Asked, Manner, Speed, SpokenModel, VoiceId, form_of
+from .speech import ResponseFormat, SpeechOptions, Speed, SpokenModel, VoiceId, form_of
 from .stream import Stream
 
 MOST = 1000
@@ -41,11 +41,11 @@ class Item(SpokenModel):
     """What its file is called, after its number; its first words, where nobody says."""
 
 
-class Asking(Manner):
+class BatchBody(SpeechOptions):
     """Texts, how all are to be spoken that do not say it themselves, and what to pack them into."""
 
     inputs: Annotated[list[str | Item], Field(min_length=1, max_length=MOST)]
-    response_format: Asked = "wav"
+    response_format: ResponseFormat = "wav"
     archive: Literal["zip", "multipart"] = "zip"
 
     @field_validator("inputs", mode="before")
@@ -66,7 +66,7 @@ def _item(given: Any, number: int) -> Item:
         raise PydanticCustomError("item", where, {"number": number, "message": reason(first)}) from error
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
     batches = Batches()
@@ -81,14 +81,14 @@ def routes(parts: Parts) -> APIRouter:
             }
         },
     )
-    async def speak(asked: Asking, http: Request, x_request_id: RequestId = None) -> Response:
+    async def speak(asked: BatchBody, http: Request, x_request_id: RequestId = None) -> Response:
         """Speak many texts. `X-Request-Id`, if the client sends one, is what its progress is found by."""
         form = form_of(asked.response_format, asked.sample_rate)
-        check_model(asked.model, parts)
-        wanted = _wanted(asked, parts, client_of(http.scope))
+        check_model(asked.model, context)
+        wanted = _wanted(asked, context, client_of(http.scope))
         archive = ARCHIVES[asked.archive]()
         progress = batches.begin(x_request_id or uuid.uuid4().hex, len(wanted))
-        making = Making(parts, wanted, form, archive, progress)
+        making = Making(context, wanted, form, archive, progress)
         begun = False
         try:
             begun = await while_there(http, making.begin())
@@ -110,18 +110,18 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-def _wanted(asked: Asking, parts: Parts, client: str) -> list[Wanted]:
+def _wanted(asked: BatchBody, context: AppContext, client: str) -> list[Wanted]:
     """Return the texts. Raises SpeechError where all together are too long."""
     items = [each for each in asked.inputs if isinstance(each, Item)]  # as the model has made them
     characters = sum(len(each.input) for each in items)
-    if characters > (most := TEXTS * parts.settings.max_text):
+    if characters > (most := TEXTS * context.settings.max_text):
         raise SpeechError(
             f"the inputs have {characters} characters together; the most is {most}", "text-too-long"
         )
-    return [_one(asked, item, number, parts, client) for number, item in enumerate(items, 1)]
+    return [_one(asked, item, number, context, client) for number, item in enumerate(items, 1)]
 
 
-def _one(asked: Asking, item: Item, number: int, parts: Parts, client: str) -> Wanted:
+def _one(asked: BatchBody, item: Item, number: int, context: AppContext, client: str) -> Wanted:
     voice = item.voice.id if isinstance(item.voice, VoiceId) else item.voice
     voice = voice or asked.voice_name
 
@@ -129,7 +129,7 @@ def _one(asked: Asking, item: Item, number: int, parts: Parts, client: str) -> W
         if not item.input:
             raise SpeechError("the input is empty", "invalid-request")
         wish = request_for(
-            parts,
+            context,
             TextFeed.whole(item.input),
             voice=voice,
             style=item.style or asked.style,

@@ -14,8 +14,8 @@ from typing import Any
 from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, internal_error
 from .archives import Archive, Given, Member, stem
-from .audio_response import Answer
-from .context import Parts
+from .audio_response import AudioResponse
+from .context import AppContext
 from .errors import STATUS, body
 from .whole import WholeFile, threaded
 
@@ -102,9 +102,14 @@ class Making:
     """A batch on its way into an archive: ``begin``, then ``pieces``; ``close`` in any case."""
 
     def __init__(
-        self, parts: Parts, wanted: Sequence[Wanted], form: Format, archive: Archive, progress: Progress
+        self,
+        context: AppContext,
+        wanted: Sequence[Wanted],
+        form: Format,
+        archive: Archive,
+        progress: Progress,
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._left = deque(wanted)
         self._digits = max(4, len(str(len(wanted))))
         self._form = form
@@ -171,7 +176,7 @@ class Making:
 
     def _more(self) -> None:
         """Begin with as many texts as there is room for: one at the least."""
-        most = self._parts.settings.max_text
+        most = self._context.settings.max_text
         while self._left and len(self._tasks) < AHEAD:
             wanted = self._left[0]
             if self._tasks and self._held + len(wanted.text) > most:
@@ -193,7 +198,7 @@ class Making:
         """Return the file of one text, or why there is none."""
         try:
             request = wanted.request()
-            answer = Answer(self._parts, request, self._form)
+            answer = AudioResponse(self._context, request, self._form)
             await answer.begin()
             await answer.whole()
         except SpeechError as error:

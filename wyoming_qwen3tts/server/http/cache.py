@@ -16,7 +16,7 @@ from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..request_log import OK, RequestLog, outcome_of
-from .context import TEXTS, Parts, request_for, status_of
+from .context import TEXTS, AppContext, request_for, status_of
 from .model import Language, Model, Name, Text
 from .sse import ALSO, Event, answered
 
@@ -48,21 +48,21 @@ class Phrases(Model):
     language: Language = None
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
     @router.get("/v1/cache")
     async def statistics() -> dict[str, Any]:
         """Say what is kept, and of how much use it was since the service began."""
-        return {"tiers": await tiers(parts), "prompts": prompts(parts)}
+        return {"tiers": await tiers(context), "prompts": prompts(context)}
 
     @router.delete("/v1/cache")
     async def clear(voice: Asking | None = None) -> dict[str, Any]:
         """Drop what a voice said, or everything, pinned or not."""
-        cache = _cache(parts)
-        dropped = max(each.get("entries", 0) for each in (await tiers(parts, voice)).values())
-        if failed := await cache.forget(_speaker(parts, voice)):
+        cache = _cache(context)
+        dropped = max(each.get("entries", 0) for each in (await tiers(context, voice)).values())
+        if failed := await cache.forget(_speaker(context, voice)):
             reason = "; ".join(f"{name}: {why}" for name, why in failed.items())
             raise SpeechError(f"some of it may still be kept: {reason}", "not-dropped")
         return {"dropped": dropped}
@@ -74,7 +74,7 @@ def routes(parts: Parts) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=1000)] = 100,
     ) -> dict[str, Any]:
         """List what is kept, the last used first."""
-        total, found = await _cache(parts).listed(search, _speaker(parts, voice), limit)
+        total, found = await _cache(context).listed(search, _speaker(context, voice), limit)
         return {"total": total, "phrases": [{**asdict(each), "key": each.key.hex()} for each in found]}
 
     @router.delete("/v1/cache/phrases/{key}")
@@ -85,27 +85,27 @@ def routes(parts: Parts) -> APIRouter:
             digest = bytes.fromhex(key)
         if len(digest) != 32:
             raise SpeechError("a key is 64 hexadecimal digits", "invalid-request")
-        await _cache(parts).drop(digest)
+        await _cache(context).drop(digest)
         return {"dropped": 1}
 
     @router.post("/v1/cache/phrases", responses=ALSO)
     async def keep(asked: Phrases, http: Request) -> Response:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
-        _cache(parts)
-        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * parts.settings.max_text)
-        return await answered(http, lambda tell: _Work(parts, wanted, tell).run())
+        _cache(context)
+        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * context.settings.max_text)
+        return await answered(http, lambda tell: _Work(context, wanted, tell).run())
 
     return router
 
 
-async def tiers(parts: Parts, voice: str | None = None) -> dict[str, dict[str, Any]]:
+async def tiers(context: AppContext, voice: str | None = None) -> dict[str, dict[str, Any]]:
     """Return of each tier what it holds, of one voice alone if asked, and what was counted."""
-    cache = parts.cache
+    cache = context.cache
     if cache is None:
         return {}
-    settings, found = parts.settings, dict[str, dict[str, Any]]()
+    settings, found = context.settings, dict[str, dict[str, Any]]()
     limits = {"memory": settings.cache_memory, "disk": settings.cache_disk}
-    speaker = _speaker(parts, voice)
+    speaker = _speaker(context, voice)
     for name, stock in (await cache.stocks()).items():
         counts = cache.counts[name]
         numbers = {
@@ -126,27 +126,27 @@ async def tiers(parts: Parts, voice: str | None = None) -> dict[str, dict[str, A
     return found
 
 
-def prompts(parts: Parts) -> dict[str, Any]:
+def prompts(context: AppContext) -> dict[str, Any]:
     """Return what became of the calls for cloned voices' prompts, by model."""
     return {
         model: status["clones"]
-        for engine in parts.crew.values()
+        for engine in context.crew.values()
         for model, status in status_of(engine).items()
         if "clones" in status
     }
 
 
-def _cache(parts: Parts) -> Cache:
-    if parts.cache is None:
+def _cache(context: AppContext) -> Cache:
+    if context.cache is None:
         raise SpeechError("nothing is kept (--cache-memory, --cache-disk, --cache-redis)", "not-possible")
-    return parts.cache
+    return context.cache
 
 
-def _speaker(parts: Parts, voice: str | None) -> str | None:
+def _speaker(context: AppContext, voice: str | None) -> str | None:
     """Return the name by which a voice is known to the cache; that of one that is gone stays as it is."""
-    if voice is None or not parts.voices.catalog.understands(voice):
+    if voice is None or not context.voices.catalog.understands(voice):
         return voice
-    return parts.voices.catalog.find(voice).speaker
+    return context.voices.catalog.find(voice).speaker
 
 
 def _expanded(asked: Phrases, most: int) -> list[Phrase]:
@@ -175,8 +175,10 @@ def _expanded(asked: Phrases, most: int) -> list[Phrase]:
 class _Work:
     """Phrases that are said and kept, and what became of them."""
 
-    def __init__(self, parts: Parts, phrases: Sequence[Phrase], tell: Callable[[Event], object]) -> None:
-        self._parts = parts
+    def __init__(
+        self, context: AppContext, phrases: Sequence[Phrase], tell: Callable[[Event], object]
+    ) -> None:
+        self._context = context
         self._left = iter(phrases)
         self._total = len(phrases)
         self._tell = tell
@@ -196,7 +198,7 @@ class _Work:
     async def _work(self) -> None:
         for phrase in self._left:
             try:
-                self._seconds += await _said(self._parts, phrase)
+                self._seconds += await _said(self._context, phrase)
                 self._stored += 1
             except SpeechError as error:
                 if error.code in LASTING:
@@ -209,16 +211,20 @@ class _Work:
                 return
 
 
-async def _said(parts: Parts, phrase: Phrase) -> float:
+async def _said(context: AppContext, phrase: Phrase) -> float:
     """Say a phrase to nobody, and keep it; return the seconds of its sound. Raises SpeechError."""
     request = request_for(
-        parts, TextFeed.whole(phrase.text), voice=phrase.voice, language=phrase.language, caching=Caching.PIN
+        context,
+        TextFeed.whole(phrase.text),
+        voice=phrase.voice,
+        language=phrase.language,
+        caching=Caching.PIN,
     )
     request.listened = False
-    log = RequestLog(request, parts.requests, DOOR)
+    log = RequestLog(request, context.requests, DOOR)
     try:
         log.begin()
-        async with aclosing(parts.synthesizer.speak(request)) as sounds:
+        async with aclosing(context.synthesizer.speak(request)) as sounds:
             async for sound in sounds:
                 log.sent(sound)
     except BaseException as error:

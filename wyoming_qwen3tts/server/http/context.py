@@ -12,11 +12,11 @@ from fastapi import Request
 from ...cache.cache import Cache
 from ...config import Settings
 from ...engines.base import Engine, ModelEngine
-from ...engines.pool import Crew
+from ...engines.pool import EnginePool
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
 from ...voices.registry import Voices
-from ...voices.store import VoiceLibrary
+from ...voices.store import CustomVoiceStore
 from ..request_log import Requests
 
 DOOR = "http"
@@ -29,24 +29,24 @@ MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class AppContext:
     """The service, as far as requests have to do with it."""
 
     synthesizer: Synthesizer
     voices: Voices
     settings: Settings
     requests: Requests = field(default_factory=Requests)
-    crew: Crew
+    crew: EnginePool
     """The engines, and how they are."""
     cache: Cache | None = None
-    library: VoiceLibrary | None = None
+    library: CustomVoiceStore | None = None
     """Where voices are added and removed; None where they are not."""
     connections: Callable[[], int] = lambda: 0
     """How many clients are connected to the Wyoming door."""
 
 
 def request_for(
-    parts: Parts,
+    context: AppContext,
     text: TextFeed,
     *,
     voice: str | None = None,
@@ -59,8 +59,8 @@ def request_for(
 ) -> SpeechRequest:
     """Return what is asked for. Raises SpeechError, for a text that is too long or a model nobody has."""
     if model is not None:
-        check_model(model, parts)
-    check_length(text.length, parts)
+        check_model(model, context)
+    check_length(text.length, context)
     return SpeechRequest(
         text,
         voice=voice,
@@ -74,15 +74,15 @@ def request_for(
     )
 
 
-def check_model(model: str, parts: Parts) -> None:
+def check_model(model: str, context: AppContext) -> None:
     """Raise SpeechError for a model nobody has."""
-    if model not in (known := known_models(parts.voices)):
+    if model not in (known := known_models(context.voices)):
         raise SpeechError(f"there is no model {model[:80]!r}, but {', '.join(known)}", "model-not-found")
 
 
-def check_length(characters: int, parts: Parts) -> None:
+def check_length(characters: int, context: AppContext) -> None:
     """Raise SpeechError where a text is too long."""
-    if characters > (most := parts.settings.max_text):
+    if characters > (most := context.settings.max_text):
         raise SpeechError(f"input has over {most} characters, the most for one request", "text-too-long")
 
 

@@ -68,7 +68,7 @@ class Error(BaseModel):
     """For programs."""
 
 
-class Answer(BaseModel):
+class ErrorResponse(BaseModel):
     """The answer to a request that cannot be served."""
 
     error: Error

@@ -22,7 +22,7 @@ from ...engines.base import EngineUnavailableError, ModelEngine, ServersEngine
 from ..request_log import LAST
 from .auth import WELCOME
 from .cache import prompts, tiers
-from .context import Parts, status_of
+from .context import AppContext, status_of
 from .metrics import Metrics
 
 PACKAGES = (
@@ -31,42 +31,42 @@ PACKAGES = (
 )
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    metrics = Metrics(parts)
+    metrics = Metrics(context)
     began = time.monotonic()
 
     @router.get("/health")
     async def health(http: Request) -> dict[str, Any]:
         """Say that the service is alive, and to those who may come in how it is."""
         if not http.scope["state"].get(WELCOME):
-            return {"status": _status(parts)}
-        catalog = parts.voices.catalog
+            return {"status": _status(context)}
+        catalog = context.voices.catalog
         return {
-            "status": _status(parts),
-            "speaking": parts.crew.speaking,
+            "status": _status(context),
+            "speaking": context.crew.speaking,
             "version": __version__,
             "versions": versions(),
             "uptime_seconds": round(time.monotonic() - began, 1),
             "default_voice": catalog.default.name,
-            "engines": _engines(parts),
+            "engines": _engines(context),
             "memory_bytes": resident_bytes(),
             "requests": {
-                "active": parts.requests.active,
-                "outcomes": dict(Counter(record.outcome for record in parts.requests.last)),
+                "active": context.requests.active,
+                "outcomes": dict(Counter(record.outcome for record in context.requests.last)),
             },
-            "connections": parts.connections(),
-            "caches": await tiers(parts),
-            "prompts": prompts(parts),
+            "connections": context.connections(),
+            "caches": await tiers(context),
+            "prompts": prompts(context),
         }
 
     @router.get("/ready")
     async def ready() -> dict[str, str]:
         """Say that there is somebody loaded and warm who speaks, and who; until then the answer is 503."""
-        if not parts.crew.speaking:
+        if not context.crew.speaking:
             raise EngineUnavailableError("nobody can speak now")
-        return {"status": "ready", "speaking": parts.crew.speaking}
+        return {"status": "ready", "speaking": context.crew.speaking}
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus(http: Request) -> Response:
@@ -77,15 +77,15 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/v1/requests")
     async def last(limit: Annotated[int, Query(ge=0, le=LAST)] = 100) -> dict[str, Any]:
         """List the last requests of all doors, the newest first."""
-        records = list(parts.requests.last)[::-1][:limit]
+        records = list(context.requests.last)[::-1][:limit]
         return {"requests": [asdict(record) for record in records]}
 
     return router
 
 
-def _status(parts: Parts) -> str:
+def _status(context: AppContext) -> str:
     """Return ``ok``; ``degraded`` while the first engine does not speak; ``mute`` while none does."""
-    crew = parts.crew
+    crew = context.crew
     if not crew.speaking:
         return "mute"
     return "ok" if crew.speaking == crew.preferred else "degraded"
@@ -101,12 +101,12 @@ def versions() -> Mapping[str, str]:
     return found
 
 
-def _engines(parts: Parts) -> list[Mapping[str, Any]]:
+def _engines(context: AppContext) -> list[Mapping[str, Any]]:
     """Return of each engine, in their order, whether it speaks or why not, and how its models are."""
     found: list[Mapping[str, Any]] = []
-    for name, member in parts.crew.members.items():
+    for name, member in context.crew.members.items():
         models: dict[str, Any] = {}
-        if name in parts.crew:
+        if name in context.crew:
             engine = member.engine
             models["models"] = status_of(engine)
             models["device_bytes"] = engine.device_bytes() if isinstance(engine, ModelEngine) else 0

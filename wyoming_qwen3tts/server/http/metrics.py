@@ -20,7 +20,7 @@ from ... import __version__
 from ...engines.base import ModelEngine, ServersEngine
 from ...speech import ENGINE, VOICE
 from ..request_log import Record
-from .context import Parts, status_of
+from .context import AppContext, status_of
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each series began is of no use, and half of all lines
 
@@ -34,11 +34,11 @@ FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.2, 1.5,
 class Metrics:
     """All numbers of a service; those of requests from now on."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, context: AppContext) -> None:
         self.registry = registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        registry.register(_State(parts))
+        registry.register(_State(context))
 
         def histogram(
             name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...] = SECONDS
@@ -63,7 +63,7 @@ class Metrics:
         self._rtf = histogram(
             "real_time_factor", "Seconds of synthesis for a second of sound", ("engine",), FACTORS
         )
-        parts.requests.watchers.append(self.count)
+        context.requests.watchers.append(self.count)
 
     def count(self, record: Record) -> None:
         """Count a request that is over."""
@@ -87,8 +87,8 @@ class Metrics:
 class _State(Collector):
     """What the parts of the service say of themselves when they are asked."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
 
     def describe(self) -> Iterator[Metric]:
         """Return nothing, so that registering asks nobody."""
@@ -96,17 +96,17 @@ class _State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all that there is to say."""
-        parts = self._parts
+        context = self._context
         about = GaugeMetricFamily(f"{PREFIX}_info", "The service", labels=["version", "default_voice"])
-        about.add_metric([__version__, parts.voices.catalog.default.name], 1)
+        about.add_metric([__version__, context.voices.catalog.default.name], 1)
         yield about
         yield GaugeMetricFamily(
-            f"{PREFIX}_requests_active", "Requests that are being answered", parts.requests.active
+            f"{PREFIX}_requests_active", "Requests that are being answered", context.requests.active
         )
         yield GaugeMetricFamily(
-            f"{PREFIX}_connections", "Clients connected to the Wyoming door", parts.connections()
+            f"{PREFIX}_connections", "Clients connected to the Wyoming door", context.connections()
         )
-        yield GaugeMetricFamily(f"{PREFIX}_voices", "Voices there are", len(parts.voices.catalog.voices))
+        yield GaugeMetricFamily(f"{PREFIX}_voices", "Voices there are", len(context.voices.catalog.voices))
         ready = GaugeMetricFamily(f"{PREFIX}_engine_ready", "Whether an engine speaks", labels=["engine"])
         waiting = GaugeMetricFamily(
             f"{PREFIX}_engine_waiting", "Sentences that wait for an engine", labels=["engine"]
@@ -117,8 +117,8 @@ class _State(Collector):
         restarts = CounterMetricFamily(
             f"{PREFIX}_engine_restarts", "Times that an engine was started again", labels=["engine"]
         )
-        for name, member in parts.crew.members.items():
-            ready.add_metric([name], float(parts.crew.up(name)))
+        for name, member in context.crew.members.items():
+            ready.add_metric([name], float(context.crew.up(name)))
             waiting.add_metric([name], member.waiting)
             failures.add_metric([name], member.failures)
             restarts.add_metric([name], member.restarts)
@@ -158,7 +158,7 @@ class _State(Collector):
             f"{PREFIX}_prompts", "Where prompts of cloned voices came from", labels=["model", "source"]
         )
         device = GaugeMetricFamily(f"{PREFIX}_device_bytes", "Memory of the GPU in use", labels=["engine"])
-        for name, engine in self._parts.crew.items():
+        for name, engine in self._context.crew.items():
             if not isinstance(engine, ModelEngine):
                 continue
             device.add_metric([name], engine.device_bytes())
@@ -180,7 +180,7 @@ class _State(Collector):
         asked = GaugeMetricFamily(f"{PREFIX}_remote_requests", "Utterances it is at", labels=label)
         spoken = CounterMetricFamily(f"{PREFIX}_remote_spoken", "Utterances it has spoken", labels=label)
         failed = CounterMetricFamily(f"{PREFIX}_remote_failures", "Utterances it failed at", labels=label)
-        for engine in self._parts.crew.values():
+        for engine in self._context.crew.values():
             if not isinstance(engine, ServersEngine):
                 continue
             for uri, server in engine.servers().items():
@@ -203,7 +203,7 @@ class _State(Collector):
             "failures": CounterMetricFamily(f"{PREFIX}_cache_failures", "Calls that failed", labels=label),
             "saved": CounterMetricFamily(f"{PREFIX}_cache_saved_seconds", "Synthesis spared", labels=label),
         }
-        cache = self._parts.cache
+        cache = self._context.cache
         if cache is not None:
             for tier, counts in cache.counts.items():
                 for key, family in families.items():

@@ -31,7 +31,7 @@ class SlowClientError(OSError):
     """A client that reads nothing."""
 
 
-class Bounds:
+class BodyLimitMiddleware:
     """Refuses bodies that are too large, before they are read if they say so, else as soon as they are.
 
     And bodies that do not come, and clients that do not read.
@@ -143,7 +143,7 @@ async def _discard(receive: Receive) -> None:
         pass
 
 
-class Honest:
+class ErrorMiddleware:
     """The outermost: an answer that cannot be whole has no end, and the log says why in one line."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:

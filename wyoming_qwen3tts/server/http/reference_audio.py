@@ -18,7 +18,7 @@ from ...engines.base import CloningEngine, EngineUnavailableError
 from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices import recording
 from ...voices.recording import InvalidRecordingError, Prepared
-from .context import Parts
+from .context import AppContext
 
 LARGEST = 4 << 20
 """Bytes of a decoded recording: 20 s of 48 kHz stereo, where 15 s are used."""
@@ -39,8 +39,8 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:|[.~]", re.IGNORECASE)
 class RequestClones:
     """Turns recordings in requests into voices."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
         self._prepared: OrderedDict[str, tuple[str, Prepared]] = OrderedDict()
         """Digest of what was sent → digest of what a clone depends on, and the prepared recording."""
         self._turns = asyncio.Semaphore(AT_A_TIME)
@@ -53,7 +53,7 @@ class RequestClones:
         ``audio``: a data URL or base64. ``language``: BCP 47. Raises SpeechError: ``not-possible`` where no
         engine clones, BAD for what is no recording of one person, or too large.
         """
-        engine = cloning_engine(self._parts)
+        engine = cloning_engine(self._context)
         async with self._turns:
             place, digest, used = await asyncio.to_thread(self._write, audio, transcript)
         recorded = Recorded(f"{NAME} {digest[:8]}", Reference(place / "voice.wav", digest, used), language)
@@ -89,10 +89,10 @@ class RequestClones:
         return place, digest, prepared.transcript
 
 
-def cloning_engine(parts: Parts) -> CloningEngine:
+def cloning_engine(context: AppContext) -> CloningEngine:
     """Return the first engine that clones voices. Raises SpeechError (``not-possible``)."""
     reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
-    for engine in parts.crew.values():
+    for engine in context.crew.values():
         if isinstance(engine, CloningEngine):
             try:
                 engine.clone(_ANY)

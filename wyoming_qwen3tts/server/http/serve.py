@@ -57,7 +57,7 @@ class Limits:
     """Seconds that it may read nothing."""
 
 
-class Gate:
+class StartupGate:
     """What is served: that it starts, until it does. Who looks at the page meanwhile sees that."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class HttpServer:
 
     def __init__(self, limits: Limits, guard: Callable[[ASGIApp], ASGIApp]) -> None:
         """``guard`` keeps out who may not come in."""
-        self._gate = Gate()
+        self._gate = StartupGate()
         self._guard = guard
         self._limits = limits
         self._sockets: list[socket.socket] = []

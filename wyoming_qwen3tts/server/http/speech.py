@@ -15,9 +15,9 @@ from pydantic_core import PydanticCustomError
 from ...audio.encode import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from ...voices.store import LONGEST_TEXT
-from .audio_response import Answer
+from .audio_response import AudioResponse
 from .auth import client_of
-from .context import CLIENT_CLOSED_REQUEST, MODELS, Parts, known_models, request_for, while_there
+from .context import CLIENT_CLOSED_REQUEST, MODELS, AppContext, known_models, request_for, while_there
 from .model import Language, Model, Name
 from .reference_audio import LARGEST_ENCODED, RequestClones
 from .sse import MEDIA_TYPE, event, fault
@@ -27,7 +27,7 @@ from .whole import threaded
 FRAMES_A_SECOND = 12.5
 """What counts as tokens of sound: the codec's frames."""
 
-Asked = Literal[
+ResponseFormat = Literal[
     "mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "wav_mulaw", "wav_alaw"
 ]  # the names of encoding.FORMATS
 SampleRate = Annotated[int, Field(ge=8000, le=48_000)]
@@ -60,14 +60,14 @@ class SpokenModel(Model):
         return {name: value for name, value in data.items() if name not in IGNORED}
 
 
-class Manner(SpokenModel):
+class SpeechOptions(SpokenModel):
     """How to speak a text: OpenAI's options, and ``language`` and ``style`` of our own."""
 
     voice: Name | VoiceId | None = None
     model: Name = MODELS[0]
     instructions: str | None = None
     speed: Speed | None = None
-    response_format: Asked = "mp3"
+    response_format: ResponseFormat = "mp3"
     sample_rate: SampleRate | None = None
     """Samples a second, for formats that have a choice; their own where it is absent."""
     language: Language = None
@@ -78,10 +78,10 @@ class Manner(SpokenModel):
         """The voice's name, None where any will do."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice
 
-    def request(self, parts: Parts, text: TextFeed) -> SpeechRequest:
+    def request(self, context: AppContext, text: TextFeed) -> SpeechRequest:
         """Return the request to speak ``text`` so. Raises SpeechError."""
         return request_for(
-            parts,
+            context,
             text,
             voice=self.voice_name,
             style=self.style,
@@ -92,7 +92,7 @@ class Manner(SpokenModel):
         )
 
 
-class Speech(Manner):
+class SpeechBody(SpeechOptions):
     """What OpenAI's speech request has, and ``stream`` of our own."""
 
     input: Annotated[str, Field(min_length=1)]
@@ -154,15 +154,15 @@ def form_of(asked: str, sample_rate: int | None = None) -> Format:
         raise SpeechError(f"sample_rate: {error}", "invalid-request") from error
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    clones = RequestClones(parts)
+    clones = RequestClones(context)
 
     @router.post("/v1/audio/speech", response_class=Response, responses=SOUND)
-    async def speak(asked: Speech, http: Request) -> Response:
+    async def speak(asked: SpeechBody, http: Request) -> Response:
         """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
-        request = asked.request(parts, TextFeed.whole(asked.input))
+        request = asked.request(context, TextFeed.whole(asked.input))
         request.client = client_of(http.scope)
         form = form_of(asked.response_format, asked.sample_rate)
         drop: Callable[[], object] | None = None
@@ -170,7 +170,7 @@ def routes(parts: Parts) -> APIRouter:
             transcript = "" if asked.x_vector_only_mode else asked.ref_text or ""
             request.clone, drop = await clones.voice(asked.ref_audio, transcript, asked.language)
             request.fallback = False  # no other voice is that person's
-        answer = Answer(parts, request, form, drop)
+        answer = AudioResponse(context, request, form, drop)
         if not await while_there(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":
@@ -189,14 +189,14 @@ def routes(parts: Parts) -> APIRouter:
             "object": "list",
             "data": [
                 {"id": name, "object": "model", "created": 0, "owned_by": "wyoming-qwen3tts"}
-                for name in known_models(parts.voices)
+                for name in known_models(context.voices)
             ],
         }
 
     return router
 
 
-async def _events(answer: Answer) -> AsyncGenerator[str, None]:
+async def _events(answer: AudioResponse) -> AsyncGenerator[str, None]:
     """Yield OpenAI's server-sent events; ``speech.audio.done`` comes after a whole answer only."""
     try:
         async with aclosing(answer.pieces()) as pieces:

@@ -15,8 +15,8 @@ from ...speech import Recorded, SpeechError, Voice
 from ...text.language_tags import requested
 from ...voices.design import DesigningEngine, check, design
 from ...voices.names import key
-from ...voices.store import LONGEST_TEXT, SEEDS, VoiceLibrary
-from .context import Parts
+from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
+from .context import AppContext
 from .model import Language, Model, Name
 from .reference_audio import cloning_engine
 from .sse import ALSO, Event, answered
@@ -60,7 +60,7 @@ class Design(Model):
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
     uploads, designing = Uploads(), asyncio.Lock()
@@ -68,21 +68,21 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/v1/audio/voices")
     async def list_voices() -> dict[str, Any]:
         """List the voices, as Home Assistant is offered them, and what else can be done."""
-        await parts.voices.refresh()
-        cannot_clone, cannot_design = _cannot_clone(parts), _cannot_design(parts)
+        await context.voices.refresh()
+        cannot_clone, cannot_design = _cannot_clone(context), _cannot_design(context)
         return {
-            "voices": [_shown(voice, parts) for voice in parts.voices.catalog.voices],
+            "voices": [_shown(voice, context) for voice in context.voices.catalog.voices],
             "can_clone": not cannot_clone,
             "clone_reason": cannot_clone,
             "can_design": not cannot_design,
             "design_reason": cannot_design,
-            "problems": await asyncio.to_thread(_problems, parts.library),
+            "problems": await asyncio.to_thread(_problems, context.library),
         }
 
     @router.post("/v1/audio/voices", status_code=201, openapi_extra=_FORM)
     async def add(http: Request) -> Response:
         """Make a voice of a recording of 5 to 15 seconds."""
-        library = _library(parts)
+        library = _library(context)
         async with uploads.take(http, RECORDING) as form:
             if unknown := sorted(form.fields.keys() - FIELDS):
                 raise SpeechError(
@@ -99,16 +99,16 @@ def routes(parts: Parts) -> APIRouter:
                 description=form.fields.get("description", ""),
                 seed=_seed(form.fields.get("seed", "")),
             )
-        return JSONResponse(await _made(parts, made), 201)
+        return JSONResponse(await _made(context, made), 201)
 
     @router.post("/v1/audio/voices/design", status_code=201, responses=ALSO)
     async def designed(asked: Design, http: Request) -> Response:
         """Make a voice of a description; with ``Accept: text/event-stream`` it is told how far it is."""
-        library = _library(parts)
-        if reason := _cannot_design(parts):
+        library = _library(context)
+        if reason := _cannot_design(context):
             raise SpeechError(reason, "not-possible")
-        engine = next(engine for engine in parts.crew.values() if isinstance(engine, DesigningEngine))
-        language = asked.language or parts.settings.language or "en"
+        engine = next(engine for engine in context.crew.values() if isinstance(engine, DesigningEngine))
+        language = asked.language or context.settings.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
         await asyncio.to_thread(check, library, asked.name, asked.description, **options)
         if designing.locked():
@@ -122,25 +122,25 @@ def routes(parts: Parts) -> APIRouter:
                 made = await design(
                     engine, library, asked.name, asked.description, **options, progress=progress
                 )
-            return await _made(parts, made)
+            return await _made(context, made)
 
         return await answered(http, make, 201)
 
     @router.delete("/v1/audio/voices/{name}")
     async def remove(name: str) -> dict[str, str]:
         """Delete a voice of the household, its recording, and all that was made of it."""
-        library = _library(parts)
+        library = _library(context)
         removed = await asyncio.to_thread(library.remove, name)
-        await parts.voices.refresh()
+        await context.voices.refresh()
         return {"removed": removed}
 
     return router
 
 
-def _library(parts: Parts) -> VoiceLibrary:
-    if parts.library is None:
+def _library(context: AppContext) -> CustomVoiceStore:
+    if context.library is None:
         raise SpeechError("there is no data directory to keep voices in", "not-possible")
-    return parts.library
+    return context.library
 
 
 def _language(given: str | None) -> str | None:
@@ -159,9 +159,9 @@ def _seed(text: str) -> int | None:
     return int(text)
 
 
-def _shown(voice: Voice, parts: Parts) -> dict[str, Any]:
+def _shown(voice: Voice, context: AppContext) -> dict[str, Any]:
     """Return what is said of a voice."""
-    catalog = parts.voices.catalog
+    catalog = context.voices.catalog
     return {
         "id": voice.name,
         "name": voice.name,
@@ -171,47 +171,47 @@ def _shown(voice: Voice, parts: Parts) -> dict[str, Any]:
         "model": voice.model,
         "kind": "preset" if voice.reference is None else "designed" if voice.designed else "cloned",
         "styles": [each.style.name for each in catalog.styles(voice) if each.style is not None],
-        "instructions": voice.hears_instructions,
+        "instructions": voice.supports_instructions,
         "default": voice.name == catalog.default.name,
         "base": voice.base,
-        "removable": voice.reference is not None and parts.library is not None,
+        "removable": voice.reference is not None and context.library is not None,
     }
 
 
-async def _made(parts: Parts, made: Recorded) -> dict[str, Any]:
+async def _made(context: AppContext, made: Recorded) -> dict[str, Any]:
     """Return what is said of a new voice: None for the voice where nobody here can speak with it."""
-    await parts.voices.refresh()
-    found = next((v for v in parts.voices.catalog.voices if key(v.name) == key(made.name)), None)
+    await context.voices.refresh()
+    found = next((v for v in context.voices.catalog.voices if key(v.name) == key(made.name)), None)
     remarks = list(made.remarks)
     if found is None:
         remarks.append(
-            f"{made.name} is kept, and nobody speaks with it yet: {_cannot_clone(parts) or 'see the log'}"
+            f"{made.name} is kept, and nobody speaks with it yet: {_cannot_clone(context) or 'see the log'}"
         )
-    return {"voice": None if found is None else _shown(found, parts), "remarks": remarks}
+    return {"voice": None if found is None else _shown(found, context), "remarks": remarks}
 
 
-def _problems(library: VoiceLibrary | None) -> list[dict[str, str]]:
+def _problems(library: CustomVoiceStore | None) -> list[dict[str, str]]:
     if library is None:
         return []
     return [{"name": each.name, "message": each.message} for each in library.read().problems]
 
 
-def _cannot_clone(parts: Parts) -> str:
+def _cannot_clone(context: AppContext) -> str:
     """Return why nobody can speak with the voice of a recording; empty if somebody can."""
-    if parts.library is None:
+    if context.library is None:
         return "there is no data directory to keep voices in"
     try:
-        cloning_engine(parts)
+        cloning_engine(context)
     except SpeechError as error:
         return str(error)
     return ""
 
 
-def _cannot_design(parts: Parts) -> str:
+def _cannot_design(context: AppContext) -> str:
     """Return why no voice can be made of a description; empty if one can."""
-    if reason := _cannot_clone(parts):
+    if reason := _cannot_clone(context):
         return reason
-    for engine in parts.crew.values():
+    for engine in context.crew.values():
         if isinstance(engine, DesigningEngine):
             try:
                 engine.designer()

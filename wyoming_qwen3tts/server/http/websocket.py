@@ -42,11 +42,11 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from ...speech import SpeechError, internal_error
 from ..network import PeerGoneError
 from . import websocket_messages
-from .audio_response import Answer
+from .audio_response import AudioResponse
 from .auth import COUNT, client_of
-from .context import Parts
+from .context import AppContext
 from .websocket_messages import Cancelled, Done, Failed, InvalidMessageError, Started
-from .websocket_session import Dialogue, Job, Stop
+from .websocket_session import Cancellation, PendingUtterance, WebSocketSession
 
 LARGEST_SOUND = 16 * 1024
 """Bytes of one binary message: a third of a second. Clients' libraries take a megabyte at the most, and a
@@ -59,28 +59,28 @@ CANCELLED = "cancelled"
 _LOGGER = logging.getLogger(__name__)
 
 
-def routes(parts: Parts) -> APIRouter:
+def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
 
     @router.websocket("/v1/audio/speech/ws")
     async def converse(socket: WebSocket) -> None:
         """Speak what is written."""
-        await Conversation(socket, parts).run()
+        await WebSocketConnection(socket, context).run()
 
     return router
 
 
-class Conversation:
+class WebSocketConnection:
     """One WebSocket: a task that listens, and one for each utterance, of which one at a time has its turn."""
 
-    def __init__(self, socket: WebSocket, parts: Parts) -> None:
+    def __init__(self, socket: WebSocket, context: AppContext) -> None:
         self._socket = socket
-        self._parts = parts
-        self._dialogue = Dialogue(parts)
+        self._context = context
+        self._dialogue = WebSocketSession(context)
         self._turn = asyncio.Lock()  # it is given in the order that it was asked for
-        self._tasks: dict[Job, asyncio.Task[None]] = {}
-        self._speaking: Answer | None = None
+        self._tasks: dict[PendingUtterance, asyncio.Task[None]] = {}
+        self._speaking: AudioResponse | None = None
         self._clock = asyncio.get_running_loop().time
         self._last_heard = self._clock()
 
@@ -106,7 +106,7 @@ class Conversation:
                 self._last_heard = self._clock()
                 await self._take(message, group)
                 continue
-            late = SpeechError(f"nothing came for {self._parts.settings.idle_timeout:g} s", "timeout")
+            late = SpeechError(f"nothing came for {self._context.settings.idle_timeout:g} s", "timeout")
             if not self._dialogue.fail(late):
                 await self._send(Failed(late))
                 return
@@ -127,7 +127,7 @@ class Conversation:
 
     def _time_left(self) -> float:
         """Return the seconds that the client may still be silent."""
-        limit = self._parts.settings.idle_timeout
+        limit = self._context.settings.idle_timeout
         if self._tasks and not self._dialogue.awaits_text:
             return limit  # while there is something to say, the client only has to listen
         return self._last_heard + limit - self._clock()
@@ -139,16 +139,16 @@ class Conversation:
         except InvalidMessageError as error:
             await self._send(Failed(error, error.whose))
             return
-        if isinstance(found, Job):
+        if isinstance(found, PendingUtterance):
             self._tasks[found] = group.create_task(self._say(found), name="utterance")
-        elif isinstance(found, Stop):
+        elif isinstance(found, Cancellation):
             waiting = [job for job in found.jobs if self._stop(job)]  # all at once, or one gets its turn
             for job in waiting:
                 await self._send(Cancelled(job.id))
         elif found is not None:
             await self._send(found)
 
-    def _stop(self, job: Job) -> bool:
+    def _stop(self, job: PendingUtterance) -> bool:
         """End an utterance; tell whether it was still waiting. Of another its task tells the end."""
         task = self._tasks[job]
         if self._speaking is None or self._speaking.request is not job.request:
@@ -167,24 +167,24 @@ class Conversation:
 
     # -- speaking -------------------------------------------------------------------------------------------
 
-    async def _say(self, job: Job) -> None:
+    async def _say(self, job: PendingUtterance) -> None:
         """Wait for an utterance's turn, speak it, and tell its end. Raises PeerGoneError."""
         async with self._turn:
             end = await self._spoken(job)
             self._over(job)
             await self._send(end)  # before anything of the next one
 
-    def _over(self, job: Job) -> None:
+    def _over(self, job: PendingUtterance) -> None:
         self._dialogue.over(job)
         del self._tasks[job]
         self._last_heard = self._clock()
 
-    async def _spoken(self, job: Job) -> Done | Cancelled | Failed:
+    async def _spoken(self, job: PendingUtterance) -> Done | Cancelled | Failed:
         """Send the sound of an utterance; return what became of it. Raises PeerGoneError."""
         if (refusal := self._socket.scope.get("state", {}).get(COUNT, lambda: None)()) is not None:
             return Failed(SpeechError(refusal.message, refusal.code), job.id)
         job.request.client = client_of(self._socket.scope)
-        answer = self._speaking = Answer(self._parts, job.request, job.form)
+        answer = self._speaking = AudioResponse(self._context, job.request, job.form)
         try:
             await self._send_sound(answer, job)
         except asyncio.CancelledError:
@@ -211,7 +211,7 @@ class Conversation:
             request_id=job.request.report.id,
         )
 
-    async def _send_sound(self, answer: Answer, job: Job) -> None:
+    async def _send_sound(self, answer: AudioResponse, job: PendingUtterance) -> None:
         """Send the sound of an utterance. Raises SpeechError, PeerGoneError."""
         await answer.begin()
         started = False

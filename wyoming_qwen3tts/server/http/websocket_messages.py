@@ -11,7 +11,7 @@ from pydantic import Field
 from ...speech import SpeechError
 from .errors import STATUS, body
 from .model import Model
-from .speech import Asked, Manner
+from .speech import ResponseFormat, SpeechOptions
 
 LONGEST_ID = 64
 """Characters of an utterance's name."""
@@ -21,21 +21,21 @@ Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 # -- from the client ----------------------------------------------------------------------------------------
 
 
-class Wish(Manner):
+class SpeakMessage(SpeechOptions):
     """How an utterance is to be spoken."""
 
     id: Id | None = None
     """What the client calls it; none is a name of ours, which ``speech.started`` tells."""
-    response_format: Asked = "pcm"
+    response_format: ResponseFormat = "pcm"
 
 
-class Start(Wish):
+class Start(SpeakMessage):
     """An utterance begins, whose text comes in pieces."""
 
     type: Literal["speech.start"]
 
 
-class Speak(Wish):
+class Speak(SpeakMessage):
     """An utterance whose text is there at once: start, text and end in one."""
 
     type: Literal["speech.speak"]

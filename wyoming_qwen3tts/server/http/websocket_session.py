@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
-from .context import Parts, check_length
+from .context import AppContext, check_length
 from .model import reason
 from .speech import form_of
-from .websocket_messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, Text, Wish
+from .websocket_messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, SpeakMessage, Text
 
 
 @dataclass(eq=False, slots=True)
-class Job:
+class PendingUtterance:
     """One utterance that a client wants to hear."""
 
     id: str
@@ -27,20 +27,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Cancellation:
     """Utterances that the client does not want any more; none where there was none."""
 
-    jobs: Sequence[Job]
+    jobs: Sequence[PendingUtterance]
 
 
-class Dialogue:
+class WebSocketSession:
     """What one client has said so far, and what it may say next."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._jobs: dict[str, Job] = {}
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._jobs: dict[str, PendingUtterance] = {}
         """Utterances that have no end yet, in their order."""
-        self._open: Job | None = None
+        self._open: PendingUtterance | None = None
         self._unheard = False
         """Whether text still comes of an utterance that has its end already: nobody needs it."""
 
@@ -49,7 +49,7 @@ class Dialogue:
         """True while a text is open whose utterance has no end yet."""
         return self._open is not None
 
-    def receive(self, text: str | None) -> Job | Stop | Pong | None:
+    def receive(self, text: str | None) -> PendingUtterance | Cancellation | Pong | None:
         """Return an utterance to speak, or those to end, or what to answer at once, or nothing.
 
         ``text``: a message; None is a binary one. Raises InvalidMessageError for one that cannot be followed;
@@ -68,7 +68,7 @@ class Dialogue:
             if (fault := self._misunderstood(kind, data, error)) is not None:
                 raise fault from error
             return None
-        if isinstance(message, Wish):
+        if isinstance(message, SpeakMessage):
             return self._begin(message, kind)
         if isinstance(message, Text):
             self._text(message)
@@ -80,7 +80,7 @@ class Dialogue:
             return Pong()
         return None
 
-    def over(self, job: Job) -> None:
+    def over(self, job: PendingUtterance) -> None:
         """Note that an utterance has its end."""
         del self._jobs[job.id]
         if self._open is job:
@@ -106,7 +106,7 @@ class Dialogue:
         fault = InvalidMessageError(f"{kind}: {param}: {reason(error.errors()[0])}", param=param)
         if kind == "speech.text" and self.fail(fault):
             return None  # a text that lacks a piece is not to be taken for whole
-        if issubclass(MESSAGES[kind], Wish):
+        if issubclass(MESSAGES[kind], SpeakMessage):
             self._refuse(kind, None if "id" in wrong else data.get("id"), fault)
         return fault
 
@@ -117,7 +117,7 @@ class Dialogue:
         if kind == "speech.start":
             self._unheard = True
 
-    def _begin(self, message: Wish, kind: str) -> Job:
+    def _begin(self, message: SpeakMessage, kind: str) -> PendingUtterance:
         """Return a new utterance. Raises InvalidMessageError."""
         try:
             job = self._job(message, kind)
@@ -134,16 +134,16 @@ class Dialogue:
             self._open, self._unheard = job, False
         return job
 
-    def _job(self, message: Wish, kind: str) -> Job:
+    def _job(self, message: SpeakMessage, kind: str) -> PendingUtterance:
         """Return what a message asks for. Raises SpeechError."""
         if message.id in self._jobs:
             raise InvalidMessageError(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
-        if len(self._jobs) > (most := self._parts.settings.max_requests):
+        if len(self._jobs) > (most := self._context.settings.max_requests):
             raise InvalidMessageError(f"{most} utterances are waiting, the most there may be", "busy")
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
-        request = message.request(self._parts, text)
+        request = message.request(self._context, text)
         form = form_of(message.response_format, message.sample_rate)
-        return Job(message.id or request.report.id, request, form)
+        return PendingUtterance(message.id or request.report.id, request, form)
 
     def _text(self, message: Text) -> None:
         job = self._addressed(message)
@@ -151,7 +151,7 @@ class Dialogue:
             return
         feed = job.request.text
         try:
-            check_length(feed.length + len(message.text), self._parts)
+            check_length(feed.length + len(message.text), self._context)
         except SpeechError as error:
             self.fail(error)
         else:
@@ -164,7 +164,7 @@ class Dialogue:
         if job is not None:
             job.request.text.end()
 
-    def _addressed(self, message: Text | End) -> Job | None:
+    def _addressed(self, message: Text | End) -> PendingUtterance | None:
         """Return whose text it is; None where that has its end already. Raises InvalidMessageError."""
         job = self._open
         if job is None:
@@ -177,7 +177,7 @@ class Dialogue:
             )
         return job
 
-    def _cancel(self, message: Cancel) -> Stop:
+    def _cancel(self, message: Cancel) -> Cancellation:
         """Return whose end it is. Raises InvalidMessageError."""
         if message.id is None:
             jobs = list(self._jobs.values())
@@ -189,7 +189,7 @@ class Dialogue:
             )
         if self._open in jobs:
             self._close_early()
-        return Stop(jobs)
+        return Cancellation(jobs)
 
 
 def _object(text: str | None) -> tuple[dict[str, Any], str]:

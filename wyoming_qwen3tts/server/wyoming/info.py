@@ -12,7 +12,7 @@ import re
 from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
 from ... import __version__
-from ...engines.pool import Crew
+from ...engines.pool import EnginePool
 from ...speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
 from ...voices.catalog import VoiceCatalog
 from ...voices.names import key
@@ -29,7 +29,7 @@ _LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")
 class Description:
     """The answer to ``describe``, encoded once for as long as voices and who speaks stay the same."""
 
-    def __init__(self, voices: Voices, crew: Crew, *, streaming: bool) -> None:
+    def __init__(self, voices: Voices, crew: EnginePool, *, streaming: bool) -> None:
         self._voices = voices
         self._crew = crew
         self._streaming = streaming
@@ -45,7 +45,7 @@ class Description:
         return self._encoded
 
 
-def who_speaks(crew: Crew) -> str:
+def who_speaks(crew: EnginePool) -> str:
     """Return why it is not the engine that ought to, as the end of a sentence; empty if it is."""
     first, speaking = crew.preferred, crew.speaking
     if not first or first == speaking:
