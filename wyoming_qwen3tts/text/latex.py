@@ -94,6 +94,8 @@ _UNITS = frozenset(
 )
 _SUPERSCRIPTS = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_CLOSE = "⁽₍²³°%ꜝ₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹⁻"
+"""What stands close to the word before it."""
 _RELATIONS = frozenset("+−±∓=<>×÷∕*") | frozenset(_OPERATORS.values())
 _PREFIXES = frozenset("+−±∓")
 _READABLE_BOTTOMS = frozenset({*range(2, 21), 24, 25, 32, 50, 60, 64, 100, 1000})
@@ -116,7 +118,7 @@ _BARE = re.compile(
 )
 """A command outside of a formula, with its arguments."""
 _FORMULA = re.compile(
-    rf"\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
+    rf"(?<!\\)\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
     rf"|(?<!\\)\\\((?P<parens>.{{1,{_LONGEST}}}?)\\\)"
     rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
     rf"|(?<![\w$\\])\$(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![\w$])"
@@ -126,6 +128,9 @@ _FORMULA = re.compile(
 _OPENERS = re.compile(r"\\(?:[(\[]|begin\{)|\$")
 _PARTIAL = re.compile(r"\\(?:b(?:e(?:g(?:i(?:n)?)?)?)?)?\Z|\$\Z")
 _SIGNED = re.compile(r"[=^_<>+*/|\\{}²³×÷±≤≥≠≈√π]|[^\W\d_]\(")
+_EDGES = re.compile(
+    r"\A(?:\$\$|\\[(\[]|\\begin\{\w*\*?\}?)\s*|\s*(?:\$\$?|\\(?:[)\]]|e(?:nd?)?(?:\{\w*\*?\}?)?)?)?\Z"
+)
 _TWO_WORDS = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{2,}[,.]?\s+(?!(?:sin|cos|tan|log|ln)\b)[^\W\d_]{2,}")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z]*\})")
 _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
@@ -152,6 +157,8 @@ class FormulaFilter:
         self._held = ""
         self._last = ""
         """The character before ``_held``."""
+        self._formula_last = False
+        """Whether that ended a formula."""
 
     def push(self, piece: str) -> str:
         """Add a piece of text; return what is complete."""
@@ -166,29 +173,21 @@ class FormulaFilter:
         self._held = ""
 
     def _take(self, text: str, *, final: bool) -> str:
+        found = [" "] if self._formula_last and _touches(text[:1]) else []
+        self._formula_last = self._formula_last and not text
         text = self._last + text
         begin = at = len(self._last)
-        found: list[str] = []
         end = len(text)
         while opener := _OPENERS.search(text, at):
-            formula = _FORMULA.match(text, opener.start())
-            if formula and formula["inline"] and not _is_no_price(formula["inline"]):
-                formula = None
-            if formula and formula["inline"] and formula.end() == len(text) and not final:
-                formula, grows = None, True
-            else:
-                grows = not final and formula is None and _may_be_formula(text, opener.start())
-            if grows:
-                end = opener.start()
+            start = opener.start()
+            formula = _formula(text, start, final=final)
+            if formula is None and not final and _may_be_formula(text, start):
+                end = start
                 break
-            at = (
-                formula.end()
-                if formula
-                else opener.start() + (2 if text.startswith("$$", opener.start()) else 1)
-            )
-            found.append(
-                text[begin : opener.start()] + (_replaced(formula) if formula else text[opener.start() : at])
-            )
+            at = formula.end() if formula else start + (2 if text.startswith("$$", start) else 1)
+            said = _replaced(formula) if formula else text[start:at]
+            found.append(text[begin:start] + said)
+            self._formula_last = formula is not None and at == len(text) and not said.isspace()
             begin = at
         if end == len(text) and not final and (partial := _PARTIAL.search(text, max(begin, end - 6))):
             end = partial.start()
@@ -198,12 +197,28 @@ class FormulaFilter:
         return "".join(found)
 
 
+def _formula(text: str, at: int, *, final: bool) -> re.Match[str] | None:
+    """Return the formula that begins at ``at``; None if there is none, or it is not known to end yet."""
+    formula = _FORMULA.match(text, at)
+    if formula and not formula["inline"] and _has_blank_line(formula[0]):
+        return None
+    if formula and formula["inline"]:
+        undecided = formula.end() == len(text) and not final
+        if undecided or not _is_no_price(formula["inline"]):
+            return None
+    return formula
+
+
+def _has_blank_line(formula: str) -> bool:
+    """Tell whether there is a blank line inside a formula, whose end may not have arrived: then it is none."""
+    return "\n\n" in _EDGES.sub("", formula)
+
+
 def _may_be_formula(text: str, at: int) -> bool:
     """Tell whether a formula begins at ``at`` that more text may end."""
     rest = text[at : at + _LONGEST + 20]
     if not rest.startswith("$") or rest.startswith("$$"):
-        content = re.sub(r"\A(?:\$\$|\\[(\[]|\\begin\{\w*\*?\}?)\s*", "", rest)
-        return len(rest) < _LONGEST and "\n\n" not in content.rstrip() and text[at - 1 : at] != "\\"
+        return len(rest) < _LONGEST and not _has_blank_line(rest) and text[at - 1 : at] != "\\"
     content = rest[1:]
     if at and (text[at - 1].isalnum() or text[at - 1] in "_$\\"):
         return not content or (content[0] in "_^" and len(content) < 50 and " " not in content)
@@ -240,23 +255,17 @@ def _is_maths(content: str, *, whole: bool = True) -> bool:
     return bool(_SIGNED.search(content)) or len(bare) <= 12
 
 
+def _touches(after: str) -> bool:
+    """Tell whether a formula needs a space before ``after``."""
+    return after.isascii() and (after.isalnum() or after in tuple("(["))
+
+
 def _spaced(match: re.Match[str], said: str) -> str:
     """Return what replaces a match, apart from the words around it."""
-    before, after = (
-        match.string[match.start() - 1 : match.start()],
-        match.string[match.end() : match.end() + 1],
-    )
-    lead = (
-        " "
-        if before
-        and before.isascii()
-        and before.isalnum()
-        and said[:1] not in "⁽₍²³°%ꜝ"
-        and not said.startswith(tuple("₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹⁻"))
-        else ""
-    )
-    trail = " " if after and after.isascii() and (after.isalnum() or after in "([") else ""
-    return f"{lead}{said}{trail}"
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    lead = before.isascii() and before.isalnum() and said[:1] not in _CLOSE
+    return f"{' ' if lead else ''}{said}{' ' if _touches(after) else ''}"
 
 
 def _read(source: str) -> str:

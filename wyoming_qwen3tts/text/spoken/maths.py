@@ -142,6 +142,10 @@ _SMALL = "αβγδεζηθικλμνξοπρστυφχψω"
 _LARGE = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
 GREEK_LETTER = "(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])"
 """One that is no part of a Greek word."""
+MATHS = re.compile(
+    rf"[{re.escape(''.join(line[0] for line in _SIGNS.strip().splitlines()))}⁽₍^−⁰¹²³⁴-⁹ⁿ{APPLY}{TIMES}]|{GREEK_LETTER}"
+)
+"""What the rules for mathematics need in a text."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NESTED = r"(?:[^⁽⁾₍₎]|[₍⁽][^⁽⁾₍₎]{0,60}[₎⁾]){1,120}"
 
