@@ -148,6 +148,7 @@ UNTOUCHED = [
     r"C:\new_dir\temp and C:\times",
     r"\n and \t and \d+",
     "a_b and x_1 and 2^10",
+    r"a regular expression such as \S+\d",
     "$var is set and $other is not",
     "the $ sign and the $ again",
     "Win $100 or $200 today",

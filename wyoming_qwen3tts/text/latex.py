@@ -106,7 +106,7 @@ _TOKEN = re.compile(
 )
 _COMMANDS = "|".join(
     sorted(
-        ["frac", "dfrac", "tfrac", "sqrt", "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS],
+        {"frac", "dfrac", "tfrac", "sqrt", "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS} - {"S"},
         key=len,
         reverse=True,
     )
