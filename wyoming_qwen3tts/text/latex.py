@@ -137,6 +137,11 @@ _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z]\])?")
 
 
+def visible(text: str) -> str:
+    """Return ``text`` without the invisible operators, for a voice that reads mathematics itself."""
+    return text.replace(APPLY, "").replace(TIMES, "")
+
+
 def unicode(text: str) -> str:
     """Return ``text`` with Unicode in place of its LaTeX formulas and commands."""
     if "\\" in text or "$" in text:
@@ -240,6 +245,8 @@ def _replaced(formula: re.Match[str]) -> str:
     read = _read(content)
     if not read:
         return " "
+    if inline is not None and formula.string.startswith(".", formula.end()) and re.search(r"\d\.\d+\Z", read):
+        read += TIMES  # or it would be a date in German: 3.5.
     return _spaced(formula, read)
 
 
@@ -273,7 +280,7 @@ def _read(source: str) -> str:
     parted = "cases" in source or "matrix" in source
     source = re.sub(r"\\\\(?:\[[^\]]*\])?", "," if parted or source.count("\\\\") else " ", source)
     source = _ENVIRONMENT.sub(" ", source).replace("&", "," if parted else " ")
-    source = re.sub(r"(?<=\d)(?:\{,\}|\\[,!])(?=\d{3}(?!\d))", ",", source)
+    source = re.sub(r"(?<=\d)(?:\{,\}(?=\d)|\\[,!](?=\d{3}(?!\d)))", ",", source)
     return _Reader(source).read()
 
 

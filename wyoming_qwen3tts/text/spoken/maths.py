@@ -204,7 +204,10 @@ class Maths:
         yield "greek", GREEK_LETTER, self._greek_letter
 
     def _set(self, words: str, m: Match) -> str:
-        return self._grammar._set(words, m) if words else (" " if self._grammar.spaced else "")
+        if words:
+            return self._grammar._set(words, m)
+        after = _right(m)[:1]
+        return " " if self._grammar.spaced and after and after not in ".,;:!?)" else ""
 
     def _pattern(self, name: str, *values: str) -> str:
         return self._patterns[name].format(*(self._grammar.say(value.strip()) for value in values))
