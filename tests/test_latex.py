@@ -138,7 +138,7 @@ OTHERS = {
         r"$10^{-3}$": "十的负三次方",
     },
     "ja": {r"$x^2$": "xの二乗", r"$\frac{a}{b}$": "b分のa", r"$\sqrt{9}$": "ルート九"},
-    "ko": {r"$x^2$": "x의 제곱", r"$\frac{a}{b}$": "b분의 a", r"$\beta$": "베타"},
+    "ko": {r"$x^2$": "x의 제곱", r"$\frac{a}{b}$": "b분의 a", r"$\beta$": "베타", r"$x$는": "x는"},
 }
 UNTOUCHED = [
     "$HOME and $PATH",
@@ -155,6 +155,7 @@ UNTOUCHED = [
     "the $ sign and the $ again",
     "Win $100 or $200 today",
     "$USER@$HOST",
+    "花了$5，又花了$。",
 ]
 
 

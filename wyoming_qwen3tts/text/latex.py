@@ -117,11 +117,14 @@ _BARE = re.compile(
     rf"(?:[_^](?:{_GROUP}|\w))*|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
 """A command outside of a formula, with its arguments."""
+_SPACED_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏЀ-ӿ"
+"""Letters of languages with spaces between words: a dollar sign that touches one is no delimiter."""
+_TOUCHED = re.compile(f"[{_SPACED_LETTERS}\\d_$\\\\]")
 _FORMULA = re.compile(
     rf"(?<!\\)\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
     rf"|(?<!\\)\\\((?P<parens>.{{1,{_LONGEST}}}?)\\\)"
     rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
-    rf"|(?<![\w$\\])\$(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![\w$])"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![{_SPACED_LETTERS}\d_$])"
     r"|(?<=[\w)])\$(?P<script>(?:\s?[_^](?:\w|\{[^{}$\n]{1,40}\}|\\[a-z]{1,10})){1,2})\$",
     re.S,
 )
@@ -133,6 +136,7 @@ _EDGES = re.compile(
 )
 _TWO_WORDS = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{2,}[,.]?\s+(?!(?:sin|cos|tan|log|ln)\b)[^\W\d_]{2,}")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z]*\})")
+_WIDE = re.compile("[\u3040-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z]\])?")
 
@@ -225,7 +229,7 @@ def _may_be_formula(text: str, at: int) -> bool:
     if not rest.startswith("$") or rest.startswith("$$"):
         return len(rest) < _LONGEST and not _has_blank_line(rest) and text[at - 1 : at] != "\\"
     content = rest[1:]
-    if at and (text[at - 1].isalnum() or text[at - 1] in "_$\\"):
+    if at and _TOUCHED.match(text[at - 1]):
         return not content or (content[0] in "_^" and len(content) < 50 and " " not in content)
     if content[:1].isspace() or "\n" in content or len(content) > _LONGEST // 4:
         return False
@@ -253,7 +257,7 @@ def _replaced(formula: re.Match[str]) -> str:
 def _is_maths(content: str, *, whole: bool = True) -> bool:
     """Tell whether what stands between dollars is a formula, or its beginning, and no prices."""
     bare = _IN_ARGUMENT.sub("", content)
-    if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare):
+    if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare) or _WIDE.search(bare):
         return False
     if not whole:
         return True
