@@ -149,7 +149,7 @@ def visible(text: str) -> str:
 def unicode(text: str) -> str:
     """Return ``text`` with Unicode in place of its LaTeX formulas and commands."""
     if "\\" in text or "$" in text:
-        text = _FORMULA.sub(_replaced, text)
+        text = FormulaFilter().take_whole(text)
     if "\\" in text or "^{" in text or "_{" in text:
         text = _BARE.sub(lambda bare: _spaced(bare, _read(bare[0])), text)
     return text
@@ -181,7 +181,11 @@ class FormulaFilter:
         """Forget what was held back."""
         self._held = ""
 
-    def _take(self, text: str, *, final: bool) -> str:
+    def take_whole(self, text: str) -> str:
+        """Return a whole text."""
+        return self._take(text, final=True, whole=True)
+
+    def _take(self, text: str, *, final: bool, whole: bool = False) -> str:
         found = [" "] if self._formula_last and _touches(text[:1]) else []
         self._formula_last = self._formula_last and not text
         text = self._last + text
@@ -189,7 +193,7 @@ class FormulaFilter:
         end = len(text)
         while opener := _OPENERS.search(text, at):
             start = opener.start()
-            formula = _formula(text, start, final=final)
+            formula = _formula(text, start, final=final, whole=whole)
             if formula is None and not final and _may_be_formula(text, start):
                 end = start
                 break
@@ -206,14 +210,17 @@ class FormulaFilter:
         return "".join(found)
 
 
-def _formula(text: str, at: int, *, final: bool) -> re.Match[str] | None:
-    """Return the formula that begins at ``at``; None if there is none, or it is not known to end yet."""
+def _formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[str] | None:
+    """Return the formula that begins at ``at``; None if there is none, or it is not known to end yet.
+
+    ``whole``: nothing waits, so that what looks like a price may be a formula.
+    """
     formula = _FORMULA.match(text, at)
     if formula and not formula["inline"] and _has_blank_line(formula[0]):
         return None
     if formula and formula["inline"]:
         undecided = formula.end() == len(text) and not final
-        if undecided or not _is_no_price(formula["inline"]):
+        if undecided or not (whole or _is_no_price(formula["inline"])) or not _is_maths(formula["inline"]):
             return None
     return formula
 
@@ -242,14 +249,12 @@ def _is_no_price(content: str) -> bool:
 
 
 def _replaced(formula: re.Match[str]) -> str:
-    """Return the Unicode of a formula; what dollars enclose may be no formula."""
-    if (inline := formula["inline"]) is not None and (inline[0].isspace() or not _is_maths(inline)):
-        return formula[0]
+    """Return the Unicode of a formula."""
     content = next(part for name, part in formula.groupdict().items() if part and name != "name")
     read = _read(content)
     if not read:
         return " "
-    if inline is not None and formula.string.startswith(".", formula.end()) and re.search(r"\d\.\d+\Z", read):
+    if formula["inline"] and formula.string.startswith(".", formula.end()) and re.search(r"\d\.\d+\Z", read):
         read += TIMES  # or it would be a date in German: 3.5.
     return _spaced(formula, read)
 
@@ -261,7 +266,7 @@ def _is_maths(content: str, *, whole: bool = True) -> bool:
         return False
     if not whole:
         return True
-    if content.count("(") != content.count(")") or content[-1] in "-–,;/":
+    if content[0].isspace() or content.count("(") != content.count(")") or content[-1] in "-–,;/":
         return False
     return bool(_SIGNED.search(content)) or len(bare) <= 12
 
