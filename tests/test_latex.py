@@ -103,6 +103,9 @@ ENGLISH = {
     r"$\alpha$-decay": "alpha-decay",
     r"50^\circ": "fifty degrees",
     r"\section{Intro}": "Intro",
+    r"So $ x = 5 $ here.": "So x equals five here.",
+    "It is 5 $ = 4 € and 6 $.": "It is five dollars equals four euros and six dollars.",
+    r"\begin{itemize}\item One \item Two\end{itemize}": "One Two",
     r"It costs \$5.": "It costs five dollars.",
     r"$x^2$ costs $5": "x squared costs five dollars",
     # What stays money, a variable or a path

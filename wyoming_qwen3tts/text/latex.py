@@ -114,17 +114,21 @@ _COMMANDS = "|".join(
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300}\}){0,400}\}"
 _BARE = re.compile(
     rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,2}}"
-    rf"(?:[_^](?:{_GROUP}|\w))*|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
+    rf"(?:[_^](?:{_GROUP}|\w))*|\\(?:begin|end)\{{[a-z]{{3,12}}\*?\}}|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
 """A command outside of a formula, with its arguments."""
+_TEXT_ENVIRONMENTS = (
+    r"(?:itemize|enumerate|description|document|verbatim|center|quote|tabular|figure|table|abstract)\*?\}"
+)
 _SPACED_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏЀ-ӿ"
 """Letters of languages with spaces between words: a dollar sign that touches one is no delimiter."""
 _TOUCHED = re.compile(f"[{_SPACED_LETTERS}\\d_$\\\\]")
 _FORMULA = re.compile(
     rf"(?<!\\)\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
     rf"|(?<!\\)\\\((?P<parens>.{{1,{_LONGEST}}}?)\\\)"
-    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
-    rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![{_SPACED_LETTERS}\d_$])"
+    rf"|(?P<environment>(?<!\\)\\begin\{{(?!{_TEXT_ENVIRONMENTS})(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?!\s)(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![{_SPACED_LETTERS}\d_$])"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])(?<!\d )\$(?P<apart> [A-Za-z\\(][^$\n]{{1,300}} )\$(?![{_SPACED_LETTERS}\d_$])"
     r"|(?<=[\w)])\$(?P<script>(?:\s?[_^](?:\w|\{[^{}$\n]{1,40}\}|\\[a-z]{1,10})){1,2})\$",
     re.S,
 )
@@ -218,6 +222,9 @@ def _formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[str] |
     formula = _FORMULA.match(text, at)
     if formula and not formula["inline"] and _has_blank_line(formula[0]):
         return None
+    if formula and formula["apart"]:
+        apart = formula["apart"].strip()
+        return formula if whole and _is_maths(apart) and re.search(r"[=\\^<>]", apart) else None
     if formula and formula["inline"]:
         undecided = formula.end() == len(text) and not final
         if undecided or not (whole or _is_no_price(formula["inline"])) or not _is_maths(formula["inline"]):
