@@ -282,6 +282,7 @@ async def test_a_sentence_is_spoken_while_the_model_reasons() -> None:
         ("<think>Hm.</think>It is on.<|im_end|>", "It is on."),
         ("<think>Hm.", ""),
         ("Use `<think>` here.", "Use think here."),
+        ('The token "<|im_end|>" ends it.', 'The token " im end " ends it.'),
         ("End it with `<|im_end|>` there.", "End it with im end there."),
     ],
 )

@@ -73,6 +73,9 @@ REMOVED = {
     "**Water** [1] boils.": "Water boils.",
 }
 KEPT = [
+    "return match[1], int(match[2])",
+    "assert head[25] == 6",
+    "call_it(TEXTS[1])",
     'Tap "[1]" now.',
     "[1] First\n[2] Second",
     "Press [1] to start.",

@@ -90,12 +90,13 @@ _STARTS = [
     *(f"<{name}|>" for name in _CLOSERS.split("|")),
     *(f"{start}{name}]" for name in _BRACKETED for start in ("[", "[/")),
 ]
+_PREFIXES = frozenset(tag[:length] for tag in _STARTS for length in range(1, len(tag) + 1))
 _BEGUN = re.compile(
     rf"{_PIPED}[|｜]?|<[|｜]/?"
     rf"|(?i:</?(?:{_SPACE})?(?:{'|'.join([*_NAMED, *_FUNCTIONS])})[\s=/][^<>]{{0,200}})"
     r"|<(?:unused|extra_id_|reserved_)\d{0,4}|<0x?[0-9A-F]{0,2}|\[\|(?:/?[a-z_]{0,20})?\|?|\[UNUSED_TOKEN_\d{0,4}"
 )
-"""What may become a tag when more text comes, besides what ``_STARTS`` begin with."""
+"""What may become a tag when more text comes, besides ``_PREFIXES``."""
 _PLACED = re.compile(rf"<(?:{'|'.join([*_AT_START, *_WRAPPERS])})[\s>]", re.I)
 _MENTION = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
 _JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
@@ -107,8 +108,7 @@ def reply(text: str) -> str:
     """Return ``text`` without what a chat template adds."""
     if not _POSSIBLE.search(text):
         return text
-    found = ChatFilter()
-    return (found.push(text) + found.finish()).removeprefix(CANCEL)
+    return ChatFilter().take_whole(text)
 
 
 def name_tags(text: str) -> str:
@@ -147,6 +147,10 @@ class ChatFilter:
         """Return what was held back; a block that is still open is none of the reply."""
         return self._take(self._held, final=True)
 
+    def take_whole(self, text: str) -> str:
+        """Return what of a whole text is the reply."""
+        return self._take(text.replace(CANCEL, ""), final=True)
+
     def _take(self, text: str, *, final: bool) -> str:
         found: list[str] = []
         at = 0
@@ -162,9 +166,10 @@ class ChatFilter:
             if not final and self._may_grow(text, tag):
                 end = tag.start()
                 break
+            self._add(text[at : tag.start()], found)
+            at = tag.start()
             if self._is_mention(text, tag):
                 continue
-            self._add(text[at : tag.start()], found)
             token = tag[0].removesuffix(tag["role"] or "")
             at = tag.end() if _name(token) in _HEADERS else tag.start() + len(token)
             self._tag(token, found)
@@ -279,6 +284,6 @@ def _certain(text: str, at: int) -> int:
     starts += [text.rfind(opener, at) for opener in "[◁"]
     for start in sorted(each for each in starts if each >= at and len(text) - each < _LONGEST):
         tail = text[start:]
-        if _BEGUN.fullmatch(tail) or any(known.startswith((tail, tail.lower())) for known in _STARTS):
+        if _BEGUN.fullmatch(tail) or tail in _PREFIXES or tail.lower() in _PREFIXES:
             return start
     return len(text)

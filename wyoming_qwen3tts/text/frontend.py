@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import phonemes, ssml
+from . import latex, phonemes, ssml
 from . import spoken as spoken_form
 from .language import LanguageFinder
 from .lexicon import Lexicon
@@ -56,7 +56,7 @@ class Frontend:
         return self._spoken(text, language)
 
     def _spoken(self, text: str, language: str) -> str:
-        return spoken_form.spoken(text, language) if self.normalize else text
+        return latex.visible(spoken_form.spoken(text, language) if self.normalize else text)
 
     def light(self, text: str) -> bool:
         """Tell whether ``spoken`` takes no longer than handing it to a thread does.
@@ -89,4 +89,4 @@ def speakable(text: str, lang: str) -> str:
 
 def speakable_plain(text: str, lang: str) -> str:
     """Return plain ``text`` as it is spoken, line by line."""
-    return "\n".join(spoken_form.spoken(line, lang) for line in text.split("\n"))
+    return "\n".join(latex.visible(spoken_form.spoken(line, lang)) for line in text.split("\n"))

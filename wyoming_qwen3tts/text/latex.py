@@ -94,6 +94,8 @@ _UNITS = frozenset(
 )
 _SUPERSCRIPTS = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_CLOSE = "⁽₍²³°%ꜝ₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹⁻"
+"""What stands close to the word before it."""
 _RELATIONS = frozenset("+−±∓=<>×÷∕*") | frozenset(_OPERATORS.values())
 _PREFIXES = frozenset("+−±∓")
 _READABLE_BOTTOMS = frozenset({*range(2, 21), 24, 25, 32, 50, 60, 64, 100, 1000})
@@ -104,7 +106,7 @@ _TOKEN = re.compile(
 )
 _COMMANDS = "|".join(
     sorted(
-        ["frac", "dfrac", "tfrac", "sqrt", "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS],
+        {"frac", "dfrac", "tfrac", "sqrt", "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS} - {"S"},
         key=len,
         reverse=True,
     )
@@ -112,30 +114,46 @@ _COMMANDS = "|".join(
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300}\}){0,400}\}"
 _BARE = re.compile(
     rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,2}}"
-    rf"(?:[_^](?:{_GROUP}|\w))*|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
+    rf"(?:[_^](?:{_GROUP}|\w))*|\\(?:begin|end)\{{[a-z]{{3,12}}\*?\}}|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
 """A command outside of a formula, with its arguments."""
+_TEXT_ENVIRONMENTS = (
+    r"(?:itemize|enumerate|description|document|verbatim|center|quote|tabular|figure|table|abstract)\*?\}"
+)
+_SPACED_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏЀ-ӿ"
+"""Letters of languages with spaces between words: a dollar sign that touches one is no delimiter."""
+_TOUCHED = re.compile(f"[{_SPACED_LETTERS}\\d_$\\\\]")
 _FORMULA = re.compile(
-    rf"\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
+    rf"(?<!\\)\$\$(?P<display>[^$]{{1,{_LONGEST}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{_LONGEST}}}?)\\\]"
     rf"|(?<!\\)\\\((?P<parens>.{{1,{_LONGEST}}}?)\\\)"
-    rf"|(?P<environment>(?<!\\)\\begin\{{(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
-    rf"|(?<![\w$\\])\$(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![\w$])"
+    rf"|(?P<environment>(?<!\\)\\begin\{{(?!{_TEXT_ENVIRONMENTS})(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?!\s)(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![{_SPACED_LETTERS}\d_$])"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])(?<!\d )\$(?P<apart> [A-Za-z\\(][^$\n]{{1,300}} )\$(?![{_SPACED_LETTERS}\d_$])"
     r"|(?<=[\w)])\$(?P<script>(?:\s?[_^](?:\w|\{[^{}$\n]{1,40}\}|\\[a-z]{1,10})){1,2})\$",
     re.S,
 )
 _OPENERS = re.compile(r"\\(?:[(\[]|begin\{)|\$")
 _PARTIAL = re.compile(r"\\(?:b(?:e(?:g(?:i(?:n)?)?)?)?)?\Z|\$\Z")
 _SIGNED = re.compile(r"[=^_<>+*/|\\{}²³×÷±≤≥≠≈√π]|[^\W\d_]\(")
+_EDGES = re.compile(
+    r"\A(?:\$\$|\\[(\[]|\\begin\{\w*\*?\}?)\s*|\s*(?:\$\$?|\\(?:[)\]]|e(?:nd?)?(?:\{\w*\*?\}?)?)?)?\Z"
+)
 _TWO_WORDS = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{2,}[,.]?\s+(?!(?:sin|cos|tan|log|ln)\b)[^\W\d_]{2,}")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z]*\})")
+_WIDE = re.compile("[\u3040-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z]\])?")
+
+
+def visible(text: str) -> str:
+    """Return ``text`` without the invisible operators, for a voice that reads mathematics itself."""
+    return text.replace(APPLY, "").replace(TIMES, "")
 
 
 def unicode(text: str) -> str:
     """Return ``text`` with Unicode in place of its LaTeX formulas and commands."""
     if "\\" in text or "$" in text:
-        text = _FORMULA.sub(_replaced, text)
+        text = FormulaFilter().take_whole(text)
     if "\\" in text or "^{" in text or "_{" in text:
         text = _BARE.sub(lambda bare: _spaced(bare, _read(bare[0])), text)
     return text
@@ -152,6 +170,8 @@ class FormulaFilter:
         self._held = ""
         self._last = ""
         """The character before ``_held``."""
+        self._formula_last = False
+        """Whether that ended a formula."""
 
     def push(self, piece: str) -> str:
         """Add a piece of text; return what is complete."""
@@ -165,30 +185,26 @@ class FormulaFilter:
         """Forget what was held back."""
         self._held = ""
 
-    def _take(self, text: str, *, final: bool) -> str:
+    def take_whole(self, text: str) -> str:
+        """Return a whole text."""
+        return self._take(text, final=True, whole=True)
+
+    def _take(self, text: str, *, final: bool, whole: bool = False) -> str:
+        found = [" "] if self._formula_last and _touches(text[:1]) else []
+        self._formula_last = self._formula_last and not text
         text = self._last + text
         begin = at = len(self._last)
-        found: list[str] = []
         end = len(text)
         while opener := _OPENERS.search(text, at):
-            formula = _FORMULA.match(text, opener.start())
-            if formula and formula["inline"] and not _is_no_price(formula["inline"]):
-                formula = None
-            if formula and formula["inline"] and formula.end() == len(text) and not final:
-                formula, grows = None, True
-            else:
-                grows = not final and formula is None and _may_be_formula(text, opener.start())
-            if grows:
-                end = opener.start()
+            start = opener.start()
+            formula = _formula(text, start, final=final, whole=whole)
+            if formula is None and not final and _may_be_formula(text, start):
+                end = start
                 break
-            at = (
-                formula.end()
-                if formula
-                else opener.start() + (2 if text.startswith("$$", opener.start()) else 1)
-            )
-            found.append(
-                text[begin : opener.start()] + (_replaced(formula) if formula else text[opener.start() : at])
-            )
+            at = formula.end() if formula else start + (2 if text.startswith("$$", start) else 1)
+            said = _replaced(formula) if formula else text[start:at]
+            found.append(text[begin:start] + said)
+            self._formula_last = formula is not None and at == len(text) and not said.isspace()
             begin = at
         if end == len(text) and not final and (partial := _PARTIAL.search(text, max(begin, end - 6))):
             end = partial.start()
@@ -198,14 +214,36 @@ class FormulaFilter:
         return "".join(found)
 
 
+def _formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[str] | None:
+    """Return the formula that begins at ``at``; None if there is none, or it is not known to end yet.
+
+    ``whole``: nothing waits, so that what looks like a price may be a formula.
+    """
+    formula = _FORMULA.match(text, at)
+    if formula and not formula["inline"] and _has_blank_line(formula[0]):
+        return None
+    if formula and formula["apart"]:
+        apart = formula["apart"].strip()
+        return formula if whole and _is_maths(apart) and re.search(r"[=\\^<>]", apart) else None
+    if formula and formula["inline"]:
+        undecided = formula.end() == len(text) and not final
+        if undecided or not (whole or _is_no_price(formula["inline"])) or not _is_maths(formula["inline"]):
+            return None
+    return formula
+
+
+def _has_blank_line(formula: str) -> bool:
+    """Tell whether there is a blank line inside a formula, whose end may not have arrived: then it is none."""
+    return "\n\n" in _EDGES.sub("", formula)
+
+
 def _may_be_formula(text: str, at: int) -> bool:
     """Tell whether a formula begins at ``at`` that more text may end."""
     rest = text[at : at + _LONGEST + 20]
     if not rest.startswith("$") or rest.startswith("$$"):
-        content = re.sub(r"\A(?:\$\$|\\[(\[]|\\begin\{\w*\*?\}?)\s*", "", rest)
-        return len(rest) < _LONGEST and "\n\n" not in content.rstrip() and text[at - 1 : at] != "\\"
+        return len(rest) < _LONGEST and not _has_blank_line(rest) and text[at - 1 : at] != "\\"
     content = rest[1:]
-    if at and (text[at - 1].isalnum() or text[at - 1] in "_$\\"):
+    if at and _TOUCHED.match(text[at - 1]):
         return not content or (content[0] in "_^" and len(content) < 50 and " " not in content)
     if content[:1].isspace() or "\n" in content or len(content) > _LONGEST // 4:
         return False
@@ -218,45 +256,39 @@ def _is_no_price(content: str) -> bool:
 
 
 def _replaced(formula: re.Match[str]) -> str:
-    """Return the Unicode of a formula; what dollars enclose may be no formula."""
-    if (inline := formula["inline"]) is not None and (inline[0].isspace() or not _is_maths(inline)):
-        return formula[0]
+    """Return the Unicode of a formula."""
     content = next(part for name, part in formula.groupdict().items() if part and name != "name")
     read = _read(content)
     if not read:
         return " "
+    if formula["inline"] and formula.string.startswith(".", formula.end()) and re.search(r"\d\.\d+\Z", read):
+        read += TIMES  # or it would be a date in German: 3.5.
     return _spaced(formula, read)
 
 
 def _is_maths(content: str, *, whole: bool = True) -> bool:
     """Tell whether what stands between dollars is a formula, or its beginning, and no prices."""
     bare = _IN_ARGUMENT.sub("", content)
-    if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare):
+    if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare) or _WIDE.search(bare):
         return False
     if not whole:
         return True
-    if content.count("(") != content.count(")") or content[-1] in "-–,;/":
+    if content[0].isspace() or content.count("(") != content.count(")") or content[-1] in "-–,;/":
         return False
     return bool(_SIGNED.search(content)) or len(bare) <= 12
 
 
+def _touches(after: str) -> bool:
+    """Tell whether a formula needs a space before ``after``."""
+    return after.isascii() and (after.isalnum() or after in tuple("(["))
+
+
 def _spaced(match: re.Match[str], said: str) -> str:
     """Return what replaces a match, apart from the words around it."""
-    before, after = (
-        match.string[match.start() - 1 : match.start()],
-        match.string[match.end() : match.end() + 1],
-    )
-    lead = (
-        " "
-        if before
-        and before.isascii()
-        and before.isalnum()
-        and said[:1] not in "⁽₍²³°%ꜝ"
-        and not said.startswith(tuple("₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹⁻"))
-        else ""
-    )
-    trail = " " if after and after.isascii() and (after.isalnum() or after in "([") else ""
-    return f"{lead}{said}{trail}"
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    lead = before.isascii() and before.isalnum() and said[:1] not in _CLOSE
+    return f"{' ' if lead else ''}{said}{' ' if _touches(after) else ''}"
 
 
 def _read(source: str) -> str:
@@ -264,7 +296,7 @@ def _read(source: str) -> str:
     parted = "cases" in source or "matrix" in source
     source = re.sub(r"\\\\(?:\[[^\]]*\])?", "," if parted or source.count("\\\\") else " ", source)
     source = _ENVIRONMENT.sub(" ", source).replace("&", "," if parted else " ")
-    source = re.sub(r"(?<=\d)(?:\{,\}|\\[,!])(?=\d{3}(?!\d))", ",", source)
+    source = re.sub(r"(?<=\d)(?:\{,\}(?=\d)|\\[,!](?=\d{3}(?!\d)))", ",", source)
     return _Reader(source).read()
 
 

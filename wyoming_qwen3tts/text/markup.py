@@ -129,6 +129,8 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
 
 def _without_marks(text: str) -> str:
     text = by_reading(text)
+    if "<|" in text or "<｜" in text:
+        text = chat.name_tags(text)
     if "<<" in text or ">>" in text:
         text = _SPACED_QUOTES.sub(r"« \1 »", text)
         text = _SPACED_QUOTE.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)

@@ -46,6 +46,8 @@ _CODE = re.compile(
     r"nums?|index|results?|tmp|buf|str|params?|cells?|elements?|lights|sensors|states)\Z"
 )
 """What an index follows directly."""
+_CODE_LINE = re.compile(r"\w\(|[=!]=|[{}]|\w_\w|[-=]>|\w\[\w+\]\.")
+"""What a line of code has in it, and a sentence has not."""
 _ASSIGNED = re.compile(r"\s?=[^=]|\.\w|\(|\[0")
 _POINTING = frozenset(
     """press pressing push hit tap type enter option options key keys button buttons choose select pick choice item
@@ -75,7 +77,7 @@ def _replaced(mark: re.Match[str]) -> str:
     """Return what stands for marks: nothing, or a space that the words around them need."""
     text = mark.string
     before = text[max(0, mark.start() - _NEAR) : mark.start()]
-    after = text[mark.end() : mark.end() + 2]
+    after = text[mark.end() : mark.end() + _NEAR].partition("\n")[0]
     if not mark["sure"] and not _is_source(before, after, attached=mark[0][0] != " "):
         return mark[0]
     spaced = after[:1].isascii() and after[:1].isalnum() and before[-1:].isascii()
@@ -95,6 +97,8 @@ def _is_source(before: str, after: str, *, attached: bool) -> bool:
     if _ASSIGNED.match(after):
         return False
     if attached and not before[-1].isdigit():
-        return _CODE.search(before) is None and not _POINTING_WIDE.search(before)
+        return not any(
+            look.search(before) for look in (_CODE, _POINTING_WIDE, _CODE_LINE)
+        ) and not _CODE_LINE.search(after)
     word = re.split(r"[\s('’\"“„]", before)[-1].strip("*_").lower()
     return word not in _POINTING and not _POINTING_WIDE.search(before)

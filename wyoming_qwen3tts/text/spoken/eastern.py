@@ -67,7 +67,7 @@ class Eastern(Grammar):
             rf"(?<=\d[{self.range_ends}])\s?(?:{DASH}|〜|～|~)\s?(?=\d)",
             lambda m: self.to + (" " if self.spaced else ""),
         )
-        yield "keypad", r"(?P<s>[#＃*＊])(?:[号號](?=[键鍵]))?", self._keypad
+        yield "keypad", r"(?P<s>[#＃*＊])(?:[号號](?=[键鍵]))?(?![#＃*＊]\d)", self._keypad
 
     def _keypad(self, m: Match) -> str | None:
         """A key of a telephone needs no space around it here."""

@@ -226,14 +226,14 @@ class English(Grammar):
             rf"{START}(?P<y>\d{{1,4}})\s?(?P<era>A\.\s?D\.|B\.\s?C\.(?:\s?E\.)?|C\.\s?E\.|AD|BCE?|CE)(?!\w)",
             self._era,
         )
-        year = r"(?:\s?['’]?(?P<y>\d{4}|\d{2}))"
+        year = r"(?P<y>(?:\s?(?:1[89]|20)\d\d|\s?['’]\d\d|\d\d))"
         yield "quarter", rf"(?<![\w.,$])(?P<n>[1-4])(?P<l>[QH]){year}(?!\w|[.,:]\d)", self._quarter
         yield (
             "quarter-year",
             r"(?<!\w)(?P<l>[QH])(?P<n>[1-4])(?:[-/ ]?['’]|\s)(?P<y>\d{4}|\d{2}(?<=['’]..))(?!\w|[.,:]\d)",
             self._quarter,
         )
-        yield "fiscal", rf"(?<!\w)FY{year}(?!\w|[.,:]\d)", self._fiscal
+        yield "fiscal", r"(?<!\w)FY(?P<y>\s?['’]?(?:\d{4}|\d\d))(?!\w|[.,:]\d)", self._fiscal
         yield (
             "fraction-th",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,4}})(?:ths?|rds?|nds?|sts?)\b",
@@ -379,7 +379,7 @@ class English(Grammar):
         return f"{self.year(int(m['y']))} {self.letters(re.sub(r'[^A-Z]', '', m['era']))}{ends}"
 
     def _full_year(self, text: str) -> str:
-        year = int(text)
+        year = int(text.strip(" '’"))
         return self.year(year if year > 99 else year + (2000 if year < 70 else 1900))
 
     def _quarter(self, m: Match) -> str | None:
@@ -554,7 +554,7 @@ class English(Grammar):
         named = re.search(
             r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
             r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.|highway|route|figure|fig\.?|chapter|appendix|"
-            r"part|lot|bay|bed|coach|carriage|track|stop|pier|berth|hall|house|form|hepatitis|vitamin|option|answer|question)\s$",
+            r"part|lot|bay|bed|coach|carriage|track|stop|pier|berth|hall|house|form|hepatitis|vitamin|option|answer|question|team|group|wing|tower|stall|session|pool|division|page|item|step|exercise|problem|size|shelf|drawer|cell|court|field|pitch)\s$",
             left(m),
             re.I,
         )

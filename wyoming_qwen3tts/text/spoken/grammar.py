@@ -17,7 +17,7 @@ from . import context, numbers, scales, units
 from .currencies import currency
 from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
-from .maths import GREEK_LETTER, Maths, named_power
+from .maths import GREEK_LETTER, MATHS, Maths, named_power
 from .numbers import Number
 from .words import Words
 
@@ -130,6 +130,8 @@ class Grammar(Words):
         super().__init__(region)
         self._failed: set[str] = set()
         self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]
+        maths = [Rule(name, re.compile(source), say) for name, source, say in Maths(self).rules()]
+        self._rules_with_maths = [*maths, *self.rules]
 
     # --- the walk ---
 
@@ -137,12 +139,13 @@ class Grammar(Words):
         """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
         if _WORDS.fullmatch(text) and not _CAPITALS.search(text) and not self._shortened.search(text):
             return text
+        rules = self._rules_with_maths if MATHS.search(text) else self.rules
         said: list[str] = []
         at = 0
         while found := _CANDIDATE.search(text, at):
             said.append(text[at : found.start()])
             at = found.end()
-            for rule in self.rules:
+            for rule in rules:
                 match = rule.pattern.match(text, found.start())
                 if match and match.end() > found.start() and (spoken := self._ask(rule, match)) is not None:
                     self._append(said, spoken, text, match)
@@ -244,7 +247,6 @@ class Grammar(Words):
 
     def sources(self) -> Rules:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
-        yield from Maths(self).rules()
         yield from self.own_first()
         yield from self.addresses()
         yield from self.dates()

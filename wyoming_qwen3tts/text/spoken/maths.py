@@ -142,6 +142,10 @@ _SMALL = "αβγδεζηθικλμνξοπρστυφχψω"
 _LARGE = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
 GREEK_LETTER = "(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])"
 """One that is no part of a Greek word."""
+MATHS = re.compile(
+    rf"[{re.escape(''.join(line[0] for line in _SIGNS.strip().splitlines()))}⁽₍^−⁰¹²³⁴-⁹ⁿ{APPLY}{TIMES}]|{GREEK_LETTER}"
+)
+"""What the rules for mathematics need in a text."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NESTED = r"(?:[^⁽⁾₍₎]|[₍⁽][^⁽⁾₍₎]{0,60}[₎⁾]){1,120}"
 
@@ -200,7 +204,10 @@ class Maths:
         yield "greek", GREEK_LETTER, self._greek_letter
 
     def _set(self, words: str, m: Match) -> str:
-        return self._grammar._set(words, m) if words else (" " if self._grammar.spaced else "")
+        if words:
+            return self._grammar._set(words, m)
+        after = _right(m)[:1]
+        return " " if self._grammar.spaced and after and after not in ".,;:!?)" else ""
 
     def _pattern(self, name: str, *values: str) -> str:
         return self._patterns[name].format(*(self._grammar.say(value.strip()) for value in values))
