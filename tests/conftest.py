@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests import house
 from wyoming_qwen3tts.cache import cache
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
+from wyoming_qwen3tts.speech import Utterance, Voice
 
 COSTLY = {"heart", "home"}
 """Fixtures that take seconds to make: whatever needs one of them runs in the same worker."""
@@ -86,18 +87,27 @@ def heart() -> Iterator[BuiltinEngine]:
     asyncio.run(engine.close())
 
 
-class Lent:
+class Lent(Engine):
     """An engine for services that come and go: none of them starts or ends it."""
 
-    def __init__(self, engine: BuiltinEngine) -> None:
-        self.name, self.voices, self.speak = engine.name, engine.voices, engine.speak
-        self.identity, self.max_batch_size = engine.identity, engine.max_batch_size
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name, self.max_batch_size = engine.name, engine.max_batch_size
 
     async def start(self) -> None:
         pass
 
-    async def close(self) -> None:
-        pass
+    def voices(self) -> Sequence[Voice]:
+        return self._engine.voices()
+
+    def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        return self._engine.speak(utterance)
+
+    def identity(self, voice: Voice) -> str | None:
+        return self._engine.identity(voice)
+
+    def supports_phonemes(self, voice: Voice) -> bool:
+        return self._engine.supports_phonemes(voice)
 
 
 @pytest.fixture

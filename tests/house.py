@@ -73,7 +73,7 @@ async def say_tone(utterance: Utterance) -> AsyncGenerator[bytes, None]:
     yield sound[480:]
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """An engine that speaks by a script, for faults and timings that a real voice cannot be asked for."""
 
     name = "scripted"

@@ -465,6 +465,8 @@ async def test_a_pin_that_takes_its_time_is_not_the_voice_s_silence(tmp_path: Pa
 @pytest.mark.parametrize("asked", ["pin", True])
 async def test_what_is_to_be_kept_is_not_spoken_while_it_is_written(tmp_path: Path, asked: object) -> None:
     class Live(Repeatable):
+        supports_live_text = True
+
         async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
             raise AssertionError("half a sentence cannot be kept")
             yield b""

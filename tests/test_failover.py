@@ -82,6 +82,8 @@ class German(Spare):
 class Slow(Model):
     """An engine that takes its time to load, and knows its voices before."""
 
+    starts_in_background = True
+
     def __init__(self) -> None:
         super().__init__()
         self.loaded = asyncio.Event()
@@ -95,6 +97,8 @@ class Slow(Model):
 
 class Watched(Model):
     """An engine that can be seen to work, or not to."""
+
+    reports_progress = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,6 +119,8 @@ class Watched(Model):
 
 class Live(Model):
     """An engine that speaks while text is written, and loses its voice at once."""
+
+    supports_live_text = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -216,7 +216,7 @@ async def test_who_does_not_listen_keeps_no_engine_waiting(cached: bool, tmp_pat
     engine = ScriptedEngine(long)
     engine.max_batch_size = 1
     cache: dict[str, Any] = {"cache_memory": 90.0, "data_dir": tmp_path} if cached else {}
-    engine.identity = lambda voice: "1"  # type: ignore[attr-defined]
+    engine.identity = lambda voice: "1"  # type: ignore[method-assign]
     async with (
         service([engine], buffer_seconds=0.1, **cache) as uri,
         connect(uri) as deaf,
@@ -386,7 +386,7 @@ async def test_what_nobody_waits_for_is_no_failure_of_the_engine() -> None:
 
 async def test_what_nobody_listens_to_waits_for_who_does(tmp_path: Path) -> None:
     engine = OneAtATime()
-    engine.identity = lambda voice: "1"  # type: ignore[attr-defined]
+    engine.identity = lambda voice: "1"  # type: ignore[method-assign]
     phrases = [{"text": f"Phrase {'x' * number}."} for number in range(1, 7)]
     texts = essay("Anna", 3)
     async with (

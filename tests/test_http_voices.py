@@ -41,6 +41,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 class Designer(Cloner):
     """An engine that designs, too: any description sounds like the same speech."""
 
+    supports_design = True
+
     def __init__(self, reason: str = "") -> None:
         super().__init__(CAST)
         self.reason = reason

@@ -47,6 +47,8 @@ LISTEN = "Take your time."
 class Actor(Cloner):
     """An engine that clones and designs, lingers on one text, and stumbles over others."""
 
+    supports_design = True
+
     def __init__(self) -> None:
         super().__init__()
         self.script = self._perform

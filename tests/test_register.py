@@ -76,6 +76,8 @@ class Shelf:
 class Cloner(ScriptedEngine):
     """An engine that clones, and notes what it is to prepare."""
 
+    supports_cloning = True
+
     def __init__(self, voices: Sequence[Voice] = (RYAN, VIVIAN), refuses: str = "") -> None:
         super().__init__(voices=voices)
         self.refuses = refuses

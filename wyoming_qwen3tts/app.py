@@ -437,7 +437,7 @@ def register_for(
 def why(voice: Voice, crew: EnginePool, settings: Settings) -> str:
     """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
     engine = crew.get(voice.engine)
-    if isinstance(engine, Qwen3Engine):
+    if engine is not None and engine.name == Qwen3Engine.name:
         return engine.about if crew.up(engine.name) else f"--model asks for it ({who_speaks(crew)})"
     if not settings.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"

@@ -1,9 +1,10 @@
-"""What an engine is to the rest of the house."""
+"""The base class of engines, and the errors they raise."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
 
@@ -32,13 +33,26 @@ class DeviceLostError(EngineUnavailableError):
     code = "device-lost"
 
 
-class Engine(Protocol):
-    """Something that speaks."""
+class Engine(ABC):
+    """A source of speech. It overrides what it can do; the defaults say that it cannot."""
 
     name: str
-    max_batch_size: int
-    """Utterances that it can speak at a time, with each of its models."""
+    max_batch_size: int = 1
+    """Utterances that each of its models speaks at a time."""
+    starts_in_background: bool = False
+    """Whether ``start`` takes long and ``find`` knows the voices before."""
+    reports_progress: bool = False
+    """Whether ``pulse`` and ``fault`` show that it works."""
+    supports_live_text: bool = False
+    """Whether ``speak_live`` speaks a sentence while it is being written."""
+    supports_cloning: bool = False
+    """Whether ``clone`` makes voices of recordings."""
+    supports_design: bool = False
+    """Whether ``design`` speaks in a voice that a sentence describes."""
 
+    # -- every engine ---------------------------------------------------------------------------------------
+
+    @abstractmethod
     async def start(self) -> None:
         """Load and warm: after this the first utterance costs no more than any other.
 
@@ -46,102 +60,63 @@ class Engine(Protocol):
         started again.
         """
 
-    async def close(self) -> None:
-        """Give back threads, processes and memory, as far as nothing hangs."""
+    async def close(self) -> None:  # noqa: B027 - most engines have something to free, not all
+        """Free threads, processes and memory, as far as nothing hangs."""
 
+    @abstractmethod
     def voices(self) -> Sequence[Voice]:
         """Return the voices it speaks, best first; empty before ``start``."""
 
+    @abstractmethod
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM (24 kHz, mono, s16le, whole samples) as soon as it exists.
 
         Closing the generator cancels the work within one chunk. Raises UnsupportedTextError or
-        EngineUnavailableError, and TruncatedAudioError after sound that must not be kept as the whole
+        EngineUnavailableError, and TruncatedAudioError after audio that must not be kept as the whole
         utterance.
         """
-        raise NotImplementedError
 
+    @property
+    def about(self) -> str:
+        """What speaks, and on which device, for a person; empty where its name says it."""
+        return ""
 
-@runtime_checkable
-class SlowEngine(Protocol):
-    """An engine that takes its time to start, and knows its voices before."""
+    # -- what only some can do ------------------------------------------------------------------------------
+
+    def identity(self, voice: Voice) -> str | None:
+        """Return what the audio depends on beside the utterance: versions, weights, how they are run.
+
+        None where the same utterance sounds different every time, so that its audio is not cached. Raises
+        EngineUnavailableError where that is not known now.
+        """
+        return None
+
+    def supports_phonemes(self, voice: Voice) -> bool:
+        """Tell whether pronunciations, which ``text.phonemes`` puts behind their words, are read."""
+        return False
 
     async def find(self) -> None:
         """Find out, within a second or two, which voices there will be: ``voices`` has them from then on.
 
         Raises EngineUnavailableError where it cannot be known yet, or there will be none.
         """
-
-
-@runtime_checkable
-class WatchedEngine(Protocol):
-    """An engine that can be seen to work."""
+        raise NotImplementedError
 
     def pulse(self) -> Hashable | None:
         """Return something that changes with every piece of its work; None while it has none."""
-        raise NotImplementedError
+        return None
 
     def fault(self) -> EngineUnavailableError | None:
         """Return why it has to be started again, DeviceLostError where that would not help; None if well."""
-        raise NotImplementedError
-
-
-@runtime_checkable
-class LiveEngine(Protocol):
-    """An engine that can speak a sentence while it is being written."""
+        return None
 
     def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
-        """Yield PCM as ``Engine.speak``, of ``utterance.text`` and of what ``text`` goes on with."""
+        """Yield PCM as ``speak``, of ``utterance.text`` and of what ``text`` goes on with."""
         raise NotImplementedError
-
-
-@runtime_checkable
-class PhonemeEngine(Protocol):
-    """An engine that reads pronunciations, which ``text.phonemes`` puts behind their words."""
-
-    def supports_phonemes(self, voice: Voice) -> bool:
-        """Tell whether it does so with this voice."""
-        raise NotImplementedError
-
-
-@runtime_checkable
-class RepeatableEngine(Protocol):
-    """An engine that says an utterance the same way every time, so that what it said can be kept."""
-
-    def identity(self, voice: Voice) -> str:
-        """Return what the sound depends on beside the utterance: versions, weights, how they are run."""
-        raise NotImplementedError
-
-
-@runtime_checkable
-class ModelEngine(Protocol):
-    """An engine that has models, on a device."""
-
-    def status(self) -> dict[str, dict[str, Any]]:
-        """Return how each model is, by name: whether it is ``loaded``, its ``bytes``, its ``work``."""
-        raise NotImplementedError
-
-    def device_bytes(self) -> int:
-        """Return the bytes of the device's memory that are in use; 0 where that is this machine's own."""
-        raise NotImplementedError
-
-
-@runtime_checkable
-class ServersEngine(Protocol):
-    """An engine that lets other machines speak."""
-
-    def servers(self) -> dict[str, dict[str, Any]]:
-        """Return how each server is, by its address: up, reason, asked, spoken, failed."""
-        raise NotImplementedError
-
-
-@runtime_checkable
-class CloningEngine(Protocol):
-    """An engine that can speak with the voice of a recording."""
 
     def clones_with(self) -> Hashable:
         """Return something that changes when ``clone`` could have another result for the same recording."""
-        raise NotImplementedError
+        return None
 
     def clone(self, recorded: Recorded) -> Voice:
         """Return ``recorded`` as a voice of this engine; does no work yet.
@@ -151,5 +126,29 @@ class CloningEngine(Protocol):
         raise NotImplementedError
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
-        """Make ready, when there is time for it, what these clones need; say in the log what cannot be."""
+        """Prepare, when there is time for it, what these clones need; log what cannot be."""
         raise NotImplementedError
+
+    def designer(self) -> str:
+        """Return the model that designs voices. Raises EngineUnavailableError where there is none."""
+        raise NotImplementedError
+
+    def design(self, description: str, text: str, language: str, seed: int) -> AsyncGenerator[bytes, None]:
+        """Yield PCM of ``text``. Raises EngineUnavailableError, UnsupportedTextError, TruncatedAudioError."""
+        raise NotImplementedError
+
+    def end_design(self) -> None:
+        """Free what designing took: there is no further attempt."""
+        raise NotImplementedError
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return how each model is, by name: whether it is ``loaded``, its ``bytes``, its ``work``."""
+        return {}
+
+    def device_bytes(self) -> int:
+        """Return the bytes of the device's memory that are in use; 0 where that is this machine's own."""
+        return 0
+
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """Return how each server that it uses is, by its address: up, reason, asked, spoken, failed."""
+        return {}

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..speech import Attribution, Utterance, Voice
 from ..text import phonemes
-from .base import EngineUnavailableError, UnsupportedTextError
+from .base import Engine, EngineUnavailableError, UnsupportedTextError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ _INLINE_PHONEMES = re.compile(r"\](?=\()")
 _PLAIN = re.compile(r"[^A-Za-z0-9\s.,!?;:'-]+")
 
 
-class BuiltinEngine:
+class BuiltinEngine(Engine):
     """hibari-tts on a worker thread, one sentence at a time; the same seed gives the same samples."""
 
     name = "builtin"

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from ..speech import SAMPLE_RATE, Attribution, Utterance, Voice
 from ..text import phonemes
-from .base import EngineUnavailableError, UnsupportedTextError
+from .base import Engine, EngineUnavailableError, UnsupportedTextError
 
 WORDS_PER_MINUTE = 140
 """Slower than its default of 175: a recogniser misheard 9 % of German words at 175 and 4 % at 135."""
@@ -50,7 +50,7 @@ _LANGUAGE_FREE = str.maketrans({"ɹ": "r", "ɾ": "r", "ʁ": "r", "g": "ɡ"} | di
 _NOTES = {"ja": "reads kana, not kanji"}
 
 
-class EspeakEngine:
+class EspeakEngine(Engine):
     """The ``espeak-ng`` command, a few processes at a time."""
 
     name = "espeak"

@@ -28,11 +28,8 @@ from .base import (
     DeviceLostError,
     Engine,
     EngineUnavailableError,
-    LiveEngine,
-    SlowEngine,
     TruncatedAudioError,
     UnsupportedTextError,
-    WatchedEngine,
 )
 from .deadline_queue import DeadlineQueue
 
@@ -222,7 +219,7 @@ class ManagedEngine:
 
     async def find(self) -> None:
         """Find out which voices there are, where that is quicker than to start."""
-        if not isinstance(self.engine, SlowEngine):
+        if not self.engine.starts_in_background:
             return
         try:
             async with asyncio.timeout(FIND):
@@ -352,7 +349,7 @@ class ManagedEngine:
             raise EngineUnavailableError(f"the {self.name} voice gave nothing to be heard")
 
     def _fault(self) -> EngineUnavailableError | None:
-        return self.engine.fault() if isinstance(self.engine, WatchedEngine) else None
+        return self.engine.fault()
 
     # ------------------------------------------------------------------ what goes wrong
 
@@ -360,11 +357,11 @@ class ManagedEngine:
         """Look at it and at all that is waited for; once a ``tick``."""
         if self.state is State.STOPPED or (self.state is State.STARTING and not self.restarts):
             return  # how long a first start takes is nobody's business
-        if isinstance(self.engine, WatchedEngine):
+        watched = self.engine.reports_progress
+        if watched:
             self._look_at(self.engine)
         if self.state is State.STARTING:
             return
-        watched = isinstance(self.engine, WatchedEngine)
         for attempt in tuple(self._attempts):
             if attempt.waiting is None or (attempt.text is not None and not attempt.text.ended):
                 continue  # it is not the engine that is waited for
@@ -379,7 +376,7 @@ class ManagedEngine:
                 attempt.give_up(error)
                 self._trip(error)
 
-    def _look_at(self, engine: WatchedEngine) -> None:
+    def _look_at(self, engine: Engine) -> None:
         fault, pulse = engine.fault(), engine.pulse()
         starting = self.state is State.STARTING
         if fault is not None and not starting:
@@ -487,10 +484,8 @@ class ManagedEngine:
         return bytes(made[len(given) :])
 
     async def speak_live(self, utterance: Utterance, text: TextFeed) -> AsyncGenerator[bytes, None]:
-        """Yield PCM as ``LiveEngine.speak_live``, in its turn; what breaks off is not taken up again."""
-        engine = self.engine
-        assert isinstance(engine, LiveEngine)
-        speak = partial(engine.speak_live, text=text)
+        """Yield PCM as ``Engine.speak_live``, in its turn; what breaks off is not taken up again."""
+        speak = partial(self.engine.speak_live, text=text)
         async with aclosing(self._in_turn(utterance, speak, text)) as sounds:
             async for piece in sounds:
                 yield piece
@@ -643,7 +638,7 @@ class EnginePool(Mapping[str, Engine]):
         """Start all engines: those that take their time in the background, if others speak meanwhile."""
         members = self.members.values()
         await asyncio.gather(*(member.find() for member in members))
-        slow = [member for member in members if isinstance(member.engine, SlowEngine)]
+        slow = [member for member in members if member.engine.starts_in_background]
         await asyncio.gather(*(member.start() for member in members if member not in slow))
         self._ticker = asyncio.create_task(self._tick(), name="ticker")
         for member in slow:

@@ -19,9 +19,6 @@ from ..cache.entry import Entry
 from ..engines.base import (
     Engine,
     EngineUnavailableError,
-    LiveEngine,
-    PhonemeEngine,
-    RepeatableEngine,
     TruncatedAudioError,
     UnsupportedTextError,
 )
@@ -309,10 +306,10 @@ class Synthesizer:
 
     def _reads_pronunciations(self, voice: Voice) -> bool:
         engine = self._crew.get(voice.engine)
-        return isinstance(engine, PhonemeEngine) and engine.supports_phonemes(voice)
+        return engine is not None and engine.supports_phonemes(voice)
 
     def _speaks_live(self, engine: str) -> bool:
-        return isinstance(self._crew[engine], LiveEngine) and self._crew.up(engine)
+        return self._crew[engine].supports_live_text and self._crew.up(engine)
 
     async def _utterance(self, plain: str, who: _Who, speed: float) -> tuple[str, Utterance]:
         """Return the language that a text is in, and who says it how; its words come later."""
@@ -541,8 +538,8 @@ class Synthesizer:
     ) -> None:
         """Make the sound of one utterance: whole, or as far as a voice that lost itself came.
 
-        ``rest``: what its text goes on with, if it is still being written (for a LiveEngine only). ``pause``:
-        seconds of silence before it; None is what the settings say.
+        ``rest``: what its text goes on with, if it is still being written (for an engine with
+        ``supports_live_text`` only). ``pause``: seconds of silence before it; None is what the settings say.
         """
         engine = self._crew[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
@@ -607,19 +604,23 @@ class Synthesizer:
         Raises SpeechError where it was to be kept for ever and cannot be.
         """
         caching, voice = job.request.caching, utterance.voice
-        reason = self._never_kept(voice, engine)
+        reason = self._never_kept(voice)
         if caching == Caching.PIN and reason:
             raise _not_kept(utterance, reason)
-        if caching == Caching.OFF or reason or (rest is not None and isinstance(engine, LiveEngine)):
+        if caching == Caching.OFF or reason or (rest is not None and engine.supports_live_text):
             return None
-        assert isinstance(engine, RepeatableEngine)
         try:
-            return utterance.key(engine.identity(voice))
+            identity = engine.identity(voice)
         except SpeechError:
             raise
         except Exception as error:
             _LOGGER.exception("The %s engine failed", engine.name)
             raise EngineUnavailableError(f"the {engine.name} engine does not know itself: {error}") from error
+        if identity is None:
+            if caching == Caching.PIN:
+                raise _not_kept(utterance, f"the {engine.name} voices do not say the same thing twice")
+            return None
+        return utterance.key(identity)
 
     def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> ProcessedAudio | None:
         """Return an utterance as it was heard before, None where that is not in memory."""
@@ -638,7 +639,7 @@ class Synthesizer:
         sources = job.request.report.sources
         if self._cache is None or key is None:
             sources.append(OFF)
-            if rest is not None and isinstance(engine, LiveEngine):
+            if rest is not None and engine.supports_live_text:
                 return self._crew.speak_live(utterance, rest)
             return _ahead(self._crew.speak(utterance))
         sources.append(MISS)
@@ -655,12 +656,10 @@ class Synthesizer:
             found=found,
         )
 
-    def _never_kept(self, voice: Voice, engine: Engine) -> str:
+    def _never_kept(self, voice: Voice) -> str:
         """Return why nothing is kept of what a voice says, as the end of a sentence; empty if it is."""
         if self._cache is None:
             return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
-        if not isinstance(engine, RepeatableEngine):
-            return f"the {engine.name} voices do not say the same thing twice"
         if {name_key(voice.name), name_key(voice.speaker)} & self._cache_exclude_voices:
             return f"nothing is that {voice.speaker} says (--cache-exclude-voices)"
         if voice.reference is not None and not self._voices.catalog.has_recording(voice.reference):

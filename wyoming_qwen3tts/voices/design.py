@@ -10,9 +10,8 @@ import wave
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-from ..engines.base import TruncatedAudioError, UnsupportedTextError
+from ..engines.base import Engine, TruncatedAudioError, UnsupportedTextError
 from ..speech import (
     BYTES_PER_SECOND,
     CHANNELS,
@@ -53,22 +52,6 @@ TEXTS = {
 """What a designed voice says for its reference: 7 to 12 s, a statement, a pause and a question."""
 
 
-@runtime_checkable
-class DesigningEngine(Protocol):
-    """An engine that can speak in a voice that a sentence describes."""
-
-    def designer(self) -> str:
-        """Return the model that does it. Raises EngineUnavailableError where there is none."""
-        raise NotImplementedError
-
-    def design(self, description: str, text: str, language: str, seed: int) -> AsyncGenerator[bytes, None]:
-        """Yield PCM of ``text``. Raises EngineUnavailableError, UnsupportedTextError, TruncatedAudioError."""
-        raise NotImplementedError
-
-    def end_design(self) -> None:
-        """Free what designing took: there is no further attempt."""
-
-
 def check(
     library: CustomVoiceStore,
     name: str,
@@ -91,7 +74,7 @@ def check(
 
 
 async def design(
-    engine: DesigningEngine,
+    engine: Engine,
     library: CustomVoiceStore,
     name: str,
     description: str,
@@ -115,7 +98,7 @@ async def design(
 
 
 async def _attempt(
-    engine: DesigningEngine,
+    engine: Engine,
     library: CustomVoiceStore,
     name: str,
     description: str,

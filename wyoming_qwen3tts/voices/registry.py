@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..engines.base import CloningEngine, Engine, EngineUnavailableError
+from ..engines.base import Engine, EngineUnavailableError
 from ..speech import Recorded, Voice
 from .catalog import UnknownVoiceError, VoiceCatalog
 from .names import key
@@ -173,7 +173,7 @@ class VoiceRegistry:
     async def _look(self, *, first: bool = False) -> None:
         """Read and build anew what has changed. Raises UnknownVoiceError as ``start``."""
         plain = [voice for engine in self._engines.values() for voice in engine.voices()]
-        cloners = [e.clones_with() for e in self._engines.values() if isinstance(e, CloningEngine)]
+        cloners = [e.clones_with() for e in self._engines.values() if e.supports_cloning]
         found = (*await asyncio.to_thread(self._signature), tuple(plain), tuple(cloners))
         if self._catalog is not None and found == self._seen:
             return
@@ -241,7 +241,7 @@ class VoiceRegistry:
         """Return a recording as a voice of the first engine that can. Raises EngineUnavailableError."""
         reason: EngineUnavailableError | None = None
         for engine in self._engines.values():
-            if not isinstance(engine, CloningEngine):
+            if not engine.supports_cloning:
                 continue
             try:
                 return engine.clone(recorded)
@@ -284,11 +284,11 @@ class VoiceRegistry:
         own = frozenset(clones)
         new = [voice for voice in clones if voice not in self._prepared]
         self._prepared = frozenset(v for v in self._prepared if v.engine != engine.name) | own
-        if new and isinstance(engine, CloningEngine):
+        if new and engine.supports_cloning:
             self._keep(asyncio.create_task(_prepare(engine, new), name="prepare"))
 
 
-async def _prepare(engine: CloningEngine, voices: Sequence[Voice]) -> None:
+async def _prepare(engine: Engine, voices: Sequence[Voice]) -> None:
     try:
         await engine.prepare(voices)
     except Exception:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...speech import Recorded, SpeechError, Style, TextFeed, Utterance, Voice
-from ..base import EngineUnavailableError
+from ..base import Engine, EngineUnavailableError
 from . import download, speakers
 from .configuration import Configuration
 from .download import About, Source
@@ -34,10 +34,15 @@ CLOSE_SECONDS = 10.0
 """A frame takes a fraction of a second even on a slow CPU; loading cannot be interrupted."""
 
 
-class Qwen3Engine:
+class Qwen3Engine(Engine):
     """Qwen3-TTS on a thread of its own, several utterances at a time; the same seed gives the same sound."""
 
     name = "qwen3"
+    starts_in_background = True
+    reports_progress = True
+    supports_live_text = True
+    supports_cloning = True
+    supports_design = True
 
     def __init__(self, configuration: Configuration) -> None:
         self.max_batch_size = configuration.max_batch_size

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...speech import Recorded, Utterance, Voice
-from ..base import EngineUnavailableError, UnsupportedTextError
+from ..base import Engine, EngineUnavailableError, UnsupportedTextError
 from ..pool import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
@@ -76,10 +76,13 @@ class Place:
         self.fell.set()
 
 
-class RemoteEngine:
+class RemoteEngine(Engine):
     """Servers on other machines, as one engine."""
 
     name = ENGINE
+    starts_in_background = True
+    reports_progress = True
+    supports_cloning = True
 
     def __init__(
         self, servers: Sequence[Server], limits: Limits, takes: int, remembered: Remembered | None = None

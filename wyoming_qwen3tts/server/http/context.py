@@ -11,7 +11,7 @@ from fastapi import Request
 
 from ...cache.cache import Cache
 from ...config import Settings
-from ...engines.base import Engine, ModelEngine
+from ...engines.base import Engine
 from ...engines.pool import EnginePool
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
@@ -93,7 +93,7 @@ def known_models(voices: Voices) -> list[str]:
 
 def status_of(engine: Engine) -> Mapping[str, dict[str, Any]]:
     """Return how the models of an engine are, by name; empty for one that has none."""
-    return engine.status() if isinstance(engine, ModelEngine) else {}
+    return engine.status()
 
 
 async def while_there(http: Request, work: Coroutine[Any, Any, None]) -> bool:

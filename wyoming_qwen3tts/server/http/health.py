@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
-from ...engines.base import EngineUnavailableError, ModelEngine, ServersEngine
+from ...engines.base import EngineUnavailableError
 from ..request_log import LAST
 from .auth import WELCOME
 from .cache import prompts, tiers
@@ -109,9 +109,9 @@ def _engines(context: AppContext) -> list[Mapping[str, Any]]:
         if name in context.crew:
             engine = member.engine
             models["models"] = status_of(engine)
-            models["device_bytes"] = engine.device_bytes() if isinstance(engine, ModelEngine) else 0
-            if isinstance(engine, ServersEngine):
-                models["servers"] = engine.servers()
+            models["device_bytes"] = engine.device_bytes()
+            if servers := engine.servers():
+                models["servers"] = servers
         found.append({**member.status(), **models})
     return found
 

@@ -17,10 +17,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ... import __version__
-from ...engines.base import ModelEngine, ServersEngine
 from ...speech import ENGINE, VOICE
 from ..request_log import Record
-from .context import AppContext, status_of
+from .context import AppContext
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # when each series began is of no use, and half of all lines
 
@@ -159,10 +158,10 @@ class _State(Collector):
         )
         device = GaugeMetricFamily(f"{PREFIX}_device_bytes", "Memory of the GPU in use", labels=["engine"])
         for name, engine in self._context.crew.items():
-            if not isinstance(engine, ModelEngine):
+            if not (models := engine.status()):
                 continue
             device.add_metric([name], engine.device_bytes())
-            for model, status in status_of(engine).items():
+            for model, status in models.items():
                 for key, gauge in gauges.items():
                     gauge.add_metric([model], float(status.get(key, 0)))
                 work = status.get("work", {})
@@ -181,8 +180,6 @@ class _State(Collector):
         spoken = CounterMetricFamily(f"{PREFIX}_remote_spoken", "Utterances it has spoken", labels=label)
         failed = CounterMetricFamily(f"{PREFIX}_remote_failures", "Utterances it failed at", labels=label)
         for engine in self._context.crew.values():
-            if not isinstance(engine, ServersEngine):
-                continue
             for uri, server in engine.servers().items():
                 for family, key in ((up, "up"), (asked, "asked"), (spoken, "spoken"), (failed, "failed")):
                     family.add_metric([uri], float(server[key]))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ...engines.base import CloningEngine, EngineUnavailableError
+from ...engines.base import Engine, EngineUnavailableError
 from ...speech import Recorded, Reference, SpeechError, Voice
 from ...voices import recording
 from ...voices.recording import InvalidRecordingError, Prepared
@@ -89,11 +89,11 @@ class RequestClones:
         return place, digest, prepared.transcript
 
 
-def cloning_engine(context: AppContext) -> CloningEngine:
+def cloning_engine(context: AppContext) -> Engine:
     """Return the first engine that clones voices. Raises SpeechError (``not-possible``)."""
     reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
     for engine in context.crew.values():
-        if isinstance(engine, CloningEngine):
+        if engine.supports_cloning:
             try:
                 engine.clone(_ANY)
             except EngineUnavailableError as error:

@@ -13,7 +13,7 @@ from pydantic import Field
 from ...engines.base import EngineUnavailableError
 from ...speech import Recorded, SpeechError, Voice
 from ...text.language_tags import requested
-from ...voices.design import DesigningEngine, check, design
+from ...voices.design import check, design
 from ...voices.names import key
 from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
 from .context import AppContext
@@ -107,7 +107,7 @@ def routes(context: AppContext) -> APIRouter:
         library = _library(context)
         if reason := _cannot_design(context):
             raise SpeechError(reason, "not-possible")
-        engine = next(engine for engine in context.crew.values() if isinstance(engine, DesigningEngine))
+        engine = next(engine for engine in context.crew.values() if engine.supports_design)
         language = asked.language or context.settings.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
         await asyncio.to_thread(check, library, asked.name, asked.description, **options)
@@ -212,7 +212,7 @@ def _cannot_design(context: AppContext) -> str:
     if reason := _cannot_clone(context):
         return reason
     for engine in context.crew.values():
-        if isinstance(engine, DesigningEngine):
+        if engine.supports_design:
             try:
                 engine.designer()
             except EngineUnavailableError as error:
