@@ -32,7 +32,7 @@ from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, plain
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
-from wyoming_qwen3tts.engines.qwen3.scheduler import RAMP, Limits, Scheduler, Take
+from wyoming_qwen3tts.engines.qwen3.scheduler import RAMP, Generation, Scheduler, SchedulerLimits
 
 TEXT = "Good evening, all is well."
 """26 tokens for the tokenizer of random checkpoints, which spells: as many as five seconds of speech have."""
@@ -59,7 +59,7 @@ class Ours:
         length = frames + 256
         self.decoder = Decoder(found.model, slots=takes, length=length, linear=linear, graphs=graphs)
         codec = Codec(found.codec, slots=takes, length=length, graphs=graphs)
-        limits = Limits(waiting=takes, frames_per_token=frames)
+        limits = SchedulerLimits(waiting=takes, frames_per_token=frames)
         self.scheduler = Scheduler(self.builder, self.decoder, codec, found.sampling, limits)
         self.frames = frames
 
@@ -74,7 +74,7 @@ class Ours:
             def hand_over(_: bytes, seed: int = seed) -> None:
                 heard.setdefault(seed, time.perf_counter() - began)
 
-            made.append(Take(speech(self.builder), seed, hand_over=hand_over, ended=ends.append))
+            made.append(Generation(speech(self.builder), seed, hand_over=hand_over, ended=ends.append))
             self.scheduler.submit(made[-1])
         self.scheduler._admit()
         for take in made:

@@ -33,9 +33,8 @@ from wyoming_qwen3tts.audio.loudness import Levels
 from wyoming_qwen3tts.audio.postprocess import PostprocessingSettings
 from wyoming_qwen3tts.config import Settings
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.engines.pool import EnginePool, Limits
-from wyoming_qwen3tts.pipeline.synthesizer import Limits as SynthesizerLimits
-from wyoming_qwen3tts.pipeline.synthesizer import Synthesizer
+from wyoming_qwen3tts.engines.pool import EngineLimits, EnginePool
+from wyoming_qwen3tts.pipeline.synthesizer import RequestLimits, Synthesizer
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.calibration import Calibration
@@ -147,12 +146,12 @@ CAST = (VIVIAN, RYAN, DYLAN, DEAF, ROBOT)
 """Two native speakers, one of a dialect, a voice that follows no instruction, and a last resort."""
 
 
-PATIENT = Limits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=True)
+PATIENT = EngineLimits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=True)
 """Bounds that no test meets."""
 
 
 @asynccontextmanager
-async def crew(*engines: Engine, limits: Limits = PATIENT, **options: Any) -> AsyncIterator[EnginePool]:
+async def crew(*engines: Engine, limits: EngineLimits = PATIENT, **options: Any) -> AsyncIterator[EnginePool]:
     """Engines that are relied on, started."""
     found = EnginePool(engines, limits, **options)
     await found.start()
@@ -167,7 +166,7 @@ def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | No
     return Synthesizer(
         Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
-        SynthesizerLimits(buffer_seconds=9, keepalive_after=0),
+        RequestLimits(buffer_seconds=9, keepalive_after=0),
         finishing=PostprocessingSettings(),
         calibration=Calibration(Levels(None), able),
         speed=speed,

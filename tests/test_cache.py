@@ -15,7 +15,7 @@ import pytest
 from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, PinError
-from wyoming_qwen3tts.cache.entry import Counts, Entry, Listed, Stock, TierError
+from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, Listed, Stock, TierError
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
 from wyoming_qwen3tts.cache.singleflight import AbandonedError, InFlightAudio
 from wyoming_qwen3tts.cache.sqlite import Disk
@@ -241,7 +241,7 @@ async def test_all_that_is_kept_can_be_walked_through_and_what_is_damaged_is_nam
         database.execute("DELETE FROM sounds WHERE key = ?", (key(4),))
     found = dict([pair async for pair in disk.walk()])
     assert found == {key(seed): None if seed in {3, 4} else entry(seed) for seed in range(70)}
-    assert disk.counts == Counts(stored=70)
+    assert disk.counts == CacheCounts(stored=70)
     await disk.drop(key(3))
     assert key(3) not in dict([pair async for pair in disk.walk()])
     assert await disk.check() == ""
@@ -276,10 +276,10 @@ async def test_counts_are_added_up_over_processes_and_restarts(tmp_path: Path) -
     path = tmp_path / "cache.sqlite"
     for _ in range(2):
         tier = Disk(path, 1_000_000)
-        await tier.tally({"memory": Counts(hits=2, saved=0.5), "disk": Counts(misses=1)})
+        await tier.tally({"memory": CacheCounts(hits=2, saved=0.5), "disk": CacheCounts(misses=1)})
         await tier.close()
     later = Disk(path, 1_000_000)
-    assert await later.totals() == {"memory": Counts(hits=4, saved=1.0), "disk": Counts(misses=2)}
+    assert await later.totals() == {"memory": CacheCounts(hits=4, saved=1.0), "disk": CacheCounts(misses=2)}
     await later.close()
 
 
@@ -395,7 +395,7 @@ class Shaky:
 
     def __init__(self) -> None:
         self.kept: dict[bytes, Entry] = {}
-        self.counts = Counts()
+        self.counts = CacheCounts()
         self.broken = False
         self.stuck = False
         self.full = False
@@ -436,10 +436,10 @@ class Shaky:
     async def stock(self) -> Stock:
         return Stock(entries=len(self.kept))
 
-    async def tally(self, counts: Mapping[str, Counts]) -> int:
+    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
         return self.forgotten
 
-    async def totals(self) -> dict[str, Counts]:
+    async def totals(self) -> dict[str, CacheCounts]:
         return {}
 
     async def close(self) -> None:
@@ -576,7 +576,7 @@ async def test_asking_makes_no_file(tmp_path: Path) -> None:
     await tier.drop(key("a"))
     assert await tier.stock() == Stock()
     assert await tier.totals() == {}
-    assert await tier.tally({"disk": Counts()}) == 0
+    assert await tier.tally({"disk": CacheCounts()}) == 0
     assert await tier.check() == ""
     assert [pair async for pair in tier.walk()] == []
     await tier.close()

@@ -30,7 +30,7 @@ from tests.test_said_before import KEPT, Repeatable, ask
 from wyoming_qwen3tts import client
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache.cache import Cache, PinError
-from wyoming_qwen3tts.cache.entry import Counts, Entry
+from wyoming_qwen3tts.cache.entry import CacheCounts, Entry
 from wyoming_qwen3tts.cache.memory import Memory
 from wyoming_qwen3tts.cache.singleflight import AbandonedError
 from wyoming_qwen3tts.cache.sqlite import FILE, Disk
@@ -152,7 +152,7 @@ async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
         async def get(self, key: bytes) -> Entry | None:
             raise asyncio.CancelledError
 
-        async def tally(self, counts: Mapping[str, Counts]) -> int:
+        async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
             raise asyncio.CancelledError
 
     cache = Cache(Memory(1_000_000), [Odd()])
@@ -281,7 +281,7 @@ async def test_what_a_tier_raises_harms_nobody(caplog: pytest.LogCaptureFixture)
         async def forget(self, voice: str | None = None) -> int:
             raise ValueError("odd forget")
 
-        async def tally(self, counts: Mapping[str, Counts]) -> int:
+        async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
             raise ValueError("odd tally")
 
         async def close(self) -> None:

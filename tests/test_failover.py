@@ -44,7 +44,7 @@ from wyoming_qwen3tts.engines.base import (
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from wyoming_qwen3tts.engines.pool import EnginePool, Limits, State
+from wyoming_qwen3tts.engines.pool import EngineLimits, EnginePool, State
 from wyoming_qwen3tts.speech import Attribution, TextFeed, Utterance, Voice
 
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -601,7 +601,7 @@ async def test_an_engine_that_cannot_start_is_tried_until_it_can() -> None:
         assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == tone(HELLO)
 
 
-SOON = Limits(waiting=10, stall=0.2, gap=5.0, restart=0.3, resume=True)
+SOON = EngineLimits(waiting=10, stall=0.2, gap=5.0, restart=0.3, resume=True)
 
 
 async def test_an_engine_without_a_sign_of_life_has_hung_and_whoever_waits_is_told() -> None:

@@ -17,7 +17,7 @@ from tests.house import HANG
 from tests.redis_server import Server
 from tests.test_cache import entry, key, sound
 from wyoming_qwen3tts.cache.cache import Cache
-from wyoming_qwen3tts.cache.entry import Counts, Entry, TierError
+from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, TierError
 from wyoming_qwen3tts.cache.memory import Memory
 from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, Redis
 from wyoming_qwen3tts.redis_url import check_url
@@ -72,8 +72,8 @@ async def test_what_is_in_redis_is_shared_sample_for_sample(server: Server) -> N
     for tier in (other, one):
         assert await tier.get(key("a")) == entry(pinned=True)
         assert await tier.get(key("b")) == said
-    assert one.counts == Counts(hits=2, misses=1, stored=2, saved=0.75)
-    assert other.counts == Counts(hits=2, saved=0.75)
+    assert one.counts == CacheCounts(hits=2, misses=1, stored=2, saved=0.75)
+    assert other.counts == CacheCounts(hits=2, saved=0.75)
     await one.drop(key("a"))
     assert await other.get(key("a")) is None
     await one.close()
@@ -153,7 +153,7 @@ async def test_a_damaged_entry_is_dropped(
     assert caplog.text.count("an entry is damaged, and made again: ") == 1
     assert ("'Sentence 0.'" in caplog.text) == ("text" not in change)
     assert not raw.exists(name("a"))
-    assert tier.counts == Counts(misses=1, stored=2, damaged=1)
+    assert tier.counts == CacheCounts(misses=1, stored=2, damaged=1)
     assert await tier.get(key("b")) == entry(1)
     await tier.put(key("a"), entry())
     assert await tier.get(key("a")) == entry()
@@ -213,7 +213,7 @@ async def test_all_that_is_kept_can_be_walked_through(tier: Redis, raw: Any) -> 
     found = [pair async for pair in tier.walk()]
     assert len(found) == 70
     assert dict(found) == {key(seed): None if seed == 3 else entry(seed) for seed in range(70)}
-    assert tier.counts == Counts(stored=70)
+    assert tier.counts == CacheCounts(stored=70)
 
 
 async def test_the_stock_is_told_by_voice(tier: Redis, raw: Any) -> None:
@@ -229,11 +229,11 @@ async def test_the_stock_is_told_by_voice(tier: Redis, raw: Any) -> None:
 async def test_counts_are_added_up_over_processes(server: Server, raw: Any) -> None:
     for _ in range(2):
         tier = Redis(server.url)
-        await tier.tally({"memory": Counts(hits=2, saved=0.5), "redis": Counts(misses=1)})
+        await tier.tally({"memory": CacheCounts(hits=2, saved=0.5), "redis": CacheCounts(misses=1)})
         await tier.close()
     raw.hset(f"{SPACE}counted", "memory of a later version", 1)
     later = Redis(server.url)
-    assert await later.totals() == {"memory": Counts(hits=4, saved=1.0), "redis": Counts(misses=2)}
+    assert await later.totals() == {"memory": CacheCounts(hits=4, saved=1.0), "redis": CacheCounts(misses=2)}
     await later.close()
 
 
@@ -242,9 +242,9 @@ async def test_no_room_is_no_failure(tier: Redis, raw: Any) -> None:
     raw.config_set("maxmemory", 1)
     assert not await tier.put(key("b"), entry(1))
     assert not await tier.put(key("a"), entry(1))
-    assert await tier.tally({"redis": Counts(hits=1)}) == 0
+    assert await tier.tally({"redis": CacheCounts(hits=1)}) == 0
     assert await tier.get(key("a")) == entry(pinned=True)
-    assert tier.counts == Counts(hits=1, stored=1, saved=0.5)
+    assert tier.counts == CacheCounts(hits=1, stored=1, saved=0.5)
     assert not raw.exists(name("b"))
 
 
@@ -283,7 +283,7 @@ async def test_what_may_not_be_read_is_not_damaged(tier: Redis, server: Server, 
     for asked in (writer.get(key("a")), writer.stock(), writer.forget("Ryan"), anext(writer.walk())):
         with pytest.raises(TierError, match="no permissions"):
             await asked
-    assert writer.counts == Counts(failures=4)
+    assert writer.counts == CacheCounts(failures=4)
     assert await tier.get(key("a")) == entry()
     await writer.close()
 

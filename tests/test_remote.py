@@ -43,11 +43,11 @@ from wyoming_qwen3tts.config import Settings, SettingsError
 from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
-from wyoming_qwen3tts.engines.remote.server import Limits
+from wyoming_qwen3tts.engines.remote.server import RemoteTimeouts
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Recorded, Reference, Style, Utterance, Voice
 
-LIMITS = Limits(connect=5.0, first=HANG, gap=HANG)
-HASTY = Limits(connect=0.3, first=0.3, gap=0.5)
+LIMITS = RemoteTimeouts(connect=5.0, first=HANG, gap=HANG)
+HASTY = RemoteTimeouts(connect=0.3, first=0.3, gap=0.5)
 TEXT = "The washing machine has finished."
 NEXT = "The lamp is on."
 
@@ -61,7 +61,9 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def remote(*uris: str, limits: Limits = LIMITS, key: str | None = None) -> AsyncIterator[RemoteEngine]:
+async def remote(
+    *uris: str, limits: RemoteTimeouts = LIMITS, key: str | None = None
+) -> AsyncIterator[RemoteEngine]:
     """An engine for these servers, started."""
     engine = RemoteEngine.of(uris, limits, 16, key)
     try:

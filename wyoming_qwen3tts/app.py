@@ -26,18 +26,17 @@ from .config import Address, Settings, SettingsError
 from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
-from .engines.pool import EnginePool, Limits
+from .engines.pool import EngineLimits, EnginePool
 from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
-from .engines.remote.server import Limits as Waits
+from .engines.remote.server import RemoteTimeouts
 from .pipeline import synthesizer
 from .server.request_log import Requests
 from .server.wyoming import supervisor
 from .server.wyoming.info import Description, who_speaks
 from .server.wyoming.listen import Listener, ListenError
-from .server.wyoming.server import Limits as WyomingLimits
-from .server.wyoming.server import WyomingServer
+from .server.wyoming.server import WyomingLimits, WyomingServer
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorNotInstalledError, LanguageFinder, load
@@ -78,7 +77,7 @@ class Service:
         """Told why only a new process can speak as it should."""
         self.crew = EnginePool(
             engines_for(settings) if engines is None else engines,
-            Limits(
+            EngineLimits(
                 waiting=settings.max_queue,
                 stall=settings.stall_timeout,
                 gap=settings.engine_timeout,
@@ -177,7 +176,7 @@ class Service:
         road = synthesizer.Synthesizer(
             register,
             self.crew,
-            synthesizer.Limits(
+            synthesizer.RequestLimits(
                 buffer_seconds=settings.buffer_seconds,
                 deadline=settings.first_audio_timeout,
                 keepalive_after=settings.keepalive_after,
@@ -402,7 +401,7 @@ def engines_for(settings: Settings) -> list[Engine]:
 
 def remote_engine(settings: Settings) -> Engine:
     """Return what speaks on other machines."""
-    limits = Waits(
+    limits = RemoteTimeouts(
         connect=settings.remote_connect_timeout,
         first=settings.remote_first_timeout,
         gap=settings.remote_gap_timeout,

@@ -70,7 +70,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OptionType:
     """What an option takes: how a value is read and described."""
 
     read: Callable[[str], Any]
@@ -85,24 +85,26 @@ class Kind:
     """A password may be in it: no message shows it."""
 
 
-def whole(low: int, high: int) -> Kind:
+def whole(low: int, high: int) -> OptionType:
     """A whole number."""
-    return Kind(_between(int, low, high), f"a whole number from {low} to {high}", f"int({low},{high})", "N")
+    return OptionType(
+        _between(int, low, high), f"a whole number from {low} to {high}", f"int({low},{high})", "N"
+    )
 
 
-def seconds(low: float, high: float) -> Kind:
+def seconds(low: float, high: float) -> OptionType:
     """A time in seconds."""
     allowed = f"seconds from {low:g} to {high:g}"
-    return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "SECONDS")
+    return OptionType(_between(float, low, high), allowed, f"float({low:g},{high:g})", "SECONDS")
 
 
-def amount(low: float, high: float) -> Kind:
+def amount(low: float, high: float) -> OptionType:
     """A number that may have a fraction."""
     allowed = f"a number from {low:g} to {high:g}"
-    return Kind(_between(float, low, high), allowed, f"float({low:g},{high:g})", "X")
+    return OptionType(_between(float, low, high), allowed, f"float({low:g},{high:g})", "X")
 
 
-def level(low: float, high: float) -> Kind:
+def level(low: float, high: float) -> OptionType:
     """A level in dBFS; ``off`` for none (read as None)."""
     number = _between(float, low, high)
 
@@ -110,10 +112,10 @@ def level(low: float, high: float) -> Kind:
         return None if text.lower() in _FALSE - {"0"} else float(number(text))
 
     # The app's schema knows no negative numbers.
-    return Kind(read, f"dBFS from {low:g} to {high:g}, or off", "str", "DBFS")
+    return OptionType(read, f"dBFS from {low:g} to {high:g}, or off", "str", "DBFS")
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> OptionType:
     """One of some words."""
 
     def read(text: str) -> str:
@@ -121,10 +123,10 @@ def one_of(*choices: str) -> Kind:
             raise ValueError(text)
         return text
 
-    return Kind(read, " or ".join(choices), f"list({'|'.join(choices)})", "|".join(choices))
+    return OptionType(read, " or ".join(choices), f"list({'|'.join(choices)})", "|".join(choices))
 
 
-def switch() -> Kind:
+def switch() -> OptionType:
     """On or off."""
 
     def read(text: str) -> bool:
@@ -132,10 +134,10 @@ def switch() -> Kind:
             return text.lower() in _TRUE
         raise ValueError(text)
 
-    return Kind(read, "true or false", "bool")
+    return OptionType(read, "true or false", "bool")
 
 
-def words(allowed: str, metavar: str) -> Kind:
+def words(allowed: str, metavar: str) -> OptionType:
     """Any text that is not empty."""
 
     def read(text: str) -> str:
@@ -143,10 +145,10 @@ def words(allowed: str, metavar: str) -> Kind:
             raise ValueError(text)
         return text.strip()
 
-    return Kind(read, allowed, "str", metavar)
+    return OptionType(read, allowed, "str", metavar)
 
 
-def uris() -> Kind:
+def uris() -> OptionType:
     """Addresses to listen on, with spaces between them."""
 
     def read(text: str) -> tuple[str, ...]:
@@ -157,10 +159,10 @@ def uris() -> Kind:
             Address.parse(uri)
         return found
 
-    return Kind(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI", " ")
+    return OptionType(read, "tcp://HOST:PORT, unix:///PATH or stdio://", "str", "URI", " ")
 
 
-def remotes() -> Kind:
+def remotes() -> OptionType:
     """Addresses of servers that speak, with spaces between them."""
     allowed = "tcp://HOST:PORT, unix:///PATH, http://HOST:PORT or https://HOST:PORT"
 
@@ -178,16 +180,16 @@ def remotes() -> Kind:
                 raise ValueError(uri)
         return found
 
-    return Kind(read, allowed, "str", "URI", " ")
+    return OptionType(read, allowed, "str", "URI", " ")
 
 
-def models() -> Kind:
+def models() -> OptionType:
     """Directories, or names on the hub with a revision or without, with commas between them."""
     allowed = "directories, or models' names on the hub, with commas between them"
     return replace(names(), allowed=allowed, metavar="MODEL")
 
 
-def names() -> Kind:
+def names() -> OptionType:
     """Names with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
@@ -196,10 +198,10 @@ def names() -> Kind:
             raise ValueError(text)
         return tuple(dict.fromkeys(found))
 
-    return Kind(read, "names, with commas between them", "str", "NAMES", ",")
+    return OptionType(read, "names, with commas between them", "str", "NAMES", ",")
 
 
-def some_of(*choices: str) -> Kind:
+def some_of(*choices: str) -> OptionType:
     """Some of these words, in an order, with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
@@ -211,30 +213,32 @@ def some_of(*choices: str) -> Kind:
     return replace(names(), read=read, allowed=f"{', '.join(choices)}, in any order")
 
 
-def keys() -> Kind:
+def keys() -> OptionType:
     """Secrets with commas between them."""
     return replace(
         names(), allowed="keys, with commas between them", metavar="KEYS", schema="password", secret=True
     )
 
 
-def networks() -> Kind:
+def networks() -> OptionType:
     """Networks with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(each)) for each in names().read(text))
 
-    return Kind(read, "networks such as 192.168.1.0/24, with commas between them", "str", "NETWORKS", ",")
+    return OptionType(
+        read, "networks such as 192.168.1.0/24, with commas between them", "str", "NETWORKS", ","
+    )
 
 
-def origins() -> Kind:
+def origins() -> OptionType:
     """Origins of web pages and apps, of any scheme, with commas between them."""
 
     def read(text: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(_origin, names().read(text))))
 
     allowed = "SCHEME://HOST[:PORT] of pages and apps, with commas between them, or *"
-    return Kind(read, allowed, "str", "ORIGINS", ",")
+    return OptionType(read, allowed, "str", "ORIGINS", ",")
 
 
 def _origin(text: str) -> str:
@@ -249,17 +253,17 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, ''))}"
 
 
-def redis() -> Kind:
+def redis() -> OptionType:
     """Where a Redis is."""
 
     def read(text: str) -> str:
         check_url(text.strip())
         return text.strip()
 
-    return Kind(read, FORM, "str", "URL", secret=True)
+    return OptionType(read, FORM, "str", "URL", secret=True)
 
 
-def name_or_off() -> Kind:
+def name_or_off() -> OptionType:
     """A name; ``true`` for the default one (read as ""), ``false`` for none (read as None)."""
 
     def read(text: str) -> str | None:
@@ -271,10 +275,10 @@ def name_or_off() -> Kind:
             raise ValueError(text)
         return text
 
-    return Kind(read, "a name, true or false", "str", "NAME")
+    return OptionType(read, "a name, true or false", "str", "NAME")
 
 
-def languages() -> Kind:
+def languages() -> OptionType:
     """BCP 47 tags with commas or spaces between them."""
 
     def read(text: str) -> tuple[str, ...]:
@@ -283,10 +287,10 @@ def languages() -> Kind:
             raise ValueError(text)
         return found
 
-    return Kind(read, "language codes with commas, such as en,de", "str", "CODES")
+    return OptionType(read, "language codes with commas, such as en,de", "str", "CODES")
 
 
-def language() -> Kind:
+def language() -> OptionType:
     """A BCP 47 tag."""
 
     def read(text: str) -> str:
@@ -294,15 +298,15 @@ def language() -> Kind:
             raise ValueError(text)
         return text.strip()
 
-    return Kind(read, "a language code, such as de or pt-BR", "str", "CODE")
+    return OptionType(read, "a language code, such as de or pt-BR", "str", "CODE")
 
 
-def file() -> Kind:
+def file() -> OptionType:
     """A file's path; it need not exist."""
     return replace(folder(), allowed="a file's path", metavar="FILE")
 
 
-def folder() -> Kind:
+def folder() -> OptionType:
     """A directory's path; it need not exist."""
 
     def read(text: str) -> Path:
@@ -310,10 +314,10 @@ def folder() -> Kind:
             raise ValueError(text)
         return Path(text.strip()).expanduser()
 
-    return Kind(read, "a directory's path", "str", "DIR")
+    return OptionType(read, "a directory's path", "str", "DIR")
 
 
-def device() -> Kind:
+def device() -> OptionType:
     """Where a model runs."""
 
     def read(text: str) -> str:
@@ -322,7 +326,7 @@ def device() -> Kind:
             raise ValueError(text)
         return text
 
-    return Kind(read, "auto, cuda, cuda:N, mps or cpu", "str", "DEVICE")
+    return OptionType(read, "auto, cuda, cuda:N, mps or cpu", "str", "DEVICE")
 
 
 def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
@@ -335,7 +339,7 @@ def _between(number: Callable[[str], Any], low: float, high: float) -> Callable[
     return read
 
 
-def option(default: Any, kind: Kind, help_text: str, *, app: bool = True) -> Any:
+def option(default: Any, kind: OptionType, help_text: str, *, app: bool = True) -> Any:
     """Declare an option. ``app``: it makes sense in the Home Assistant app."""
     return field(
         default=default, repr=not kind.secret, metadata={"kind": kind, "help": help_text, "app": app}
@@ -703,7 +707,7 @@ def add_options(built: argparse._ActionsContainer, only: Collection[str] | None 
     for key, declared in OPTIONS.items():
         if only is not None and key not in only:
             continue
-        kind: Kind = declared.metadata["kind"]
+        kind: OptionType = declared.metadata["kind"]
         flag = f"--{key.replace('_', '-')}"
         described = f"{declared.metadata['help']} (default: {shown_default(declared)})".replace("%", "%%")
         if kind.schema == "bool":
@@ -751,7 +755,7 @@ def markdown_table() -> str:
     """Return README's table of options."""
     rows = ["| option | variable | default | |", "|---|---|---|---|"]
     for key, declared in OPTIONS.items():
-        kind: Kind = declared.metadata["kind"]
+        kind: OptionType = declared.metadata["kind"]
         flag = f"--{key.replace('_', '-')}"
         if kind.schema == "bool":
             flag = f"--no-{key.replace('_', '-')}" if declared.default else flag
@@ -776,7 +780,7 @@ def app_texts() -> dict[str, dict[str, str]]:
     texts = {}
     for key, declared in OPTIONS.items():
         if declared.metadata["app"]:
-            kind: Kind = declared.metadata["kind"]
+            kind: OptionType = declared.metadata["kind"]
             described = f"{declared.metadata['help']}."
             if kind.metavar in {"N", "X", "SECONDS", "DBFS"}:
                 described += f" Allowed: {kind.allowed}."
@@ -821,7 +825,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _read(origin: str, key: str, value: Any) -> Any:
     """Return ``value`` (text, or what JSON had) as the option ``key`` takes it."""
-    kind: Kind = OPTIONS[key].metadata["kind"]
+    kind: OptionType = OPTIONS[key].metadata["kind"]
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         text = (kind.separator or " ").join(value)
     elif isinstance(value, bool | int | float | str):

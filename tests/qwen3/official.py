@@ -19,7 +19,7 @@ from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, Quantize, plain
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Noise, Sampling
-from wyoming_qwen3tts.engines.qwen3.scheduler import Limits, Scheduler
+from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, SchedulerLimits
 
 CPU = torch.device("cpu")
 
@@ -175,7 +175,7 @@ def scheduler(
         Decoder(own.model, slots=slots, length=length, linear=linear, graphs=graphs),
         Codec(own.codec, slots=slots, length=2 * length, graphs=graphs),
         own.sampling,
-        Limits(waiting=waiting, frames_per_token=frames_per_token),
+        SchedulerLimits(waiting=waiting, frames_per_token=frames_per_token),
         overlap=overlap,
     )
 

@@ -368,7 +368,7 @@ async def test_what_is_prepared_is_at_hand(base: Official, tmp_path: Path) -> No
             counts = speaker.status()[str(base.directory)]["clones"]
             assert (counts["made"], counts["loaded"]) == ((2, 0) if start == 0 else (0, 2))
             assert speaker._worker is not None
-            there = speaker._worker.residents[0].scheduler
+            there = speaker._worker.model_manager[0].scheduler
             assert there is not None
             known = set(there._openings)
             for voice in voices:

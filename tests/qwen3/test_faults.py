@@ -35,8 +35,8 @@ from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
-from wyoming_qwen3tts.engines.qwen3.model_manager import Residents
-from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, Take
+from wyoming_qwen3tts.engines.qwen3.model_manager import ModelManager
+from wyoming_qwen3tts.engines.qwen3.scheduler import Generation, Scheduler
 from wyoming_qwen3tts.speech import Reference
 
 pytestmark = [
@@ -57,32 +57,32 @@ KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
 
-Fault = Callable[[Take, Scheduler, Callable[[], Tensor]], Tensor]
+Fault = Callable[[Generation, Scheduler, Callable[[], Tensor]], Tensor]
 """What happens in the place of a step's work, which it may do."""
 
 
-def ends(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def ends(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise SystemExit
 
 
-def fails(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def fails(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise RuntimeError("device-side assert")
 
 
-def is_lost(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def is_lost(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def runs_out_of_memory(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def runs_out_of_memory(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise torch.OutOfMemoryError("out of memory")
 
 
-def gives_no_numbers(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def gives_no_numbers(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     scheduler._decoder.hidden[take.slot] = torch.nan
     return work()
 
 
-def sounds_of_no_numbers(take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def sounds_of_no_numbers(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     return work() * torch.nan
 
 
@@ -93,7 +93,7 @@ class Stall:
         self.begun = threading.Event()
         self.go = threading.Event()
 
-    def __call__(self, take: Take, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+    def __call__(self, take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
         self.begun.set()
         assert self.go.wait(HANG)
         return work()
@@ -109,7 +109,7 @@ class Plan:
     codec: bool
     happened: threading.Event = field(default_factory=threading.Event)
 
-    def is_for(self, take: Take) -> bool:
+    def is_for(self, take: Generation) -> bool:
         if self.happened.is_set() or take.speech.text != self.text:
             return False
         return take.frames >= self.frame if self.codec else take.frames == self.frame
@@ -498,7 +498,7 @@ async def test_whoever_has_been_promised_something_hears_that_the_thread_was_end
     speaker = engine(tiny)
     await speaker.start()
     assert speaker._worker is not None
-    monkeypatch.setattr(Residents, "named", end)
+    monkeypatch.setattr(ModelManager, "named", end)
     made = speaker._worker.prepare(str(tiny), Reference(tmp_path, "a" * 64), ["english"])
     async with asyncio.timeout(HANG):
         with pytest.raises(EngineUnavailableError, match="the model's thread has ended"):

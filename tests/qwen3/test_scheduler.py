@@ -22,7 +22,7 @@ from wyoming_qwen3tts.engines.qwen3.guards import LOOP_SECONDS, SLACK_FRAMES, Lo
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
-from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, Take
+from wyoming_qwen3tts.engines.qwen3.scheduler import Generation, Scheduler
 
 TEXTS = ["Hi.", "The lamp is on.", "The quick brown fox jumps over the lazy dog and runs."]
 FRAME_BYTES = 2 * FRAME
@@ -36,7 +36,7 @@ class Heard:
     def __init__(self, speech: Speech, seed: int = 0, **options: Any) -> None:
         self.pieces: list[bytes] = []
         self.ends: list[Exception | None] = []
-        self.take = Take(speech, seed, hand_over=self.pieces.append, ended=self.ends.append, **options)
+        self.take = Generation(speech, seed, hand_over=self.pieces.append, ended=self.ends.append, **options)
 
     @property
     def sound(self) -> bytes:

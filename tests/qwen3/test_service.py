@@ -199,14 +199,14 @@ def utterance(speaker: Qwen3Engine, text: str = LONG, seed: int = 0, name: str =
 def scheduler_of(speaker: Qwen3Engine) -> Scheduler:
     """The scheduler of the engine's first model, which is loaded."""
     assert speaker._worker is not None
-    scheduler = speaker._worker.residents[0].scheduler
+    scheduler = speaker._worker.model_manager[0].scheduler
     assert scheduler is not None
     return scheduler
 
 
 def is_loaded(speaker: Qwen3Engine) -> bool:
     assert speaker._worker is not None
-    return speaker._worker.residents[0].scheduler is not None
+    return speaker._worker.model_manager[0].scheduler is not None
 
 
 async def until(come: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from .entry import Counts, Entry, Listed, Stock, Tier, TierError
+from .entry import CacheCounts, Entry, Listed, Stock, Tier, TierError
 from .memory import Memory
 from .singleflight import AbandonedError, InFlightAudio
 
@@ -63,7 +63,7 @@ class Cache:
         self._closing = asyncio.Event()
 
     @property
-    def counts(self) -> Mapping[str, Counts]:
+    def counts(self) -> Mapping[str, CacheCounts]:
         """What became of calls since the process began, by the tiers' names, memory first."""
         return {"memory": self.memory.counts, **{each.tier.name: each.tier.counts for each in self._tiers}}
 
@@ -292,7 +292,7 @@ class Cache:
     async def _look_round(self) -> None:
         await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
 
-    async def _look_at(self, each: _Guarded, counts: Mapping[str, Counts]) -> None:
+    async def _look_at(self, each: _Guarded, counts: Mapping[str, CacheCounts]) -> None:
         if await each.tally(counts):
             self._forgotten()
             self.memory.clear()
@@ -381,7 +381,7 @@ class _Guarded:
         self.full = False
         """Whether there was no room for the last entry."""
         self._reading, self._writing = _Rest(), _Rest()
-        self._told: dict[str, Counts] = {}
+        self._told: dict[str, CacheCounts] = {}
         self._forgotten: int | None = None
         self._blind = False
 
@@ -412,13 +412,13 @@ class _Guarded:
         """Let the next entry be tried at once."""
         self._writing.wake()
 
-    async def tally(self, counts: Mapping[str, Counts]) -> bool:
+    async def tally(self, counts: Mapping[str, CacheCounts]) -> bool:
         """Let the tier add up what was counted; tell whether anything was forgotten since the last time.
 
         Without ``counts`` it only looks, which is quick.
         """
         now = {name: replace(counted) for name, counted in counts.items()}
-        news = {name: now[name].since(self._told.get(name, Counts())) for name in now}
+        news = {name: now[name].since(self._told.get(name, CacheCounts())) for name in now}
         try:
             async with asyncio.timeout(LIMIT):
                 forgotten = await _own(self.tier.tally(news))
@@ -454,7 +454,7 @@ class _Guarded:
         except Exception as error:
             _LOGGER.warning("Something forgotten may be in the cache's %s: %r", self.tier.name, error)
 
-    async def close(self, counts: Mapping[str, Counts]) -> None:
+    async def close(self, counts: Mapping[str, CacheCounts]) -> None:
         """Let the tier add up the last, and close it: all within CLOSE."""
         try:
             async with asyncio.timeout(CLOSE):

@@ -23,7 +23,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Counts:
+class CacheCounts:
     """What became of a tier's calls since the process began."""
 
     hits: int = 0
@@ -37,9 +37,9 @@ class Counts:
     saved: float = 0.0
     """Seconds of making that hits have spared."""
 
-    def since(self, before: Counts) -> Counts:
+    def since(self, before: CacheCounts) -> CacheCounts:
         """Return what has come on top of ``before``."""
-        return Counts(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
+        return CacheCounts(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class Tier(Protocol):
     """
 
     name: str
-    counts: Counts
+    counts: CacheCounts
 
     async def get(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none that is whole."""
@@ -123,14 +123,14 @@ class Tier(Protocol):
         """
         raise NotImplementedError
 
-    async def tally(self, counts: Mapping[str, Counts]) -> int:
+    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
         """Add to what was ever counted, by the tiers' names, so that it outlives the process.
 
         Returns how often anything was forgotten, by any process: what was read before is then void.
         """
         raise NotImplementedError
 
-    async def totals(self) -> dict[str, Counts]:
+    async def totals(self) -> dict[str, CacheCounts]:
         """Return what was ever counted, by the tiers' names, by all processes that share this tier."""
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from ..speech import BYTES_PER_SECOND
-from .entry import Counts, Entry, Listed, Stock, matches
+from .entry import CacheCounts, Entry, Listed, Stock, matches
 
 OVERHEAD = 300
 """Bytes that an entry takes beside its sound, about: measured with ``sys.getsizeof`` over its parts."""
@@ -24,7 +24,7 @@ class Memory:
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._derived: dict[bytes, tuple[Hashable, Any, int]] = {}
         self.bytes = 0
-        self.counts = Counts()
+        self.counts = CacheCounts()
 
     def __len__(self) -> int:
         return len(self._entries)

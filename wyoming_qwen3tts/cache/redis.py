@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote
 
 from ..redis_url import check_url, is_url, split
-from .entry import Counts, Entry, Listed, Stock, TierError, matches
+from .entry import CacheCounts, Entry, Listed, Stock, TierError, matches
 from .flac import opened, seal
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Redis:
         self._opening = asyncio.Lock()
         self._client: Client | None = None
         self._doubt = False
-        self.counts = Counts()
+        self.counts = CacheCounts()
 
     async def get(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none that is whole. Raises TierError."""
@@ -178,7 +178,7 @@ class Redis:
                             found.append(Listed(key, text, said_by, None, row[2] == b"1"))
         return total, found
 
-    async def tally(self, counts: Mapping[str, Counts]) -> int:
+    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
         """Add to what was ever counted, by the tiers' names; where Redis takes no writes it is lost.
 
         Returns how often anything was forgotten, by any process: what was read before is then void. Raises
@@ -194,16 +194,18 @@ class Redis:
         self._check([times])
         return int(times or 0)
 
-    async def totals(self) -> dict[str, Counts]:
+    async def totals(self) -> dict[str, CacheCounts]:
         """Return what was ever counted, by the tiers' names. Raises TierError."""
         (found,) = await self._ask(("HGETALL", COUNTED))
-        known = {field.name for field in fields(Counts)}
-        totals: dict[str, Counts] = {}
+        known = {field.name for field in fields(CacheCounts)}
+        totals: dict[str, CacheCounts] = {}
         for name, total in sorted(found.items()):
             tier, _, what = _text(name).rpartition(" ")
             if what in known:
                 number = float(total)
-                setattr(totals.setdefault(tier, Counts()), what, number if what == "saved" else round(number))
+                setattr(
+                    totals.setdefault(tier, CacheCounts()), what, number if what == "saved" else round(number)
+                )
         return totals
 
     async def close(self) -> None:

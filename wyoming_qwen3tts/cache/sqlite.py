@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import atomic_file
-from .entry import Counts, Entry, Listed, Stock, TierError, matches
+from .entry import CacheCounts, Entry, Listed, Stock, TierError, matches
 from .flac import HEAD, opened, seal, seconds_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Disk:
         self._inode = self._replaced = 0
         self._touched: dict[bytes, float] = {}
         self._uncounted: Counter[tuple[str, str]] = Counter()
-        self.counts = Counts()
+        self.counts = CacheCounts()
 
     async def get(self, key: bytes) -> Entry | None:
         """Return an entry, None where there is none that is whole. Raises TierError."""
@@ -120,15 +120,15 @@ class Disk:
         """
         return await self._run(lambda: self._listed(search, voice, most), (0, []))
 
-    async def tally(self, counts: Mapping[str, Counts]) -> int:
+    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
         """Add to what was ever counted, by the tiers' names. Raises TierError.
 
         Returns how often anything was forgotten, by any process: what was read before is then void.
         """
-        there_is_news = any(counted != Counts() for counted in counts.values())
+        there_is_news = any(counted != CacheCounts() for counted in counts.values())
         return await self._run(lambda: self._tally(counts), *([] if there_is_news else [0]))
 
-    async def totals(self) -> dict[str, Counts]:
+    async def totals(self) -> dict[str, CacheCounts]:
         """Return what was ever counted, by the tiers' names. Raises TierError."""
         return await self._run(self._totals, {})
 
@@ -350,7 +350,7 @@ class Disk:
                 database.executemany("UPDATE entries SET used = ? WHERE key = ?", touched)
         self._touched.clear()
 
-    def _tally(self, counts: Mapping[str, Counts]) -> int:
+    def _tally(self, counts: Mapping[str, CacheCounts]) -> int:
         (times,) = self._open().execute("SELECT times FROM forgotten").fetchone()
         forgotten = int(times) + (self._replaced << 32)
         if not counts:
@@ -368,10 +368,10 @@ class Disk:
             self._touch()
         return forgotten
 
-    def _totals(self) -> dict[str, Counts]:
-        found: dict[str, Counts] = {}
+    def _totals(self) -> dict[str, CacheCounts]:
+        found: dict[str, CacheCounts] = {}
         for tier, what, total in self._open().execute("SELECT tier, what, total FROM counted ORDER BY tier"):
-            counts = found.setdefault(tier, Counts())
+            counts = found.setdefault(tier, CacheCounts())
             setattr(counts, what, total if what == "saved" else int(total))
         return found
 

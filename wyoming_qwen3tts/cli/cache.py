@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..cache.entry import Counts, Tier, TierError
+from ..cache.entry import CacheCounts, Tier, TierError
 from ..cache.sqlite import FILE, Disk
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
@@ -209,7 +209,7 @@ def _megabytes(size: float) -> str:
     return f"{size / MEGABYTE:,.1f} MB"
 
 
-def _table(totals: Mapping[str, Counts]) -> str:
+def _table(totals: Mapping[str, CacheCounts]) -> str:
     """Return what was counted, by all servers since the tier was begun."""
     head: Sequence[str] = (
         "",

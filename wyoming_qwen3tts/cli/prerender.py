@@ -95,7 +95,7 @@ async def run(options: argparse.Namespace, serve: Serve) -> int:
     phrases = _with_voices(read(options.file), options.voice, options.language)
     async with _server(options, serve) as uri:
         await _check(phrases, options, uri)
-        work = _Work(phrases, uri)
+        work = _PrerenderRun(phrases, uri)
         await work.run(options.jobs)
     return 1 if work.failures else 0
 
@@ -162,7 +162,7 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
         raise ServerError(f"{last}{hint}")
 
 
-class _Work:
+class _PrerenderRun:
     """What is to be stored, and what became of it."""
 
     def __init__(self, phrases: Sequence[Phrase], uri: str) -> None:

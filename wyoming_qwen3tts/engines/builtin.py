@@ -6,7 +6,7 @@ everything that reaches them goes through ``readable`` first.
 
 hibari gives a sentence as one array. Its network has to see the sentence whole, but the signal processing
 behind it does not: the first half second is made and sent alone, then the rest, with the samples of the
-whole. That needs the same noise for both, whatever their length: see ``Noise``.
+whole. That needs the same noise for both, whatever their length: see ``NoiseSource``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class BuiltinEngine(Engine):
         self._hibari = hibari.Hibari(threads=self._threads)
         # The last word is in no dictionary: the network that guesses at such words is loaded now too.
         warm_up = "Twenty one point five degrees outside, said the warm-up, zorbling."
-        self._say(Job(warm_up, 0, lambda pcm: None))
+        self._say(_BuiltinJob(warm_up, 0, lambda pcm: None))
         self._voices = (
             Voice(
                 name="heart",
@@ -119,7 +119,7 @@ class BuiltinEngine(Engine):
             raise EngineUnavailableError("the built-in voice is not loaded")
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-        job = Job(
+        job = _BuiltinJob(
             utterance.text,
             utterance.seed,
             lambda pcm: loop.call_soon_threadsafe(pieces.put_nowait, pcm),
@@ -135,7 +135,7 @@ class BuiltinEngine(Engine):
             job.cancelled.set()
             work.cancel()
 
-    def _say(self, job: Job) -> None:
+    def _say(self, job: _BuiltinJob) -> None:
         """Hand the sound of ``job`` over piece by piece. Runs on the worker thread."""
         from ..audio.pcm import to_pcm
 
@@ -173,7 +173,7 @@ class BuiltinEngine(Engine):
         known = said and all(character in self._hibari.vocab for character in said)
         return f"[{readable(word)}](/{said}/)" if known else readable(word)
 
-    def _synthesize(self, ids: list[int], hiss: Noise) -> Iterator[NDArray[np.float32]]:
+    def _synthesize(self, ids: list[int], hiss: NoiseSource) -> Iterator[NDArray[np.float32]]:
         """Yield a sentence's samples, 24 kHz float32: the first FIRST_FRAMES, then the rest.
 
         ``ids``: phoneme ids with a 0 at both ends. The network gives five spectra of [601, frames] and the
@@ -193,7 +193,7 @@ class BuiltinEngine(Engine):
         yield dsp.synth(*outputs, hiss)[start:]
 
 
-class Job:
+class _BuiltinJob:
     """A text to be said by the worker thread, and what to do with its sound."""
 
     def __init__(
@@ -210,7 +210,7 @@ class Job:
         self.cancelled = threading.Event()
 
 
-class Noise:
+class NoiseSource:
     """Stands in for the random generator that hibari fills its noise from.
 
     The noise of a frame depends on the frame alone, not on how many there are. (Drawing it anew also took a
@@ -233,11 +233,11 @@ class Noise:
 
 
 @functools.lru_cache(maxsize=4)
-def noise(seed: int) -> Noise:
+def noise(seed: int) -> NoiseSource:
     """Return the noise of a seed."""
     from hibari import dsp
 
-    return Noise(seed, dsp.N_FFT // 2 + 1)
+    return NoiseSource(seed, dsp.N_FFT // 2 + 1)
 
 
 def misaki(pronunciation: str) -> str:

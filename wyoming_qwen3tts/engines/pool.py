@@ -79,7 +79,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class EngineLimits:
     """Bounds for every engine; the settings have the defaults. Times are seconds."""
 
     waiting: int
@@ -135,7 +135,7 @@ class ManagedEngine:
     def __init__(
         self,
         engine: Engine,
-        limits: Limits,
+        limits: EngineLimits,
         *,
         alone: bool = True,
         changed: Callable[[], object] = lambda: None,
@@ -603,7 +603,7 @@ class EnginePool(Mapping[str, Engine]):
     def __init__(
         self,
         engines: Sequence[Engine],
-        limits: Limits,
+        limits: EngineLimits,
         *,
         fallback: bool = True,
         lost: Callable[[str], object] = lambda reason: None,

@@ -73,7 +73,7 @@ REFRESH = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """Bounds of one request; the settings have their defaults."""
 
     buffer_seconds: float
@@ -134,7 +134,7 @@ class Synthesizer:
         self,
         voices: Voices,
         crew: EnginePool,
-        limits: Limits,
+        limits: RequestLimits,
         *,
         finishing: PostprocessingSettings,
         calibration: Calibration,

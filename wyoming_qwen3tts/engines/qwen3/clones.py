@@ -37,7 +37,7 @@ MEMORY = 256_000_000
 
 
 @dataclass(slots=True)
-class Counts:
+class PromptCounts:
     """What became of the calls of ``Clones.get``."""
 
     hits: int = 0
@@ -72,7 +72,7 @@ class Clones:
         """By digest, the least recently used first."""
         self._unkept: set[str] = set()
         """Digests of clones in memory that no file could be written for."""
-        self.counts = Counts()
+        self.counts = PromptCounts()
 
     def known(self, reference: Reference) -> bool:
         """Whether it is in memory, so that ``get`` costs nothing."""

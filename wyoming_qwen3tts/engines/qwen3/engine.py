@@ -18,7 +18,7 @@ from .configuration import Configuration
 from .download import About, Source
 
 if TYPE_CHECKING:
-    from .model_manager import Resident
+    from .model_manager import LoadedModel
     from .worker import Job, Worker
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class Qwen3Engine(Engine):
         except ImportError as error:
             raise _not_installed(str(error)) from error
         self._worker = worker
-        residents = await asyncio.wrap_future(worker.start())
-        self._knows({resident.name: resident.about for resident in residents})
+        model_manager = await asyncio.wrap_future(worker.start())
+        self._knows({loaded_model.name: loaded_model.about for loaded_model in model_manager})
         if self._configuration.instruct and not any(m.supports_instructions for m in self._models.values()):
             names = " and ".join(about.name for about in self._models.values())
             _LOGGER.warning("%s does not listen to instructions: --instruct is ignored", names)
@@ -116,7 +116,11 @@ class Qwen3Engine(Engine):
     def status(self) -> dict[str, dict[str, Any]]:
         """Return of each model whether it is loaded, where, its bytes, and what it has done."""
         worker = self._worker
-        return {} if worker is None else {each.name: _status(each, worker.where) for each in worker.residents}
+        return (
+            {}
+            if worker is None
+            else {each.name: _status(each, worker.where) for each in worker.model_manager}
+        )
 
     def pulse(self) -> Hashable | None:
         """Return something that changes with every frame and every other piece of work; None between."""
@@ -154,9 +158,11 @@ class Qwen3Engine(Engine):
                 self._speakers[model, shown] = name
                 yield self._model(model).speaker(name, shown)
 
-    def _model(self, name: str) -> speakers.Model:
+    def _model(self, name: str) -> speakers.SpeakerModel:
         about = self._models[name]
-        return speakers.Model(self.name, name, about.name, about.languages, about.supports_instructions)
+        return speakers.SpeakerModel(
+            self.name, name, about.name, about.languages, about.supports_instructions
+        )
 
     def _able(self, kind: str) -> list[str]:
         return [model for model, about in self._models.items() if about.kind == kind]
@@ -236,7 +242,11 @@ class Qwen3Engine(Engine):
         worker, said = self._worker, self._configuration
         if worker is None:
             raise EngineUnavailableError("the model is not loaded")
-        models = [resident.clones.model for resident in worker.residents if resident.name == voice.model]
+        models = [
+            loaded_model.clones.model
+            for loaded_model in worker.model_manager
+            if loaded_model.name == voice.model
+        ]
         if not models:
             raise EngineUnavailableError(f"{voice.model} is not there yet")
         model = models[0]
@@ -280,7 +290,7 @@ class Qwen3Engine(Engine):
 
     def _job(self, utterance: Utterance, *, live: bool) -> tuple[Worker, Job, _Sounds]:
         from .prompt import Speech
-        from .scheduler import Take
+        from .scheduler import Generation
         from .worker import Job
 
         voice, worker = utterance.voice, self._worker
@@ -293,7 +303,7 @@ class Qwen3Engine(Engine):
         instruct = (own or self._configuration.instruct) if about.supports_instructions else ""
         language = speakers.language(utterance.language, about.languages)
         speech = Speech(_plain(utterance.text), language, speaker, instruct=_plain(instruct))
-        take = Take(
+        take = Generation(
             speech,
             utterance.seed,
             hand_over=sounds.put,
@@ -308,20 +318,20 @@ def _not_installed(reason: str) -> EngineUnavailableError:
     return EngineUnavailableError(f"torch cannot be used ({reason}); script/setup --qwen installs it")
 
 
-def _status(resident: Resident, where: str) -> dict[str, Any]:
+def _status(loaded_model: LoadedModel, where: str) -> dict[str, Any]:
     """Return how a model is; a look from another thread than its own, which changes nothing."""
-    scheduler = resident.scheduler
+    scheduler = loaded_model.scheduler
     return {
-        "name": resident.about.name,
-        "kind": resident.about.kind,
-        "loaded": resident.ready,
+        "name": loaded_model.about.name,
+        "kind": loaded_model.about.kind,
+        "loaded": loaded_model.ready,
         "where": where,
-        "bytes": resident.memory if scheduler is not None else 0,
+        "bytes": loaded_model.memory if scheduler is not None else 0,
         "slots": scheduler.most if scheduler is not None else 0,
         "running": len(scheduler.running) if scheduler is not None else 0,
-        "waiting": len(resident.waiting) + (len(scheduler.waiting) if scheduler is not None else 0),
-        "work": asdict(resident.work),
-        "clones": asdict(resident.clones.counts),
+        "waiting": len(loaded_model.waiting) + (len(scheduler.waiting) if scheduler is not None else 0),
+        "work": asdict(loaded_model.work),
+        "clones": asdict(loaded_model.clones.counts),
     }
 
 

@@ -35,7 +35,7 @@ from .download import About, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
-from .scheduler import Limits, Scheduler, Work
+from .scheduler import Scheduler, SchedulerLimits, Work
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ Order = Callable[[EngineUnavailableError | None], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ModelParts:
     """What speaks with a checkpoint."""
 
     builder: PromptBuilder
@@ -63,7 +63,7 @@ class Parts:
     graphs: Graphs | None
 
 
-class Resident:
+class LoadedModel:
     """A model that can be in memory, and what there is of it."""
 
     def __init__(
@@ -125,19 +125,19 @@ class Resident:
             self.chores.popleft()(error)
 
 
-class Residents:
+class ModelManager:
     """All models of a device. Everything but ``find`` is for the device's thread."""
 
     def __init__(self, configuration: Configuration, post: Callable[[Callable[[], object]], object]) -> None:
         """``post`` lets the device's thread call something."""
         self._configuration = configuration
         self._post = post
-        self._loading: Resident | None = None
-        self._wanted: deque[Resident] = deque()
+        self._loading: LoadedModel | None = None
+        self._wanted: deque[LoadedModel] = deque()
         self._room: float | None = None
         """The time at which somebody may leave for the one that waits for room, if nobody may yet."""
         self._bar: tqdm | None = None
-        self.all: tuple[Resident, ...] = ()
+        self.all: tuple[LoadedModel, ...] = ()
         self.where = ""
         """Device and dtype, and why these."""
 
@@ -156,7 +156,7 @@ class Residents:
             raise EngineUnavailableError(f"--quantize {said.quantize} works on a CPU and in float32 only")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # graphs are recorded on the current one
-        found: list[Resident] = []
+        found: list[LoadedModel] = []
         faults: list[EngineUnavailableError] = []
         for name in said.models:
             try:
@@ -169,134 +169,146 @@ class Residents:
             _LOGGER.warning("One model less: %s", fault)
         self.all = tuple(found)
 
-    def _look(self, name: str) -> Resident:
+    def _look(self, name: str) -> LoadedModel:
         said = self._configuration
         source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
         directory = download.find(source)
         about = download.about(directory)
         memory = about.memory(self.dtype, said.max_batch_size, said.max_seq_len)
         clones = Clones(said.prompts, download.fingerprint(directory, self.dtype))
-        return Resident(name, source, directory, about, memory, clones)
+        return LoadedModel(name, source, directory, about, memory, clones)
 
-    def named(self, name: str) -> Resident:
+    def named(self, name: str) -> LoadedModel:
         """Return the model that the settings call ``name``. Raises EngineUnavailableError."""
-        for resident in self.all:
-            if resident.name == name:
-                return resident
+        for loaded_model in self.all:
+            if loaded_model.name == name:
+                return loaded_model
         raise EngineUnavailableError(f"the model {name} is not there")
 
     @property
-    def loaded(self) -> Sequence[Resident]:
+    def loaded(self) -> Sequence[LoadedModel]:
         """The models in memory."""
-        return [resident for resident in self.all if resident.scheduler is not None]
+        return [loaded_model for loaded_model in self.all if loaded_model.scheduler is not None]
 
     # ------------------------------------------------------------------ what others ask for
 
     def when_ready(
-        self, resident: Resident, order: Order, *, of: object = None, undisturbed: bool = False
+        self, loaded_model: LoadedModel, order: Order, *, of: object = None, undisturbed: bool = False
     ) -> None:
         """Do ``order`` now if the model is there, else once it is.
 
         ``undisturbed``: not while another one is read, which changes torch's default dtype for all threads.
         """
-        if resident.ready and not resident.waiting and not (undisturbed and self._loading is not None):
+        if (
+            loaded_model.ready
+            and not loaded_model.waiting
+            and not (undisturbed and self._loading is not None)
+        ):
             order(None)
             return
-        if len(resident.waiting) >= self._configuration.max_queue:
-            order(EngineUnavailableError(f"{len(resident.waiting)} utterances are waiting already", "busy"))
+        if len(loaded_model.waiting) >= self._configuration.max_queue:
+            order(
+                EngineUnavailableError(f"{len(loaded_model.waiting)} utterances are waiting already", "busy")
+            )
             return
-        resident.waiting.append((of, order))
-        self._want(resident)
+        loaded_model.waiting.append((of, order))
+        self._want(loaded_model)
 
-    def forget(self, resident: Resident, of: object) -> None:
+    def forget(self, loaded_model: LoadedModel, of: object) -> None:
         """Forget what waits for a model."""
-        resident.waiting = deque(each for each in resident.waiting if each[0] is not of)
+        loaded_model.waiting = deque(each for each in loaded_model.waiting if each[0] is not of)
 
-    def when_quiet(self, resident: Resident, order: Order) -> None:
+    def when_quiet(self, loaded_model: LoadedModel, order: Order) -> None:
         """Do ``order`` when the model is there and nobody speaks; load it if there is room for it."""
-        if (error := self._too_large(resident)) is not None:
+        if (error := self._too_large(loaded_model)) is not None:
             order(error)
             return
-        resident.chores.append(order)
-        if resident.scheduler is None and (self._fits(resident) or not self.loaded):
-            self._want(resident)
+        loaded_model.chores.append(order)
+        if loaded_model.scheduler is None and (self._fits(loaded_model) or not self.loaded):
+            self._want(loaded_model)
 
-    def dismiss(self, resident: Resident, reason: str) -> None:
+    def dismiss(self, loaded_model: LoadedModel, reason: str) -> None:
         """Unload a model that is there, or comes, when nobody speaks or needs it."""
 
         def leave(error: EngineUnavailableError | None) -> None:
-            if error is None and not resident.waiting and not resident.chores:
-                self.unload(resident, reason)
+            if error is None and not loaded_model.waiting and not loaded_model.chores:
+                self.unload(loaded_model, reason)
 
-        if resident.scheduler is not None or resident is self._loading:
-            resident.chores.append(leave)
+        if loaded_model.scheduler is not None or loaded_model is self._loading:
+            loaded_model.chores.append(leave)
 
-    def _want(self, resident: Resident) -> None:
-        if resident.scheduler is None and resident is not self._loading and resident not in self._wanted:
-            self._wanted.append(resident)
+    def _want(self, loaded_model: LoadedModel) -> None:
+        if (
+            loaded_model.scheduler is None
+            and loaded_model is not self._loading
+            and loaded_model not in self._wanted
+        ):
+            self._wanted.append(loaded_model)
 
     # ------------------------------------------------------------------ a piece of work at a time
 
     def tend(self) -> bool:
         """Do one piece of what there is to do; tell whether there was any."""
         self._room = None
-        for resident in self.loaded:
-            if resident.warming:
-                self._warm(resident)
+        for loaded_model in self.loaded:
+            if loaded_model.warming:
+                self._warm(loaded_model)
                 return True
         if self._loading is not None:
             return False
-        for resident in self.loaded:
-            if resident.waiting and resident.ready:
-                resident.tell(None)
+        for loaded_model in self.loaded:
+            if loaded_model.waiting and loaded_model.ready:
+                loaded_model.tell(None)
                 return True
         if self._wanted:
             return self._begin(self._wanted[0])
-        if not any(resident.speaking for resident in self.all):
-            for resident in self.loaded:
-                if resident.chores:
-                    resident.used = time.monotonic()
-                    resident.chores.popleft()(None)
+        if not any(loaded_model.speaking for loaded_model in self.all):
+            for loaded_model in self.loaded:
+                if loaded_model.chores:
+                    loaded_model.used = time.monotonic()
+                    loaded_model.chores.popleft()(None)
                     return True
         return False
 
-    def _begin(self, resident: Resident) -> bool:
+    def _begin(self, loaded_model: LoadedModel) -> bool:
         """Begin to read a model, if there is room or can be made; tell whether anything was done."""
-        error = self._too_large(resident)
-        fits = self._fits(resident) or not self.loaded
+        error = self._too_large(loaded_model)
+        fits = self._fits(loaded_model) or not self.loaded
         # Chores drive nobody out; whoever has waited may have left.
-        needed = bool(resident.waiting) or (bool(resident.chores) and fits)
+        needed = bool(loaded_model.waiting) or (bool(loaded_model.chores) and fits)
         if needed and error is None and not fits:
             return self._make_room()
         self._wanted.popleft()
         for other in self.loaded:
             other.leaving = False
         if error is not None:
-            self._failed(resident, error)
+            self._failed(loaded_model, error)
         elif needed:
-            self._loading = resident
-            _LOGGER.info("Loading %s %s", resident.name, self.where)
-            loader = threading.Thread(target=self._read, args=(resident,), name="qwen3-loader", daemon=True)
+            self._loading = loaded_model
+            _LOGGER.info("Loading %s %s", loaded_model.name, self.where)
+            loader = threading.Thread(
+                target=self._read, args=(loaded_model,), name="qwen3-loader", daemon=True
+            )
             try:
                 loader.start()
             except RuntimeError as fault:  # there are too many threads
-                self._failed(resident, EngineUnavailableError(f"the model cannot be loaded: {fault}"))
+                self._failed(loaded_model, EngineUnavailableError(f"the model cannot be loaded: {fault}"))
         return True
 
-    def _too_large(self, resident: Resident) -> EngineUnavailableError | None:
+    def _too_large(self, loaded_model: LoadedModel) -> EngineUnavailableError | None:
         budget = self._configuration.memory_budget * GIGABYTE
-        if not budget or resident.memory <= budget:
+        if not budget or loaded_model.memory <= budget:
             return None
-        needs, has = resident.memory / GIGABYTE, budget / GIGABYTE
+        needs, has = loaded_model.memory / GIGABYTE, budget / GIGABYTE
         return EngineUnavailableError(
-            f"{resident.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
+            f"{loaded_model.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
         )
 
-    def _fits(self, resident: Resident) -> bool:
+    def _fits(self, loaded_model: LoadedModel) -> bool:
         if budget := self._configuration.memory_budget * GIGABYTE:
-            return sum(other.memory for other in self.loaded) + resident.memory <= budget
+            return sum(other.memory for other in self.loaded) + loaded_model.memory <= budget
         free = free_memory(self.device)
-        return free is None or resident.memory <= free
+        return free is None or loaded_model.memory <= free
 
     def _make_room(self) -> bool:
         """Let the least recently used model go, or finish; tell whether anything was done."""
@@ -313,23 +325,23 @@ class Residents:
         self.unload(oldest, "another model needs its memory")
         return True
 
-    def _read(self, resident: Resident) -> None:
+    def _read(self, loaded_model: LoadedModel) -> None:
         """Read a checkpoint into the host's memory. On a thread of its own."""
         began = time.monotonic()
         try:
-            found = checkpoint.load(self._directory(resident), torch.device("cpu"), self.dtype)
+            found = checkpoint.load(self._directory(loaded_model), torch.device("cpu"), self.dtype)
             # On a CPU that is done here too, for it takes seconds in which the others would be silent.
             parts = self._build(found) if self.device.type == "cpu" else None
         except EngineUnavailableError as error:
-            self._post(partial(self._failed, resident, error))
+            self._post(partial(self._failed, loaded_model, error))
         except (Exception, SystemExit) as error:
             _LOGGER.exception("Loading failed")
             fault = EngineUnavailableError(f"the model cannot be loaded: {error}")
-            self._post(partial(self._failed, resident, fault))
+            self._post(partial(self._failed, loaded_model, fault))
         else:
-            self._post(partial(self._settle, resident, found, parts, began))
+            self._post(partial(self._settle, loaded_model, found, parts, began))
 
-    def _directory(self, resident: Resident) -> Path:
+    def _directory(self, loaded_model: LoadedModel) -> Path:
         """Return where a checkpoint is; only if it has gone is it looked for again.
 
         Raises EngineUnavailableError.
@@ -337,19 +349,19 @@ class Residents:
         What a branch on the hub has moved to meanwhile is another model, whose clones are others.
         """
         try:
-            download.check(resident.directory)
+            download.check(loaded_model.directory)
         except EngineUnavailableError:
-            directory = download.find(resident.source)
+            directory = download.find(loaded_model.source)
             download.check(directory)
             clones = Clones(self._configuration.prompts, download.fingerprint(directory, self.dtype))
-            self._post(partial(self._moved, resident, directory, clones))
+            self._post(partial(self._moved, loaded_model, directory, clones))
             return directory
-        return resident.directory
+        return loaded_model.directory
 
-    def _moved(self, resident: Resident, directory: Path, clones: Clones) -> None:
-        resident.directory, resident.clones = directory, clones
+    def _moved(self, loaded_model: LoadedModel, directory: Path, clones: Clones) -> None:
+        loaded_model.directory, loaded_model.clones = directory, clones
 
-    def _build(self, found: Checkpoint) -> Parts:
+    def _build(self, found: Checkpoint) -> ModelParts:
         """Return what speaks with a checkpoint, on its device. On any thread."""
         said, device = self._configuration, self.device
         linear = int8 if said.quantize == "int8" else plain
@@ -360,64 +372,72 @@ class Residents:
                 found.model, slots=said.max_batch_size, length=said.max_seq_len, linear=linear, graphs=graphs
             )
             codec = Codec(found.codec, slots=said.max_batch_size, length=2 * said.max_seq_len, graphs=graphs)
-        return Parts(builder, decoder, codec, graphs)
+        return ModelParts(builder, decoder, codec, graphs)
 
-    def _failed(self, resident: Resident, error: EngineUnavailableError) -> None:
-        if self._loading is resident:
+    def _failed(self, loaded_model: LoadedModel, error: EngineUnavailableError) -> None:
+        if self._loading is loaded_model:
             self._loading = None
-        resident.give_up(error)
+        loaded_model.give_up(error)
 
-    def _settle(self, resident: Resident, found: Checkpoint, parts: Parts | None, began: float) -> None:
+    def _settle(
+        self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None, began: float
+    ) -> None:
         """Bring a model to the device, and begin to warm it up."""
         self._loading = None
         try:
-            self._place(resident, found, parts)
+            self._place(loaded_model, found, parts)
         except torch.OutOfMemoryError:
             del found, parts
-            others = [other for other in self.loaded if other is not resident and not other.speaking]
+            others = [other for other in self.loaded if other is not loaded_model and not other.speaking]
             if not others:
-                fault = EngineUnavailableError(f"{resident.about.name} does not fit into the device's memory")
-                self._failed(resident, fault)
-                self.unload(resident, None)
+                fault = EngineUnavailableError(
+                    f"{loaded_model.about.name} does not fit into the device's memory"
+                )
+                self._failed(loaded_model, fault)
+                self.unload(loaded_model, None)
                 return
-            self.unload(resident, None)
+            self.unload(loaded_model, None)
             self.unload(min(others, key=lambda other: other.used), "the device is out of memory")
-            self._want(resident)
+            self._want(loaded_model)
         except Exception as error:
             _LOGGER.exception("The model cannot be used")
-            self._failed(resident, EngineUnavailableError(f"the model cannot be used: {error}"))
-            self.unload(resident, None)
+            self._failed(loaded_model, EngineUnavailableError(f"the model cannot be used: {error}"))
+            self.unload(loaded_model, None)
         else:
             _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
             self._warming_began = time.monotonic()
-            self._bar = tqdm(total=len(resident.warming), desc="Warming up", leave=False, disable=None)
+            self._bar = tqdm(total=len(loaded_model.warming), desc="Warming up", leave=False, disable=None)
 
-    def _place(self, resident: Resident, found: Checkpoint, parts: Parts | None) -> None:
+    def _place(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
         said, device = self._configuration, self.device
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         found.to(device)
         parts = parts or self._build(found)
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
-        limits = Limits(waiting=said.max_queue, frames_per_token=said.frames_per_token)
-        resident.checkpoint = found
-        resident.scheduler = Scheduler(builder, decoder, codec, found.sampling, limits, work=resident.work)
-        resident.leaving = False
-        resident.used = time.monotonic()
+        limits = SchedulerLimits(waiting=said.max_queue, frames_per_token=said.frames_per_token)
+        loaded_model.checkpoint = found
+        loaded_model.scheduler = Scheduler(
+            builder, decoder, codec, found.sampling, limits, work=loaded_model.work
+        )
+        loaded_model.leaving = False
+        loaded_model.used = time.monotonic()
         if device.type == "cuda":
-            resident.memory = torch.cuda.memory_allocated(device) - before
-        instruct = said.instruct if resident.about.supports_instructions else ""
+            loaded_model.memory = torch.cuda.memory_allocated(device) - before
+        instruct = said.instruct if loaded_model.about.supports_instructions else ""
         openings = [
             Speech("a", speakers.mother_tongue(speaker), speaker, instruct=instruct)
             for speaker in builder.speakers
         ]
         trim()
         calls = [*decoder.warm_ups(), *codec.warm_ups()]
-        calls += [partial(resident.scheduler.remember, opening) for opening in openings]
+        calls += [partial(loaded_model.scheduler.remember, opening) for opening in openings]
         # What is slow the first time is done twice on a GPU: once to run it, once to record it.
-        resident.warming.extend(call for call in calls for _ in range(2 if parts.graphs is not None else 1))
+        loaded_model.warming.extend(
+            call for call in calls for _ in range(2 if parts.graphs is not None else 1)
+        )
 
-    def _warm(self, resident: Resident) -> None:
-        call = resident.warming.popleft()
+    def _warm(self, loaded_model: LoadedModel) -> None:
+        call = loaded_model.warming.popleft()
         try:
             call()
         except Exception as error:
@@ -425,48 +445,48 @@ class Residents:
             memory = isinstance(error, torch.OutOfMemoryError)
             reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
             del call
-            self._failed(resident, EngineUnavailableError(reason))
-            self.unload(resident, None)
+            self._failed(loaded_model, EngineUnavailableError(reason))
+            self.unload(loaded_model, None)
             return
         if self._bar is not None:
             self._bar.update()
-        if resident.warming:
+        if loaded_model.warming:
             return
         if self._bar is not None:
             self._bar.close()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        resident.used = resident.ready_since = time.monotonic()
-        _LOGGER.info("Warmed up in %.1f s", resident.used - self._warming_began)
-        resident.tell(None)
+        loaded_model.used = loaded_model.ready_since = time.monotonic()
+        _LOGGER.info("Warmed up in %.1f s", loaded_model.used - self._warming_began)
+        loaded_model.tell(None)
 
     # ------------------------------------------------------------------ leaving
 
-    def unload(self, resident: Resident, reason: str | None) -> None:
+    def unload(self, loaded_model: LoadedModel, reason: str | None) -> None:
         """Free a model's memory until somebody needs it again. ``reason``: for the log."""
-        resident.scheduler = resident.checkpoint = None
-        resident.warming.clear()
-        resident.leaving = False
-        resident.clones.forget()
+        loaded_model.scheduler = loaded_model.checkpoint = None
+        loaded_model.warming.clear()
+        loaded_model.leaving = False
+        loaded_model.clones.forget()
         gc.collect()
         trim()
         if torch.cuda.is_available():
             with contextlib.suppress(RuntimeError):  # of a device that has failed; whoever uses it says so
                 torch.cuda.empty_cache()
         if reason is not None:
-            _LOGGER.info("%s is unloaded: %s", resident.about.name, reason)
-        if resident.waiting:
-            self._want(resident)
+            _LOGGER.info("%s is unloaded: %s", loaded_model.about.name, reason)
+        if loaded_model.waiting:
+            self._want(loaded_model)
 
     def unload_idle(self, seconds: float) -> None:
         """Free the models that nobody has needed for so long; 0: none."""
         if not seconds:
             return
-        for resident in self.loaded:
-            if resident.chores or not resident.ready or resident.speaking:
+        for loaded_model in self.loaded:
+            if loaded_model.chores or not loaded_model.ready or loaded_model.speaking:
                 continue
-            if resident.used + seconds <= time.monotonic():
-                self.unload(resident, f"nobody has spoken for {seconds:g} s")
+            if loaded_model.used + seconds <= time.monotonic():
+                self.unload(loaded_model, f"nobody has spoken for {seconds:g} s")
 
     def due(self, seconds: float) -> float | None:
         """Return in how many seconds ``unload_idle`` or ``tend`` may have something to do, None for never."""

@@ -49,7 +49,7 @@ OPENING_ROWS = 4096
 """Positions of openings remembered: 0.5 GB for 0.6B in bfloat16, some 400 voices or 20 clones by example."""
 
 
-class Take:
+class Generation:
     """One utterance while it is spoken.
 
     Anyone may make and ``cancel`` it; the rest belongs to the device's thread once it is submitted.
@@ -170,7 +170,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SchedulerLimits:
     """Bounds of the scheduler; the settings have their defaults."""
 
     waiting: int
@@ -201,7 +201,7 @@ class Scheduler:
         decoder: Decoder,
         codec: Codec,
         sampling: Sampling,
-        limits: Limits,
+        limits: SchedulerLimits,
         *,
         overlap: bool | None = None,
         work: Work | None = None,
@@ -219,8 +219,8 @@ class Scheduler:
         self._overlap = decoder.device.type == "cuda" if overlap is None else overlap
         self.most = decoder.slots
         """Takes at a time; less after the device ran out of memory."""
-        self.waiting: deque[Take] = deque()
-        self.running: list[Take] = []
+        self.waiting: deque[Generation] = deque()
+        self.running: list[Generation] = []
         """The take in slot 0, in slot 1, …"""
         self._active: list[int] = []
         self._openings: dict[tuple[object, ...], Tensor] = {}
@@ -237,11 +237,11 @@ class Scheduler:
         """Whether a step would do nothing."""
         return not self.waiting and not any(take.ready or take.cancelled for take in self.running)
 
-    def has(self, take: Take) -> bool:
+    def has(self, take: Generation) -> bool:
         """Whether a take is running, or waits for a slot."""
         return take in self.running or take in self.waiting
 
-    def submit(self, take: Take) -> None:
+    def submit(self, take: Generation) -> None:
         """Let ``take`` wait for its turn. Raises EngineUnavailableError when too many wait already."""
         if len(self.waiting) >= self._limits.waiting:
             raise EngineUnavailableError(f"{len(self.waiting)} utterances are waiting already", "busy")
@@ -253,7 +253,7 @@ class Scheduler:
         self._opening(self.builder.build(speech))
 
     @torch.inference_mode()
-    def push_text(self, take: Take, text: str, *, end: bool) -> None:
+    def push_text(self, take: Generation, text: str, *, end: bool) -> None:
         """Append text, whose tokens are known, to a live take; ``end`` says that it is the last."""
         if take in self.waiting:
             take.late.append((text, end))
@@ -338,7 +338,7 @@ class Scheduler:
                 take.end(EngineUnavailableError(f"the model failed: {error}"))
                 raise
 
-    def _join(self, take: Take) -> None:
+    def _join(self, take: Generation) -> None:
         """Prefill a take's prompt and give it the next slot. Raises ValueError, UnsupportedTextError."""
         decoder, codec = self._decoder, self._codec
         prompt = self.builder.build(take.speech)
@@ -365,7 +365,7 @@ class Scheduler:
             text, end = take.late.pop(0)
             self.push_text(take, text, end=end)
 
-    def _cap(self, take: Take) -> int:
+    def _cap(self, take: Generation) -> int:
         """Return how many frames a take may have.
 
         It is ended when it asks for one more; by then the talker may have heard that one too.
@@ -400,7 +400,7 @@ class Scheduler:
         """Return shapes and dtypes of what ``listen`` returns."""
         return [(tuple(part.shape), part.dtype) for part in self._codec.save(self._codec.spare)]
 
-    def _choose(self) -> list[Take]:
+    def _choose(self) -> list[Generation]:
         """Return the takes of the next step, in the order of their slots.
 
         The take with the least sound in hand goes first. A row more costs a GPU next to nothing, so there all
@@ -414,14 +414,16 @@ class Scheduler:
 
     # ------------------------------------------------------------------ a frame becomes sound
 
-    def _due(self, takes: Sequence[Take], codes: Tensor, first: int) -> list[tuple[int, list[Take]]]:
+    def _due(
+        self, takes: Sequence[Generation], codes: Tensor, first: int
+    ) -> list[tuple[int, list[Generation]]]:
         """Put the new frames with those the codec has not seen; return the takes it is to be called for.
 
         One entry a call: how many frames, and the takes, those first that have the least sound in hand.
         """
         slots = [take.slot for take in takes]
         self._pending[slots, [take.pending for take in takes]] = codes[[s - first for s in slots], :CODEBOOKS]
-        groups: dict[int, list[Take]] = {}
+        groups: dict[int, list[Generation]] = {}
         for take in takes:
             take.pending += 1
             if take.pending >= self._chunk(take):
@@ -431,18 +433,18 @@ class Scheduler:
         now = time.monotonic()
         return sorted(groups.items(), key=lambda group: min(take.in_hand(now) for take in group[1]))
 
-    def _chunk(self, take: Take) -> int:
+    def _chunk(self, take: Generation) -> int:
         """Return how many frames a take's next call of the codec has."""
         if take.calls == 0 and self._silent_start:
             return 2  # the first alone would be nothing to hear
         return RAMP[min(take.calls, len(RAMP) - 1)]
 
-    def _decode(self, group: Sequence[Take], frames: int) -> Tensor:
+    def _decode(self, group: Sequence[Generation], frames: int) -> Tensor:
         """Return the sound, [B, frames * 1920], of the pending frames of some takes."""
         slots = [take.slot for take in group]
         return self._codec.decode(self._pending[slots, :frames], slots)
 
-    def _note(self, take: Take, row: Sequence[int]) -> None:
+    def _note(self, take: Generation, row: Sequence[int]) -> None:
         """Look at the codes of a take's new frame, and whether it was the last."""
         code, finite = row[0], row[CODEBOOKS]
         if not finite:
@@ -460,7 +462,7 @@ class Scheduler:
         else:
             take.frames += 1
 
-    def _hear(self, take: Take, samples: NDArray[np.float32]) -> None:
+    def _hear(self, take: Generation, samples: NDArray[np.float32]) -> None:
         """Take the sound of some frames: hand it over, or hold it back while it is silence."""
         import numpy as np
 
@@ -485,7 +487,7 @@ class Scheduler:
         elif take.quiet >= SILENCE_SECONDS * FRAMES_A_SECOND and not take.whole:
             take.fault = take.fault or SILENCE
 
-    def _give(self, take: Take) -> None:
+    def _give(self, take: Generation) -> None:
         """Hand over what is held."""
         for samples in take.held:
             take.give(to_pcm(samples))
@@ -493,7 +495,7 @@ class Scheduler:
 
     # ------------------------------------------------------------------ the end
 
-    def _finish(self, take: Take) -> None:
+    def _finish(self, take: Generation) -> None:
         """Let a take go: with the rest of its sound, for another try, or with an error."""
         if take.pending and (take.fault is None or take.fault is CAP):
             samples = self._decode([take], take.pending)[0]
@@ -522,7 +524,7 @@ class Scheduler:
         else:
             take.end(UnsupportedTextError(f"{fault.reason}: {take.speech.text[:40]!r}"))
 
-    def _leave(self, take: Take) -> None:
+    def _leave(self, take: Generation) -> None:
         """Free a take's slot; the last one moves there, so that the slots in use stay together."""
         moved = self.running.pop()
         if moved is not take:

@@ -85,7 +85,7 @@ def language(tag: str, known: Sequence[str] = tuple(TAGS)) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class SpeakerModel:
     """A model that speaks, wherever it runs."""
 
     engine: str

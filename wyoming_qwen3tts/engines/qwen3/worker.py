@@ -19,9 +19,9 @@ import torch
 from ...speech import Reference
 from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
 from .configuration import Configuration
-from .model_manager import Resident, Residents
+from .model_manager import LoadedModel, ModelManager
 from .prompt import Speech
-from .scheduler import Scheduler, Take
+from .scheduler import Generation, Scheduler
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ _LOGGER = logging.getLogger(__name__)
 class Job:
     """A take, the model that speaks it, and the recording it is cloned from, if any."""
 
-    take: Take
+    take: Generation
     model: str
     reference: Reference | None = None
-    orders: deque[Callable[[Resident, Job], object]] = field(default_factory=deque)
+    orders: deque[Callable[[LoadedModel, Job], object]] = field(default_factory=deque)
     """What is to be done with it, in order, once its model is there. For the device's thread."""
 
 
@@ -54,12 +54,12 @@ class Worker:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._residents = Residents(configuration, self._inbox.put)
+        self._residents = ModelManager(configuration, self._inbox.put)
         self._stopping = False
         self._closed = False
         """Nobody takes orders any more."""
         self._closing = threading.Lock()
-        self._takes: set[Take] = set()
+        self._takes: set[Generation] = set()
         self._promises: set[Future[None]] = set()
         """Who hears of the thread's end even if it was at them, or had just taken their order."""
         self._beats = 0
@@ -67,9 +67,9 @@ class Worker:
         self._working = False
         self._lost: DeviceLostError | None = None
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
-        self._first: Future[Sequence[Resident]] = Future()
+        self._first: Future[Sequence[LoadedModel]] = Future()
 
-    def start(self) -> Future[Sequence[Resident]]:
+    def start(self) -> Future[Sequence[LoadedModel]]:
         """Begin to load and warm up. The result is the models there are, or EngineUnavailableError."""
         self._thread.start()
         return self._first
@@ -104,7 +104,7 @@ class Worker:
         return 0
 
     @property
-    def residents(self) -> Sequence[Resident]:
+    def model_manager(self) -> Sequence[LoadedModel]:
         """All models; they change on the device's thread, and are only to be looked at."""
         return self._residents.all
 
@@ -121,7 +121,7 @@ class Worker:
 
     def push_text(self, job: Job, text: str, *, end: bool = False) -> None:
         """Give a live take more text, in pieces of any size; the first of it lets it begin."""
-        self._order(job, lambda resident, job: self._push_text(resident, job, text, end=end))
+        self._order(job, lambda loaded_model, job: self._push_text(loaded_model, job, text, end=end))
 
     def cancel(self, job: Job) -> None:
         """End a take before the next frame."""
@@ -144,11 +144,11 @@ class Worker:
             try:
                 if error is not None:
                     raise error  # noqa: TRY301 - one way to fail
-                resident = self._residents.named(model)
-                clone = resident.clone(reference)
-                assert resident.scheduler is not None
+                loaded_model = self._residents.named(model)
+                clone = loaded_model.clone(reference)
+                assert loaded_model.scheduler is not None
                 for language in languages:
-                    resident.scheduler.remember(
+                    loaded_model.scheduler.remember(
                         Speech("a", language, clone=clone, streaming=clone.codes is not None)
                     )
             except Exception as fault:
@@ -174,7 +174,7 @@ class Worker:
 
         self._give(order)
 
-    def _order(self, job: Job, do: Callable[[Resident, Job], object]) -> None:
+    def _order(self, job: Job, do: Callable[[LoadedModel, Job], object]) -> None:
         """Let ``do`` be called on the thread when the job's model is there; or end the take."""
 
         def order() -> None:
@@ -183,19 +183,19 @@ class Worker:
             try:
                 if self._closed:
                     raise self._over()
-                resident = self._residents.named(job.model)
+                loaded_model = self._residents.named(job.model)
             except EngineUnavailableError as error:
                 job.take.end(error)
                 return
-            if resident.scheduler is not None and resident.scheduler.has(job.take):
-                self._do(resident, job, do)  # its model stays until it has ended: nothing to wait for
+            if loaded_model.scheduler is not None and loaded_model.scheduler.has(job.take):
+                self._do(loaded_model, job, do)  # its model stays until it has ended: nothing to wait for
                 return
             job.orders.append(do)
             if len(job.orders) > 1:
                 return  # it waits already
-            new = job.reference is not None and not resident.clones.known(job.reference)
+            new = job.reference is not None and not loaded_model.clones.known(job.reference)
             self._residents.when_ready(
-                resident, lambda error: self._do_all(resident, job, error), of=job, undisturbed=new
+                loaded_model, lambda error: self._do_all(loaded_model, job, error), of=job, undisturbed=new
             )
 
         self._takes.add(job.take)
@@ -246,15 +246,15 @@ class Worker:
             self._beats += 1
             self._take_orders(wait=not progress)
             progress = False
-            for resident in self._residents.loaded:
-                if resident.scheduler is not None and not resident.scheduler.idle:
-                    self._step(resident, resident.scheduler)
+            for loaded_model in self._residents.loaded:
+                if loaded_model.scheduler is not None and not loaded_model.scheduler.idle:
+                    self._step(loaded_model, loaded_model.scheduler)
                     progress = True
             progress = self._guarded(self._residents.tend) or progress
 
-    def _begin(self, models: list[Resident], faults: list[EngineUnavailableError]) -> None:
+    def _begin(self, models: list[LoadedModel], faults: list[EngineUnavailableError]) -> None:
         """Load the first model that can be; say so, or why none can."""
-        resident = models.pop(0)
+        loaded_model = models.pop(0)
 
         def loaded(error: EngineUnavailableError | None) -> None:
             if error is None:
@@ -270,7 +270,7 @@ class Worker:
                 self._first.set_exception(faults[0])
                 self._stopping = True
 
-        self._residents.when_ready(resident, loaded)
+        self._residents.when_ready(loaded_model, loaded)
 
     def _end(self) -> None:
         """Tell everybody that nothing more comes, whether the thread was told to end or was ended."""
@@ -282,13 +282,13 @@ class Worker:
         while not self._inbox.empty():  # whoever came last hears of it too
             if (order := self._inbox.get()) is not None:
                 self._guarded(order)
-        for resident in self._residents.all:
-            resident.give_up(self._over())
-            if resident.scheduler is not None:
-                resident.scheduler.fail(self._over())
-            resident.scheduler = resident.checkpoint = None
-            resident.warming.clear()
-            resident.clones.forget()
+        for loaded_model in self._residents.all:
+            loaded_model.give_up(self._over())
+            if loaded_model.scheduler is not None:
+                loaded_model.scheduler.fail(self._over())
+            loaded_model.scheduler = loaded_model.checkpoint = None
+            loaded_model.warming.clear()
+            loaded_model.clones.forget()
         for take in tuple(self._takes):
             take.end(self._over())
         promises: tuple[Future[Any], ...] = (self._first, *self._promises)
@@ -321,7 +321,7 @@ class Worker:
             _LOGGER.exception("The device's thread failed")
             return True
 
-    def _do_all(self, resident: Resident, job: Job, error: EngineUnavailableError | None) -> None:
+    def _do_all(self, loaded_model: LoadedModel, job: Job, error: EngineUnavailableError | None) -> None:
         """Do what has waited for the job's model."""
         orders = list(job.orders)
         job.orders.clear()
@@ -329,7 +329,7 @@ class Worker:
             job.take.end(error)
         for do in orders:
             if not job.take.ended:
-                self._do(resident, job, do)
+                self._do(loaded_model, job, do)
 
     def _drop(self, job: Job) -> None:
         """End a take that was cancelled while its model was not there; the scheduler ends the others."""
@@ -338,11 +338,11 @@ class Worker:
             self._residents.forget(self._residents.named(job.model), job)
             job.take.end()
 
-    def _do(self, resident: Resident, job: Job, do: Callable[[Resident, Job], object]) -> None:
+    def _do(self, loaded_model: LoadedModel, job: Job, do: Callable[[LoadedModel, Job], object]) -> None:
         """Call ``do``; whatever goes wrong ends the take, and nothing else."""
-        resident.used = time.monotonic()
+        loaded_model.used = time.monotonic()
         try:
-            do(resident, job)
+            do(loaded_model, job)
         except (EngineUnavailableError, UnsupportedTextError) as fault:
             job.take.end(fault)
         except Exception as fault:
@@ -350,8 +350,8 @@ class Worker:
             self._note(fault)
             job.take.end(EngineUnavailableError(f"the model cannot be used: {fault}"))
 
-    def _push_text(self, resident: Resident, job: Job, text: str, *, end: bool) -> None:
-        take, scheduler = job.take, resident.scheduler
+    def _push_text(self, loaded_model: LoadedModel, job: Job, text: str, *, end: bool) -> None:
+        take, scheduler = job.take, loaded_model.scheduler
         assert scheduler is not None
         if take.stable is None:
             take.stable = scheduler.builder.stable_text()
@@ -362,22 +362,22 @@ class Worker:
         elif known or end:
             take.speech = replace(take.speech, text=known, streaming=True, more=not end)
             take.live = not end
-            self._submit(resident, job)
+            self._submit(loaded_model, job)
 
-    def _submit(self, resident: Resident, job: Job) -> None:
+    def _submit(self, loaded_model: LoadedModel, job: Job) -> None:
         take = job.take
         if job.reference is not None and not take.cancelled:
-            clone = resident.clone(job.reference)
+            clone = loaded_model.clone(job.reference)
             # By example, the text stands beside the reference and is all there before the first frame; this
             # is the official package's layout for clones too. With an x-vector there is nothing for it to
             # stand beside, and the voice would hurry towards the end (Qwen3-TTS#239).
             streaming = take.speech.streaming or clone.codes is not None
             take.speech = replace(take.speech, clone=clone, streaming=streaming)
-        assert resident.scheduler is not None
-        resident.scheduler.submit(take)
+        assert loaded_model.scheduler is not None
+        loaded_model.scheduler.submit(take)
 
-    def _step(self, resident: Resident, scheduler: Scheduler) -> None:
-        resident.used = time.monotonic()
+    def _step(self, loaded_model: LoadedModel, scheduler: Scheduler) -> None:
+        loaded_model.used = time.monotonic()
         try:
             scheduler.step()
         except torch.OutOfMemoryError:

@@ -22,7 +22,7 @@ from ..pool import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
 from .remembered import Remembered
-from .server import ENGINE, Found, Limits, NoResponseError, RequestRefusedError, Server, within
+from .server import ENGINE, Found, NoResponseError, RemoteTimeouts, RequestRefusedError, Server, within
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,7 +85,11 @@ class RemoteEngine(Engine):
     supports_cloning = True
 
     def __init__(
-        self, servers: Sequence[Server], limits: Limits, takes: int, remembered: Remembered | None = None
+        self,
+        servers: Sequence[Server],
+        limits: RemoteTimeouts,
+        takes: int,
+        remembered: Remembered | None = None,
     ) -> None:
         """``takes``: utterances that all servers together are asked for at a time."""
         self.max_batch_size = takes
@@ -104,7 +108,7 @@ class RemoteEngine(Engine):
     def of(
         cls,
         uris: Sequence[str],
-        limits: Limits,
+        limits: RemoteTimeouts,
         takes: int,
         key: str | None = None,
         remembered: Path | None = None,

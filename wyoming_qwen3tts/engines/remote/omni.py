@@ -17,7 +17,7 @@ from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextE
 from ..qwen3 import speakers
 from ..qwen3.download import KINDS, supports_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
-from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError
+from .server import ANSWER, ENGINE, Found, NoResponseError, RemoteTimeouts, RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ _SIZE = re.compile(r"[01]\.[67]B", re.IGNORECASE)
 class OmniServer:
     """A vllm-omni server."""
 
-    def __init__(self, uri: str, limits: Limits, key: str | None = None) -> None:
+    def __init__(self, uri: str, limits: RemoteTimeouts, key: str | None = None) -> None:
         """``key``: sent as a bearer token."""
         self.uri = uri.rstrip("/")
         self._limits = limits
@@ -232,12 +232,12 @@ def _size(model: str) -> str:
     return found[0].upper() if found else ""
 
 
-def _model(name: str) -> speakers.Model:
+def _model(name: str) -> speakers.SpeakerModel:
     """Return what a model's name tells of it."""
     kind, size = _kind(name), _size(name)
     about = " ".join(filter(None, ("Qwen3-TTS", size, KINDS[kind]))) if kind else name
     hears = supports_instructions(kind or "custom_voice", size)
-    return speakers.Model(ENGINE, name, about, supports_instructions=hears)
+    return speakers.SpeakerModel(ENGINE, name, about, supports_instructions=hears)
 
 
 def _audio(reference: Reference) -> str:

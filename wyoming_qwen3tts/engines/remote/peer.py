@@ -30,7 +30,7 @@ from ...speech import (
     Voice,
 )
 from ..base import EngineUnavailableError, UnsupportedTextError
-from .server import ANSWER, ENGINE, Found, Limits, NoResponseError, RequestRefusedError, within
+from .server import ANSWER, ENGINE, Found, NoResponseError, RemoteTimeouts, RequestRefusedError, within
 
 if TYPE_CHECKING:
     from soxr import ResampleStream
@@ -45,7 +45,7 @@ ITS_TEXT = frozenset({"cannot-speak", "invalid-text", "no-voice-for-script", "un
 class WyomingPeer:
     """A Wyoming server. Every sentence is a ``synthesize`` event of its own."""
 
-    def __init__(self, uri: str, limits: Limits) -> None:
+    def __init__(self, uri: str, limits: RemoteTimeouts) -> None:
         self.uri = uri
         self._limits = limits
         self._idle: dict[AsyncClient, asyncio.Task[None]] = {}

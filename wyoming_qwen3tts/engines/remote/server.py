@@ -32,7 +32,7 @@ class RequestRefusedError(EngineUnavailableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RemoteTimeouts:
     """How long a server is waited for, in seconds; the settings have the defaults."""
 
     connect: float

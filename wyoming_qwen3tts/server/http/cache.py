@@ -17,7 +17,7 @@ from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..request_log import OK, RequestLog, outcome_of
 from .context import TEXTS, AppContext, request_for, status_of
-from .model import Language, Model, Name, Text
+from .model import Language, Name, RequestModel, Text
 from .sse import ALSO, Event, answered
 
 AT_A_TIME = 4
@@ -32,7 +32,7 @@ LASTING = {"not-kept", "stopping"}
 Asking = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 
 
-class Asked(Model):
+class Asked(RequestModel):
     """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
     text: Text
@@ -40,7 +40,7 @@ class Asked(Model):
     language: Language = None
 
 
-class Phrases(Model):
+class Phrases(RequestModel):
     """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
 
     phrases: Annotated[list[Text | Asked], Field(min_length=1, max_length=MOST)]
@@ -93,7 +93,7 @@ def routes(context: AppContext) -> APIRouter:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
         _cache(context)
         wanted = await asyncio.to_thread(_expanded, asked, TEXTS * context.settings.max_text)
-        return await answered(http, lambda tell: _Work(context, wanted, tell).run())
+        return await answered(http, lambda tell: _PrerenderJob(context, wanted, tell).run())
 
     return router
 
@@ -172,7 +172,7 @@ def _expanded(asked: Phrases, most: int) -> list[Phrase]:
     return list(found)
 
 
-class _Work:
+class _PrerenderJob:
     """Phrases that are said and kept, and what became of them."""
 
     def __init__(

@@ -56,7 +56,7 @@ def reason(error: Mapping[str, Any]) -> str:
     return str(error["msg"])
 
 
-class Model(BaseModel):
+class RequestModel(BaseModel):
     """A request body. Types are not converted: "no" is not false."""
 
     model_config = ConfigDict(strict=True, json_schema_extra=_accept_null)

@@ -45,7 +45,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class HttpLimits:
     """What a peer may do, before anybody knows what it wants."""
 
     connections: int
@@ -84,7 +84,7 @@ class StartupGate:
 class HttpServer:
     """HTTP on ports and sockets: ``listen``, ``start``, then ``serve`` when there is something to serve."""
 
-    def __init__(self, limits: Limits, guard: Callable[[ASGIApp], ASGIApp]) -> None:
+    def __init__(self, limits: HttpLimits, guard: Callable[[ASGIApp], ASGIApp]) -> None:
         """``guard`` keeps out who may not come in."""
         self._gate = StartupGate()
         self._guard = guard
@@ -170,7 +170,7 @@ class HttpServer:
 def open_doors(settings: Settings, connections: int) -> HttpServer:
     """Return a server that listens wherever the settings say. Raises ListenError, SettingsError."""
     keys = keys_of(settings)
-    limits = Limits(
+    limits = HttpLimits(
         connections=connections,
         head_timeout=settings.event_timeout,
         message_bytes=settings.max_event_bytes,
@@ -250,7 +250,7 @@ class _Server(uvicorn.Server):
 class Protocol(H11Protocol):
     """uvicorn's HTTP, of which there are so many connections, and whose heads come in time."""
 
-    limits: Limits
+    limits: HttpLimits
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -18,7 +18,7 @@ from ...voices.store import LONGEST_TEXT
 from .audio_response import AudioResponse
 from .auth import client_of
 from .context import CLIENT_CLOSED_REQUEST, MODELS, AppContext, known_models, request_for, while_there
-from .model import Language, Model, Name
+from .model import Language, Name, RequestModel
 from .reference_audio import LARGEST_ENCODED, RequestClones
 from .sse import MEDIA_TYPE, event, fault
 from .stream import Stream
@@ -41,13 +41,13 @@ IGNORED = frozenset(
 """Fields that clients send to others and that change no sound: accounting of OpenAI's, routes of proxies."""
 
 
-class VoiceId(Model):
+class VoiceId(RequestModel):
     """A voice as an object, as OpenAI names those that somebody made."""
 
     id: Name
 
 
-class SpokenModel(Model):
+class SpokenModel(RequestModel):
     """A request for speech. An unknown field is an error: the speech would not be as it asks."""
 
     model_config = ConfigDict(extra="forbid")

@@ -17,7 +17,7 @@ from ...voices.design import check, design
 from ...voices.names import key
 from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
 from .context import AppContext
-from .model import Language, Model, Name
+from .model import Language, Name, RequestModel
 from .reference_audio import cloning_engine
 from .sse import ALSO, Event, answered
 from .uploads import Uploads
@@ -49,7 +49,7 @@ _FORM = {
 }
 
 
-class Design(Model):
+class Design(RequestModel):
     """A voice that is to be made of a description."""
 
     name: Name

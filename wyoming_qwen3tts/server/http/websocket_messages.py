@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ...speech import SpeechError
 from .errors import STATUS, body
-from .model import Model
+from .model import RequestModel
 from .speech import ResponseFormat, SpeechOptions
 
 LONGEST_ID = 64
@@ -42,7 +42,7 @@ class Speak(SpeakMessage):
     input: Annotated[str, Field(min_length=1)]
 
 
-class Text(Model):
+class Text(RequestModel):
     """A piece of the text. Pieces need not end where words do."""
 
     type: Literal["speech.text"]
@@ -51,21 +51,21 @@ class Text(Model):
     text: str
 
 
-class End(Model):
+class End(RequestModel):
     """The text is whole."""
 
     type: Literal["speech.end"]
     id: Id | None = None
 
 
-class Cancel(Model):
+class Cancel(RequestModel):
     """An utterance is not wanted any more, whether it is being spoken or waits; without ``id``, none is."""
 
     type: Literal["speech.cancel"]
     id: Id | None = None
 
 
-class Ping(Model):
+class Ping(RequestModel):
     """Whether anybody is there."""
 
     type: Literal["ping"]

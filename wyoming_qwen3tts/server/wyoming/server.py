@@ -56,7 +56,7 @@ _RECORD = {"rate": SAMPLE_RATE, "width": SAMPLE_WIDTH, "channels": CHANNELS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class WyomingLimits:
     """What a peer may do; the settings have the defaults. Times are seconds."""
 
     samples_per_chunk: int
@@ -79,7 +79,7 @@ class WyomingServer:
         self,
         synthesizer: Synthesizer,
         info: Callable[[], bytes],
-        limits: Limits,
+        limits: WyomingLimits,
         refresh: Callable[[], Awaitable[None]] | None = None,
         requests: Requests | None = None,
         allowed: Sequence[str] = (),
@@ -181,7 +181,7 @@ class Connection:
         writer: asyncio.StreamWriter,
         synthesizer: Synthesizer,
         info: Callable[[], bytes],
-        limits: Limits,
+        limits: WyomingLimits,
         log: Requests,
         refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:

@@ -28,7 +28,7 @@ from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.download import Source
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
-from wyoming_qwen3tts.engines.qwen3.model_manager import GIGABYTE, Resident, Residents
+from wyoming_qwen3tts.engines.qwen3.model_manager import GIGABYTE, LoadedModel, ModelManager
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.engines.qwen3.worker import Worker
 from wyoming_qwen3tts.speech import Recorded, TextFeed, Utterance, Voice
@@ -106,7 +106,7 @@ async def at_rest(engine: Qwen3Engine) -> None:
     await done.wait()
     there = worker_of(engine)._residents
     await until(lambda: there._loading is None and not there._wanted)
-    await until(lambda: not any(resident.warming for resident in there.loaded))
+    await until(lambda: not any(loaded_model.warming for loaded_model in there.loaded))
 
 
 def fails_on_device(*_: object) -> None:
@@ -234,13 +234,13 @@ async def test_a_model_is_put_together_where_it_is_read(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[str] = []
-    build = Residents._build
+    build = ModelManager._build
 
-    def noted(self: Residents, found: Any) -> Any:
+    def noted(self: ModelManager, found: Any) -> Any:
         threads.append(threading.current_thread().name)
         return build(self, found)
 
-    monkeypatch.setattr(Residents, "_build", noted)
+    monkeypatch.setattr(ModelManager, "_build", noted)
     async with speaking(models["custom_voice"]):
         assert threads == ["qwen3-loader"]
 
@@ -311,7 +311,7 @@ async def test_whoever_leaves_makes_room_for_others_that_wait(
             gone.cancel()
             await asyncio.wait({gone})
         last = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
-        await until(lambda: len(worker_of(engine).residents[1].waiting) == 1)
+        await until(lambda: len(worker_of(engine).model_manager[1].waiting) == 1)
         loads.go_on.set()
         assert await last
 
@@ -470,7 +470,7 @@ async def test_text_comes_though_the_model_is_to_leave(models: dict[str, Path], 
         stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
         await anext(stream)
         other = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
-        await until(lambda: worker_of(engine).residents[0].leaving)
+        await until(lambda: worker_of(engine).model_manager[0].leaving)
         feed.push("jumps over the lazy dog ")
         feed.push("and runs.")
         feed.end()
@@ -492,7 +492,7 @@ async def test_text_comes_though_a_new_clone_waits_for_another_model(
         await until(lambda: "custom_voice" in loads.of)
         # A recording is not heard while a model is read: torch's default dtype changes meanwhile.
         others.append(asyncio.create_task(heard(engine, Utterance("Hi.", new, "en-US", 3))))
-        await until(lambda: bool(worker_of(engine).residents[0].waiting))
+        await until(lambda: bool(worker_of(engine).model_manager[0].waiting))
         feed.push("jumps over the lazy dog.")
         feed.end()
         assert await all_of(stream)
@@ -538,7 +538,7 @@ async def test_who_waits_for_text_does_not_keep_an_idle_model(
         stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
         async with aclosing(stream):
             await anext(stream)
-            scheduler = worker_of(engine).residents[0].scheduler
+            scheduler = worker_of(engine).model_manager[0].scheduler
             assert scheduler is not None
             await until(lambda: scheduler.idle)
             assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
@@ -554,15 +554,15 @@ async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, loads: Loads, where: str
 ) -> None:
     made: list[weakref.ref[Scheduler]] = []
-    init, place, remember = Scheduler.__init__, Residents._place, Scheduler.remember
+    init, place, remember = Scheduler.__init__, ModelManager._place, Scheduler.remember
 
     def noted(self: Scheduler, *arguments: Any, **more: Any) -> None:
         init(self, *arguments, **more)
         made.append(weakref.ref(self))
 
-    def short_of_room(self: Residents, resident: Resident, *more: Any) -> None:
-        place(self, resident, *more)
-        if "custom_voice" in resident.name:
+    def short_of_room(self: ModelManager, loaded_model: LoadedModel, *more: Any) -> None:
+        place(self, loaded_model, *more)
+        if "custom_voice" in loaded_model.name:
             raise torch.OutOfMemoryError("no room")
 
     def short_of_more(self: Scheduler, speech: Any) -> None:
@@ -572,7 +572,7 @@ async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
 
     monkeypatch.setattr(Scheduler, "__init__", noted)
     if where == "placing":
-        monkeypatch.setattr(Residents, "_place", short_of_room)
+        monkeypatch.setattr(ModelManager, "_place", short_of_room)
     else:
         monkeypatch.setattr(Scheduler, "remember", short_of_more)
     async with speaking(models["custom_voice"], models["voice_design"]) as engine:
