@@ -7,14 +7,13 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Collection, Hashable, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ..audio import pcm as sound
-from ..audio.postprocess import PostprocessingSettings, ProcessedAudio, ReplyPostprocessor
-from ..cache.cache import Cache, PinError
+from ..audio.postprocess import PostprocessingSettings, ReplyPostprocessor
+from ..cache.cache import Cache
 from ..cache.entry import Entry
 from ..engines.base import (
     Engine,
@@ -24,13 +23,8 @@ from ..engines.base import (
 )
 from ..engines.pool import EnginePool
 from ..speech import (
-    BYTES_PER_SECOND,
-    FASTEST,
-    LONGEST_NAME,
-    LONGEST_TAG,
     MISS,
     OFF,
-    SLOWEST,
     VOICE,
     Caching,
     SpeechError,
@@ -40,16 +34,16 @@ from ..speech import (
     UtteranceTiming,
     Voice,
 )
-from ..text import flow, phonemes
+from ..text import flow
 from ..text.flow import Part
 from ..text.frontend import Frontend
 from ..text.scripts import has_words
 from ..voices.calibration import Calibration
-from ..voices.catalog import speaks
-from ..voices.names import brief
-from ..voices.names import key as name_key
 from ..voices.registry import Voices
 from ..voices.styles import instructed
+from .buffer import AudioBuffer, read_ahead
+from .lookup import CacheLookup
+from .plan import Planner, VoicePlan
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,8 +53,6 @@ KEEP_ALIVE = 0.05
 """Seconds of silence a second that keep a stream alive while its listener still has sound."""
 BRIDGE_STEP = 0.2
 """Seconds of silence at a time once the listener has run dry, in real time."""
-AHEAD = 60.0
-"""Seconds of an utterance's sound that are taken from its engine before they are wanted."""
 HEAD_START = 10.0
 """Seconds that a reply's first sentence counts as overdue: it goes before every other but those of listeners
 who have run dry for longer, so that nobody starves."""
@@ -68,8 +60,6 @@ NO_HURRY = 60.0
 """Seconds until what nobody listens to is due."""
 CLAUSE_ENDS = frozenset(",;:\u2013\u2014\u3001\uff0c\uff1b\uff1a")
 """What a first clause ends with that is spoken before its sentence is known: , ; : and their like."""
-REFRESH = 5.0
-"""Seconds that a request waits, at most, for a look whether a voice that nobody knows has just been added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,25 +76,6 @@ class RequestLimits:
     """Speak a sentence while it is being written, where the voice can."""
     first_clause: bool = False
     """Begin a reply with the first clause of a long sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Who:
-    """Who may say a text, and in which language."""
-
-    voice: Voice
-    language: str | None
-    """The language somebody asked for, or that a style binds its voice to."""
-    expected: str
-    """The language it most likely is."""
-    known: bool
-    """Whether ``expected`` is more than the voice's first language."""
-    among: tuple[str, ...] | None
-    """The languages it can be; None is any."""
-    understood: bool
-    """Whether it is who was asked for."""
-    free: bool
-    """Nobody asked for a voice or a language: the text decides."""
 
 
 @dataclass(slots=True)
@@ -157,10 +128,10 @@ class Synthesizer:
         self._calibration = calibration
         self._speed = speed
         self._frontend = frontend
-        self._language = language
+        self._planner = Planner(voices, crew, frontend, calibration, language)
         self._cache = cache
+        self._lookup = CacheLookup(cache, voices, cache_exclude_voices)
         self._cache_live = cache_live
-        self._cache_exclude_voices = frozenset(map(name_key, cache_exclude_voices))
         self._here = secrets.token_hex(8)
         """What servers that are asked for help see this one as: a request that has been here is in a loop."""
 
@@ -207,19 +178,19 @@ class Synthesizer:
         try:
             job = _Job(request, ReplyPostprocessor(self._finishing, self._calibration.levels), lead)
             limits = self._limits
-            who = await self._who_of(request, request.language, strict=request.strict)
-            if not who.understood:
+            plan = await self._planner.for_request(request, request.language, strict=request.strict)
+            if not plan.is_as_requested:
                 request.report.fallback = VOICE
             if request.instructions:
-                who = replace(who, voice=instructed(who.voice, request.instructions))
+                plan = replace(plan, voice=instructed(plan.voice, request.instructions))
             # What is to be kept is said in whole sentences.
             live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
             cut = limits.first_clause and not live and request.caching != Caching.PIN
             text = flow.parts(
                 request.text,
                 markup=request.markup,
-                language=who.expected,
-                first_clause=cut and not await self._begins_with_known(job, who),
+                language=plan.expected,
+                first_clause=cut and not await self._begins_with_known(job, plan),
                 live=live,
             )
             pause: float | None = None
@@ -229,7 +200,11 @@ class Synthesizer:
                         # Who writes a text while it is read is a language model, and that rarely says a thing
                         # twice. What was there at once is a phrase, or may be.
                         job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
-                    own = await self._who_in(part, request) if part.voice or part.language else who
+                    own = (
+                        await self._planner.for_segment(part, request)
+                        if part.voice or part.language
+                        else plan
+                    )
                     pause = part.pause if pause is None else pause + (part.pause or 0.0)
                     speed = part.rate * (self._speed if request.speed is None else request.speed)
                     if await self._say_part(job, part, own, speed, pause):
@@ -264,18 +239,20 @@ class Synthesizer:
         finally:
             lead.patience = None
 
-    async def _say_part(self, job: _Job, part: Part, who: _Who, speed: float, pause: float | None) -> bool:
+    async def _say_part(
+        self, job: _Job, part: Part, plan: VoicePlan, speed: float, pause: float | None
+    ) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""
-        plain = self._frontend.plain(part.text, who.expected)
+        plain = self._frontend.plain(part.text, plan.expected)
         if part.rest is not None and not has_words(plain):
             part = await flow.whole(part)
-            plain = self._frontend.plain(part.text, who.expected)
+            plain = self._frontend.plain(part.text, plan.expected)
         if not has_words(plain):
             return False
-        language, utterance = await self._utterance(plain, who, speed)
+        language, utterance = await self._planner.utterance(plain, plan, speed)
         utterance = replace(utterance, via=(*job.request.via, self._here))
         if job.begun is not None:
-            utterance = self._by(job.begun, utterance, language)
+            utterance = self._planner.with_voice(job.begun, utterance, language)
         if part.rest is not None and not self._speaks_live(utterance.voice.engine):
             part = await flow.whole(part)
             plain = self._frontend.plain(part.text, language)
@@ -284,9 +261,9 @@ class Synthesizer:
             await self._say_live(utterance, part, language, job)
             job.begun = None
             return True
-        if self._reads_pronunciations(utterance.voice):
+        if self._planner.reads_pronunciations(utterance.voice):
             plain = self._frontend.plain(part.text, language, pronunciations=True)
-        utterance = replace(utterance, text=await self._spoken(plain, language))
+        utterance = replace(utterance, text=await self._planner.normalized(plain, language))
         if not has_words(utterance.text):
             return False
         for each in await self._as_known(utterance, part, language, job):
@@ -295,58 +272,26 @@ class Synthesizer:
         job.begun = voice if part.text.rstrip()[-1:] in CLAUSE_ENDS else None
         return True
 
-    def _by(self, voice: Voice, utterance: Utterance, language: str) -> Utterance:
-        """Return an utterance as another voice says it. ``language``: of its text, BCP 47."""
-        if voice == utterance.voice:
-            return utterance
-        if not self._reads_pronunciations(voice):
-            utterance = replace(utterance, text=phonemes.words(utterance.text))
-        tag = self._voices.catalog.language(voice, language)
-        return replace(utterance, voice=voice, language=tag, seed=voice.seed)
-
-    def _reads_pronunciations(self, voice: Voice) -> bool:
-        engine = self._crew.get(voice.engine)
-        return engine is not None and engine.supports_phonemes(voice)
-
     def _speaks_live(self, engine: str) -> bool:
         return self._crew[engine].supports_live_text and self._crew.up(engine)
 
-    async def _utterance(self, plain: str, who: _Who, speed: float) -> tuple[str, Utterance]:
-        """Return the language that a text is in, and who says it how; its words come later."""
-        language = who.language or self._frontend.language(plain, who.expected, who.among)
-        voice = self._reader(who, plain, language)
-        if not speaks(voice, language):
-            language = voice.languages[0]
-        await self._calibration.ready(voice)
-        if not self._frontend.ready(language):
-            await asyncio.to_thread(self._frontend.load, language)
-        known = who.known or self._frontend.detects or language != who.expected
-        tag = self._voices.catalog.language(voice, language if known else None)
-        if voice.style is not None:
-            speed *= voice.style.speed
-        return language, Utterance("", voice, tag, seed=voice.seed, speed=max(SLOWEST, min(FASTEST, speed)))
-
-    async def _spoken(self, plain: str, language: str) -> str:
-        """Return a text as it is read aloud."""
-        if self._frontend.light(plain):
-            return self._frontend.spoken(plain, language)
-        return await asyncio.to_thread(self._frontend.spoken, plain, language)
-
-    async def _begins_with_known(self, job: _Job, who: _Who) -> bool:
+    async def _begins_with_known(self, job: _Job, plan: VoicePlan) -> bool:
         """Tell whether a reply begins with a long sentence that is known: then it is not to be cut."""
         request = job.request
         if self._cache is None or request.caching == Caching.OFF or not request.text.ended:
             return False
         if flow.is_short(request.text.peek()):
             return False
-        part = await flow.first(request.text.peek(), markup=request.markup, language=who.expected)
+        part = await flow.first(request.text.peek(), markup=request.markup, language=plan.expected)
         if part is None or part.voice or part.language or len(flow.pieces(part.text)) == 1:
             return False
-        plain = self._frontend.plain(part.text, who.expected)
+        plain = self._frontend.plain(part.text, plan.expected)
         if not has_words(plain):
             return False
-        language, utterance = await self._utterance(plain, who, 1.0)
-        return await self._known(replace(utterance, text=await self._spoken(plain, language)), job)
+        language, utterance = await self._planner.utterance(plain, plan, 1.0)
+        return await self._known(
+            replace(utterance, text=await self._planner.normalized(plain, language)), job
+        )
 
     async def _as_known(
         self, utterance: Utterance, part: Part, language: str, job: _Job
@@ -359,7 +304,7 @@ class Synthesizer:
             return [utterance]
         found = []
         for piece in pieces:
-            spoken = await self._spoken(self._frontend.plain(piece, language), language)
+            spoken = await self._planner.normalized(self._frontend.plain(piece, language), language)
             if has_words(spoken):
                 found.append(replace(utterance, text=spoken))
                 if not await self._known(found[-1], job):
@@ -367,86 +312,9 @@ class Synthesizer:
         return found
 
     async def _known(self, utterance: Utterance, job: _Job, *, flying: bool = True) -> bool:
-        """Tell whether an utterance need not be made. ``flying``: because it is being made, too."""
-        try:
-            key = self._key(utterance, self._crew[utterance.voice.engine], None, job)
-        except EngineUnavailableError:
-            return False  # nobody knows yet what its engine would say
-        return key is not None and self._cache is not None and await self._cache.knows(key, flying=flying)
-
-    async def _who_in(self, part: Part, request: SpeechRequest) -> _Who:
-        """Return who may say a part of a request whose text names a voice or a language for it."""
-        language = part.language or request.language
-        if part.voice:
-            return await self._who(part.voice, None, language)
-        return await self._who_of(request, language)
-
-    async def _who_of(self, request: SpeechRequest, language: str | None, *, strict: bool = False) -> _Who:
-        """Return who may say a request in ``language``. Raises SpeechError."""
-        if (clone := request.clone) is None:
-            return await self._who(request.voice, request.speaker, language, strict=strict)
-        expected = language if speaks(clone, language) else self._language
-        return _Who(
-            voice=clone,
-            language=language,
-            expected=expected if speaks(clone, expected) and expected else clone.languages[0],
-            known=language is not None or self._language is not None,
-            among=clone.languages,
-            understood=True,
-            free=False,
-        )
-
-    async def _who(
-        self, named: str | None, speaker: str | None, language: str | None, *, strict: bool = False
-    ) -> _Who:
-        """Return who may say what asks for this voice, style and language, if it asks for any.
-
-        Raises SpeechError where a voice cannot have the style that was asked for; and if ``strict`` where
-        nobody knows voice or style, for whom another would speak.
-        """
-        # All voices are looked through for them, on the event loop.
-        named, speaker = named and named[:LONGEST_NAME], speaker and speaker[:LONGEST_NAME]
-        language = language and language[:LONGEST_TAG]
-        if not self._voices.catalog.understands(named, speaker):
-            # Somebody may have added it a second ago, and nobody else is to say what it was meant to say.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH):
-                    await self._voices.refresh()
-        catalog = self._voices.catalog
-        if strict and not catalog.understands(named, speaker):
-            what = f"no voice {brief(named)!r}" if named else f"no style {brief(speaker or '')!r}"
-            if named and speaker and catalog.understands(named):
-                what = f"no style {brief(speaker)!r} of {brief(named)}"
-            raise SpeechError(f"there is {what}", "voice-not-found")
-        voice = catalog.find(named, language or self._language, speaker)
-        if language is not None:
-            voice = catalog.unbound(voice, language)
-        elif voice.style is not None:
-            language = voice.style.language
-        free = not catalog.has(named, speaker) and language is None
-        expected = (
-            language or (self._language if speaks(voice, self._language) else None) or voice.languages[0]
-        )
-        return _Who(
-            voice=voice,
-            language=language,
-            expected=expected,
-            known=language is not None or self._language is not None,
-            among=None if free else voice.languages,
-            understood=catalog.understands(named, speaker),
-            free=free,
-        )
-
-    def _reader(self, who: _Who, text: str, language: str) -> Voice:
-        """Return the voice that says ``text``.
-
-        A voice that somebody asked for stays, if it can read the letters; otherwise the language decides.
-        """
-        if who.free and not speaks(who.voice, language):
-            found = self._voices.catalog.find(None, language)
-            if speaks(found, language):
-                return found
-        return self._voices.catalog.reader(who.voice, text)
+        """Tell whether an utterance need not be synthesized. ``flying``: because it is in flight, too."""
+        engine = self._crew[utterance.voice.engine]
+        return await self._lookup.knows(utterance, engine, job.request.caching, flying=flying)
 
     async def _say_live(self, utterance: Utterance, part: Part, language: str, job: _Job) -> None:
         """Say a sentence that is still being written."""
@@ -527,7 +395,7 @@ class Synthesizer:
         job.request.report.stands_in()
         level = logging.DEBUG if error is None else logging.INFO
         _LOGGER.log(level, "%s speaks for %s: %s", voice.name, utterance.voice.name, error or "it is down")
-        return self._by(voice, utterance, language)
+        return self._planner.with_voice(voice, utterance, language)
 
     async def _say_once(
         self,
@@ -544,11 +412,13 @@ class Synthesizer:
         engine = self._crew[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
-        key = self._key(utterance, engine, rest, job)
+        key = self._lookup.key(
+            utterance, engine, job.request.caching, live=rest is not None and engine.supports_live_text
+        )
         recipe = job.reply.recipe(utterance.voice, utterance.speed)
         report, heard = job.request.report, job.lead.heard
         report.says(utterance, first=not heard)
-        if (known := self._finished(key, recipe, job)) is not None:
+        if (known := self._lookup.processed(key, recipe, job.request.caching)) is not None:
             report.sources.append(self._cache.memory.name if self._cache is not None else OFF)
             await job.lead.put(job.reply.again(known, pause))
             return
@@ -586,51 +456,8 @@ class Synthesizer:
         if key is not None and whole:
             if sounds is not None:
                 cost = time.monotonic() - began
-                await self._pin(key, utterance, Entry(b"".join(sounds), cost), generation)
-            self._keep_finished(key, recipe, finish.finished)
-
-    async def _pin(self, key: bytes, utterance: Utterance, entry: Entry, generation: int) -> None:
-        """Keep an utterance for ever. Raises SpeechError where that cannot be."""
-        assert self._cache is not None
-        entry = replace(entry, text=utterance.text, voice=utterance.voice.speaker)
-        try:
-            await self._cache.pin(key, entry, generation)
-        except PinError as error:
-            raise _not_kept(utterance, str(error)) from error
-
-    def _key(self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job) -> bytes | None:
-        """Return what the cache knows an utterance by; None where it has no part in it.
-
-        Raises SpeechError where it was to be kept for ever and cannot be.
-        """
-        caching, voice = job.request.caching, utterance.voice
-        reason = self._never_kept(voice)
-        if caching == Caching.PIN and reason:
-            raise _not_kept(utterance, reason)
-        if caching == Caching.OFF or reason or (rest is not None and engine.supports_live_text):
-            return None
-        try:
-            identity = engine.identity(voice)
-        except SpeechError:
-            raise
-        except Exception as error:
-            _LOGGER.exception("The %s engine failed", engine.name)
-            raise EngineUnavailableError(f"the {engine.name} engine does not know itself: {error}") from error
-        if identity is None:
-            if caching == Caching.PIN:
-                raise _not_kept(utterance, f"the {engine.name} voices do not say the same thing twice")
-            return None
-        return utterance.key(identity)
-
-    def _finished(self, key: bytes | None, recipe: Hashable, job: _Job) -> ProcessedAudio | None:
-        """Return an utterance as it was heard before, None where that is not in memory."""
-        if self._cache is None or key is None or job.request.caching == Caching.PIN:
-            return None
-        return self._cache.memory.derived(key, recipe)
-
-    def _keep_finished(self, key: bytes, recipe: Hashable, finished: ProcessedAudio) -> None:
-        if self._cache is not None:
-            self._cache.memory.keep_derived(key, recipe, finished, len(finished.pcm))
+                await self._lookup.pin(key, utterance, Entry(b"".join(sounds), cost), generation)
+            self._lookup.keep_processed(key, recipe, finish.finished)
 
     def _sounds(
         self, utterance: Utterance, engine: Engine, rest: TextFeed | None, job: _Job, key: bytes | None
@@ -641,7 +468,7 @@ class Synthesizer:
             sources.append(OFF)
             if rest is not None and engine.supports_live_text:
                 return self._crew.speak_live(utterance, rest)
-            return _ahead(self._crew.speak(utterance))
+            return read_ahead(self._crew.speak(utterance))
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -656,43 +483,6 @@ class Synthesizer:
             found=found,
         )
 
-    def _never_kept(self, voice: Voice) -> str:
-        """Return why nothing is kept of what a voice says, as the end of a sentence; empty if it is."""
-        if self._cache is None:
-            return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
-        if {name_key(voice.name), name_key(voice.speaker)} & self._cache_exclude_voices:
-            return f"nothing is that {voice.speaker} says (--cache-exclude-voices)"
-        if voice.reference is not None and not self._voices.catalog.has_recording(voice.reference):
-            return f"{voice.speaker} is gone"
-        return ""
-
-
-def _not_kept(utterance: Utterance, reason: str) -> SpeechError:
-    return SpeechError(f"{utterance.text[:40]!r} is not kept: {reason}", "not-kept")
-
-
-async def _ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``, taken AHEAD of whoever wants them: a slow listener keeps no engine waiting."""
-    lead = AudioBuffer(AHEAD)
-
-    async def fill() -> None:
-        try:
-            async with aclosing(sounds):
-                async for piece in sounds:
-                    await lead.put(piece)
-        except Exception as error:
-            lead.close(error)
-        else:
-            lead.close()
-
-    filling = asyncio.create_task(fill(), name="ahead")
-    try:
-        while (piece := await lead.take()) is not None:
-            yield piece
-    finally:
-        filling.cancel()
-        await asyncio.wait({filling})
-
 
 async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[str]) -> None:
     """Give ``feed`` what ``pieces`` yields, and write it down."""
@@ -703,75 +493,3 @@ async def _pump(pieces: AsyncGenerator[str, None], feed: TextFeed, said: list[st
         feed.end()
     except Exception as error:
         feed.fail(error)
-
-
-class AudioBuffer:
-    """Sound made and not yet taken: a queue bounded in seconds, one maker, one taker."""
-
-    def __init__(self, seconds: float) -> None:
-        self._limit = int(seconds * BYTES_PER_SECOND)
-        self._held = 0
-        self.playback = sound.PlaybackClock()
-        """What the listener has of it."""
-        self.heard = 0
-        """Bytes that were ever put in."""
-        self.patience: asyncio.Timeout | None = None
-        """What ends the maker if nothing is heard; the first sound calls it off."""
-        self._pieces: deque[bytes] = deque()
-        self._closed = False
-        self._error: Exception | None = None
-        self._filled = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-
-    def hurry(self, seconds: float) -> None:
-        """Let ``patience`` end in so many seconds; 0 is never."""
-        if seconds and self.patience is not None and not self.heard:
-            self.patience.reschedule(asyncio.get_running_loop().time() + seconds)
-
-    async def put(self, piece: bytes) -> None:
-        """Add a piece, which may be empty; wait first while the limit is reached.
-
-        Overshoots by at most one piece.
-        """
-        await self._room.wait()
-        if not piece:
-            return
-        if not self.heard and self.patience is not None and not self.patience.expired():
-            self.patience.reschedule(None)
-        self.heard += len(piece)
-        self._pieces.append(piece)
-        self._held += len(piece)
-        if self._held >= self._limit:
-            self._room.clear()
-        self._filled.set()
-
-    def close(self, error: Exception | None = None) -> None:
-        """Say that nothing more comes, or that ``error`` does."""
-        self._closed, self._error = True, error
-        self._filled.set()
-
-    @property
-    def dry(self) -> float:
-        """When the listener has heard all of it, or had (``time.monotonic``)."""
-        return (self.playback.ends or time.monotonic()) + self._held / BYTES_PER_SECOND
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is a piece that ``take`` gives at once."""
-        return bool(self._pieces)
-
-    async def take(self) -> bytes | None:
-        """Return the next piece, None at the end; raise the maker's error in its place in the order."""
-        await self._filled.wait()
-        if self._pieces:
-            piece = self._pieces.popleft()
-            self._held -= len(piece)
-            if self._held < self._limit:
-                self._room.set()
-            if not self._pieces and not self._closed:
-                self._filled.clear()
-            return piece
-        if self._error is not None:
-            raise self._error
-        return None
