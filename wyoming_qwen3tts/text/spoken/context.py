@@ -21,6 +21,11 @@ LABELS = re.compile(
     re.I,
 )
 """Nouns that are numbered: a dash after "room 5" begins something else."""
+NAMED = re.compile(
+    r"(?:(?:[^\W\d_²³¹⁰-ⁿ½-¾]{3,}|[^\W\d_]{3,}\s[^\W\d_]{2}|\b[A-ZА-ЯÀ-Þ][^\W\d_²³]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|\b[A-Z]{2,3}\d[\d.]*)"
+    r"[)\"'”’»）」』]*|[:：.!?…])\s$"
+)
+"""A word, and not a variable: a dash after it is no minus, whatever follows."""
 NUMBERED = re.compile(
     r"(?:\b(?:room|zone|chapter|option|item|step|part|channel|gate|track|bus|line|exit|section|page|platform|class|highway|route|vitamin|"
     r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
@@ -47,7 +52,7 @@ SUMS = re.compile(
 )
 """Words before a calculation."""
 RESULTS = re.compile(
-    r"(?:\b(?:scores?|won|beat|lost|leads?|result|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
+    r"(?:\b(?:scores?|won|beat|lost|leads?|result(?! of)|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
     r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|\w\s[-–:]\s\w[\w.]*(?:\s\w[\w.]*)?\s$|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",
     re.I,
 )

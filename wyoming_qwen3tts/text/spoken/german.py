@@ -38,7 +38,7 @@ _BARE_DATIVE = re.compile(r"\b(?:an|in|mit|auf|zu|bei|von|aus|nach)\s$", re.I)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
 _FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
 _PRICED = re.compile(
-    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–:])\s$"
+    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–—−－:])\s$"
 )
 """What makes of "Fr. 5.50" Swiss francs, and no Friday."""
 _DAYS = {

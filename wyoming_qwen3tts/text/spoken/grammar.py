@@ -275,7 +275,7 @@ class Grammar(Words):
             )
             yield (
                 "forecast",
-                rf"(?<!\w)(?P<day>{days})(?=(?::|\s[-–—])\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                rf"(?<!\w)(?P<day>{days})(?=(?::|\s{DASH})\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
                 lambda m: self._days[m["day"]],
             )
         if self.abbreviations:

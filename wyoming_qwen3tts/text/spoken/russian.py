@@ -160,7 +160,7 @@ class Russian(Grammar):
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         named = re.search(
-            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−-])\s*$", before, re.I
+            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−－-])\s*$", before, re.I
         ) or _ON_DAY.search(before)
         said = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
