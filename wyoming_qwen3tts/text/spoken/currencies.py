@@ -27,6 +27,7 @@ _SYMBOLS = {
 }  # fmt: skip
 _LOCAL = {
     "de": {"ct": "cent", "Ct": "cent", "SFr.": "CHF", "sFr.": "CHF", "Fr.": "CHF"},
+    "en": {"SFr.": "CHF", "sFr.": "CHF"},
     "fr": {"Fr.": "CHF", "fr.": "CHF"},
     "it": {"Fr.": "CHF", "fr.": "CHF"},
     "zh": {"¥": "CNY", "￥": "CNY", "元": "CNY"},
@@ -43,6 +44,7 @@ def symbols(language: str) -> dict[str, str]:
 
 
 _FRANCS = {
+    "en": "franc francs Franken",
     "de": "Franken",
     "fr": "franc francs",
     "it": "franco franchi",

@@ -88,7 +88,7 @@ class French(Romance):
         return words
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:
-        return forms[0] if number.value < 2 else forms[-1]
+        return self.after_millions(number, forms[0] if number.value < 2 else forms[-1])
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         if value == 1:
