@@ -28,15 +28,15 @@ NAMED = re.compile(
 """A word, and not a variable: a dash after it is no minus, whatever follows."""
 NUMBERED = re.compile(
     r"(?:\b(?:room|zone|chapter|option|item|step|part|channel|gate|track|bus|line|exit|section|page|platform|class|highway|route|vitamin|"
-    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
-    r"zimmer|raum|etage|kapitel|kanal|punkt|teil|gleis|linie|tor|ausgang|eingang|abschnitt|seite|klasse|saal|halle|haus|hausnummer|nr\.?|"
+    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|size|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
+    r"\w*zimmer|\w*raum|etage|kapitel|kanal|punkt|teil|gleis|\w*linie|tor|ausgang|eingang|abschnitt|seite|klasse|saal|halle|haus|hausnummer|nr\.?|"
     r"platz|reihe|sitz|flug|wohnung|bahnsteig|steig|tram|straßenbahn|gruppe|typ|größe|aufgang|"
-    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|vol|place|rangée|sortie|groupe|"
+    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|vol|place|siège|rangée|sortie|groupe|"
     r"habitación|cuarto|capítulo|opción|paso|parte|andén|línea|puerta|autobús|aula|sala|sección|página|clase|bloque|portal|salida|asiento|fila|vía|vuelo|"
-    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|fila|turma|voo|"
+    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|lugar|fila|turma|voo|"
     r"stanza|camera|capitolo|opzione|passo|binario|linea|sezione|pagina|scala|interno|uscita|posto|gruppo|volo|vitamina|"
     r"комнат[аыуе]|глав[аыуе]|вариант\w*|шаг\w*|пункт\w*|часть|пут[ьи]|лини[яиюе]|выход\w{0,2}|дом|дома|доме|д\.|квартир[аыуе]|кв\.|автобус\w{0,2}|"
-    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|место|рейс|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
+    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|ряд\w{0,2}|место|рейс|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
     r"|\b(?:rue|avenue|boulevard|chemin|calle|avenida|plaza|paseo|c/|via|viale|piazza|corso|rua|praça|travessa|улица|ул\.|проспект|пр\.|площадь|"
     r"переулок|пер\.|шоссе)\s(?:[^.,;:!?\d]{1,40},?\s)?(?:n\.?[º°]?\s?|д\.\s?|№\s?)?"
     r"|(?:登机口|登機口|房间|房間|座位|出口|站台|月台|ゲート|ホーム|部屋|게이트|출구|좌석|호선)\s?"
@@ -58,10 +58,18 @@ RESULTS = re.compile(
 )
 """Words before the result of a match."""
 LETTERED = re.compile(
-    r"\s?[座区區栋棟楼樓口班组組室号號동호반관층]|\s(?:(?:класс|корпус|подъезд)\w*|(?:rue|avenue|boulevard|chemin)\b)",
+    r"(?:['’]s\b|\s(?:trains?|grades?|cards?|students?|batter(?:y|ies)|movies?|rows?)\b)|\s?[座区區栋棟楼樓口班组組室号號席동호반관층석]|\s(?:(?:класс|корпус|подъезд)\w*|(?:rue|avenue|boulevard|chemin)\b)",
     re.I,
 )
 """What follows the letter of a numbered thing: 5 A座, 12 B rue Mozart."""
+_ELECTRIC = (
+    r"fuses?|sicherung\w*|\w*strom|leitungs\w+|steckdosen?|netzteil\w*|ladeger\w+|fusibles?|fusibil[ei]|fusíve(?:l|is)|disjonct\w+|disyuntor\w*|"
+    r"disjuntor\w*|interruttor[ei]|courant|corriente|corrente|intensi\w+|prises?|enchufes?|pres[ae]|tomadas?|chargeurs?|cargador\w*|caricator\w*"
+)
+CURRENT = re.compile(rf"\b(?:{_ELECTRIC})\b[^.!?\d]{{0,30}}$", re.I)
+"""Words before a number of amperes."""
+VOLTAGE = re.compile(rf"[\s-](?:(?:{_ELECTRIC})\b|[^\W\d_]{{1,4}}\s\d{{1,3}}\s?V\b)", re.I)
+"""Words after it: 16 A fuse, 16 A bei 230 V."""
 ROAD = re.compile(
     r"\s(?:[A-Z][\w'’]*|\d+(?:st|nd|rd|th))\.?(?:\s[A-Z]\w*){0,2}\s(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Boulevard|Dr|Drive|Ln|Lane|Way)\b"
 )

@@ -41,7 +41,7 @@ _YEAR_BEFORE = re.compile(
     r"(?:\b(?:in|since|until|till|by|from|year|before|after|of|late|early|mid|circa|during|summer|winter|spring|fall|"
     r"autumn|q[1-4]|fy|"
     + "|".join(_MONTH_FORMS)
-    + r")\.?,?|\bc\.|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
+    + r")\.?,?|\bc\.|\bA\.?\s?D\.?|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
     re.I,
 )
 _COUNTED_AFTER = re.compile(
@@ -85,9 +85,9 @@ class English(Grammar):
     weekdays = _DAYS
     short_words = SHORT_WORDS
     until = "to|through|until|and|or"
-    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
+    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|(?<=\d)[mbT](?=\b)|bn|mn|mio"
     bare_units = "in d t b B s mo C F"
-    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
+    codes = r"P\.?\s?O\.? [Bb]ox|PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
         "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
@@ -142,8 +142,8 @@ class English(Grammar):
         return f"{said} and {self.minor_money(minor, names)}"  # type: ignore[arg-type]
 
     def scale_word(self, written: str) -> str:
-        return {"k": "thousand", "K": "thousand", "M": "million", "mn": "million", "mio": "million", "B": "billion",
-                "bn": "billion"}.get(written, written)  # fmt: skip
+        return {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "mn": "million", "mio": "million", "B": "billion",
+                "b": "billion", "bn": "billion", "T": "trillion"}.get(written, written)  # fmt: skip
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f", {self.year(year)}" if year is not None else ""
@@ -248,7 +248,7 @@ class English(Grammar):
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
-            r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
+            r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|(?<=\b(?:low|mid) )|(?<=\b(?:high) )|(?<=\b(?:upper|lower) )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
         yield (
@@ -260,14 +260,14 @@ class English(Grammar):
         yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
         yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
         yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
-        yield (
-            "isbn",
-            r"(?P<n>97[89](?:-\d+){3,4}-[\dX])",
-            lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
-        )
         yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
         yield "more", r"(?<=\s)(?P<s>[<>≥≤])(?=\s?[\d$€£-])", self._more
         yield "variable", r"\$(?P<n>[A-Z][A-Z_]+)\b", lambda m: f"dollar {m['n'].replace('_', ' ').lower()}"
+        yield (
+            "degree-letter",
+            rf"(?P<sign>{self.negative})?(?P<n>\d{{1,3}}(?:\.\d)?)\s?(?P<u>[CF])(?=\s(?:outside|inside|indoors|outdoors|today|tonight|tomorrow|now|overnight|right now)\b)",
+            self._measure,
+        )
         yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
@@ -357,7 +357,11 @@ class English(Grammar):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield "ordinal", rf"{START}(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b", self._ordinal
+        yield (
+            "ordinal",
+            rf"(?:{START}|(?<=[stndrh]/))(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b",
+            self._ordinal,
+        )
         yield (
             "compound-unit",
             rf"{START}(?P<n>{self.num})-(?P<u>min|hr|sec|km|mi|ft|cm|mm|kg|lb|oz|gal|ml|L|V|W|kW|kWh|Hz|GB|TB)(?=\s[a-z])",

@@ -307,7 +307,7 @@ class German(Grammar):
         )
         yield (
             "clock-range",
-            rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
+            rf"{START}(?P<a>{one})\s?(?:Uhr\s?|(?<=\d)h)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
             self._unless_label(self._range_clock),
         )
         yield (
@@ -323,7 +323,7 @@ class German(Grammar):
         yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
         yield (
             "clock-h",
-            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)(?:\sUhr\b)?",
             self._h_clock,
         )
         at = r"(?:(?<=\b[Uu]m )|(?<=\b[Aa]b )|(?<=\b[Gg]egen ))"

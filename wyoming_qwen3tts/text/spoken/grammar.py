@@ -384,7 +384,7 @@ class Grammar(Words):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -452,6 +452,7 @@ class Grammar(Words):
             rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
             self._rate_of,
         )
+        yield "current", rf"{sign}(?P<n>{num})\s?(?P<u>A)(?=[\s-])", self._current
         yield "measure", rf"{sign}(?P<n>{num}|(?<![\w.,])\.\d+)\s?(?P<u>{unit})", self._measure
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
@@ -482,6 +483,11 @@ class Grammar(Words):
         )
         yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
         yield "dotted", rf"{START}\d+(?:\.\d+){{2,}}(?!\.?\d)", self._dotted
+        yield (
+            "isbn",
+            rf"{START}97[89](?:-\d+){{3}}-[\dX](?!\w)",
+            lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
+        )
         yield "code", r"(?P<n>\d{3,12})(?![\d.,:]\d|\d)", self._code
         yield (
             "point",
@@ -911,7 +917,7 @@ class Grammar(Words):
             return False
         if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
             return context.DECADE.search(before) is not None
-        if not unit.isupper() and not (unit in "abcdef" and m.string[m.end() - 2].isdecimal()):
+        if not unit.isupper() and unit not in "abcdef":
             return False
         if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
             return True
@@ -925,6 +931,12 @@ class Grammar(Words):
             return None
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
+
+    def _current(self, m: Match) -> str | None:
+        """Say amperes before other words, where these words are about electricity."""
+        return (
+            self._measure(m) if context.CURRENT.search(left(m)) or context.VOLTAGE.match(right(m)) else None
+        )
 
     def _word_per_time(self, m: Match) -> str | None:
         """5 pills/day: something is counted there."""

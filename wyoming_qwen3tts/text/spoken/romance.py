@@ -223,6 +223,7 @@ class Romance(Grammar):
         at = r"(?:(?<=\b[Aa] las )|(?<=\b[Ll]as )|(?<=\b[Aa]lle )|(?<=\b[ÀàÁá]s )|(?<=\b[Àà] ))"
         hours = r"\s?(?:[hH]s?|hrs?|horas|heures|ore)\b"
         yield "clock-h2", rf"(?:{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})){hours}", self._h_clock
+        yield "clock-hs", rf"{START}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d)\s?[hH]r?s\b", self._h_clock
         yield "clock-h3", rf"{at}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d){hours}", self._h_clock
         yield (
             "duration-d",

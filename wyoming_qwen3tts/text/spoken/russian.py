@@ -398,7 +398,7 @@ class Russian(Grammar):
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
         yield (
             "named",
-            rf"{START}(?P<d>\d{{1,2}})(?:-?го|-?е)?\s(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>(?:1\d|20)\d\d)(?!\d)(?:\s?(?:г\.|года|год|г)(?!\w))?)?",
+            rf"{START}(?P<d>\d{{1,2}})(?P<e>-?го|-?е)?\s(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>(?:1\d|20)\d\d)(?!\d)(?:\s?(?:г\.|года|год|г)(?!\w))?)?",
             self._named_date,
         )
         yield (
@@ -538,6 +538,9 @@ class Russian(Grammar):
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
         said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
+        genitive = self.ordinal(int(m["d"]), "n", "g")
+        if said and (m["e"] or "").endswith("го") and not said.startswith(genitive):
+            said = said.replace(self.ordinal(int(m["d"]), "n"), genitive, 1)
         return said + self._end(m) if said else None
 
     def _range_date(self, m: Match) -> str:
