@@ -493,7 +493,7 @@ class English(Grammar):
         """6/12 as a date, where the words before it ask for one."""
         before = left(m)
         sure = re.search(
-            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?)\s$",
+            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?(?:\s[-–—−])?)\s$",
             before,
             re.I,
         )

@@ -1094,7 +1094,7 @@ class Grammar(Words):
             return None  # a time or a date
         if self._is_sum(start, rest) or context.SUMS.search(start):
             return self.symbols["−"]
-        if m[0] == "–":
+        if m[0] == "–" or context.OPENING.search(start):
             return self.to
         if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]", rest):
             return None
@@ -1138,9 +1138,10 @@ class Grammar(Words):
         """5G, 4K, 221B: the number, then letters."""
         if not m["l"].isupper() and m["l"] != "x":
             return None
-        if m["l"] == "x":
+        if m["l"] == "x" and not re.match(r"\s[-−+=]\s", right(m)):
             return self.join([self._plain(m["n"]), self.symbols["x times"]])
-        return f"{self._plain(m['n'])} {self.letters(m['l'])}"
+        letters = m["l"] if m["l"] == "x" else self.letters(m["l"])
+        return f"{self._plain(m['n'])} {letters}"
 
     def _number(self, m: Match) -> str | None:
         sign, text = m["sign"], m["n"]

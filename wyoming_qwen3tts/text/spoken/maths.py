@@ -200,12 +200,12 @@ class Maths:
         yield "maths-sign", rf"[{re.escape(''.join(self._signs))}]", lambda m: self._set(self._signs[m[0]], m)
         yield "greek", GREEK_LETTER, self._greek_letter
 
-    def _minus_between(self, m: Match) -> str | None:
-        """Decline a dash after a word: "Kitchen − 21 °C"; "a − 21" and what equals something are calculations."""
+    def _minus_between(self, m: Match) -> str:
+        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21" and what equals something."""
         before = m.string[max(0, m.start() - 100) : m.start()]
         named = context.NAMED.search(before) or context.LABELS.search(re.sub(r"\d+\s$", "", before))
         equation = "=" in before or re.match(r"\s\S{1,20}\s=", m.string[m.end() : m.end() + 23])
-        return None if named and not equation else self._grammar.symbols["−"]
+        return "–" if named and not equation else self._grammar.symbols["−"]
 
     def _set(self, words: str, m: Match) -> str:
         return self._grammar._set(words, m) if words else (" " if self._grammar.spaced else "")
