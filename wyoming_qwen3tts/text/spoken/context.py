@@ -12,13 +12,13 @@ SIGNED = (
 LABELS = re.compile(
     r"(?:\b(?:room|sensor|zone|day|floor|level|chapter|option|item|step|part|channel|gate|track|bus|line|lamp|timer|alarm|"
     r"door|windows?|version|package|box|flight|unit|light|camera|switch|outlet|valve|heater|radiator|printer|player|team|iphone|android|ios|number|"
-    r"zimmer|raum|tag|etage|kapitel|kanal|gerät|schritt|punkt|teil|gleis|linie|lampe|wecker|tür|fenster|licht|kamera|steckdose|schalter|ventil|heizung|heizkörper|drucker|flug|paket|"
-    r"chambre|pièce|capteur|jour|étage|chapitre|canal|étape|partie|quai|ligne|lampe|porte|fenêtre|lumière|caméra|prise|radiateur|volet|vol|colis|"
-    r"habitación|cuarto|zona|día|planta|piso|capítulo|opción|paso|parte|andén|línea|lámpara|puerta|ventana|luz|cámara|enchufe|radiador|persiana|vuelo|paquete|versión|"
-    r"quarto|sala|dia|andar|opção|passo|linha|lâmpada|porta|janela|câm[ae]ra|tomada|voo|pacote|versão|"
+    r"zimmer|raum|tag|etage|kapitel|kanal|gerät|schritt|punkt|teil|gleis|linie|lampe|wecker|tür|autobus|fenster|licht|kamera|steckdose|schalter|ventil|heizung|heizkörper|drucker|flug|paket|"
+    r"chambre|pièce|capteur|jour|étage|chapitre|canal|étape|partie|quai|ligne|voie|lampe|porte|fenêtre|lumière|caméra|prise|radiateur|volet|vol|colis|"
+    r"habitación|cuarto|zona|día|planta|piso|capítulo|opción|paso|parte|andén|línea|lámpara|autobús|puerta|ventana|luz|cámara|enchufe|radiador|persiana|vuelo|paquete|versión|"
+    r"quarto|sala|dia|andar|opção|passo|linha|lâmpada|autocarro|ônibus|porta|janela|câm[ae]ra|tomada|voo|pacote|versão|"
     r"stanza|camera|sensore|giorno|piano|capitolo|canale|opzione|passo|binario|linea|lampada|finestra|luce|presa|radiatore|volo|pacco|versione|"
-    r"комната|датчик|зона|день|этаж|глава|канал|вариант|шаг|пункт|часть|путь|линия|лампа|дверь|окно|камера|розетка|радиатор|рейс|версия)\s#?"
-    r"|(?:房间|房間|传感器|感測器|区域|區域|频道|頻道|步骤|步驟|部屋|センサー|ゾーン|チャンネル|ステップ|방|센서|구역|채널|단계)\s?)$",
+    r"комната|датчик|зона|день|этаж|глава|канал|вариант|шаг|пункт|часть|путь|линия|лампа|автобус|дверь|окно|камера|розетка|радиатор|рейс|версия)\s#?"
+    r"|(?:房间|房間|公交|公車|巴士|航班|传感器|感測器|区域|區域|频道|頻道|步骤|步驟|部屋|センサー|ゾーン|チャンネル|ステップ|방|센서|구역|채널|단계)\s?)$",
     re.I,
 )
 """Nouns that are numbered: a dash after "room 5" begins something else."""

@@ -292,6 +292,11 @@ class Grammar(Words):
             r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?P<port>:\d{1,5})?(?P<mask>/\d{1,2})?(?!\.?\d)",
             self._ip,
         )
+        yield (
+            "two-temperatures",
+            rf"{START}(?P<sign>{self.negative})?(?P<a>\d{{1,3}})\s?/\s?(?P<sign2>{MINUS})?(?P<b>\d{{1,3}})\s?(?P<u>°[CF]?|℃|℉){EDGE}",
+            self._two_temperatures,
+        )
         yield "screen", rf"(?<![{LETTER}\d.,])(?P<n>[458])(?P<l>K)(?![{LETTER}\d/])", self._number_letters
         yield (
             "episode",
@@ -526,7 +531,7 @@ class Grammar(Words):
         """Yield the rules for lone signs."""
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
         yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
-        yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
+        yield "dash", r"(?:(?<!\S)|(?<=[：，。；]))[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
         yield "star", r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
@@ -825,6 +830,12 @@ class Grammar(Words):
 
     def _fraction_unit(self, m: Match) -> str | None:
         return self._of_unit(m["w"], int(m["a"]), int(m["b"]), m["u"])
+
+    def _two_temperatures(self, m: Match) -> str:
+        """12/18 °C: the lowest and the highest of a day."""
+        first = self.number(self.parse(m["a"], m["sign"]))
+        second = self.measure(self.parse(m["b"], m["sign2"]), m["u"])
+        return f"{first}, {second}" if self.spaced else f"{first}、{second}"
 
     def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
         name = self._units.get(units.canonical(symbol))
@@ -1138,10 +1149,9 @@ class Grammar(Words):
         """5G, 4K, 221B: the number, then letters."""
         if not m["l"].isupper() and m["l"] != "x":
             return None
-        if m["l"] == "x" and not re.match(r"\s[-−+=]\s", right(m)):
+        if m["l"] == "x":
             return self.join([self._plain(m["n"]), self.symbols["x times"]])
-        letters = m["l"] if m["l"] == "x" else self.letters(m["l"])
-        return f"{self._plain(m['n'])} {letters}"
+        return f"{self._plain(m['n'])} {self.letters(m['l'])}"
 
     def _number(self, m: Match) -> str | None:
         sign, text = m["sign"], m["n"]

@@ -195,6 +195,11 @@ class Maths:
         )
         yield "invisible-times", TIMES, lambda m: self._set("", m)
         yield "invisible-apply", APPLY, lambda m: ""
+        yield (
+            "times-x",
+            r"(?<![\w.,])(?P<n>\d+)x(?=\s[-−+=]\s)",
+            lambda m: f"{self._grammar.cardinal(int(m['n']))} x",
+        )
         yield "minus-between", r"(?<=\S )−(?= \S)", self._minus_between
         yield "minus-sign", r"(?<![\w)\]])[−](?=[^\W\d_]|[(√∛])", lambda m: self._set(self._grammar.minus, m)
         yield "maths-sign", rf"[{re.escape(''.join(self._signs))}]", lambda m: self._set(self._signs[m[0]], m)
