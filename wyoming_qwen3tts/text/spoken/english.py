@@ -95,7 +95,7 @@ class English(Grammar):
         "min.": "minimum", "max.": "maximum", "dept.": "department", "Dept.": "department", "est.": "estimated", "Gov.": "governor",
         "Gen.": "general", "Capt.": "captain", "Lt.": "lieutenant", "Sgt.": "sergeant", "Col.": "colonel", "Rev.": "reverend",
         "Hon.": "honorable", "Inc.": "incorporated", "Ltd.": "limited", "Co.": "company", "Corp.": "corporation", "Mt.": "mount",
-        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "A/C": "A C", "c.": "circa", "c/o": "care of", "b/c": "because",
+        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "A/C": "A C", "c.": "circa", "ca.": "circa", "c/o": "care of", "b/c": "because",
         "a.m.": "A M", "p.m.": "P M", "A.M.": "A M", "P.M.": "P M", "a.k.a.": "also known as", "aka": "also known as",
         "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
         "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
@@ -233,7 +233,7 @@ class English(Grammar):
             r"(?<!\w)(?P<l>[QH])(?P<n>[1-4])(?:[-/ ]?['’]|\s)(?P<y>\d{4}|\d{2}(?<=['’]..))(?!\w|[.,:]\d)",
             self._quarter,
         )
-        yield "fiscal", rf"(?<!\w)FY{year}(?!\w|[.,:]\d)", self._fiscal
+        yield "fiscal", rf"(?<!\w)FY{year}(?:[-–/](?P<to>\d{{2}}))?(?!\w|[.,:]\d)", self._fiscal
         yield (
             "fraction-th",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,4}})(?:ths?|rds?|nds?|sts?)\b",
@@ -256,9 +256,18 @@ class English(Grammar):
             r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?= (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
             lambda m: self.decade(int(m["y"])),
         )
-        yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
+        yield (
+            "glued-scale",
+            rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/]|\s(?:USD|EUR|GBP|CHF|CAD|AUD)\b)",
+            self._glued,
+        )
         yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
         yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
+        yield (
+            "pence",
+            rf"{START}(?P<n>[1-9]\d?)p(?![\w/])",
+            lambda m: self.money(Number("0", m["n"].zfill(2)), "GBP"),
+        )
         yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
         yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
         yield "more", r"(?<=\s)(?P<s>[<>≥≤])(?=\s?[\d$€£-])", self._more
@@ -268,7 +277,11 @@ class English(Grammar):
             rf"(?P<sign>{self.negative})?(?P<n>\d{{1,3}}(?:\.\d)?)\s?(?P<u>[CF])(?=\s(?:outside|inside|indoors|outdoors|today|tonight|tomorrow|now|overnight|right now)\b)",
             self._measure,
         )
-        yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
+        yield (
+            "glued",
+            rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/]|\s(?:USD|EUR|GBP|CHF|CAD|AUD)\b)",
+            self._glued,
+        )
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
@@ -402,7 +415,10 @@ class English(Grammar):
 
     def _fiscal(self, m: Match) -> str | None:
         """Say FY22; after a quarter its letters are enough."""
-        return None if re.search(r"\b[QH][1-4]\s$", left(m)) else f"fiscal year {self._full_year(m['y'])}"
+        if re.search(r"\b[QH][1-4]\s$", left(m)):
+            return None
+        to = f" to {self.cardinal(int(m['to']))}" if m["to"] else ""
+        return f"fiscal year {self._full_year(m['y'])}{to}"
 
     def _decade_apart(self, m: Match) -> str | None:
         """Say "the 1980 s", whose s is no second."""
@@ -606,7 +622,7 @@ class English(Grammar):
             return "drive"
         if written in {"No.", "no."}:
             return "number" if re.match(r"\s?\d", after) else None
-        if written in {"p.", "pp.", "c.", "ext.", "Ext."}:
+        if written in {"p.", "pp.", "c.", "ca.", "ext.", "Ext."}:
             return self.abbreviations[written] if re.match(r"\s?\d", after) else None
         if written in {"min.", "max.", "est.", "fig.", "Fig.", "vol.", "Vol.", "ch."}:
             return self.abbreviations[written] if re.match(r"\s?[-\w]", after) else None

@@ -66,10 +66,10 @@ class Addresses:
         streets = "|".join(sorted(_STREETS, key=len, reverse=True))
         full = "|".join(_FULL)
         ways = "|".join(sorted(_DIRECTIONS, key=len, reverse=True))
-        name = rf"(?:{_ORDINAL}|[A-Z][\w'’-]*\.?)(?: [A-Z][\w'’-]*){{0,3}}?"
+        name = rf"(?:{_ORDINAL}|[A-Z][\w'’-]+\.?|[A-Z](?= [A-Z][a-z]+\b))(?: [A-Z][\w'’-]*){{0,3}}?"
         yield (
             "house",
-            rf"{START}(?P<n>\d{{1,5}})(?P<letter>[A-Z])? (?:(?P<way>{ways})\.? )?(?=(?:{name}) (?:{streets}|{full})\b|(?:Broadway|Avenue [A-Z])\b)",
+            rf"{START}(?P<n>\d{{1,5}})(?P<letter>[A-Z])? (?:(?P<way>{ways})\.? )?(?=(?:{name}) (?:{streets}|{full})\b|(?:Broadway|Avenue [A-Z])\b|(?:Loop|Hwy|Highway|Route|Rte) \d)",
             self._house,
         )
         yield "road-way", rf"(?P<road>{_ROADS}) (?P<way>[NSEW])(?!\w|\.\w)", self._road_way

@@ -53,7 +53,7 @@ _DAYS = {
 _ORDINAL_BEFORE = (
     "Stock|Stockwerk|Etage|Klasse|Platz|Mal|mal|Jahrhundert|Jahrhunderts|Quartal|Geburtstag|Tag|Woche|Monat|Jahr|Stelle|"
     "Kapitel|Teil|Obergeschoss|Untergeschoss|Advent|Weltkrieg|Runde|Versuch|Zeile|Seite|Raum|Zimmer|Schritt|Punkt|Spieltag|"
-    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
+    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Halbjahr|Vierteljahr|Semester|Viertel|Hälfte|Reihe|Bezirk|OG|UG"
 )
 _NOUN_GENDER = {
     "f": "Stunde Minute Sekunde Lampe Person Woche Nachricht Tür Kamera Steckdose Etage Million Milliarde Frage Aufgabe Mail Datei "
@@ -284,6 +284,11 @@ class German(Grammar):
             r"(?P<name>[A-ZÄÖÜ][a-zäöüß]+)\s(?P<r>[IVXL]+)(?P<stop>\.?)(?![\w'’])",
             self._roman,
         )
+        yield (
+            "postcode",
+            r"(?:(?<=\d, )|(?<=\d[a-z], ))(?P<n>\d{5})(?= [A-ZÄÖÜ][a-zäöü])",
+            lambda m: self.digits(m["n"]),
+        )
         yield "roman-century", r"(?P<r>[IVX]+)\.\s(?P<w>Jahrhundert|Weltkrieg|Quartal)", self._roman_ordinal
 
     def named_dates(self) -> Rules:
@@ -468,9 +473,9 @@ class German(Grammar):
         if _WEAK.search(before):
             return stem
         if noun and noun[1] in {"Etage", "Klasse", "Woche", "Stelle", "Runde", "Zeile", "Seite", "Person", "Stufe", "Phase", "Liga",
-                                "Auflage", "Staffel", "Folge"}:  # fmt: skip
+                                "Auflage", "Staffel", "Folge", "Hälfte", "Reihe"}:  # fmt: skip
             return stem
-        if noun and noun[1] in {"Mal", "mal", "Jahr", "Jahrhundert", "Quartal", "Stockwerk", "Kapitel", "Obergeschoss", "Untergeschoss",
+        if noun and noun[1] in {"Mal", "mal", "Jahr", "Jahrhundert", "Quartal", "Halbjahr", "Vierteljahr", "Semester", "Viertel", "Stockwerk", "Kapitel", "Obergeschoss", "Untergeschoss",
                                 "OG", "UG", "Zimmer"}:  # fmt: skip
             return f"{stem}s"
         return f"{stem}r"

@@ -54,7 +54,7 @@ _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。
 """Nothing but words, as far as signs tell: most sentences, which need not be walked."""
 _CAPITALS = re.compile(
     rf"{GREEK_LETTER}|[⁰⁴-⁹ⁿʹꜝ]|"
-    r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
+    r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|\b(?:siglo|s[eé]c[ou]l[oi])\sI\b|\bI(?:er)?\s(?:si|sec|век)|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
 )
 """Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
 _DOMAINS = frozenset(
@@ -389,7 +389,7 @@ class Grammar(Words):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -454,7 +454,7 @@ class Grammar(Words):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield (
             "rate",
-            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            rf"{START}(?P<n>{num})/(?P<per>kg|lb|oz|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
             self._rate_of,
         )
         yield "current", rf"{sign}(?P<n>{num})\s?(?P<u>A)(?=[\s-])", self._current

@@ -151,7 +151,7 @@ class Romance(Grammar):
             self._chapter,
         )
         yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
-        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
+        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>er|e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
         yield (
             "regnal",
             r"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
@@ -230,7 +230,7 @@ class Romance(Grammar):
             rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
             self._duration,
         )
-        yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
+        yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?:\s[hH]s?\b)?(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
         yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?[hH]\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
         yield from super().times()

@@ -81,7 +81,7 @@ class Spanish(Romance):
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
         "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
         "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. de C.": "antes de Cristo", "d. de C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
-        "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "24/7": "veinticuatro siete", "Prof.": "profesor",
+        "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "cts.": "céntimos", "cts": "céntimos", "24/7": "veinticuatro siete", "Prof.": "profesor",
         "prov.": "provincia", "km/h": "kilómetros por hora",
     }  # fmt: skip
 
