@@ -191,6 +191,11 @@ class Portuguese(Romance):
 
     def phones(self) -> Rules:
         yield (
+            "postcode",
+            rf"{START}\d{{4}}-\d{{3}}(?= [A-ZÀ-Þ])",
+            lambda m: ", ".join(map(self.digits, m[0].split("-"))),
+        )
+        yield (
             "emergency",
             r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?=\s*(?:[.,;!?]|$)|\s(?:e|ou|em|se|agora|imediatamente)\b)",
             self._digit_call,
