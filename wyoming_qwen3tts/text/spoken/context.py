@@ -11,7 +11,7 @@ SIGNED = (
 """What follows a number that can be negative; two liters of milk cannot."""
 LABELS = re.compile(
     r"(?:\b(?:room|sensor|zone|day|floor|level|chapter|option|item|step|part|channel|gate|track|bus|line|lamp|timer|alarm|"
-    r"door|windows?|version|package|box|flight|unit|light|camera|switch|outlet|valve|heater|radiator|printer|player|team|iphone|android|ios|number|"
+    r"door|windows?|version|package|box|flight|unit|light|camera|switch|outlet|valve|heater|radiator|printer|player|team|season|episode|iphone|android|ios|number|"
     r"zimmer|raum|tag|etage|kapitel|kanal|gerät|schritt|punkt|teil|gleis|linie|lampe|wecker|tür|autobus|fenster|licht|kamera|steckdose|schalter|ventil|heizung|heizkörper|drucker|flug|paket|"
     r"chambre|pièce|capteur|jour|étage|chapitre|canal|étape|partie|quai|ligne|voie|lampe|porte|fenêtre|lumière|caméra|prise|radiateur|volet|vol|colis|"
     r"habitación|cuarto|zona|día|planta|piso|capítulo|opción|paso|parte|andén|línea|lámpara|autobús|puerta|ventana|luz|cámara|enchufe|radiador|persiana|vuelo|paquete|versión|"
@@ -23,8 +23,8 @@ LABELS = re.compile(
 )
 """Nouns that are numbered: a dash after "room 5" begins something else."""
 NAMED = re.compile(
-    r"(?:(?:[^\W\d_²³¹⁰-ⁿ½-¾]{3,}|[^\W\d_]{3,}\s[^\W\d_]{2}|\b[A-ZА-ЯÀ-Þ][^\W\d_²³]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|\b[A-Z]{2,3}\d[\d.]*)"
-    r"[)\"'”’»）」』]*|[:：.!?…])\s$"
+    r"(?:(?:[^\W\d_²³¹⁰-ⁿ½-¾]{3,}|[^\W\d_]{3,}\s[^\W\d_]{2}|\b[A-ZА-ЯÀ-Þ][^\W\d_²³]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|\b(?:[A-Z]{2,3}\d|[A-Z]\d\d)[\w.]*)"
+    r"[)\"'”’»）」』]*|[:：.,;!?…])\s$"
 )
 """A word, and not a variable: a dash after it is no minus, whatever follows."""
 NUMBERED = re.compile(

@@ -434,6 +434,11 @@ class Grammar(Words):
         )
         yield "consumption", rf"(?P<n>{num})\s?[lLл]/100\s?(?:km|км)(?!\w)", self._consumption
         yield (
+            "share",
+            rf"{START}(?P<a>\d{{1,4}})\s?/\s?(?P<b>\d{{2,4}})\s?(?P<u>[kKMGT]B|k?Wh|mAh){EDGE}",
+            self._score,
+        )
+        yield (
             "fraction-unit",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})\s(?P<u>{unit})",
             self._fraction_unit,
@@ -1029,7 +1034,7 @@ class Grammar(Words):
     @functools.cached_property
     def _code_before(self) -> re.Pattern[str]:
         is_ = "(?:is|ist|lautet|est|es|è|é|是|为|は|는|은)"
-        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?\s?[:：#№]?\s?$")
+        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?(?:\s?[:：#№]|\s?{DASH}(?=\s))?\s?$")
 
     def _code(self, m: Match) -> str | None:
         return self.digits(m["n"]) if self._code_before.search(left(m)) else None
