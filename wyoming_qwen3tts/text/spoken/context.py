@@ -29,18 +29,18 @@ NAMED = re.compile(
 """A word, and not a variable: a dash after it is no minus, whatever follows."""
 NUMBERED = re.compile(
     r"(?:\b(?:room|zone|chapter|option|item|step|part|channel|gate|track|bus|line|exit|section|page|platform|class|highway|route|vitamin|"
-    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|size|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
+    r"block|building|flat|apartment|apt\.?|unit|suite|door|row|seat|size|bldg\.?|ward|lab|deck|cabin|locker|pier|coach|berth|train|tram|flight|hall|terminal|figure|table|appendix|group|team|lot|box|type|"
     r"\w*zimmer|\w*raum|etage|kapitel|kanal|punkt|teil|gleis|\w*linie|tor|ausgang|eingang|abschnitt|seite|klasse|saal|halle|haus|hausnummer|nr\.?|"
-    r"platz|reihe|sitz|flug|wohnung|bahnsteig|steig|tram|straßenbahn|gruppe|typ|größe|aufgang|"
-    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|vol|place|siège|rangée|sortie|groupe|"
-    r"habitación|cuarto|capítulo|opción|paso|parte|andén|línea|puerta|autobús|aula|sala|sección|página|clase|bloque|portal|salida|asiento|fila|vía|vuelo|"
-    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|lugar|fila|turma|voo|"
-    r"stanza|camera|capitolo|opzione|passo|binario|linea|sezione|pagina|scala|interno|uscita|posto|gruppo|volo|vitamina|"
+    r"platz|reihe|sitz|flug|abteil|wagen|kabine|tisch|wohnung|bahnsteig|steig|tram|straßenbahn|gruppe|typ|größe|aufgang|"
+    r"chambre|pièce|chapitre|étape|partie|quai|ligne|porte|salle|classe|bâtiment|bât\.?|bloc|voie|vol|place|siège|appartement|appt\.?|voiture|escalier|cabine|rangée|sortie|groupe|"
+    r"habitación|cuarto|capítulo|opción|paso|parte|andén|línea|puerta|autobús|aula|sala|sección|página|clase|bloque|portal|salida|asiento|piso|planta|departamento|depto\.|apartamento|vagón|escalera|mesa|cabina|fila|vía|vuelo|"
+    r"quarto|opção|passo|linha|porta|ônibus|autocarro|secção|seção|bloco|saída|assento|lugar|apto\.|carruagem|vagão|cais|andar|fila|turma|voo|"
+    r"stanza|camera|capitolo|opzione|passo|binario|linea|sezione|pagina|scala|interno|uscita|carrozza|tavolo|appartamento|piano|posto|gruppo|volo|vitamina|"
     r"комнат[аыуе]|глав[аыуе]|вариант\w*|шаг\w*|пункт\w*|часть|пут[ьи]|лини[яиюе]|выход\w{0,2}|дом|дома|доме|д\.|квартир[аыуе]|кв\.|автобус\w{0,2}|"
-    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|ряд\w{0,2}|место|рейс|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
+    r"кабинет\w{0,2}|подъезд\w{0,2}|корпус\w{0,2}|корп\.|класс|раздел\w{0,2}|вагон\w{0,2}|ряд\w{0,2}|купе|стол|причал|секция|место|рейс|группа|витамин|страниц[аыуе]|стр\.|блок|терминал\w{0,2})\s"
     r"|\b(?:rue|avenue|boulevard|chemin|calle|avenida|plaza|paseo|c/|via|viale|piazza|corso|rua|praça|travessa|улица|ул\.|проспект|пр\.|площадь|"
     r"переулок|пер\.|шоссе)\s(?:[^.,;:!?\d]{1,40},?\s)?(?:n\.?[º°]?\s?|д\.\s?|№\s?)?"
-    r"|(?:登机口|登機口|房间|房間|座位|出口|站台|月台|ゲート|ホーム|部屋|게이트|출구|좌석|호선)\s?"
+    r"|(?:登机口|登機口|房间|房間|座位|座席|出口|站台|月台|ゲート|ホーム|部屋|게이트|출구|좌석|호선)\s?"
     r"|(?:[^\W\d_]|\b)(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|ufer|damm|chaussee)\s"
     r"|\b(?:street|st\.?|road|rd\.?|avenue|ave\.?|lane|drive|boulevard|blvd\.?|square|court|place)\s)$",
     re.I,
@@ -68,6 +68,12 @@ LETTERED = re.compile(
     re.I,
 )
 """What follows the letter of a numbered thing: 5 A座, 12 B rue Mozart."""
+SIZED = re.compile(
+    r"\b(?:size|used|free|takes?|only|needs?|has|sent|received|größe|belegt|frei|nur|braucht|hat|taille|utilisés?|libres?|tamaño|usados?|"
+    r"dimensione|usati|tamanho|размер|занимает|занято|свободно|about|with|of|is|are|ist|sind|est|les|los|son|von|mit|und|and)\s$",
+    re.I,
+)
+"""Words before a number of bytes; after a noun "5 B" is a letter."""
 _ELECTRIC = (
     r"fuses?|sicherung\w*|\w*strom|leitungs\w+|steckdosen?|netzteil\w*|ladeger\w+|fusibles?|fusibil[ei]|fusíve(?:l|is)|disjonct\w+|disyuntor\w*|"
     r"disjuntor\w*|interruttor[ei]|courant|corriente|corrente|intensi\w+|prises?|enchufes?|pres[ae]|tomadas?|chargeurs?|cargador\w*|caricator\w*"

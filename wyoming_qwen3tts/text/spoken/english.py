@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from . import numbers, units
-from .english_addresses import SHORT_WORDS, Addresses
+from .english_addresses import DIRECTIONS, SHORT_WORDS, Addresses
 from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -241,8 +241,18 @@ class English(Grammar):
         )
         yield (
             "distance-run",
-            rf"{START}(?P<n>\d{{1,3}}) (?P<l>K)(?= (?:run|race|walk|fun)\b)",
+            rf"{START}(?P<n>\d{{1,3}}) (?P<l>K)(?:(?= (?:run|race|walk|fun)\b)|(?<=\ba \d K)|(?<=\ba \d\d K))",
             self._number_letters,
+        )
+        yield (
+            "direction",
+            rf"(?:(?<=mph )|(?<=km/h ))(?P<way>{'|'.join(sorted(DIRECTIONS, key=len, reverse=True))})(?!\w)",
+            lambda m: DIRECTIONS[m["way"]],
+        )
+        yield (
+            "thousands-of",
+            rf"{START}(?P<n>\d+(?:\.\d+)?) K(?=\s[a-z]{{3,}}s\b)",
+            lambda m: f"{self.number(self.parse(m['n']))} {self.scale_word('K')}",
         )
         yield "decade-apart", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0) s\b", self._decade_apart
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))

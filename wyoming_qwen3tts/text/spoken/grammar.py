@@ -938,6 +938,8 @@ class Grammar(Words):
             return False
         if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
             return True
+        if unit in "BБ" and len(digits) < 3 and re.search(rf"[{LETTER}]{{3,}}\.?\s$", before):
+            return not context.SIZED.search(before)
         named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
         if not named and context.NUMBERED.search(before) is None:
             return False
