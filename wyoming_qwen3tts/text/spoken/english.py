@@ -100,7 +100,7 @@ class English(Grammar):
         "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
         "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
         "n/a": "not available", "24/7": "twenty four seven", "9/11": "nine eleven", "U.S.": "U S", "U.K.": "U K", "U.S.A.": "U S A", "Ph.D.": "P H D",
-        "and/or": "and or", "AC/DC": "A C D C", "P.S.": "P S", "p.": "page", "ext.": "extension", "Ext.": "extension", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
+        "and/or": "and or", "AC/DC": "A C D C", "AM/FM": "A M F M", "P.S.": "P S", "p.": "page", "ext.": "extension", "Ext.": "extension", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
         "lbs.": "pounds", "oz.": "ounces",
     }  # fmt: skip
 
@@ -258,12 +258,12 @@ class English(Grammar):
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
-            r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|(?<=\b(?:low|mid) )|(?<=\b(?:high) )|(?<=\b(?:upper|lower) )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
+            r"(?:(?<=the )|(?<=\d0s[-–/])|(?<=\d0s (?:or|to) )|(?<=\d0s and )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|(?<=\b(?:low|mid) )|(?<=\b(?:high) )|(?<=\b(?:upper|lower) )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
         yield (
             "decade-music",
-            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?= (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
+            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?=/\d0s| (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
             lambda m: self.decade(int(m["y"])),
         )
         yield (
@@ -271,7 +271,7 @@ class English(Grammar):
             rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/]|\s(?:USD|EUR|GBP|CHF|CAD|AUD)\b)",
             self._glued,
         )
-        yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
+        yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[piP])(?!\w)", self._lines
         yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
         yield (
             "pence",
@@ -336,6 +336,11 @@ class English(Grammar):
             rf"(?:(?<=day to )|(?<=day through )|(?=[A-Z][a-z]{{2,4}}\.?(?:,?\s(?:\d|(?i:{months})\b)|,? at\b|\s(?:to|through|until)\b)))"
             rf"(?P<day>{days})\b(?P<stop>\.?)",
             self._weekday,
+        )
+        yield (
+            "days-month",
+            rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s{caps}(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?!\d)",
+            self._days_month,
         )
         yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
@@ -502,6 +507,11 @@ class English(Grammar):
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{_MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
 
+    def _days_month(self, m: Match) -> str | None:
+        """Say 24-26 Dec."""
+        last = self._named_date(m) if m["month"] != "may" and int(m["a"]) < int(m["d"]) else None
+        return f"the {self.ordinal(int(m['a']))} to {last}" if last else None
+
     def _dashed_date(self, m: Match) -> str | None:
         """Say Jan-15-2020 and 15-Jan-2020."""
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
@@ -535,7 +545,7 @@ class English(Grammar):
 
     def _stop(self, m: Match) -> str:
         rest = right(m)
-        ends = not rest.strip() or re.match(r"\s+[A-Z]", rest)
+        ends = not rest.strip() or re.match(rf"\s+(?!(?i:{'|'.join(_MONTH_FORMS)})\b)[A-Z]", rest)
         return "." if m["stop"] and ends else ""
 
     def _half_clock(self, m: Match) -> str | None:

@@ -389,7 +389,7 @@ class Grammar(Words):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}}){scale.replace('scale>', 'scale2>')}|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -464,6 +464,11 @@ class Grammar(Words):
         )
         yield "current", rf"{sign}(?P<n>{num})\s?(?P<u>A)(?=[\s-])", self._current
         yield "measure", rf"{sign}(?P<n>{num}|(?<![\w.,])\.\d+)\s?(?P<u>{unit})", self._measure
+        yield (
+            "small-unit",
+            rf"{START}(?P<n>\d+(?:[.,]\d+)?)(?P<u>[vw])(?!\w)",
+            lambda m: self.measure(self.parse(m["n"]), m["u"].upper()),
+        )
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "unit", rf"(?<![\w°]){unit}", self._unit
@@ -609,8 +614,12 @@ class Grammar(Words):
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
-        for part in re.findall(rf"{_MIXED}|\d+|[^\W\d_]+|[\W_]", text):
-            if len(part) > 1 and not part.isdecimal() and not part.isalpha():
+        for part in re.findall(
+            rf"(?<![\d.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\d.])|{_MIXED}|\d+|[^\W\d_]+|[\W_]", text
+        ):
+            if "." in part[1:]:
+                said.append(self.ip(part))
+            elif len(part) > 1 and not part.isdecimal() and not part.isalpha():
                 said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
             elif part in signs:
                 said.append(signs[part])
@@ -858,11 +867,8 @@ class Grammar(Words):
 
     def _money_per(self, m: Match) -> str:
         number, code = self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]]
-        said = (
-            self.scaled_money(number, self.scale_word(m["scale"]), code)
-            if m["scale"]
-            else self.money(number, code)
-        )
+        scale = m["scale"] or m["scale2"]
+        said = self.scaled_money(number, self.scale_word(scale), code) if scale else self.money(number, code)
         return self.rated(said, units.canonical(m["per"]))
 
     def rated(self, said: str, bottom: str) -> str:
