@@ -547,7 +547,11 @@ class Grammar(Words):
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
         yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
-        yield "tilde-range", r"(?<=\w)[~～〜](?=[^\W\d_])", lambda m: self._set(self.to, m)
+        yield (
+            "tilde-range",
+            r"(?:(?<=\w)[~～〜](?=[^\W\d_])|(?<=[)）])[~～〜](?=\d))",
+            lambda m: self._set(self.to, m),
+        )
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
