@@ -387,7 +387,7 @@ class English(Grammar):
     def own(self) -> Rules:
         yield (
             "ordinal",
-            rf"(?:{START}|(?<=[stndrh]/))(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b",
+            rf"(?:{START}|(?<=[stndrh]/))(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b",
             self._ordinal,
         )
         yield (

@@ -235,7 +235,7 @@ class Spanish(Romance):
 
     def own_first(self) -> Rules:
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
-        letters = r"[ºª]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
+        letters = r"[ºª]|era|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
         yield (
             "ordinal",
             rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)(?:\.(?=\s[a-zà-ÿ]))?",
