@@ -206,10 +206,11 @@ class Maths:
         yield "greek", GREEK_LETTER, self._greek_letter
 
     def _minus_between(self, m: Match) -> str:
-        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21" and what equals something."""
+        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21", "net − tax", "… = …"."""
         before = m.string[max(0, m.start() - 100) : m.start()]
         named = context.NAMED.search(before) or context.LABELS.search(re.sub(r"\d+\s$", "", before))
-        equation = "=" in before or re.match(r"\s\S{1,20}\s=", m.string[m.end() : m.end() + 23])
+        after = m.string[m.end() : m.end() + 23]
+        equation = "=" in before or re.match(r"\s\S{1,20}\s=|\s[a-zà-öø-ÿа-я]{3,20}(?![\w@/:]|\.\w)", after)
         return "–" if named and not equation else self._grammar.symbols["−"]
 
     def _set(self, words: str, m: Match) -> str:
