@@ -47,11 +47,13 @@ NUMBERED = re.compile(
 )
 """Nouns that are numbered with letters too, and streets: "gate 7 B" is no byte."""
 SUMS = re.compile(
-    r"(?:\b(?:is|what's|ist|ergibt|macht|rechne|berechne|calculate|compute|fait|font|calcule[rz]?|es|calcula|calcular|é|calcule|è|fa|calcola|"
+    r"(?:\b(?:is|what's|ist|ergibt|macht|rechne|berechne|calculate|compute|solve|evaluate|simplify|formula|equation|löse|résous|resuelve|risolvi|resolva|реши|fait|font|calcule[rz]?|es|calcula|calcular|é|calcule|è|fa|calcola|"
     r"будет|посчитай|вычисли)|计算|計算)[:：]?\s?$",
     re.I,
 )
 """Words before a calculation."""
+EQUALS = r"(?:is|are|equals?|makes?|ist|gleich|macht|ergibt|fait|font|égale?|est|es|igual|son|è|fa|uguale|é|равно|будет)\b"
+"""Verbs after a calculation."""
 RESULTS = re.compile(
     r"(?:\b(?:scores?|won|beat|lost|leads?|result(?! of)|ergebnis|gagn\w+|battu|perdu|résultat|gan[aóo]\w*|venci\w+|perdi\w+|resultado|ganh\w+|venceu|"
     r"vinto|battuto|perso|risultato|счёт\w*|выиграл\w*|победил\w*|проиграл\w*)\b|\w\s[-–:]\s\w[\w.]*(?:\s\w[\w.]*)?\s$|比分|得分|スコア|得点|점수|스코어)[^.!?\d]{0,30}$",

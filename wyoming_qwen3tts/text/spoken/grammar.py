@@ -354,6 +354,11 @@ class Grammar(Words):
     def times(self) -> Rules:
         """Yield the rules for times of day."""
         one = r"\d{1,2}:\d{2}"
+        yield (
+            "utc",
+            r"(?<!\w)(?P<zone>UTC|GMT)\s?(?P<sign>[-+−])(?P<h>\d{1,2})(?::?(?P<min>\d{2}))?(?![\d:])",
+            self._utc,
+        )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–—~～〜]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "clock", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?(?![\d:])", self._clock
         yield "ratio", rf"{START}(?P<a>\d+):(?P<b>\d+)(?![\d:])", self._ratio
@@ -373,6 +378,7 @@ class Grammar(Words):
             self._phone,
         )
         yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]{{1,3}}\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
+        yield "phone-5", rf"{START}\d{{3}}-\d{{2}}-\d{{4}}(?![\d-])", self._phone
         yield "phone-4", rf"{START}\d{{3}}-\d{{4}}(?![\d-])", self._phone
 
     def amounts(self) -> Rules:
@@ -732,6 +738,12 @@ class Grammar(Words):
         said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
         return " ".join([*said, self.cardinal(minutes)] if minutes else said)
 
+    def _utc(self, m: Match) -> str:
+        """UTC-5, GMT+05:30."""
+        zone = self.letters(m["zone"]) if self.acronyms else m["zone"]
+        said = [zone, self.plus if m["sign"] == "+" else self.minus, self.cardinal(int(m["h"]))]
+        return " ".join([*said, self.cardinal(int(m["min"]))] if int(m["min"] or 0) else said)
+
     def date_and_time(self, date: str, time: str) -> str:
         """Return a date and a time of day together."""
         return f"{date}, {time}" if self.spaced else date + time
@@ -1079,7 +1091,16 @@ class Grammar(Words):
         if not self._is_spaced(m) or self.is_score(m) or context.RESULTS.search(before):
             return True
         asked = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
-        return not asked and not context.LABELS.search(before) and "−" not in m[0] and self._rises(m)
+        return not asked and not context.LABELS.search(before) and self._rises(m) and self._may_range(m)
+
+    @staticmethod
+    def _may_range(m: Match) -> bool:
+        """Tell whether a minus sign between two numbers may stand for a dash: ages 3 − 5, 10 − 20 minutes."""
+        if "−" not in m[0]:
+            return True
+        counted = re.match(rf"\s(?!{context.EQUALS})[{LETTER}]{{4,}}", right(m))
+        named = re.search(rf"[{LETTER}]{{4,}}\s$", left(m)) and not re.match(rf"\s{context.EQUALS}", right(m))
+        return bool(counted or named)
 
     @staticmethod
     def _is_spaced(m: Match) -> bool:
