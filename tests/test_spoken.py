@@ -152,7 +152,7 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("dash", [" - ", " – ", " — ", ": - "])
+@pytest.mark.parametrize("dash", [" - ", " – ", " — ", " − ", " － ", ": - ", ": − "])
 def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
     base = spoken("OK", language)
     for form in FORMS:

@@ -546,6 +546,8 @@ def _between(before: _Atom, atom: _Atom) -> str:
         return ""
     if before.kind == "number" and atom.kind == "letter" and atom.text[0].isalpha():
         return TIMES
+    if before.kind == "word" and atom.text == "−":
+        return f"{TIMES} "  # tells the operator from a dash
     if before.text == "°" and atom.text in {"C", "F"}:
         return ""
     if before.kind == "word" and atom.kind == "word" and not (before.text[-1:] + atom.text[:1]).isalnum():

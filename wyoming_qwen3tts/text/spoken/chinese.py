@@ -42,7 +42,7 @@ def _is_traditional(text: str) -> bool:
 
 _LIANG = _both(
     "个盏台只次扇条张把位名件间种份封本部辆首项组套瓶杯块片段天周年小升公千里克米吨度倍遍声层点秒分万亿百美欧英日元韩"
-    "双颗枝支根盒袋箱盘碗家门款场轮类排行列页步口餐顿句块毛堂罐壶盆朵棵匹头幅束串户幢栋艘架则道样桶勺滴夜晚岁尺寸回趟项人集节隻"
+    "双颗枝支根盒袋包箱盘碗家门款场轮类排行列页步口餐顿句块毛堂罐壶盆朵棵匹头幅束串户幢栋艘架则道样桶勺滴夜晚岁尺寸回趟项人集节隻"
 )
 """Measure words, and first characters of units, before which 2 is 两."""
 
@@ -191,7 +191,7 @@ class Chinese(Eastern):
         return f"{self.number(self.parse(m['n'], m['sign']))}乘以{self.power('十', exponent)}"
 
     def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], left(m), right(m).lstrip()
+        text, before, after = m["n"], left(m).rstrip(), right(m).lstrip()
         if number.negative and re.match(r"(?:到|至|~|～)\s?[-−]?[\d.]+\s?[度°℃]", after):
             return "零下" + self.number(Number(number.whole, number.fraction))
         if text == "2" and re.match(r"[点點]\d{1,2}分", after):
@@ -214,11 +214,12 @@ class Chinese(Eastern):
 
     def _as_year(self, text: str, before: str, after: str) -> str | None:
         """Return a year, which is read digit by digit from 1000 on; None if the number is none."""
-        if after.startswith("年") and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
+        era = re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before) and len(text) < 4
+        if after.startswith("年") and not era and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
             if len(text) == 4 or (len(text) == 2 and text[0] in "0789" and not after.startswith("年代")):
                 return self.digits(text)
-            if re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before):
-                return self.cardinal(int(text)).replace("两", "二")
+        elif era:
+            return self.cardinal(int(text)).replace("两", "二")
         elif re.fullmatch(r"(?:1\d|20)\d\d", text) and (
             re.search(r"[日号號][,，]?\s?$", before) or re.match(r"[,，]?\s?\d{1,2}\s?月", after)
         ):
@@ -267,6 +268,12 @@ class Chinese(Eastern):
         )
 
     def own(self) -> Rules:
+        yield (
+            "quarter",
+            r"(?<!\w)Q(?P<q>[1-4])\s(?P<y>20\d\d)(?!\d|年)",
+            lambda m: f"{self.year(int(m['y']))}年第{self.cardinal(int(m['q']))}季度",
+        )
+        yield "room", r"(?<!\d)\d{3,4}(?=[室房])", lambda m: self.digits(m[0])
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
 
     def _range_unit(self, m: Match) -> str | None:

@@ -23,11 +23,12 @@ _SYMBOLS = {
     "$": "USD", "US$": "USD", "USD": "USD", "€": "EUR", "EUR": "EUR", "£": "GBP", "GBP": "GBP", "¥": "JPY", "￥": "JPY",
     "JPY": "JPY", "CNY": "CNY", "RMB": "CNY", "₩": "KRW", "KRW": "KRW", "₽": "RUB", "RUB": "RUB", "R$": "BRL", "BRL": "BRL",
     "CHF": "CHF", "CAD": "CAD", "C$": "CAD", "CA$": "CAD", "AUD": "AUD", "A$": "AUD", "AU$": "AUD", "HK$": "HKD", "HKD": "HKD", "NT$": "TWD", "TWD": "TWD", "₹": "INR", "INR": "INR", "zł": "PLN", "PLN": "PLN", "₺": "TRY", "TRY": "TRY", "₴": "UAH", "UAH": "UAH",
-    "MXN": "MXN", "SEK": "SEK", "kr": "SEK", "NOK": "NOK", "DKK": "DKK", "CZK": "CZK", "Kč": "CZK", "₿": "BTC", "BTC": "BTC", "¢": "cent",
+    "MXN": "MXN", "MX$": "MXN", "SEK": "SEK", "kr": "SEK", "NOK": "NOK", "DKK": "DKK", "CZK": "CZK", "Kč": "CZK", "₿": "BTC", "BTC": "BTC", "¢": "cent",
 }  # fmt: skip
 _LOCAL = {
     "de": {"ct": "cent", "Ct": "cent", "SFr.": "CHF", "sFr.": "CHF", "Fr.": "CHF"},
-    "fr": {"Fr.": "CHF", "fr.": "CHF"},
+    "en": {"SFr.": "CHF", "sFr.": "CHF"},
+    "fr": {"Fr.": "CHF", "fr.": "CHF", "cts": "cent", "ct": "cent"},
     "it": {"Fr.": "CHF", "fr.": "CHF"},
     "zh": {"¥": "CNY", "￥": "CNY", "元": "CNY"},
     "ru": {"руб.": "RUB", "руб": "RUB", "р.": "RUB", "коп.": "kop"},
@@ -43,6 +44,7 @@ def symbols(language: str) -> dict[str, str]:
 
 
 _FRANCS = {
+    "en": "franc francs Franken",
     "de": "Franken",
     "fr": "franc francs",
     "it": "franco franchi",

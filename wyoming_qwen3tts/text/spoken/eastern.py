@@ -86,6 +86,11 @@ class Eastern(Grammar):
     def named_dates(self) -> Rules:
         y, mo, d = (re.escape(word) for word in self.date_words)
         yield (
+            "days-range",
+            rf"{START}(?P<a>1[0-2]|0?[1-9])/(?P<b>[0-3]?\d)\s?(?:{DASH}|〜|～|~)\s?(?P<c>1[0-2]|0?[1-9])/(?P<d>[0-3]?\d)(?![\d/])",
+            self._days_range,
+        )
+        yield (
             "full",
             rf"(?P<y>\d{{4}})\s?{y}(?:\s?(?P<m>\d{{1,2}})\s?{mo}(?:\s?(?P<d>\d{{1,2}})\s?(?P<w>{d}|号|號))?)?",
             self._written_date,
@@ -122,6 +127,12 @@ class Eastern(Grammar):
         if not m["w"] and 1 <= top <= 12 and 1 <= bottom <= 31 and (weekday or likely or top > bottom):
             return self.date(None, top, bottom)
         return super()._fraction(m)
+
+    def _days_range(self, m: Match) -> str | None:
+        """12/24-12/26, unless these can be fractions."""
+        if max(int(m["b"]), int(m["d"])) < 13:
+            return None
+        return self.range(*(self.date(None, int(m[x]), int(m[y])) for x, y in ("ab", "cd")))
 
     def _written_date(self, m: Match) -> str | None:
         groups = m.groupdict()

@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from . import numbers, units
-from .english_addresses import SHORT_WORDS, Addresses
+from .english_addresses import DIRECTIONS, SHORT_WORDS, Addresses
 from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
@@ -41,7 +41,7 @@ _YEAR_BEFORE = re.compile(
     r"(?:\b(?:in|since|until|till|by|from|year|before|after|of|late|early|mid|circa|during|summer|winter|spring|fall|"
     r"autumn|q[1-4]|fy|"
     + "|".join(_MONTH_FORMS)
-    + r")\.?,?|\bc\.|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
+    + r")\.?,?|\bc\.|\bA\.?\s?D\.?|©|copyright|\b(?:1[0-9]|20)\d\d (?:to|and|or|through|until))\s*$",
     re.I,
 )
 _COUNTED_AFTER = re.compile(
@@ -85,9 +85,9 @@ class English(Grammar):
     weekdays = _DAYS
     short_words = SHORT_WORDS
     until = "to|through|until|and|or"
-    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|bn|mn|mio"
+    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|(?<=\d)[mbT](?=\b)|bn|mn|mio"
     bare_units = "in d t b B s mo C F"
-    codes = r"PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
+    codes = r"P\.?\s?O\.? [Bb]ox|PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
         "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
@@ -95,12 +95,12 @@ class English(Grammar):
         "min.": "minimum", "max.": "maximum", "dept.": "department", "Dept.": "department", "est.": "estimated", "Gov.": "governor",
         "Gen.": "general", "Capt.": "captain", "Lt.": "lieutenant", "Sgt.": "sergeant", "Col.": "colonel", "Rev.": "reverend",
         "Hon.": "honorable", "Inc.": "incorporated", "Ltd.": "limited", "Co.": "company", "Corp.": "corporation", "Mt.": "mount",
-        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "A/C": "A C", "c.": "circa", "c/o": "care of", "b/c": "because",
+        "Ft.": "fort", "apt.": "apartment", "Apt.": "apartment", "w/o": "without", "w/": "with", "A/C": "A C", "c.": "circa", "ca.": "circa", "c/o": "care of", "b/c": "because",
         "a.m.": "A M", "p.m.": "P M", "A.M.": "A M", "P.M.": "P M", "a.k.a.": "also known as", "aka": "also known as",
         "Fig.": "figure", "fig.": "figure", "vol.": "volume", "Vol.": "volume", "ch.": "chapter", "temp.": "temperature",
         "hr.": "hour", "hrs.": "hours", "mins.": "minutes", "secs.": "seconds", "Wi-Fi": "Wi-Fi", "N/A": "not available",
         "n/a": "not available", "24/7": "twenty four seven", "9/11": "nine eleven", "U.S.": "U S", "U.K.": "U K", "U.S.A.": "U S A", "Ph.D.": "P H D",
-        "and/or": "and or", "AC/DC": "A C D C", "P.S.": "P S", "p.": "page", "ext.": "extension", "Ext.": "extension", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
+        "and/or": "and or", "AC/DC": "A C D C", "AM/FM": "A M F M", "P.S.": "P S", "p.": "page", "ext.": "extension", "Ext.": "extension", "pp.": "pages", "Q&A": "Q and A", "R&D": "R and D", "AT&T": "A T and T",
         "lbs.": "pounds", "oz.": "ounces",
     }  # fmt: skip
 
@@ -142,8 +142,8 @@ class English(Grammar):
         return f"{said} and {self.minor_money(minor, names)}"  # type: ignore[arg-type]
 
     def scale_word(self, written: str) -> str:
-        return {"k": "thousand", "K": "thousand", "M": "million", "mn": "million", "mio": "million", "B": "billion",
-                "bn": "billion"}.get(written, written)  # fmt: skip
+        return {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "mn": "million", "mio": "million", "B": "billion",
+                "b": "billion", "bn": "billion", "T": "trillion"}.get(written, written)  # fmt: skip
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f", {self.year(year)}" if year is not None else ""
@@ -233,7 +233,11 @@ class English(Grammar):
             r"(?<!\w)(?P<l>[QH])(?P<n>[1-4])(?:[-/ ]?['’]|\s)(?P<y>\d{4}|\d{2}(?<=['’]..))(?!\w|[.,:]\d)",
             self._quarter,
         )
-        yield "fiscal", r"(?<!\w)FY(?P<y>\s?['’]?(?:\d{4}|\d\d))(?!\w|[.,:]\d)", self._fiscal
+        yield (
+            "fiscal",
+            r"(?<!\w)FY(?P<y>\s?['’]?(?:\d{4}|\d\d))(?:[-–/](?P<to>\d{2}))?(?!\w|[.,:]\d)",
+            self._fiscal,
+        )
         yield (
             "fraction-th",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,3}})/(?P<b>\d{{1,4}})(?:ths?|rds?|nds?|sts?)\b",
@@ -241,34 +245,57 @@ class English(Grammar):
         )
         yield (
             "distance-run",
-            rf"{START}(?P<n>\d{{1,3}}) (?P<l>K)(?= (?:run|race|walk|fun)\b)",
+            rf"{START}(?P<n>\d{{1,3}}) (?P<l>K)(?:(?= (?:run|race|walk|fun)\b)|(?<=\ba \d K)|(?<=\ba \d\d K))",
             self._number_letters,
+        )
+        yield (
+            "direction",
+            rf"(?:(?<=mph )|(?<=km/h ))(?P<way>{'|'.join(sorted(DIRECTIONS, key=len, reverse=True))})(?!\w)",
+            lambda m: DIRECTIONS[m["way"]],
+        )
+        yield (
+            "thousands-of",
+            rf"{START}(?P<n>\d+(?:\.\d+)?) K(?=\s[a-z]{{3,}}s\b)",
+            lambda m: f"{self.number(self.parse(m['n']))} {self.scale_word('K')}",
         )
         yield "decade-apart", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0) s\b", self._decade_apart
         yield "decade", r"(?<!\w)(?P<y>(?:1[1-9]|20)\d0)['’]?s\b", lambda m: self.decade(int(m["y"]))
         yield (
             "decade-short",
-            r"(?:(?<=the )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
+            r"(?:(?<=the )|(?<=\d0s[-–/])|(?<=\d0s (?:or|to) )|(?<=\d0s and )|(?<=mid-)|(?<=\bhis )|(?<=\bher )|(?<=\bmy )|(?<=\byour )|(?<=\btheir )|(?<=\bearly )|(?<=\blate )|(?<=\b(?:low|mid) )|(?<=\b(?:high) )|(?<=\b(?:upper|lower) )|['’])(?P<y>[2-9]0)['’]?s\b(?!\w)",
             lambda m: self.decade(int(m["y"])),
         )
         yield (
             "decade-music",
-            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?= (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
+            r"(?<![\w.,$])(?P<y>[2-9]0)['’]?s(?=/\d0s| (?:music|songs?|hits|rock|pop|style|films?|movies?|fashion|party|playlist|dance|disco|metal|classics|kids?|TV|radio)\b)",
             lambda m: self.decade(int(m["y"])),
         )
-        yield "glued-scale", rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/])", self._glued
-        yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[pi])(?!\w)", self._lines
-        yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
-        yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
         yield (
-            "isbn",
-            r"(?P<n>97[89](?:-\d+){3,4}-[\dX])",
-            lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
+            "glued-scale",
+            rf"{START}(?P<n>\d+\.\d+)(?P<l>[MB])(?![{LETTER}\d/]|\s(?:USD|EUR|GBP|CHF|CAD|AUD)\b)",
+            self._glued,
         )
+        yield "lines", r"(?<!\w)(?P<n>480|720|1080|1440|2160)(?P<l>[piP])(?!\w)", self._lines
+        yield "label", rf"{START}(?P<n>\d{{1,4}}) ?(?P<l>[A-Z])(?![{LETTER}\d/'’])", self._label
+        yield (
+            "pence",
+            rf"{START}(?P<n>[1-9]\d?)p(?![\w/])",
+            lambda m: self.money(Number("0", m["n"].zfill(2)), "GBP"),
+        )
+        yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
         yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
         yield "more", r"(?<=\s)(?P<s>[<>≥≤])(?=\s?[\d$€£-])", self._more
         yield "variable", r"\$(?P<n>[A-Z][A-Z_]+)\b", lambda m: f"dollar {m['n'].replace('_', ' ').lower()}"
-        yield "glued", rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/])", self._glued
+        yield (
+            "degree-letter",
+            rf"(?P<sign>{self.negative})?(?P<n>\d{{1,3}}(?:\.\d)?)\s?(?P<u>[CF])(?=\s(?:outside|inside|indoors|outdoors|today|tonight|tomorrow|now|overnight|right now)\b)",
+            self._measure,
+        )
+        yield (
+            "glued",
+            rf"{START}(?P<n>\d+(?:\.\d+)?)(?P<l>[KkBb])(?![{LETTER}\d/]|\s(?:USD|EUR|GBP|CHF|CAD|AUD)\b)",
+            self._glued,
+        )
         yield "roman-name", r"(?P<name>[A-Za-z][a-z]+)\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._roman
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
@@ -314,6 +341,11 @@ class English(Grammar):
             rf"(?P<day>{days})\b(?P<stop>\.?)",
             self._weekday,
         )
+        yield (
+            "days-month",
+            rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s{caps}(?:,?\s(?P<y>(?:1[1-9]|20)\d\d))?(?!\d)",
+            self._days_month,
+        )
         yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
     def times(self) -> Rules:
@@ -357,7 +389,11 @@ class English(Grammar):
         yield from super().times()
 
     def own(self) -> Rules:
-        yield "ordinal", rf"{START}(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th)\b", self._ordinal
+        yield (
+            "ordinal",
+            rf"(?:{START}|(?<=[stndrh]/))(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b",
+            self._ordinal,
+        )
         yield (
             "compound-unit",
             rf"{START}(?P<n>{self.num})-(?P<u>min|hr|sec|km|mi|ft|cm|mm|kg|lb|oz|gal|ml|L|V|W|kW|kWh|Hz|GB|TB)(?=\s[a-z])",
@@ -398,7 +434,10 @@ class English(Grammar):
 
     def _fiscal(self, m: Match) -> str | None:
         """Say FY22; after a quarter its letters are enough."""
-        return None if re.search(r"\b[QH][1-4]\s$", left(m)) else f"fiscal year {self._full_year(m['y'])}"
+        if re.search(r"\b[QH][1-4]\s$", left(m)):
+            return None
+        to = f" to {self.cardinal(int(m['to']))}" if m["to"] else ""
+        return f"fiscal year {self._full_year(m['y'])}{to}"
 
     def _decade_apart(self, m: Match) -> str | None:
         """Say "the 1980 s", whose s is no second."""
@@ -472,6 +511,11 @@ class English(Grammar):
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{_MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
 
+    def _days_month(self, m: Match) -> str | None:
+        """Say 24-26 Dec."""
+        last = self._named_date(m) if m["month"] != "may" and int(m["a"]) < int(m["d"]) else None
+        return f"the {self.ordinal(int(m['a']))} to {last}" if last else None
+
     def _dashed_date(self, m: Match) -> str | None:
         """Say Jan-15-2020 and 15-Jan-2020."""
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
@@ -489,7 +533,7 @@ class English(Grammar):
         """6/12 as a date, where the words before it ask for one."""
         before = left(m)
         sure = re.search(
-            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?)\s$",
+            r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?(?:\s[-–—−])?)\s$",
             before,
             re.I,
         )
@@ -505,7 +549,7 @@ class English(Grammar):
 
     def _stop(self, m: Match) -> str:
         rest = right(m)
-        ends = not rest.strip() or re.match(r"\s+[A-Z]", rest)
+        ends = not rest.strip() or re.match(rf"\s+(?!(?i:{'|'.join(_MONTH_FORMS)})\b)[A-Z]", rest)
         return "." if m["stop"] and ends else ""
 
     def _half_clock(self, m: Match) -> str | None:
@@ -602,7 +646,7 @@ class English(Grammar):
             return "drive"
         if written in {"No.", "no."}:
             return "number" if re.match(r"\s?\d", after) else None
-        if written in {"p.", "pp.", "c.", "ext.", "Ext."}:
+        if written in {"p.", "pp.", "c.", "ca.", "ext.", "Ext."}:
             return self.abbreviations[written] if re.match(r"\s?\d", after) else None
         if written in {"min.", "max.", "est.", "fig.", "Fig.", "vol.", "Vol.", "ch."}:
             return self.abbreviations[written] if re.match(r"\s?[-\w]", after) else None

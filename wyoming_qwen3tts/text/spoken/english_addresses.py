@@ -31,7 +31,7 @@ _PARTS = {
     "Fl": "floor",
     "apt": "apartment",
 }
-_DIRECTIONS = {
+DIRECTIONS = {
     "N": "north", "S": "south", "E": "east", "W": "west", "NE": "northeast", "NW": "northwest", "SE": "southeast", "SW": "southwest",
 }  # fmt: skip
 _STATES = {
@@ -65,18 +65,18 @@ class Addresses:
         """Yield the rules: name, pattern, handler."""
         streets = "|".join(sorted(_STREETS, key=len, reverse=True))
         full = "|".join(_FULL)
-        ways = "|".join(sorted(_DIRECTIONS, key=len, reverse=True))
-        name = rf"(?:{_ORDINAL}|[A-Z][\w'’-]*\.?)(?: [A-Z][\w'’-]*){{0,3}}?"
+        ways = "|".join(sorted(DIRECTIONS, key=len, reverse=True))
+        name = rf"(?:{_ORDINAL}|[A-Z][\w'’-]+\.?|[A-Z](?= [A-Z][a-z]+\b))(?: [A-Z][\w'’-]*){{0,3}}?"
         yield (
             "house",
-            rf"{START}(?P<n>\d{{1,5}})(?P<letter>[A-Z])? (?:(?P<way>{ways})\.? )?(?=(?:{name}) (?:{streets}|{full})\b|(?:Broadway|Avenue [A-Z])\b)",
+            rf"{START}(?P<n>\d{{1,5}})(?P<letter>[A-Z])? (?:(?P<way>{ways})\.? )?(?=(?:{name}) (?:{streets}|{full})\b|(?:Broadway|Avenue [A-Z])\b|(?:Loop|Hwy|Highway|Route|Rte) \d)",
             self._house,
         )
         yield "road-way", rf"(?P<road>{_ROADS}) (?P<way>[NSEW])(?!\w|\.\w)", self._road_way
         yield (
             "way",
             rf"(?<![\w.'’-])(?P<way>{ways})\.? (?=(?:{name}) (?:{streets}|{full})\b)",
-            lambda m: f"{_DIRECTIONS[m['way']]} ",
+            lambda m: f"{DIRECTIONS[m['way']]} ",
         )
         yield (
             "street",
@@ -98,7 +98,7 @@ class Addresses:
         if year and re.fullmatch(r"(?:1[5-9]|20)\d\d", m["n"]) and not m["way"]:
             return None
         letter = f" {m['letter']}" if m["letter"] else ""
-        way = f" {_DIRECTIONS[m['way']]}" if m["way"] else ""
+        way = f" {DIRECTIONS[m['way']]}" if m["way"] else ""
         return f"{self.number(m['n'])}{letter}{way} "
 
     def number(self, text: str) -> str:
@@ -120,7 +120,7 @@ class Addresses:
         return f"oh {say(int(pair))}" if pair[0] == "0" else say(int(pair))
 
     def _road_way(self, m: Match) -> str:
-        return f"{self._grammar.say(m['road'])} {_DIRECTIONS[m['way']]}"
+        return f"{self._grammar.say(m['road'])} {DIRECTIONS[m['way']]}"
 
     def _street(self, m: Match) -> str | None:
         before, rest = left(m), right(m)
@@ -137,7 +137,7 @@ class Addresses:
             return None
         if m["t"] == "Dr" and re.search(r"(?:^|[.!?] )[A-Z]\w+ $", before):
             return None
-        way = f" {_DIRECTIONS[m['way']]}" if m["way"] else ""
+        way = f" {DIRECTIONS[m['way']]}" if m["way"] else ""
         stop = "." if m["stop"] and not m["way"] and (not rest.strip() or goes_on) else ""
         return f"{_STREETS[m['t']]}{way}{stop}"
 

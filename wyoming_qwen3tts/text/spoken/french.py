@@ -76,7 +76,7 @@ class French(Romance):
         "Pr": "professeur", "Me": "maître", "p. ex.": "par exemple", "P. ex.": "Par exemple", "Env.": "environ", "T°": "température", "c. à soupe": "cuillère à soupe", "c. à café": "cuillère à café", "chap.": "chapitre", "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ",
         "n°": "numéro", "N°": "numéro", "nº": "numéro", "no.": "numéro", "max.": "maximum", "min.": "minimum", "av.": "avenue",
         "bd": "boulevard", "bd.": "boulevard", "Bd": "boulevard", "St": "saint", "Ste": "sainte", "p.": "page", "tél.": "téléphone",
-        "Tél.": "téléphone", "vs": "versus", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "s.": "siècle", "appt.": "appartement",
+        "Tél.": "téléphone", "vs": "versus", "J.-C.": "Jésus-Christ", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "s.": "siècle", "appt.": "appartement",
         "hab.": "habitants", "et/ou": "et ou", "24/7": "vingt-quatre heures sur vingt-quatre", "24h/24": "vingt-quatre heures sur vingt-quatre",
         "7j/7": "sept jours sur sept", "km/h": "kilomètres par heure", "s.v.p.": "s'il vous plaît", "SVP": "s'il vous plaît", "temp.": "température",
         "lun.": "lundi", "mar.": "mardi", "mer.": "mercredi", "jeu.": "jeudi", "ven.": "vendredi", "sam.": "samedi", "dim.": "dimanche",
@@ -88,7 +88,7 @@ class French(Romance):
         return words
 
     def plural(self, number: Number, forms: tuple[str, ...]) -> str:
-        return forms[0] if number.value < 2 else forms[-1]
+        return self.after_millions(number, forms[0] if number.value < 2 else forms[-1])
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         if value == 1:

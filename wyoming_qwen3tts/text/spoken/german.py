@@ -38,7 +38,7 @@ _BARE_DATIVE = re.compile(r"\b(?:an|in|mit|auf|zu|bei|von|aus|nach)\s$", re.I)
 _WEAK = re.compile(r"\b(?:der|die|das|diese[rs]?|jede[rs]?|welche[rs]?)\s*$", re.I)
 _FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
 _PRICED = re.compile(
-    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–:])\s$"
+    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–—−－:])\s$"
 )
 """What makes of "Fr. 5.50" Swiss francs, and no Friday."""
 _DAYS = {
@@ -53,7 +53,7 @@ _DAYS = {
 _ORDINAL_BEFORE = (
     "Stock|Stockwerk|Etage|Klasse|Platz|Mal|mal|Jahrhundert|Jahrhunderts|Quartal|Geburtstag|Tag|Woche|Monat|Jahr|Stelle|"
     "Kapitel|Teil|Obergeschoss|Untergeschoss|Advent|Weltkrieg|Runde|Versuch|Zeile|Seite|Raum|Zimmer|Schritt|Punkt|Spieltag|"
-    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Bezirk|OG|UG"
+    "FC|SC|Person|Gang|Stufe|Phase|Liga|Auflage|Staffel|Folge|Halbjahr|Vierteljahr|Semester|Viertel|Hälfte|Reihe|Bezirk|OG|UG"
 )
 _NOUN_GENDER = {
     "f": "Stunde Minute Sekunde Lampe Person Woche Nachricht Tür Kamera Steckdose Etage Million Milliarde Frage Aufgabe Mail Datei "
@@ -284,6 +284,11 @@ class German(Grammar):
             r"(?P<name>[A-ZÄÖÜ][a-zäöüß]+)\s(?P<r>[IVXL]+)(?P<stop>\.?)(?![\w'’])",
             self._roman,
         )
+        yield (
+            "postcode",
+            r"(?:(?<=\d, )|(?<=\d[a-z], ))(?P<n>\d{5})(?= [A-ZÄÖÜ][a-zäöü])",
+            lambda m: self.digits(m["n"]),
+        )
         yield "roman-century", r"(?P<r>[IVX]+)\.\s(?P<w>Jahrhundert|Weltkrieg|Quartal)", self._roman_ordinal
 
     def named_dates(self) -> Rules:
@@ -307,7 +312,7 @@ class German(Grammar):
         )
         yield (
             "clock-range",
-            rf"{START}(?P<a>{one})\s?(?:Uhr\s?)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
+            rf"{START}(?P<a>{one})\s?(?:Uhr\s?|(?<=\d)h)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
             self._unless_label(self._range_clock),
         )
         yield (
@@ -323,7 +328,7 @@ class German(Grammar):
         yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
         yield (
             "clock-h",
-            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)(?:\sUhr\b)?",
             self._h_clock,
         )
         at = r"(?:(?<=\b[Uu]m )|(?<=\b[Aa]b )|(?<=\b[Gg]egen ))"
@@ -468,9 +473,9 @@ class German(Grammar):
         if _WEAK.search(before):
             return stem
         if noun and noun[1] in {"Etage", "Klasse", "Woche", "Stelle", "Runde", "Zeile", "Seite", "Person", "Stufe", "Phase", "Liga",
-                                "Auflage", "Staffel", "Folge"}:  # fmt: skip
+                                "Auflage", "Staffel", "Folge", "Hälfte", "Reihe"}:  # fmt: skip
             return stem
-        if noun and noun[1] in {"Mal", "mal", "Jahr", "Jahrhundert", "Quartal", "Stockwerk", "Kapitel", "Obergeschoss", "Untergeschoss",
+        if noun and noun[1] in {"Mal", "mal", "Jahr", "Jahrhundert", "Quartal", "Halbjahr", "Vierteljahr", "Semester", "Viertel", "Stockwerk", "Kapitel", "Obergeschoss", "Untergeschoss",
                                 "OG", "UG", "Zimmer"}:  # fmt: skip
             return f"{stem}s"
         return f"{stem}r"

@@ -54,7 +54,7 @@ _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。
 """Nothing but words, as far as signs tell: most sentences, which need not be walked."""
 _CAPITALS = re.compile(
     rf"{GREEK_LETTER}|[⁰⁴-⁹ⁿʹꜝ]|"
-    r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
+    r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|\b(?:siglo|s[eé]c[ou]l[oi])\sI\b|\bI(?:er)?\s(?:si|sec|век)|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
 )
 """Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
 _DOMAINS = frozenset(
@@ -277,7 +277,7 @@ class Grammar(Words):
             )
             yield (
                 "forecast",
-                rf"(?<!\w)(?P<day>{days})(?=(?::|\s[-–—])\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                rf"(?<!\w)(?P<day>{days})(?=(?::|\s{DASH})\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
                 lambda m: self._days[m["day"]],
             )
         if self.abbreviations:
@@ -293,6 +293,11 @@ class Grammar(Words):
             "ip",
             r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?P<port>:\d{1,5})?(?P<mask>/\d{1,2})?(?!\.?\d)",
             self._ip,
+        )
+        yield (
+            "two-temperatures",
+            rf"{START}(?P<sign>{self.negative})?(?P<a>\d{{1,3}})\s?/\s?(?P<sign2>{MINUS})?(?P<b>\d{{1,3}})\s?(?P<u>°[CF]?|℃|℉){EDGE}",
+            self._two_temperatures,
         )
         yield "screen", rf"(?<![{LETTER}\d.,])(?P<n>[458])(?P<l>K)(?![{LETTER}\d/])", self._number_letters
         yield (
@@ -351,6 +356,11 @@ class Grammar(Words):
     def times(self) -> Rules:
         """Yield the rules for times of day."""
         one = r"\d{1,2}:\d{2}"
+        yield (
+            "utc",
+            r"(?<!\w)(?P<zone>UTC|GMT)\s?(?P<sign>[-+−])(?P<h>\d{1,2})(?::?(?P<min>\d{2}))?(?![\d:])",
+            self._utc,
+        )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–—~～〜]\s?(?P<b>{one})(?![\d:])", self._clocks
         yield "clock", rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?(?![\d:])", self._clock
         yield "ratio", rf"{START}(?P<a>\d+):(?P<b>\d+)(?![\d:])", self._ratio
@@ -370,6 +380,7 @@ class Grammar(Words):
             self._phone,
         )
         yield "phone-3", rf"{START}0\d{{1,4}}(?:[ /-]{{1,3}}\d{{2,8}}){{1,4}}(?![\d.,:]\d)", self._phone
+        yield "phone-5", rf"{START}\d{{3}}-\d{{2}}-\d{{4}}(?![\d-])", self._phone
         yield "phone-4", rf"{START}\d{{3}}-\d{{4}}(?![\d-])", self._phone
 
     def amounts(self) -> Rules:
@@ -386,7 +397,7 @@ class Grammar(Words):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num})|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))/(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}}){scale.replace('scale>', 'scale2>')}|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
             self._money_per,
         )
         yield (
@@ -431,6 +442,11 @@ class Grammar(Words):
         )
         yield "consumption", rf"(?P<n>{num})\s?[lLл]/100\s?(?:km|км)(?!\w)", self._consumption
         yield (
+            "share",
+            rf"{START}(?P<a>\d{{1,4}})\s?/\s?(?P<b>\d{{2,4}})\s?(?P<u>[kKMGT]B|k?Wh|mAh){EDGE}",
+            self._score,
+        )
+        yield (
             "fraction-unit",
             rf"{START}(?:(?P<w>\d{{1,3}}) )?(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})\s(?P<u>{unit})",
             self._fraction_unit,
@@ -451,10 +467,16 @@ class Grammar(Words):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield (
             "rate",
-            rf"{START}(?P<n>{num})/(?P<per>kg|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
+            rf"{START}(?P<n>{num})/(?P<per>kg|lb|oz|kWh|MWh|k?m²|cm²|c?m³|min|h|s|km|[lL]|ml|dl|day|week|month|year|кг|кВт·ч|м²|м³|мин|ч|км|л){EDGE}",
             self._rate_of,
         )
+        yield "current", rf"{sign}(?P<n>{num})\s?(?P<u>A)(?=[\s-])", self._current
         yield "measure", rf"{sign}(?P<n>{num}|(?<![\w.,])\.\d+)\s?(?P<u>{unit})", self._measure
+        yield (
+            "small-unit",
+            rf"{START}(?P<n>\d+(?:[.,]\d+)?)(?P<u>[vw])(?!\w)",
+            lambda m: self.measure(self.parse(m["n"]), m["u"].upper()),
+        )
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "unit", rf"(?<![\w°]){unit}", self._unit
@@ -484,6 +506,11 @@ class Grammar(Words):
         )
         yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
         yield "dotted", rf"{START}\d+(?:\.\d+){{2,}}(?!\.?\d)", self._dotted
+        yield (
+            "isbn",
+            rf"{START}97[89](?:-\d+){{3}}-[\dX](?!\w)",
+            lambda m: ", ".join(self._hex_digits(part) for part in m[0].split("-")),
+        )
         yield "code", r"(?P<n>\d{3,12})(?![\d.,:]\d|\d)", self._code
         yield (
             "point",
@@ -522,12 +549,17 @@ class Grammar(Words):
         """Yield the rules for lone signs."""
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
         yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
-        yield "dash", r"(?<!\S)[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
+        yield "dash", r"(?:(?<!\S)|(?<=[：，。；]))[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
         yield "star", r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])", lambda m: self._set(self.symbols["×"], m)
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
         yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
+        yield (
+            "tilde-range",
+            r"(?:(?<=\w)[~～〜](?=[^\W\d_])|(?<=[)）])[~～〜](?=\d))",
+            lambda m: self._set(self.to, m),
+        )
         yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
@@ -594,8 +626,12 @@ class Grammar(Words):
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
-        for part in re.findall(rf"{_MIXED}|\d+|[^\W\d_]+|[\W_]", text):
-            if len(part) > 1 and not part.isdecimal() and not part.isalpha():
+        for part in re.findall(
+            rf"(?<![\d.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\d.])|{_MIXED}|\d+|[^\W\d_]+|[\W_]", text
+        ):
+            if "." in part[1:]:
+                said.append(self.ip(part))
+            elif len(part) > 1 and not part.isdecimal() and not part.isalpha():
                 said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
             elif part in signs:
                 said.append(signs[part])
@@ -703,6 +739,12 @@ class Grammar(Words):
         hours, minutes = int(written[1:3]), int(written[-2:])
         said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
         return " ".join([*said, self.cardinal(minutes)] if minutes else said)
+
+    def _utc(self, m: Match) -> str:
+        """UTC-5, GMT+05:30."""
+        zone = self.letters(m["zone"]) if self.acronyms else m["zone"]
+        said = [zone, self.plus if m["sign"] == "+" else self.minus, self.cardinal(int(m["h"]))]
+        return " ".join([*said, self.cardinal(int(m["min"]))] if int(m["min"] or 0) else said)
 
     def date_and_time(self, date: str, time: str) -> str:
         """Return a date and a time of day together."""
@@ -822,6 +864,12 @@ class Grammar(Words):
     def _fraction_unit(self, m: Match) -> str | None:
         return self._of_unit(m["w"], int(m["a"]), int(m["b"]), m["u"])
 
+    def _two_temperatures(self, m: Match) -> str:
+        """12/18 °C: the lowest and the highest of a day."""
+        first = self.number(self.parse(m["a"], m["sign"]))
+        second = self.measure(self.parse(m["b"], m["sign2"]), m["u"])
+        return f"{first}, {second}" if self.spaced else f"{first}、{second}"
+
     def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
         name = self._units.get(units.canonical(symbol))
         if name is None or not 0 < top < bottom:
@@ -837,11 +885,8 @@ class Grammar(Words):
 
     def _money_per(self, m: Match) -> str:
         number, code = self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]]
-        said = (
-            self.scaled_money(number, self.scale_word(m["scale"]), code)
-            if m["scale"]
-            else self.money(number, code)
-        )
+        scale = m["scale"] or m["scale2"]
+        said = self.scaled_money(number, self.scale_word(scale), code) if scale else self.money(number, code)
         return self.rated(said, units.canonical(m["per"]))
 
     def rated(self, said: str, bottom: str) -> str:
@@ -913,10 +958,12 @@ class Grammar(Words):
             return False
         if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
             return context.DECADE.search(before) is not None
-        if not unit.isupper() and not (unit in "abcdef" and m.string[m.end() - 2].isdecimal()):
+        if not unit.isupper() and unit not in "abcdef":
             return False
         if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
             return True
+        if unit in "BБ" and len(digits) < 3 and re.search(rf"[{LETTER}]{{3,}}\.?\s$", before):
+            return not context.SIZED.search(before)
         named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
         if not named and context.NUMBERED.search(before) is None:
             return False
@@ -927,6 +974,12 @@ class Grammar(Words):
             return None
         said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
         return said + self._end(m) if said else None
+
+    def _current(self, m: Match) -> str | None:
+        """Say amperes before other words, where these words are about electricity."""
+        return (
+            self._measure(m) if context.CURRENT.search(left(m)) or context.VOLTAGE.match(right(m)) else None
+        )
 
     def _word_per_time(self, m: Match) -> str | None:
         """5 pills/day: something is counted there."""
@@ -1007,7 +1060,7 @@ class Grammar(Words):
     @functools.cached_property
     def _code_before(self) -> re.Pattern[str]:
         is_ = "(?:is|ist|lautet|est|es|è|é|是|为|は|는|은)"
-        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?\s?[:：#№]?\s?$")
+        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?(?:\s?[:：#№]|\s?{DASH}(?=\s))?\s?$")
 
     def _code(self, m: Match) -> str | None:
         return self.digits(m["n"]) if self._code_before.search(left(m)) else None
@@ -1040,7 +1093,16 @@ class Grammar(Words):
         if not self._is_spaced(m) or self.is_score(m) or context.RESULTS.search(before):
             return True
         asked = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
-        return not asked and not context.LABELS.search(before) and "−" not in m[0] and self._rises(m)
+        return not asked and not context.LABELS.search(before) and self._rises(m) and self._may_range(m)
+
+    @staticmethod
+    def _may_range(m: Match) -> bool:
+        """Tell whether a minus sign between two numbers may stand for a dash: ages 3 − 5, 10 − 20 minutes."""
+        if "−" not in m[0]:
+            return True
+        counted = re.match(rf"\s(?!{context.EQUALS})[{LETTER}]{{4,}}", right(m))
+        named = re.search(rf"[{LETTER}]{{4,}}\s$", left(m)) and not re.match(rf"\s{context.EQUALS}", right(m))
+        return bool(counted or named)
 
     @staticmethod
     def _is_spaced(m: Match) -> bool:
@@ -1084,9 +1146,9 @@ class Grammar(Words):
             return None  # a time or a date
         if self._is_sum(start, rest) or context.SUMS.search(start):
             return self.symbols["−"]
-        if m[0] == "–":
+        if m[0] == "–" or context.OPENING.search(start):
             return self.to
-        if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]", rest):
+        if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]|\.?[ºª]", rest):
             return None
         return self.to if re.match(r"\s[-−–]", after) else self.symbols["−"]
 

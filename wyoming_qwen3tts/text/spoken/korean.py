@@ -256,6 +256,11 @@ class Korean(Eastern):
             r"(?<![\d.])(?P<y>\d{4})\. (?P<m>\d{1,2})\. (?P<d>\d{1,2})(?:\.|(?![\d]))",
             self._dotted_date,
         )
+        weekday = r"(?=\s?\([월화수목금토일]\))"
+        short = r"(?P<y>\d{2})\.\s?(?P<m>\d{1,2})\.\s?(?P<d>\d{1,2})\.?"
+        yield "date-apostrophe", rf"['’]{short}(?![\d.])", self._dotted_date
+        yield "date-short", rf"(?<![\d.]){short}{weekday}", self._dotted_date
+        yield "date-day", rf"(?<![\d.])(?P<m>\d{{1,2}})\.\s?(?P<d>\d{{1,2}})\.?{weekday}", self._dotted_date
         yield (
             "counter",
             rf"(?<![\d.,])(?P<n>\d{{1,2}}|\d{{1,3}}(?:,\d{{3}})+|\d{{3,}})\s?(?P<c>{_COUNTERS})",
@@ -282,7 +287,9 @@ class Korean(Eastern):
         return f"{low}{topic} {self.number(self.parse(m['to']))}보다 {'크다' if m['s'] == '>' else '작다'}"
 
     def _dotted_date(self, m: Match) -> str | None:
-        said = self._date_or_none(int(m["y"]), int(m["m"]), int(m["d"]), left(m))
+        year = int(m["y"]) if m.groupdict().get("y") else None
+        year = year + 2000 if year is not None and year < 100 else year
+        said = self._date_or_none(year, int(m["m"]), int(m["d"]), left(m))
         return said + self._end(m) if said else None
 
     def _range_unit(self, m: Match) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from . import context
 from .numbers import Number
 
 if TYPE_CHECKING:
@@ -198,10 +199,23 @@ class Maths:
         )
         yield "invisible-times", TIMES, lambda m: self._set("", m)
         yield "invisible-apply", APPLY, lambda m: ""
-        yield "minus-between", r"(?<=\S )−(?= \S)", lambda m: self._grammar.symbols["−"]
+        yield (
+            "times-x",
+            r"(?<![\w.,])(?P<n>\d+)x(?=\s[-−+=]\s)",
+            lambda m: f"{self._grammar.cardinal(int(m['n']))} x",
+        )
+        yield "minus-between", r"(?<=\S )−(?= \S)", self._minus_between
         yield "minus-sign", r"(?<![\w)\]])[−](?=[^\W\d_]|[(√∛])", lambda m: self._set(self._grammar.minus, m)
         yield "maths-sign", rf"[{re.escape(''.join(self._signs))}]", lambda m: self._set(self._signs[m[0]], m)
         yield "greek", GREEK_LETTER, self._greek_letter
+
+    def _minus_between(self, m: Match) -> str:
+        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21", "net − tax", "… = …"."""
+        before = m.string[max(0, m.start() - 100) : m.start()]
+        named = context.NAMED.search(before) or context.LABELS.search(re.sub(r"\d+\s$", "", before))
+        after = m.string[m.end() : m.end() + 23]
+        equation = "=" in before or re.match(r"\s\S{1,20}\s=|\s[a-zà-öø-ÿа-я]{3,20}(?![\w@/:]|\.\w)", after)
+        return "–" if named and not equation else self._grammar.symbols["−"]
 
     def _set(self, words: str, m: Match) -> str:
         if words:

@@ -84,6 +84,7 @@ class Portuguese(Romance):
         "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
         "aprox.": "aproximadamente", "n.º": "número", "n.°": "número", "nº": "número", "n°": "número", "Nº": "número", "núm.": "número", "pág.": "página",
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "telefone", "Tel.": "telefone", "Av.": "avenida", "R.": "rua",
+        "Esq.": "esquerdo", "esq.": "esquerdo", "Dto.": "direito", "dto.": "direito", "Dt.º": "direito", "dt.º": "direito",
         "vs.": "versus", "a. C.": "antes de Cristo", "d. C.": "depois de Cristo", "séc.": "século", "temp.": "temperatura",
         "e/ou": "e ou", "24/7": "vinte e quatro horas por dia", "ex.": "exemplo", "apto.": "apartamento", "seg.": "segundos",
         "min.": "minutos", "obs.": "observação", "km/h": "quilômetros por hora", "H.A.": "H A",
@@ -190,6 +191,11 @@ class Portuguese(Romance):
 
     def phones(self) -> Rules:
         yield (
+            "postcode",
+            rf"{START}\d{{4}}-\d{{3}}(?= [A-ZÀ-Þ])",
+            lambda m: ", ".join(map(self.digits, m[0].split("-"))),
+        )
+        yield (
             "emergency",
             r"(?:(?<=[Ll]igue )|(?<=[Ll]igue para )|(?<=[Ll]igue para o ))1\d\d(?=\s*(?:[.,;!?]|$)|\s(?:e|ou|em|se|agora|imediatamente)\b)",
             self._digit_call,
@@ -222,7 +228,9 @@ class Portuguese(Romance):
 
     def expand(self, written: str, m: Match) -> str | None:
         before, after = left(m), right(m)
-        if written in {"D.", "R.", "Av.", "Prof.", "Profa."} and not re.match(r"\s[A-ZÀ-Þ]", after):
+        if written in {"D.", "R.", "Av.", "Prof.", "Profa."} and not re.match(
+            r"\s(?:d[aeo]s?\s)?[A-ZÀ-Þ]", after
+        ):
             return None
         if written in {"seg.", "min."} and not re.search(r"\d\s?$", before):
             return None

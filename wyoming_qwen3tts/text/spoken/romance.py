@@ -9,6 +9,12 @@ from . import units
 from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
 from .numbers import Number
 
+_NO_NOUNS = frozenset(
+    "plus moins dans sans sous vers après depuis mais puis alors más menos tras antes mas depois pelos nosotros anche oltre "
+    "come quindi oggi invece mentre oppure".split()
+)
+"""Words after a number that it does not count."""
+
 
 class Romance(Grammar):
     """Dates are "3 [de] December [de] 2024", decimals are read as numbers, centuries carry Roman numerals."""
@@ -30,6 +36,14 @@ class Romance(Grammar):
     """Words before an ordinal, as a pattern; its group is feminine."""
     days_letter = "d"
     """The letter for days in 2 d 4 h."""
+
+    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+        return self.after_millions(number, super().plural(number, forms))
+
+    def after_millions(self, number: Number, noun: str) -> str:
+        """Return a noun as it stands after a number: un millón de euros."""
+        millions = not number.fraction and number.value and number.value % 1_000_000 == 0
+        return self.of_noun(noun) if millions else noun
 
     def fraction_digits(self, text: str) -> str:
         stripped = text.lstrip("0")
@@ -137,7 +151,7 @@ class Romance(Grammar):
             self._chapter,
         )
         yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
-        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
+        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>er|e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
         yield (
             "regnal",
             r"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
@@ -145,6 +159,11 @@ class Romance(Grammar):
         )
 
     def counts(self) -> Rules:
+        yield (
+            "millions-of",
+            rf"{START}(?P<n>{self.num}(?<=000))\s(?P<noun>[a-zà-ÿ]{{3,}}[sx]|[a-zà-ÿ]{{4,}}[ie]|euro)(?![{LETTER}'’])",
+            self._millions_of,
+        )
         words = "|".join(sorted(self._halved, key=len, reverse=True))
         yield (
             "and-half",
@@ -169,6 +188,13 @@ class Romance(Grammar):
         if whole and (top, bottom) == (1, 2) and name is not None:
             return self.and_half(int(whole), name)
         return super()._of_unit(whole, top, bottom, symbol)
+
+    def _millions_of(self, m: Match) -> str | None:
+        number = self.parse(m["n"])
+        noun = self.after_millions(number, m["noun"])
+        if noun == m["noun"] or m["noun"] in _NO_NOUNS or (noun[-1] in "ie" and self.code != "it"):
+            return None
+        return self.join([self.number(number), noun])
 
     def _chapter(self, m: Match) -> str | None:
         value = roman(m["r"])
@@ -197,13 +223,14 @@ class Romance(Grammar):
         at = r"(?:(?<=\b[Aa] las )|(?<=\b[Ll]as )|(?<=\b[Aa]lle )|(?<=\b[ÀàÁá]s )|(?<=\b[Àà] ))"
         hours = r"\s?(?:[hH]s?|hrs?|horas|heures|ore)\b"
         yield "clock-h2", rf"(?:{START}(?P<h>\d{{1,2}}):(?P<min>\d{{2}})){hours}", self._h_clock
+        yield "clock-hs", rf"{START}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d)\s?[hH]r?s\b", self._h_clock
         yield "clock-h3", rf"{at}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d){hours}", self._h_clock
         yield (
             "duration-d",
             rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
             self._duration,
         )
-        yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?![\d:])", self._clocks
+        yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?:\s[hH]s?\b)?(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
         yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?[hH]\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
         yield from super().times()

@@ -102,7 +102,7 @@ class Russian(Grammar):
         "т. е.": "то есть", "т. к.": "так как", "Т. е.": "То есть", "Т. к.": "Так как", "и т. д.": "и так далее", "и т. п.": "и тому подобное", "и др.": "и другие", "и пр.": "и прочее",
         "т. д.": "так далее", "т. п.": "тому подобное", "т. н.": "так называемый", "т. о.": "таким образом", "т. ч.": "том числе",
         "напр.": "например", "ул.": "улица", "пр.": "проспект", "пр-т": "проспект", "пл.": "площадь", "пер.": "переулок", "д.": "дом",
-        "кв.": "квартира", "стр.": "страница", "им.": "имени", "см.": "смотри", "г.": "город", "гг.": "годы", "обл.": "область",
+        "кв.": "квартира", "корп.": "корпус", "стр.": "страница", "им.": "имени", "см.": "смотри", "г.": "город", "гг.": "годы", "обл.": "область",
         "р-н": "район", "ок.": "около", "прим.": "примерно", "мин.": "минут", "сек.": "секунд", "ч.": "часов", "тыс.": "тысяч", "млн": "миллионов",
         "млрд": "миллиардов", "млн.": "миллионов", "млрд.": "миллиардов", "тел.": "телефон", "проф.": "профессор", "д-р": "доктор",
         "г-н": "господин", "г-жа": "госпожа", "макс.": "максимум", "эт.": "этаж", "шт.": "штук", "чел.": "человек", "коп.": "копеек",
@@ -160,7 +160,7 @@ class Russian(Grammar):
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         named = re.search(
-            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−-])\s*$", before, re.I
+            r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−－-])\s*$", before, re.I
         ) or _ON_DAY.search(before)
         said = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
@@ -389,7 +389,7 @@ class Russian(Grammar):
         )
         yield (
             "rub",
-            r"(?P<n>\d+(?:[ \u00a0]\d{3})*)\s?(?:руб\.|руб|р\.|₽)\s?(?:(?P<k>\d{1,2})\s?коп\.?)?(?!\w)",
+            r"(?P<n>\d+(?:[ \u00a0]\d{3})*)\s?(?:руб\.|руб|р\.|₽)\s?(?:(?P<k>\d{1,2})\s?коп\.?)?(?![\w/])",
             self._rubles,
         )
         yield "kop", r"(?P<n>\d{1,2})\s?коп\.?(?!\w)", self._kopecks
@@ -398,7 +398,7 @@ class Russian(Grammar):
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
         yield (
             "named",
-            rf"{START}(?P<d>\d{{1,2}})(?:-?го|-?е)?\s(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>(?:1\d|20)\d\d)(?!\d)(?:\s?(?:г\.|года|год|г)(?!\w))?)?",
+            rf"{START}(?P<d>\d{{1,2}})(?P<e>-?го|-?е)?\s(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>(?:1\d|20)\d\d)(?!\d)(?:\s?(?:г\.|года|год|г)(?!\w))?)?",
             self._named_date,
         )
         yield (
@@ -538,6 +538,9 @@ class Russian(Grammar):
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
         said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
+        genitive = self.ordinal(int(m["d"]), "n", "g")
+        if said and (m["e"] or "").endswith("го") and not said.startswith(genitive):
+            said = said.replace(self.ordinal(int(m["d"]), "n"), genitive, 1)
         return said + self._end(m) if said else None
 
     def _range_date(self, m: Match) -> str:
@@ -611,7 +614,7 @@ class Russian(Grammar):
 
     def expand(self, written: str, m: Match) -> str | None:
         before, after = left(m), right(m)
-        if written in {"д.", "кв.", "стр.", "эт."} and not re.match(r"\s?\d", after):
+        if written in {"д.", "кв.", "корп.", "стр.", "эт."} and not re.match(r"\s?\d", after):
             return None
         if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):
             return None

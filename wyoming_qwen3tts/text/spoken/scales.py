@@ -22,11 +22,11 @@ _EVERYWHERE = {
 LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9, "T": 12}
 """They count only where a currency tells that they mean no unit."""
 _WRITTEN = {
-    "de": "3 Tausend Tsd. Tsd; 6 Million Millionen Mio. Mio; 9 Milliarde Milliarden Mrd. Mrd; 12 Billion Billionen Bio. Bio",
-    "fr": "3 mille; 6 million millions; 9 milliard milliards Md Mds Mrd; 12 billions",
-    "es": "3 mil; 6 millón millones mill. mill mln; 9 mil_millones; 12 billón billones",
+    "de": "3 Tausend Tsd. Tsd; 6 Million Millionen Mio. Mio; 9 Milliarde Milliarden Mrd. Mrd; 12 Billion Billionen Bio. Bio; 0 Trillion Trillionen",
+    "fr": "3 mille; 6 million millions; 9 milliard milliards Md Mds Mrd; 12 billions; 0 trillions",
+    "es": "3 mil; 6 millón millones mill. mill mln; 9 mil_millones; 12 billón billones; 0 trillón trillones",
     "pt": "3 mil; 6 milhão milhões mi mln; 9 mil_milhões bilhão bilhões bi; 12 trilhão trilhões bilião biliões tri",
-    "it": "3 mila mille; 6 milione milioni mln mil.; 9 miliardo miliardi mld mrd; 12 bilione bilioni",
+    "it": "3 mila mille; 6 milione milioni mln mil.; 9 miliardo miliardi mld mrd; 12 bilione bilioni; 0 trilione trilioni",
     "ru": "3 тыс. тыс тысяча тысячи тысяч; 6 млн. млн миллион миллиона миллионов; 9 млрд. млрд миллиард миллиарда миллиардов; "
     "12 трлн. трлн триллион триллиона триллионов",
     "zh": "0 万 亿 千 百万 千万 万亿 萬 億 百萬 千萬 萬億 兆",

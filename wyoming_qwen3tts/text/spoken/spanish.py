@@ -81,7 +81,7 @@ class Spanish(Romance):
         "págs.": "páginas", "máx.": "máximo", "mín.": "mínimo", "tel.": "teléfono", "Tel.": "teléfono", "tfno.": "teléfono", "Av.": "avenida",
         "Avda.": "avenida", "C/": "calle ", "c/": "calle ", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "vs.": "versus",
         "a. C.": "antes de Cristo", "d. C.": "después de Cristo", "a. de C.": "antes de Cristo", "d. de C.": "después de Cristo", "a. m.": "de la mañana", "p. m.": "de la tarde", "dcha.": "derecha",
-        "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "24/7": "veinticuatro siete", "Prof.": "profesor",
+        "izq.": "izquierda", "s.": "siglo", "temp.": "temperatura", "y/o": "y o", "cts.": "céntimos", "cts": "céntimos", "24/7": "veinticuatro siete", "Prof.": "profesor",
         "prov.": "provincia", "km/h": "kilómetros por hora",
     }  # fmt: skip
 
@@ -235,7 +235,7 @@ class Spanish(Romance):
 
     def own_first(self) -> Rules:
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
-        letters = r"[ºª]|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
+        letters = r"[ºª]|era|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
         yield (
             "ordinal",
             rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)(?:\.(?=\s[a-zà-ÿ]))?",
