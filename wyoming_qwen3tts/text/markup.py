@@ -43,14 +43,16 @@ _NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?")
 _INDEX = re.compile(r"\[(\d{1,6})\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_NEAR_CODE = 12
+"""Characters between two codes that are named together: ``*69 or *8``."""
 _PRESS, _PRESSED = "按押", "を을를键キ号"
 """Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
 _STARS = re.compile(r"\*+")
 _STAR_CODE = re.compile(
     r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
-    r"(?:[*＊#]{1,3}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?![A-Za-zÀ-ɏА-яё\d_#])"
+    r"(?:[*＊#]{1,4}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?:\*#\*)?(?![A-Za-zÀ-ɏА-яё\d_#])"
     r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
-    r"(?=[\s.,;:!?)\"'”»。，、！？]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
+    r"(?=[\s.,;:!?)\"'”»。，、！？_]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
 )
 """What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
 _STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
@@ -58,6 +60,9 @@ _DIALLED = re.compile(
     r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
     r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
     re.I,
+)
+_ALTERNATIVE_KEYS = re.compile(
+    r"[*＊](?=\s?(?:か|または|もしくは|或者?|和|と|、|/)\s?[#＃])|(?<=[#＃][か或和と、/])[*＊]"
 )
 _CLOSING_STAR = re.compile(r"(?<=[^\s*])(\*{1,2})(?![\w*])")
 _BARS = re.compile(r"_+")
@@ -90,7 +95,7 @@ _ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\
 _ENTITY = re.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
 _ANGLE_QUOTES = re.compile(
-    r"(?<![\w<])<<(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
+    r"(?<![\w<])<<(?![\"']?[A-Z_]{3,}[\"']?(?:\s|\Z)(?![^\n]*>>))(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
     r"|(?:(?<=[^\W_])|(?<=[.!?…,;:)\"”'%°]))>>(?![\w>])"
     r"|(?:(?<=[^\W\d_])|(?<=[.!?…,;:)\"”'%°]))<<(?![\w<])"
     r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
@@ -259,10 +264,8 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
 
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
-        if match.start() in codes:
-            return match[0]
         single = len(match[0]) == 1
-        if single and (left in _PRESS or right in _PRESSED):
+        if match.start() in codes or (single and _is_key(left if match.start() else ".", right)):
             return match[0]
         if left.isspace() and right.isspace():
             return match[0] if single else ""
@@ -292,22 +295,35 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
     return _BARS.sub(bar, text)
 
 
+def _is_key(left: str, right: str) -> bool:
+    """Tell whether an asterisk between these characters is a key of a telephone."""
+    return left in _PRESS or right in _PRESSED or (left.isspace() and right in ",;:!?)")
+
+
 def _star_codes(text: str) -> frozenset[int]:
     """Return where the asterisks are that are dialled, and emphasise nothing."""
-    found: set[int] = set()
+    found = {key.start() for key in _ALTERNATIVE_KEYS.finditer(text)}
+    last = -_NEAR_CODE
     for code in _STAR_CODE.finditer(text):
-        if code["open"] is None or _is_dialled(text, code):
+        listed = code.start() - last < _NEAR_CODE and "\n" not in text[last : code.start()]
+        if code["open"] is None or _is_dialled(text, code, listed=listed):
             found.update(range(code.start(), code.end()))
+            last = code.end()
     return frozenset(found)
 
 
-def _is_dialled(text: str, code: re.Match[str]) -> bool:
-    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis."""
+def _is_dialled(text: str, code: re.Match[str], *, listed: bool) -> bool:
+    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis.
+
+    ``listed``: another code stands just before.
+    """
     inner = re.search(r"\d[*＊]", code[0])
-    if not inner and code[0][:2].strip("*＊") == "":
-        return False
     line = text[code.end() : code.end() + 300].partition("\n")[0]
     closing = _CLOSING_STAR.search(line)
+    if listed and not inner and not closing:
+        return True
+    if not inner and code[0][:2].strip("*＊") == "":
+        return False
     if closing and closing[1] == "*" and not inner:
         return False
     spoken_of = _DIALLED.search(text[max(0, code.start() - 20) : code.start()]) is not None
