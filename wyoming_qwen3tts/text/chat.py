@@ -34,8 +34,8 @@ _TOKENS = (
     "end_of_utterance end_of_sentence begin_of_text end_of_text endoftext final_answer"
 ).split()
 _BRACKETED = (
-    "INST THINK TOOL_CALLS TOOL_CALL TOOL_RESULTS TOOL_CONTENT ARGS AVAILABLE_TOOLS SYSTEM_PROMPT BOS EOS "
-    "PAD UNK CLS SEP MASK gMASK"
+    "INST THINK TOOL_CALLS TOOL_CALL TOOL_RESULTS TOOL_CONTENT CALL_ID ARGS AVAILABLE_TOOLS SYSTEM_PROMPT "
+    "BOS EOS PAD UNK CLS SEP MASK gMASK"
 ).split()
 _SAME = {
     "thinking": "think",
@@ -56,6 +56,7 @@ _BLOCKS = frozenset(
         "unused94",
         "python",
         "fence",
+        "details",
         *_AT_START,
     ]
 )
@@ -93,12 +94,12 @@ _TAG = re.compile(
     rf"|</(?:{_SPACE})?(?:{'|'.join(_FUNCTIONS)})>"
     r"|<(?:unused|extra_id_|reserved_)\d{1,4}>|<0x[0-9A-F]{2}>|<</?SYS>>|◁/?think▷"
     rf"|\[/?(?:{'|'.join(_BRACKETED)})\]|\[\|/?[a-z_]{{2,20}}\|\]|\[UNUSED_TOKEN_\d{{1,4}}\]|{_BARE_END}"
-    rf"|{_FENCE}(?:tool_(?:code|calls?|outputs?) *\n)?"
+    rf"|(?i:</?details{_ATTRIBUTES}>)|{_FENCE}(?:tool_(?:code|calls?|outputs?) *\n)?"
 )
 _STARTS = [
     *(
         f"{start}{space}{name}>"
-        for name in [*_NAMED, *_FUNCTIONS]
+        for name in [*_NAMED, *_FUNCTIONS, "details"]
         for start in ("<", "</")
         for space in ("", *_SPACES)
     ),
@@ -110,7 +111,7 @@ _STARTS = [
 _PREFIXES = frozenset(tag[:length] for tag in _STARTS for length in range(1, len(tag) + 1))
 _BEGUN = re.compile(
     rf"{_PIPED}[|｜]?|<[|｜]/?"
-    rf"|(?i:</?(?:{_SPACE})?(?:{'|'.join(_NAMED)}){_ATTRIBUTES_BEGUN})"
+    rf"|(?i:</?(?:{_SPACE})?(?:{'|'.join(_NAMED)}|details){_ATTRIBUTES_BEGUN})"
     rf"|<(?:{_SPACE})?(?:{'|'.join(_FUNCTIONS)})(?:=[^<>]{{0,200}}|\s(?:n|na|nam|name|name=[^<>]{{0,200}})?)"
     r"|<(?:unused|extra_id_|reserved_)\d{0,4}|<0x?[0-9A-F]{0,2}|\[\|(?:/?[a-z_]{0,20})?\|?|\[UNUSED_TOKEN_\d{0,4}"
 )
@@ -118,6 +119,8 @@ _BEGUN = re.compile(
 _FENCE_BEGUN = re.compile(r"`{1,3}(?:t(?:o(?:o(?:l(?:_[a-z]{0,7} {0,5})?)?)?)?)?\Z")
 _CUT = re.compile(r"<[|｜]/?\w{2}|</?(?:\w+:)?(\w{3,})|\[/?[A-Z_]{4}|\[\|/?\w{2}|◁/?think", re.I)
 """The beginning of a tag that is long enough to be nothing else, where the text ends in it."""
+_HIDDEN_DETAILS = re.compile(r"\stype=[\"']?(?:reasoning|tool_calls)")
+"""What Open WebUI has around reasoning; other ``<details>`` are HTML."""
 _CUT_NAMES = (*_REASONING, *_TOOLS)
 _CUT_TOKENS = (*_TOKENS, *_FUNCTIONS)
 _PLACED = re.compile(rf"<(?:{'|'.join([*_AT_START, *_WRAPPERS])})[\s>]", re.I)
@@ -262,6 +265,8 @@ class ChatFilter:
         """Tell whether a tag stands in quotation marks or code, or is nothing here."""
         if tag[0] in (_BARE_END, _FENCE):
             return self._block != (_BARE if tag[0] == _BARE_END else "fence")
+        if tag[0][1:].lstrip("/").lower().startswith("details"):
+            return self._block != "details" and not _HIDDEN_DETAILS.search(tag[0])
         before = (self._before + text[max(0, tag.start() - 2) : tag.start()])[-2:]
         if _PLACED.match(tag[0]) and not self._block and before[-1:] not in ("", "\n", ">", "]"):
             return True
@@ -279,6 +284,8 @@ class ChatFilter:
         """Tell whether the text, which has ended, ends inside of a tag that begins at ``start``."""
         cut = _CUT.match(text, start)
         before = (self._before + text[max(0, start - 2) : start])[-2:]
+        if text[start:] in {"</", "<|", "<｜"}:
+            return not (before[-1:].isspace() or before == "")
         if cut is None or _MENTION.search(before) or before[-1:] == "`":
             return False
         if cut[1] is None:

@@ -223,7 +223,8 @@ def _element(match: re.Match[str]) -> str:
     if name == "img":
         shown = _ALTERNATIVE.search(attributes)
         return f" {shown[1] or shown[2] or ''} " if shown else " "
-    return " " if end or attributes.strip() else f" {match[2]} "
+    quoted = match.start() > 0 and match.string[match.start() - 1] in "\"'“„‘«「『"
+    return f" {match[2]} " if quoted or not (end or attributes.strip()) else " "
 
 
 def _character(match: re.Match[str]) -> str:
