@@ -127,7 +127,7 @@ _PLACED = re.compile(rf"<(?:{'|'.join([*_AT_START, *_WRAPPERS])})[\s>]", re.I)
 _MENTION = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
 _JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
 _WORD = re.compile(r"[^\W_]+")
-_POSSIBLE = re.compile(r"[<\[◁]|```tool|\A\s*(?:analysis[A-Z]|assistant\n\n)")
+_TAG_BEGINS = re.compile(r"[<\[◁]")
 _CHARACTERS = re.compile(r"[<\[◁`]|assistantfinal")
 """Without any of these a piece of text has no tag, and begins none."""
 _CLOSING_QUOTES = "`\"'”“’»«」』"
@@ -135,9 +135,14 @@ _CLOSING_QUOTES = "`\"'”“’»«」』"
 
 def reply(text: str) -> str:
     """Return ``text`` without what a chat template adds."""
-    if not _POSSIBLE.search(text):
+    if not (_TAG_BEGINS.search(text) or "```tool" in text or begins_with_header(text.lstrip())):
         return text
     return ChatFilter().take_whole(text)
+
+
+def begins_with_header(text: str) -> bool:
+    """Tell whether a text may begin with what is left of a header."""
+    return text.startswith((_BARE, _ROLE_LEFT))
 
 
 def name_tags(text: str) -> str:

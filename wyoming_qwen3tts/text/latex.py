@@ -203,6 +203,9 @@ class FormulaFilter:
         return self._take(text, final=True, whole=True)
 
     def _take(self, text: str, *, final: bool, whole: bool = False) -> str:
+        if "\\" not in text and "$" not in text and not self._formula_last:
+            self._held, self._last = "", text[-1:] or self._last
+            return text
         found = [" "] if self._formula_last and _touches(text[:1]) else []
         self._formula_last = self._formula_last and not text
         text = self._last + text
@@ -419,8 +422,8 @@ class _Reader:
             )
             atoms += [_Atom(re.sub(r"\s+", " ", text), "word")] if text else []
         elif name in {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}:
-            top, bottom = self._argument(), self._argument()
-            atoms.append(_rate(top, bottom) or _fraction(_joined(top), _joined(bottom)))
+            above, below = self._argument(), self._argument()
+            atoms.append(_rate(above, below) or _fraction(_joined(above), _joined(below)))
         elif name in siunitx.COMMANDS:
             self._option()
             said = siunitx.quantity(name, [self._raw() for _ in range(siunitx.COMMANDS[name])])

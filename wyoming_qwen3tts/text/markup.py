@@ -13,7 +13,7 @@ from html.entities import html5
 
 from . import chat, latex, phonemes
 from .ruby import by_reading
-from .sources import without_sources
+from .sources import has_words_of_sources, without_sources
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
@@ -23,6 +23,10 @@ _MAYBE = re.compile(
     r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
 )
 """Without any of these a text of usual characters is plain."""
+
+_SIGNS = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff9-\ufffb]")
+_LINE_SIGNS = tuple(" \t-+=")
+"""Without any of these, those only at the beginning, and a few words, a text of usual characters is plain."""
 
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ ]*([-*_=])(?:[ ]*\1){2,}[ ]*$", re.M)
@@ -56,6 +60,8 @@ _STAR_CODE = re.compile(
 )
 """What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
 _STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
+_DIALLED_SIGN = re.compile(r"[\d#＃]")
+"""What every code has, besides asterisks."""
 _DIALLED = re.compile(
     r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
     r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
@@ -119,6 +125,8 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
     ``pronunciations``: words keep theirs, as ``phonemes`` has them.
     """
     for _ in range(_ROUNDS):
+        if _is_plain(text):
+            break
         before = text
         text = without_sources(latex.unicode(chat.reply(text)))
         if not is_usual(text):
@@ -130,6 +138,18 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
         if text == before:
             break
     return phonemes.only_whole(text) if pronunciations else text
+
+
+def _is_plain(text: str) -> bool:
+    """Tell in a few microseconds, for most texts, that there is nothing to do."""
+    return not (
+        _SIGNS.search(text)
+        or text.startswith(_LINE_SIGNS)
+        or text[-1:].isspace()
+        or "  " in text
+        or chat.begins_with_header(text)
+        or has_words_of_sources(text)
+    ) and is_usual(text)
 
 
 def _without_marks(text: str) -> str:
@@ -244,7 +264,8 @@ def _character(match: re.Match[str]) -> str:
 
 def _without_emphasis(text: str) -> str:
     """Drop the asterisks and underscores that emphasise, outside addresses."""
-    text = _STRONG_CODE.sub(r"\1", text)
+    if _DIALLED_SIGN.search(text):
+        text = _STRONG_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:
         return _unstressed(text)
     parts: list[str] = []
@@ -261,7 +282,7 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         start, end = match.span()
         return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
 
-    codes = _star_codes(text) if "*" in text else frozenset()
+    codes = _star_codes(text) if _DIALLED_SIGN.search(text) else frozenset()
 
     def star(match: re.Match[str]) -> str:
         left, right = around(match)

@@ -41,7 +41,9 @@ _JOINED = r"(?: ?[,;–-] ?| (?:and|und|et|y|e|и) | ?)"
 _MARKS = re.compile(
     rf"[ ]?(?:(?P<sure>{_SURE})|(?P<likely>{_LIKELY}))(?:{_JOINED}(?:{_SURE}|{_LIKELY})){{0,20}}"
 )
-_POSSIBLE = re.compile(r"[\[【\ue200]|cite|turn\d|<sup|</?co[:>]")
+_POSSIBLE = re.compile(r"[\[【\ue200<]")
+_TURNS = re.compile(r"turn\d")
+_RAISED_DIGIT = re.compile("[¹²³⁰⁴-⁹]")
 _GROUNDED = re.compile(r"</?co(?:: ?\d{1,3}(?: ?[,:] ?\d{1,3}){0,20}(?:: ?\[[\d, ]{1,60}\])?)?>")
 """The marks of Cohere's models around what has a source."""
 _RAISED = re.compile(
@@ -84,9 +86,14 @@ _STOPS = '.!?…。！？”"»)］]』」）'
 
 def without_sources(text: str) -> str:
     """Return ``text`` without its source marks."""
-    if _POSSIBLE.search(text):
+    if _POSSIBLE.search(text) or has_words_of_sources(text):
         text = _MARKS.sub(_replaced, _GROUNDED.sub("", text))
-    return _RAISED.sub("", text)
+    return _RAISED.sub("", text) if _RAISED_DIGIT.search(text) else text
+
+
+def has_words_of_sources(text: str) -> bool:
+    """Tell whether there may be source marks that are nothing but letters and digits."""
+    return "cite" in text or ("turn" in text and _TURNS.search(text) is not None)
 
 
 def _replaced(mark: re.Match[str]) -> str:
