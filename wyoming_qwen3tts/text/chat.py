@@ -128,7 +128,7 @@ _MENTION = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
 _JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
 _WORD = re.compile(r"[^\W_]+")
 _TAG_BEGINS = re.compile(r"[<\[◁]")
-_CHARACTERS = re.compile(r"[<\[◁`]|assistantfinal")
+_CHARACTERS = re.compile(r"[<\[◁`]")
 """Without any of these a piece of text has no tag, and begins none."""
 _CLOSING_QUOTES = "`\"'”“’»«」』"
 
