@@ -36,6 +36,20 @@ REMOVED = {
     '<think duration="3">Hm.</think>Fine.': "Fine.",
     "The lamp <think>which one?</think> is on.": "The lamp is on.",
     "Wait. <think>Hm.</think> Done. <think>Hm.</think> Bye.": "Wait. Done. Bye.",
+    "<think>Hm. <think>Really?</think> Yes.</think>Fine.": "Fine.",
+    "<think>Hm. <think> is a tag.</think>Fine.": "Fine.",
+    "<think\n>Hm.</think\n>Fine.": "Fine.",
+    "<antThinking>Hm.</antThinking>Fine.": "Fine.",
+    "<internal_monologue>Hm.</internal_monologue>Fine.": "Fine.",
+    "analysisAll is clear.assistantfinalFine.": "Fine.",
+    # Cut off inside of a tag
+    "Fine.<thi": "Fine.",
+    "Fine.<think": "Fine.",
+    "Fine. </think": "Fine.",
+    "Fine.<|im_e": "Fine.",
+    "Fine.[TOOL_C": "Fine.",
+    '<tool_call>{}</tool_call>Fine.<tool_call id="x': "Fine.",
+    "Fine.\n<answ": "Fine.",
     # Only the end
     "The user wants the time. I look it up.</think>It is noon.": "It is noon.",
     "Okay. So this is it.\n</think>\n\nIt is noon.": "It is noon.",
@@ -80,6 +94,14 @@ REMOVED = {
     '<|tool_call|>{"a": 1}, {"b": 2}\nIt rains.': "It rains.",
     "<|python_start|>x()<|python_end|>It rains.": "It rains.",
     "<tool>x</tool>It rains.": "It rains.",
+    '<｜DSML｜function_calls>\n<｜DSML｜invoke name="x">\n</｜DSML｜invoke>\n</｜DSML｜function_calls>It rains.': "It rains.",
+    "<start_function_call>call:x{y:1}<end_function_call>It rains.": "It rains.",
+    '<TOOLCALL>[{"name": "x"}]</TOOLCALL>It rains.': "It rains.",
+    "<|FunctionCallBegin|>[{}]<|FunctionCallEnd|>It rains.": "It rains.",
+    '<xai:function_call name="x"><parameter name="y">1</parameter></xai:function_call>It rains.': "It rains.",
+    "```tool_code\nprint(x())\n```\nIt rains.": "It rains.",
+    "```tool_outputs\n{}\n```\nIt rains.": "It rains.",
+    "```tool_code\nprint(": "",
     # Wrappers
     "<think>Hm.</think><answer>It rains.</answer>": "It rains.",
     "<thinking>Hm.</thinking>\n<response>\nIt rains.\n</response>": "It rains.",
@@ -109,6 +131,11 @@ REMOVED = {
     "<|reserved_special_token_5|>It is on.": "It is on.",
     "It is <|fim_middle|> on.": "It is on.",
     "<|channel|>analysis<|message|>Hm.": "",
+    "assistant\n\nIt is on.": "It is on.",
+    '<details type="reasoning" done="true">\n<summary>Thought</summary>\nHm.\n</details>\nFine.': "Fine.",
+    '[TOOL_CALLS]x[CALL_ID]abc[ARGS]{"name": "y"} Fine.': "Fine.",
+    "Fine.</": "Fine.",
+    "Fine.<|": "Fine.",
     "<|start_of_role|>assistant<|end_of_role|>It is on.<|end_of_text|>": "It is on.",
     "灯<think>哪一盏？</think>开了。<|im_end|>": "灯开了。",
 }
@@ -135,7 +162,16 @@ KEPT = [
     "x <",
     "[",
     "<|",
-    "<thi",
+    "<th",
+    "if a <think about it",
+    "if a <think about it> then",
+    "x <plan",
+    "Use ```<think>...</think>``` in the prompt.",
+    "Write `<think>Hm.</think>` there.",
+    "```python\nx()\n```",
+    "assistant",
+    "assistant\nof it",
+    "<details><summary>More</summary>Text.</details>",
     "◁",
     "a<function b",
     "[/IN",
@@ -164,7 +200,7 @@ def test_template_output_is_removed(text: str, wanted: str, size: int) -> None:
 @pytest.mark.parametrize("size", SPLITS)
 @pytest.mark.parametrize("text", KEPT)
 def test_text_that_is_no_template_output_stays(text: str, size: int) -> None:
-    assert filtered(pieces(text, size)) == text
+    assert filtered(pieces(text, size)) == " ".join(text.split())
 
 
 @pytest.mark.parametrize("text", ["a < b", "I <3 you", "if x <y", "<b>x", "[x] y", "<thunder", "5 <= 6"])
@@ -174,7 +210,7 @@ def test_no_text_is_held_back_that_cannot_become_a_tag(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "held"), [("a <", "<"), ("a <thin", "<thin"), ("b [TOOL", "[TOOL"), ("c <|im_e", "<|im_e")]
+    ("text", "held"), [("a <", "<"), ("a <th", "<th"), ("b [TO", "[TO"), ("c <|", "<|"), ("d ``", "``")]
 )
 def test_text_is_held_back_that_may_become_a_tag_until_the_text_ends(text: str, held: str) -> None:
     found = ChatFilter()
@@ -183,7 +219,7 @@ def test_text_is_held_back_that_may_become_a_tag_until_the_text_ends(text: str, 
 
 
 PIECES = st.sampled_from(
-    [*"ab <>[]/|`\"\n", *"<think> </think> <tool_call> </tool_call> <|im_end|> [TOOL_CALLS] {} [INST] <|channel|> final <|message|>".split(),
+    [*"ab <>[]/|`\"\n", *"<think> </think> <tool_call> </tool_call> <|im_end|> ``` ```tool_code <thi [TOOL_CALLS] {} [INST] <|channel|> final <|message|>".split(),
      "analysis", "assistant", "<|im_start|>", "It is on. ", "◁think▷"]
 )  # fmt: skip
 
@@ -210,6 +246,11 @@ def test_the_result_does_not_depend_on_the_pieces(text: str, size: int) -> None:
         "<|start|>",
         "<|im_start|>",
         "`<think>",
+        "`",
+        "<think>a</think>",
+        "<think a=",
+        "<think a='b' ",
+        "`<think>a</think>",
     ],
 )
 def test_filter_time_grows_linearly(unit: str) -> None:
@@ -282,6 +323,7 @@ async def test_a_sentence_is_spoken_while_the_model_reasons() -> None:
         ("<think>Hm.</think>It is on.<|im_end|>", "It is on."),
         ("<think>Hm.", ""),
         ("Use `<think>` here.", "Use think here."),
+        ("The tag '</think>' ends it.", "The tag ' think ' ends it."),
         ('The token "<|im_end|>" ends it.', 'The token " im end " ends it.'),
         ("End it with `<|im_end|>` there.", "End it with im end there."),
     ],

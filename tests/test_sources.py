@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wyoming_qwen3tts.speech import TextFeed
+from wyoming_qwen3tts.text import flow
 from wyoming_qwen3tts.text.markup import plain
 from wyoming_qwen3tts.text.sentences import split_sentences
 
@@ -71,6 +73,22 @@ REMOVED = {
     "Вода кипит [1].": "Вода кипит.",
     "물이 끓습니다[1].": "물이 끓습니다.",
     "**Water** [1] boils.": "Water boils.",
+    "It is true (really)[6].": "It is true (really).",
+    "It costs 5 € [3].": "It costs 5 €.",
+    "It is 21.5 °C[1].": "It is 21.5 °C.",
+    "It is 5 m[1] long.": "It is 5 m long.",
+    "Morgen regnet es [2].": "Morgen regnet es.",
+    "Water boils ^[1]^.": "Water boils.",
+    "Water boils<sup>[1](https://example.org)</sup>.": "Water boils.",
+    "Water boils<sup>1,2</sup>.": "Water boils.",
+    "Water boils [source].": "Water boils.",
+    "Water boils [Source: BBC].": "Water boils.",
+    "<co: 0>Water</co: 0> <co>boils</co: 0,1>.": "Water boils.",
+    "Water boils [ref_1].": "Water boils.",
+    "Water boils 【turn0search1】.": "Water boils.",
+    "Water boils turn0search1.": "Water boils.",
+    "Water boils ¹.": "Water boils.",
+    "Water boils.¹,² Tea too.": "Water boils. Tea too.",
 }
 KEPT = [
     "return match[1], int(match[2])",
@@ -99,6 +117,13 @@ KEPT = [
     "x² and m³",
     "I cite him, and he cites me.",
     "f(x)[1] = 2",
+    "f([1, 2])",
+    "Gate [3] and Exit [2]",
+    "Tippe auf [2], dann auf [3].",
+    "Wählen Sie [1] für Deutsch.",
+    "the numbers [1, 2, 3]",
+    "El rango es [1, 5].",
+    "the [source] tag",
 ]
 
 
@@ -177,3 +202,9 @@ def test_time_for_source_marks_grows_linearly(unit: str) -> None:
     began = time.process_time()
     plain("word" + unit * (20_000 // len(unit)))
     assert time.process_time() - began < 1.5
+
+
+async def test_the_numbers_of_a_list_of_sources_stay_when_sentences_are_put_together() -> None:
+    feed = TextFeed.whole("It is on. Fine.\n[1] Bbc.\n[2] Cnn.")
+    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=False)
+    assert [plain(part.text) async for part in stream] == ["It is on.", "Fine.", "[1] Bbc.", "[2] Cnn."]

@@ -61,8 +61,8 @@ class Frontend:
     def light(self, text: str) -> bool:
         """Tell whether ``spoken`` takes no longer than handing it to a thread does.
 
-        Measured: a thread and back 0.14 ms, words alone 0.02 ms, a sentence with numbers 0.3 ms, one of
-        nothing but numbers and units up to 10 ms.
+        Measured: a thread and back 0.14 ms, words alone 0.04 ms, a sentence with numbers 0.25 ms, 500
+        characters of nothing but numbers and units 2 to 6 ms.
         """
         return not any(character.isdigit() for character in text)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from . import siunitx
+
 APPLY = "\u2061"
 TIMES = "\u2062"
 _LONGEST = 2000
@@ -44,7 +46,8 @@ _SIGNS = {
     "infty": "∞", "partial": "∂", "nabla": "∇", "emptyset": "∅", "varnothing": "∅", "forall": "∀", "exists": "∃",
     "nexists": "∄", "neg": "¬", "lnot": "¬", "angle": "∠", "ell": "l", "hbar": "ħ", "Re": "Re", "Im": "Im", "aleph": "ℵ",
     "dots": "‥", "ldots": "‥", "cdots": "‥", "vdots": "‥", "ddots": "‥", "dotsc": "‥", "dotsb": "‥", "euro": "€",
-    "pounds": "£", "copyright": "©", "checkmark": "✓", "imath": "i", "jmath": "j", "S": "§",
+    "pounds": "£", "copyright": "©", "checkmark": "✓", "imath": "i", "jmath": "j", "S": "§", "texteuro": "€",
+    "textdollar": "$", "ohm": "Ω",
 }  # fmt: skip
 _BIG = {
     "sum": "∑",
@@ -62,16 +65,16 @@ _FUNCTIONS = frozenset(
 )
 _TEXT = frozenset(
     "text textbf textit texttt textrm textsf textnormal mathrm mathit mathsf mathtt mbox operatorname emph ce "
-    "textsc underline hbox section subsection subsubsection paragraph chapter title author".split()
+    "textsc textup url underline hbox section subsection subsubsection paragraph chapter title author".split()
 )
 _FACES = frozenset(
     "mathbf mathbb mathcal mathfrak boldsymbol bm vec hat bar overline tilde widehat widetilde dot ddot boxed "
-    "fbox overrightarrow underbrace overbrace mathscr pmb phantom cancel displaylines ensuremath bcancel".split()
+    "fbox overrightarrow underbrace overbrace mathscr pmb cancel displaylines ensuremath bcancel".split()
 )
 _SKIPPED = frozenset(
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle limits nolimits middle "
     "quad qquad nonumber notag hline hfill centering noindent small large Large rm bf it cal scriptstyle "
-    "smallskip medskip bigskip newline item maketitle".split()
+    "blacksquare square Box qed smallskip medskip bigskip newline item maketitle".split()
 )
 _DROPPED = {
     "label": 1,
@@ -83,6 +86,12 @@ _DROPPED = {
     "begin": 1,
     "end": 1,
     "ref": 1,
+    "cite": 1,
+    "href": 1,
+    "phantom": 1,
+    "overset": 1,
+    "underset": 1,
+    "stackrel": 1,
 }
 """Commands whose first argument is none of the formula."""
 _BRACKETS = {"lvert": "|", "rvert": "|", "vert": "|", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖", "langle": "(",
@@ -98,22 +107,25 @@ _CLOSE = "⁽₍²³°%ꜝ₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹�
 """What stands close to the word before it."""
 _RELATIONS = frozenset("+−±∓=<>×÷∕*") | frozenset(_OPERATORS.values())
 _PREFIXES = frozenset("+−±∓")
+_UNIT = re.compile(
+    "(?:[kMGTcmµnd]?(?:m|g|s|W|Wh|V|A|Hz|Pa|J|N|L|l|mol|B|K)|min|h|d|yr|t|°C|Ω|bar|kg|mi|ft|mph|month|year|day|[$€£])[²³]?"
+)
 _READABLE_BOTTOMS = frozenset({*range(2, 21), 24, 25, 32, 50, 60, 64, 100, 1000})
 """Denominators with a name: ``3/4``."""
 
 _TOKEN = re.compile(
-    rf"\\[A-Za-z]+\*?|\\.|\d+(?:[.,]\d+)*|(?<![A-Za-z])(?:{'|'.join(sorted(_UNITS))})(?![A-Za-z])|.", re.S
+    rf"\\[A-Za-z]+\*?|\\.|\d+(?:[.,:]\d+)*|(?<![A-Za-z])(?:{'|'.join(sorted(_UNITS))})(?![A-Za-z])|.", re.S
 )
 _COMMANDS = "|".join(
     sorted(
-        {"frac", "dfrac", "tfrac", "sqrt", "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS} - {"S"},
+        {"frac", "dfrac", "tfrac", "nicefrac", "sfrac", "sqrt", *siunitx.COMMANDS, "binom", "degree", *_GREEK, *_OPERATORS, *_SIGNS, *_BIG, *_TEXT, *_FACES, *_FUNCTIONS} - {"S"},
         key=len,
         reverse=True,
     )
 )  # fmt: skip
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300}\}){0,400}\}"
 _BARE = re.compile(
-    rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,2}}"
+    rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{_GROUP}){{0,3}}"
     rf"(?:[_^](?:{_GROUP}|\w))*|\\(?:begin|end)\{{[a-z]{{3,12}}\*?\}}|(?<=[\w)\]])(?:[_^](?:{_GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
 """A command outside of a formula, with its arguments."""
@@ -129,6 +141,7 @@ _FORMULA = re.compile(
     rf"|(?P<environment>(?<!\\)\\begin\{{(?!{_TEXT_ENVIRONMENTS})(?P<name>[a-z]{{3,12}}\*?)\}}.{{0,{_LONGEST}}}?\\end\{{(?P=name)\}})"
     rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?!\s)(?P<inline>(?:[^$\\\n]|\\.){{1,{_LONGEST // 4}}})(?<![\s\\])\$(?![{_SPACED_LETTERS}\d_$])"
     rf"|(?<![{_SPACED_LETTERS}\d_$\\])(?<!\d )\$(?P<apart> [A-Za-z\\(][^$\n]{{1,300}} )\$(?![{_SPACED_LETTERS}\d_$])"
+    rf"|(?<![{_SPACED_LETTERS}\d_$\\])\$(?P<close>(?:[A-Za-z]|\d{{1,3}})(?=\$[tsnr])|[^\s$\n](?:[^$\\\n]|\\.){{0,80}})\$(?=[{_SPACED_LETTERS}])"
     r"|(?<=[\w)])\$(?P<script>(?:\s?[_^](?:\w|\{[^{}$\n]{1,40}\}|\\[a-z]{1,10})){1,2})\$",
     re.S,
 )
@@ -190,6 +203,9 @@ class FormulaFilter:
         return self._take(text, final=True, whole=True)
 
     def _take(self, text: str, *, final: bool, whole: bool = False) -> str:
+        if "\\" not in text and "$" not in text and not self._formula_last:
+            self._held, self._last = "", text[-1:] or self._last
+            return text
         found = [" "] if self._formula_last and _touches(text[:1]) else []
         self._formula_last = self._formula_last and not text
         text = self._last + text
@@ -225,6 +241,10 @@ def _formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[str] |
     if formula and formula["apart"]:
         apart = formula["apart"].strip()
         return formula if whole and _is_maths(apart) and re.search(r"[=\\^<>]", apart) else None
+    if formula and (close := formula["close"]):
+        ordinal = re.fullmatch(r"[A-Za-z]|\d{1,3}", close) and text[formula.end()] in "tsnr"
+        maths = ordinal or re.search(r"\\[A-Za-z]|\^", close)
+        return formula if maths and _is_maths(close) else None
     if formula and formula["inline"]:
         undecided = formula.end() == len(text) and not final
         if undecided or not (whole or _is_no_price(formula["inline"])) or not _is_maths(formula["inline"]):
@@ -263,7 +283,8 @@ def _replaced(formula: re.Match[str]) -> str:
         return " "
     if formula["inline"] and formula.string.startswith(".", formula.end()) and re.search(r"\d\.\d+\Z", read):
         read += TIMES  # or it would be a date in German: 3.5.
-    return _spaced(formula, read)
+    ordinal = formula["close"] and re.fullmatch(r"[A-Za-z]|\d{1,3}", read)
+    return read if ordinal else _spaced(formula, read)
 
 
 def _is_maths(content: str, *, whole: bool = True) -> bool:
@@ -295,6 +316,7 @@ def _read(source: str) -> str:
     """Return a formula in Unicode."""
     parted = "cases" in source or "matrix" in source
     source = re.sub(r"\\\\(?:\[[^\]]*\])?", "," if parted or source.count("\\\\") else " ", source)
+    source = re.sub(r"\\(?:left|right)\s*\.", " ", source)
     source = _ENVIRONMENT.sub(" ", source).replace("&", "," if parted else " ")
     source = re.sub(r"(?<=\d)(?:\{,\}(?=\d)|\\[,!](?=\d{3}(?!\d)))", ",", source)
     return _Reader(source).read()
@@ -343,7 +365,8 @@ class _Reader:
         elif sign in "^_":
             self._script(sign, atoms)
         elif sign == "'":
-            atoms.append(_Atom("ʹ", "after"))
+            primes = atoms.pop().text if atoms and atoms[-1].text.endswith("ʹ") else ""
+            atoms.append(_Atom(f"{primes}ʹ", "after"))
         elif sign == "!":
             atoms.append(_Atom("ꜝ", "after"))
         elif sign == "%":
@@ -393,11 +416,18 @@ class _Reader:
         name = name.rstrip("*")
         if name in _TEXT:
             text = re.sub(
-                r"_\{?(\d+)\}?", lambda index: index[1].translate(_SUBSCRIPTS), unicode(self._raw())
+                r"_\{?(\d+)\}?",
+                lambda index: index[1].translate(_SUBSCRIPTS),
+                unicode(siunitx.as_rate(self._raw())),
             )
             atoms += [_Atom(re.sub(r"\s+", " ", text), "word")] if text else []
-        elif name in {"frac", "dfrac", "tfrac", "cfrac"}:
-            atoms.append(_fraction(_joined(self._argument()), _joined(self._argument())))
+        elif name in {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}:
+            above, below = self._argument(), self._argument()
+            atoms.append(_rate(above, below) or _fraction(_joined(above), _joined(below)))
+        elif name in siunitx.COMMANDS:
+            self._option()
+            said = siunitx.quantity(name, [self._raw() for _ in range(siunitx.COMMANDS[name])])
+            atoms.append(_Atom(said, "word"))
         elif name == "sqrt":
             atoms += [
                 _Atom(_root(self._option()), "before"),
@@ -417,7 +447,11 @@ class _Reader:
 
     def _sign(self, name: str, atoms: list[_Atom]) -> None:
         """Add the sign that a command without arguments stands for; one that is not known is its name."""
-        if name == "degree" or (name == "circ" and not (atoms and atoms[-1].kind in {"letter", "close"})):
+        if name in {"celsius", "textcelsius"}:
+            atoms.append(_Atom("°C", "after"))
+        elif name in {"degree", "textdegree"} or (
+            name == "circ" and not (atoms and atoms[-1].kind in {"letter", "close"})
+        ):
             atoms.append(_Atom("°", "after"))
         elif name == "circ":
             atoms.append(_Atom("∘", "operator"))
@@ -453,10 +487,12 @@ class _Reader:
     def _script(self, sign: str, atoms: list[_Atom]) -> None:
         """Add a power or an index."""
         text = _joined(self._argument())
-        if not text or text in {"*", "†"}:
+        text = "".join(text.split()) if text in {"t h", "s t", "n d", "r d"} else text
+        if not text or text in {"*", "×", "†"}:
             return
         named = bool(atoms) and atoms[-1].kind == "name"
         if sign == "_":
+            text = re.sub(r"(?<=\d),(?=\d)", ", ", text)
             index = text.translate(_SUBSCRIPTS) if text.isdecimal() and not named else f"₍{text}₎"
             atoms.append(_Atom(index, "name" if named else "after"))
         elif text.strip("°ʹ") == "" or text in {"th", "st", "nd", "rd"}:
@@ -496,6 +532,14 @@ def _fraction(top: str, bottom: str) -> _Atom:
     return _Atom(f"{_grouped(top)} ∕ {_grouped(bottom)}", "word")
 
 
+def _rate(top: list[_Atom], bottom: list[_Atom]) -> _Atom | None:
+    """Return a fraction of two units as a unit, ``km/h``; None if it is something else."""
+    units = [_joined(atoms) for atoms in (top, bottom)]
+    if top and bottom and top[0].kind == bottom[0].kind == "word" and all(map(_UNIT.fullmatch, units)):
+        return _Atom(siunitx.by_second("/".join(units)), "word")
+    return None
+
+
 def _root(degree: str) -> str:
     return {"": "√", "2": "√", "3": "∛", "4": "∜"}.get(degree, f"⁽{degree}⁾√")
 
@@ -507,7 +551,7 @@ def _grouped(text: str) -> str:
 
 def _joined(atoms: list[_Atom]) -> str:
     """Return atoms as text, with spaces where words are to be."""
-    atoms = _merged(atoms)
+    atoms = _merged(_with_units(atoms))
     text = ""
     before = _Atom("", "open")
     for atom in atoms:
@@ -516,6 +560,38 @@ def _joined(atoms: list[_Atom]) -> str:
             atom = _Atom(atom.text, "before")
         before = atom
     return re.sub(" {2,}", " ", text).replace("= =", "=").strip()
+
+
+def _with_units(atoms: list[_Atom]) -> list[_Atom]:
+    """Put together the parts of a unit: ``km∕h``, ``μ m`` and ``k Ω``; Ω behind a number is one, too."""
+    found: list[_Atom] = []
+    for at, atom in enumerate(atoms):
+        before = found[-1] if found else _Atom("", "open")
+        following = atoms[at + 1] if at + 1 < len(atoms) else _Atom("", "close")
+        if atom.kind == "word" and before.text.endswith("/"):
+            found[-1] = _Atom(before.text + atom.text, before.kind)
+        elif atom.text == "∕" and _is_rate(found, following):
+            found[-1] = _Atom(f"{before.text}/", before.kind)
+        elif atom.text in {"m", "s", "g", "A", "F", "L", "l", "V", "W", "mol"} and before.text == "µ":
+            found[-1] = _Atom(f"µ{atom.text}", "word")
+        elif atom.text == "μ" and (before.kind == "number" or following.kind == "word"):
+            found.append(_Atom("µ", "word") if following.text in {*"msgAFLlVW", "mol"} else atom)
+        elif atom.text == "Ω" and before.text in {"k", "M"} and found[-2:-1] and found[-2].kind == "number":
+            found[-1] = _Atom(f"{before.text}Ω", "word")
+        elif atom.text == "Ω" and before.kind == "number":
+            found.append(_Atom("Ω", "word"))
+        else:
+            found.append(atom)
+    return found
+
+
+def _is_rate(before: list[_Atom], following: _Atom) -> bool:
+    """Tell whether a slash stands between two units, or an amount of money and a unit."""
+    if not before or following.kind != "word" or not _UNIT.fullmatch(following.text):
+        return False
+    last = before[-1]
+    money = last.kind == "number" and before[-2:-1] and before[-2].text in {"$", "€", "£"}
+    return bool(money or last.text in {"$", "€", "£"} or (last.kind == "word" and _UNIT.fullmatch(last.text)))
 
 
 def _merged(atoms: list[_Atom]) -> list[_Atom]:

@@ -13,7 +13,7 @@ from html.entities import html5
 
 from . import chat, latex, phonemes
 from .ruby import by_reading
-from .sources import without_sources
+from .sources import has_words_of_sources, without_sources
 from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
@@ -23,6 +23,10 @@ _MAYBE = re.compile(
     r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
 )
 """Without any of these a text of usual characters is plain."""
+
+_SIGNS = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff9-\ufffb]")
+_LINE_SIGNS = tuple(" \t-+=")
+"""Without any of these, those only at the beginning, and a few words, a text of usual characters is plain."""
 
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ ]*([-*_=])(?:[ ]*\1){2,}[ ]*$", re.M)
@@ -43,21 +47,28 @@ _NOTE = re.compile(r"\[\^[^\[\]\s]+\](?::[ ]*)?")
 _INDEX = re.compile(r"\[(\d{1,6})\]")
 _CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.{1,2000}?)(?<!`)\1(?!`)", re.S)
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_NEAR_CODE = 12
+"""Characters between two codes that are named together: ``*69 or *8``."""
 _PRESS, _PRESSED = "按押", "を을를键キ号"
 """Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
 _STARS = re.compile(r"\*+")
 _STAR_CODE = re.compile(
     r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
-    r"(?:[*＊#]{1,3}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?![A-Za-zÀ-ɏА-яё\d_#])"
+    r"(?:[*＊#]{1,4}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?:\*#\*)?(?![A-Za-zÀ-ɏА-яё\d_#])"
     r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
-    r"(?=[\s.,;:!?)\"'”»。，、！？]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
+    r"(?=[\s.,;:!?)\"'”»。，、！？_]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
 )
 """What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
 _STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
+_DIALLED_SIGN = re.compile(r"[\d#＃]")
+"""What every code has, besides asterisks."""
 _DIALLED = re.compile(
     r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
     r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
     re.I,
+)
+_ALTERNATIVE_KEYS = re.compile(
+    r"[*＊](?=\s?(?:か|または|もしくは|或者?|和|と|、|/)\s?[#＃])|(?<=[#＃][か或和と、/])[*＊]"
 )
 _CLOSING_STAR = re.compile(r"(?<=[^\s*])(\*{1,2})(?![\w*])")
 _BARS = re.compile(r"_+")
@@ -90,7 +101,7 @@ _ADDRESS = re.compile(r"<((?:https?|ftp|mailto|tel):[^\s<>]*|[\w.+-]+@[\w-]+\.[\
 _ENTITY = re.compile(r"&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
 _ANGLE_QUOTES = re.compile(
-    r"(?<![\w<])<<(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
+    r"(?<![\w<])<<(?![\"']?[A-Z_]{3,}[\"']?(?:\s|\Z)(?![^\n]*>>))(?=[^\W\d_]|[¿¡\"“'(]|\d[^<>\n]{0,100}>>(?![\w>]))"
     r"|(?:(?<=[^\W_])|(?<=[.!?…,;:)\"”'%°]))>>(?![\w>])"
     r"|(?:(?<=[^\W\d_])|(?<=[.!?…,;:)\"”'%°]))<<(?![\w<])"
     r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
@@ -114,6 +125,8 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
     ``pronunciations``: words keep theirs, as ``phonemes`` has them.
     """
     for _ in range(_ROUNDS):
+        if _is_plain(text):
+            break
         before = text
         text = without_sources(latex.unicode(chat.reply(text)))
         if not is_usual(text):
@@ -125,6 +138,18 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
         if text == before:
             break
     return phonemes.only_whole(text) if pronunciations else text
+
+
+def _is_plain(text: str) -> bool:
+    """Tell in a few microseconds, for most texts, that there is nothing to do."""
+    return not (
+        _SIGNS.search(text)
+        or text.startswith(_LINE_SIGNS)
+        or text[-1:].isspace()
+        or "  " in text
+        or chat.begins_with_header(text)
+        or has_words_of_sources(text)
+    ) and is_usual(text)
 
 
 def _without_marks(text: str) -> str:
@@ -218,7 +243,8 @@ def _element(match: re.Match[str]) -> str:
     if name == "img":
         shown = _ALTERNATIVE.search(attributes)
         return f" {shown[1] or shown[2] or ''} " if shown else " "
-    return " " if end or attributes.strip() else f" {match[2]} "
+    quoted = match.start() > 0 and match.string[match.start() - 1] in "\"'“„‘«「『"
+    return f" {match[2]} " if quoted or not (end or attributes.strip()) else " "
 
 
 def _character(match: re.Match[str]) -> str:
@@ -238,7 +264,8 @@ def _character(match: re.Match[str]) -> str:
 
 def _without_emphasis(text: str) -> str:
     """Drop the asterisks and underscores that emphasise, outside addresses."""
-    text = _STRONG_CODE.sub(r"\1", text)
+    if _DIALLED_SIGN.search(text):
+        text = _STRONG_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:
         return _unstressed(text)
     parts: list[str] = []
@@ -255,14 +282,12 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
         start, end = match.span()
         return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
 
-    codes = _star_codes(text) if "*" in text else frozenset()
+    codes = _star_codes(text) if _DIALLED_SIGN.search(text) else frozenset()
 
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
-        if match.start() in codes:
-            return match[0]
         single = len(match[0]) == 1
-        if single and (left in _PRESS or right in _PRESSED):
+        if match.start() in codes or (single and _is_key(left if match.start() else ".", right)):
             return match[0]
         if left.isspace() and right.isspace():
             return match[0] if single else ""
@@ -292,22 +317,35 @@ def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
     return _BARS.sub(bar, text)
 
 
+def _is_key(left: str, right: str) -> bool:
+    """Tell whether an asterisk between these characters is a key of a telephone."""
+    return left in _PRESS or right in _PRESSED or (left.isspace() and right in ",;:!?)")
+
+
 def _star_codes(text: str) -> frozenset[int]:
     """Return where the asterisks are that are dialled, and emphasise nothing."""
-    found: set[int] = set()
+    found = {key.start() for key in _ALTERNATIVE_KEYS.finditer(text)}
+    last = -_NEAR_CODE
     for code in _STAR_CODE.finditer(text):
-        if code["open"] is None or _is_dialled(text, code):
+        listed = code.start() - last < _NEAR_CODE and "\n" not in text[last : code.start()]
+        if code["open"] is None or _is_dialled(text, code, listed=listed):
             found.update(range(code.start(), code.end()))
+            last = code.end()
     return frozenset(found)
 
 
-def _is_dialled(text: str, code: re.Match[str]) -> bool:
-    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis."""
+def _is_dialled(text: str, code: re.Match[str], *, listed: bool) -> bool:
+    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis.
+
+    ``listed``: another code stands just before.
+    """
     inner = re.search(r"\d[*＊]", code[0])
-    if not inner and code[0][:2].strip("*＊") == "":
-        return False
     line = text[code.end() : code.end() + 300].partition("\n")[0]
     closing = _CLOSING_STAR.search(line)
+    if listed and not inner and not closing:
+        return True
+    if not inner and code[0][:2].strip("*＊") == "":
+        return False
     if closing and closing[1] == "*" and not inner:
         return False
     spoken_of = _DIALLED.search(text[max(0, code.start() - 20) : code.start()]) is not None

@@ -12,6 +12,15 @@ _HAN = "\u3400-\u9fff\uf900-\ufaff々〆ヶ"
 _READING = r"(?:[ぁ-ゖー]{1,24}|[ァ-ヺー]{1,24})"
 _MARKED = re.compile(rf"[｜|]([^《》\n｜|]{{1,24}})《({_READING})》")
 _UNMARKED = re.compile(rf"([{_HAN}]{{1,8}})《({_READING})》")
+_WORKS = dict(
+    zip(
+        "映画 小説 漫画 作品 番組 新曲 名曲 雑誌 絵本 名作 著書 長編 短編 童話 曲 本 歌 劇".split(),
+        "えいが しょうせつ まんが さくひん ばんぐみ しんきょく めいきょく ざっし えほん "
+        "めいさく ちょしょ ちょうへん たんぺん どうわ きょく ほん うた げき".split(),
+        strict=True,
+    )
+)
+"""Words that a title follows, and their readings."""
 _LONGEST = 5
 """Kana of a reading for each Han character, at most: 《…》 after Han may also be a title."""
 _LATIN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ\u3100-\u312f]")
@@ -24,10 +33,16 @@ def by_reading(text: str) -> str:
         text = _RUBY.sub(lambda ruby: _read(ruby[1]), text)
     if "《" in text:
         text = _MARKED.sub(r"\2", text)
-        text = _UNMARKED.sub(
-            lambda ruby: ruby[2] if len(ruby[2]) <= _LONGEST * len(ruby[1]) else ruby[0], text
-        )
+        text = _UNMARKED.sub(lambda ruby: ruby[0] if _is_title(ruby[1], ruby[2]) else ruby[2], text)
     return text
+
+
+def _is_title(before: str, marked: str) -> bool:
+    """Tell whether 《…》 behind Han characters is a title."""
+    if len(marked) > _LONGEST * len(before):
+        return True
+    work = next((work for work in _WORKS if before.endswith(work)), "")
+    return work != "" and not marked.endswith(_WORKS[work])
 
 
 def _read(content: str) -> str:

@@ -611,7 +611,7 @@ def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[
 
 def _begins_plainly(sentence: str) -> bool:
     """Tell whether it begins with a word, and is no item of a list nor a line of code."""
-    return sentence.lstrip(_OPENERS)[:1].isalnum()
+    return sentence.lstrip(_OPENERS)[:1].isalnum() and not (sentence[0] == "[" and sentence[1:2].isdigit())
 
 
 def _is_plain(sentence: str) -> bool:

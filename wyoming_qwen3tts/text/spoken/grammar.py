@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import context, numbers, scales, units
+from .beginnings import Beginnings
 from .currencies import currency
 from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
@@ -121,6 +122,29 @@ class Rule:
     name: str
     pattern: re.Pattern[str]
     say: Callable[[Match], str | None]
+    begins: Beginnings
+
+
+def _compiled(rules: Rules) -> Iterator[Rule]:
+    for name, source, say in rules:
+        pattern = re.compile(source)
+        yield Rule(name, pattern, say, Beginnings(pattern))
+
+
+class RulesByBeginning:
+    """Rules in their order, and which of them a match can begin with a given character."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        self._rules = rules
+        self._known: dict[str, list[Rule]] = {}
+
+    def at(self, character: str) -> list[Rule]:
+        """Return the rules for what begins with ``character``."""
+        known = self._known.get(character)
+        if known is None:
+            known = [rule for rule in self._rules if rule.begins.include(character)]
+            self._known[character] = known
+        return known
 
 
 class Grammar(Words):
@@ -129,9 +153,9 @@ class Grammar(Words):
     def __init__(self, region: str = "") -> None:
         super().__init__(region)
         self._failed: set[str] = set()
-        self.rules = [Rule(name, re.compile(source), say) for name, source, say in self.sources()]
-        maths = [Rule(name, re.compile(source), say) for name, source, say in Maths(self).rules()]
-        self._rules_with_maths = [*maths, *self.rules]
+        rules = list(_compiled(self.sources()))
+        self._rules = RulesByBeginning(rules)
+        self._rules_with_maths = RulesByBeginning([*_compiled(Maths(self).rules()), *rules])
 
     # --- the walk ---
 
@@ -139,13 +163,13 @@ class Grammar(Words):
         """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
         if _WORDS.fullmatch(text) and not _CAPITALS.search(text) and not self._shortened.search(text):
             return text
-        rules = self._rules_with_maths if MATHS.search(text) else self.rules
+        rules = self._rules_with_maths if MATHS.search(text) else self._rules
         said: list[str] = []
         at = 0
         while found := _CANDIDATE.search(text, at):
             said.append(text[at : found.start()])
             at = found.end()
-            for rule in rules:
+            for rule in rules.at(found[0][0]):
                 match = rule.pattern.match(text, found.start())
                 if match and match.end() > found.start() and (spoken := self._ask(rule, match)) is not None:
                     self._append(said, spoken, text, match)
@@ -369,7 +393,7 @@ class Grammar(Words):
         """Yield the rules for telephone numbers."""
         yield (
             "star-code",
-            rf"(?<![{LETTER}\d_*＊#＃/])(?:[*＊#＃]{{1,3}}\+?\d{{1,20}}(?:[*＊#＃]{{1,2}}\+?\d{{1,20}}){{0,4}}[#＃*＊]?|\d{{1,20}}(?:[*＊]\d{{1,20}}){{1,4}}[#＃]|\d{{3,20}}[#＃])(?![{LETTER}\d_*＊#＃])",
+            rf"(?<![{LETTER}\d_*＊#＃/])(?:[*＊#＃]{{1,4}}\+?\d{{1,20}}(?:[*＊#＃]{{1,2}}\+?\d{{1,20}}){{0,4}}[#＃*＊]{{0,4}}|\d{{1,20}}(?:[*＊]\d{{1,20}}){{1,4}}[#＃]|\d{{3,20}}[#＃])(?![{LETTER}\d_*＊#＃])",
             self._star_code,
         )
         yield "phone+", r"\+\d{1,3}(?:[ .()/-]{0,2}\d{1,5}){2,7}(?!\d)", self._phone

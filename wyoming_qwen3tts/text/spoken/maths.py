@@ -56,6 +56,7 @@ _SIGNS = """
 ∠ | angle | Winkel | angle | ángulo | angolo | ângulo | угол | 角 | 角 | 각
 ∧ | and | und | et | y | e | e | и | 且 | かつ | 그리고
 ∨ | or | oder | ou | o | o | ou | или | 或 | または | 또는
+¬ | not | nicht | non | no | non | não | не | 非 | 否定 | 부정
 ∴ | therefore | also | donc | por lo tanto | quindi | portanto | следовательно | 所以 | ゆえに | 그러므로
 ∵ | because | weil | car | porque | poiché | porque | потому что | 因为 | なぜならば | 왜냐하면
 ∣ | given | gegeben | sachant | dado | dato | dado | при условии | 给定 | 条件 | 조건

@@ -1,0 +1,107 @@
+"""Characters that a match of a regular expression may begin with, so that most rules need not be tried.
+
+The answer may be "yes" where no match begins so, never "no" where one does. It is read from the parsed
+pattern, for which the standard library has no public name; where that fails, the answer is always "yes".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+try:
+    import re._parser as _parser  # type: ignore[import-not-found]
+except ImportError:  # pragma: no cover
+    _parser = None
+
+Test = Callable[[str], bool]
+_CLASSES: dict[str, Test] = {
+    "CATEGORY_DIGIT": str.isdecimal,
+    "CATEGORY_SPACE": str.isspace,
+    "CATEGORY_WORD": lambda character: character.isalnum() or character == "_",
+}
+_REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
+_NO_WIDTH = frozenset({"AT", "ASSERT", "ASSERT_NOT"})
+
+
+class Beginnings:
+    """The first characters of a pattern's matches."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._letters: set[str] = set()
+        self._tests: list[Test] = []
+        try:
+            parsed = _parser.parse(pattern.pattern, pattern.flags)
+            if self._add(parsed, folded=bool(pattern.flags & re.IGNORECASE)):
+                self._tests.append(_any)
+        except Exception:
+            self._tests = [_any]
+
+    def include(self, character: str) -> bool:
+        """Tell whether a match may begin with ``character``."""
+        return (
+            character in self._letters
+            or any(test(character) for test in self._tests)
+            or (not character.isascii() and not self._letters.isdisjoint(_cases(character)))
+        )
+
+    def _add(self, items: Iterable[tuple[Any, Any]], *, folded: bool) -> bool:
+        """Add what a sequence may begin with; return whether it may be empty."""
+        return all(self._add_one(str(op), value, folded=folded) for op, value in items)
+
+    def _add_one(self, op: str, value: Any, *, folded: bool) -> bool:
+        if op in _NO_WIDTH:
+            return True
+        if op == "BRANCH":
+            return max([self._add(branch, folded=folded) for branch in value[1]])
+        if op == "SUBPATTERN":
+            added, removed = value[1], value[2]
+            folded = (folded or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE
+            return self._add(value[3], folded=folded)
+        if op == "ATOMIC_GROUP":
+            return self._add(value, folded=folded)
+        if op in _REPEATS:
+            return self._add(value[2], folded=folded) or value[0] == 0
+        if op == "LITERAL":
+            self._letters |= _cases(chr(value)) if folded else {chr(value)}
+        elif op == "IN":
+            test = _in(value)
+            self._tests.append((lambda character: any(map(test, _cases(character)))) if folded else test)
+        else:  # NOT_LITERAL, ANY, a reference
+            self._tests.append(_any)
+        return False
+
+
+def _any(character: str) -> bool:
+    return True
+
+
+def _cases(character: str) -> set[str]:
+    return {character, character.lower(), character.upper(), character.swapcase(), character.casefold()}
+
+
+def _in(items: list[tuple[Any, Any]]) -> Test:
+    """Return the test of a character class."""
+    negated = bool(items) and str(items[0][0]) == "NEGATE"
+    letters: set[str] = set()
+    ranges: list[tuple[str, str]] = []
+    classes: list[tuple[Test, bool]] = []
+    for op, value in items[negated:]:
+        if str(op) == "LITERAL":
+            letters.add(chr(value))
+        elif str(op) == "RANGE":
+            ranges.append((chr(value[0]), chr(value[1])))
+        else:
+            name = str(value)
+            classes.append((_CLASSES[name.replace("_NOT_", "_")], "_NOT_" not in name))
+
+    def test(character: str) -> bool:
+        found = (
+            character in letters
+            or any(low <= character <= high for low, high in ranges)
+            or any(each(character) is wanted for each, wanted in classes)
+        )
+        return found is not negated
+
+    return test
