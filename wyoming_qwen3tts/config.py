@@ -692,8 +692,8 @@ def parser() -> argparse.ArgumentParser:
     built = Parser(
         prog="wyoming-qwen3tts",
         description="Text-to-speech for Home Assistant and other Wyoming clients.",
-        epilog="Commands: say, voices, prerender, cache and health (each with --help); verify, with the options "
-        "here, compares the engine with the official package. "
+        epilog="Commands: say, voices, prerender, cache and health (each with --help); verify, with the "
+        "options here, compares the engine with the official package. "
         f"Every option is also a variable ({_variable('voice')}, …) and a key of the options file.",
         allow_abbrev=False,
     )
