@@ -39,7 +39,7 @@ _BOX = re.compile(r"^([ ]*(?:\d{1,3}[.)][ ]+)?)\[[ xX]\][ ]+", re.M)
 
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
-_LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
+_LINK = re.compile(rf"!?\[(?!\d{{1,3}}\]\[)([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
