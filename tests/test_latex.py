@@ -128,6 +128,8 @@ ENGLISH = {
     r"It is $3:00$.": "It is three o'clock.",
     r"Bake at $350^\circ$F.": "Bake at three hundred and fifty degrees Fahrenheit.",
     "the $n$th term": "the nth term",
+    r"$\text{Cl}^-$ and $x$": "Cl minus and x",
+    r"$g = 9.81\,\text{m/s}^2$": "g equals nine point eight one meters per second squared",
     r"$n^{th}$": "nth",
     r"$x^* = 3$": "x equals three",
     r"$5\;\mathrm{m\,s^{-1}}$": "five meters per second",

@@ -97,6 +97,8 @@ QUOTES_AND_RUBY = {
     "亜米利加《アメリカ》の人": "アメリカの人",
     "小説《しょうせつ》を読む": "しょうせつを読む",
     "_Press *9_": "Press *9",
+    "Dial **\\*#06#** now.": "Dial ＊#06# now.",
+    "Press **1** or **\\***.": "Press 1 or ＊.",
 }
 UNTOUCHED = [
     "Dial *69 or *70.",
@@ -105,6 +107,7 @@ UNTOUCHED = [
     "Enter *#*#4636#*#* there.",
     "Press *9 and *8 or **7.",
     "Press *, then 5.",
+    "Enter *31#5551234.",
     "*か#を押してください",
     "cat <<EOF",
     "小説《こころ》を読む",

@@ -73,6 +73,7 @@ REMOVED = {
     "Вода кипит [1].": "Вода кипит.",
     "물이 끓습니다[1].": "물이 끓습니다.",
     "**Water** [1] boils.": "Water boils.",
+    "[Water][1] boils.": "Water boils.",
     "It is true (really)[6].": "It is true (really).",
     "It costs 5 € [3].": "It costs 5 €.",
     "It is 21.5 °C[1].": "It is 21.5 °C.",
@@ -124,6 +125,10 @@ KEPT = [
     "the numbers [1, 2, 3]",
     "El rango es [1, 5].",
     "the [source] tag",
+    "see Fig. [2] there",
+    "Según [1], sí.",
+    "seats [12, 14]",
+    "matrix[1][2] = 3",
 ]
 
 

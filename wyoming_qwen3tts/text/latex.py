@@ -294,7 +294,11 @@ def _is_maths(content: str, *, whole: bool = True) -> bool:
         return False
     if not whole:
         return True
-    if content[0].isspace() or content.count("(") != content.count(")") or content[-1] in "-–,;/":
+    if (
+        content[0].isspace()
+        or content.count("(") != content.count(")")
+        or re.search(r"(?<!\^)[-–,;/]\Z", content)
+    ):
         return False
     return bool(_SIGNED.search(content)) or len(bare) <= 12
 
@@ -489,6 +493,9 @@ class _Reader:
         text = _joined(self._argument())
         text = "".join(text.split()) if text in {"t h", "s t", "n d", "r d"} else text
         if not text or text in {"*", "×", "†"}:
+            return
+        if atoms and atoms[-1].text.endswith("/s") and text == "2":
+            atoms.append(_Atom("^2", "after"))  # the spoken form knows m/s^2
             return
         named = bool(atoms) and atoms[-1].kind == "name"
         if sign == "_":

@@ -39,7 +39,7 @@ _BOX = re.compile(r"^([ ]*(?:\d{1,3}[.)][ ]+)?)\[[ xX]\][ ]+", re.M)
 
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _TARGET = r"\((?:[^()\s]|\([^()\s]*\))*(?:[ \n]+(?:\"[^\"\n]*\"|'[^'\n]*'))?[ ]*\)"
-_LINK = re.compile(rf"!?\[([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
+_LINK = re.compile(rf"!?\[(?!\d{{1,3}}\]\[)([^\[\]]*)\](?:{_TARGET}|\[[^\[\]\n]*\])")
 _LINK_END = re.compile(r"\]\((?:https?://|/|#)[^()\s]*\)")
 _LINK_BEGUN = re.compile(r"\A\[(?=[^\[\]]*\Z)")
 _DEFINITION = re.compile(r"^[ ]{0,3}\[(?!\^)[^\[\]\n]+\]:[ ]+<?(?:https?://|/|#|mailto:)\S*.*$\n?", re.M)
@@ -55,11 +55,12 @@ _STARS = re.compile(r"\*+")
 _STAR_CODE = re.compile(
     r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
     r"(?:[*＊#]{1,4}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?:\*#\*)?(?![A-Za-zÀ-ɏА-яё\d_#])"
+    r"|[*＊#]{1,3}\d{1,3}#\+?\d{3,20}(?![A-Za-zÀ-ɏА-яё\d_#*])"
     r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
     r"(?=[\s.,;:!?)\"'”»。，、！？_]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
 )
 """What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
-_STRONG_CODE = re.compile(r"(?<!\*)\*\*([*#]{1,2}\d[\d*#]{0,30})\*\*(?![\w*])")
+_STRONG_CODE = re.compile(r"(?<!\*)\*\*([*＊#]{1,2}\d[\d*＊#]{0,30})\*\*(?![\w*])")
 _DIALLED_SIGN = re.compile(r"[\d#＃]")
 """What every code has, besides asterisks."""
 _DIALLED = re.compile(
@@ -185,9 +186,15 @@ def _without_marks(text: str) -> str:
 def _unescaped(escape: re.Match[str]) -> str:
     """Return an escaped character; one that would be markup now as its wide twin, or apart."""
     following = escape.string[escape.end() : escape.end() + 1]
-    if escape[1] == "*" and (following.isdigit() or following in "\\#"):
+    if escape[1] == "*" and (following.isdigit() or following in "\\#" or _is_lone(escape, following)):
         return "＊"
     return "< " if escape[1] == "<" else escape[1]
+
+
+def _is_lone(escape: re.Match[str], following: str) -> bool:
+    """Tell whether an escaped asterisk is a word of its own."""
+    before = escape.string[max(0, escape.start() - 1) : escape.start()]
+    return following in "*.,;:!?)" and before in {" ", "*", "(", '"'}
 
 
 def _lines(text: str) -> str:

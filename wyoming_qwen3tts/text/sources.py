@@ -65,7 +65,9 @@ _POINTING = frozenset(
     question answer row column slot port channel exercise problem case part version interval range list array vector
     point points coordinates coordinate tuple set sets values value indices index is are was be equals returns return
     gives in of from to at by with between for than or and on the a an as via under over say says drücke drücken taste sie wähle wählt
-    auf tippe tippen numbers integers digits scores grades temperatures prices sizes channels rooms floors
+    auf tippe tippen position positions seat seats rows pages columns
+    lines steps items options zones kapitel seiten abschnitt zeile reihe laut gemäß après selon según secondo segundo
+    согласно numbers integers digits scores grades temperatures prices sizes channels rooms floors
     option wähle nummer schritt siehe seite bild tabelle ist sind im von zu und oder mit nach für intervall liste
     appuyez touche choisissez étape voir page est sont dans de sur et ou pulse pulsa tecla opción elige paso véase
     son en y o lista intervalo premi tasto opzione scegli passo vedi è sono di e su prima opção escolha passo
@@ -75,11 +77,16 @@ _POINTING = frozenset(
 """Words that a label or a list of numbers follows."""
 _LABELLED = frozenset(
     """gate exit player zone track door lane floor room terminal platform bay unit team group type phase stage day week
-    season episode volume part bus route line seat class version device scene mode preset camera channel light lamp
+    season episode timer volume part bus route line seat class version device scene mode preset camera channel light lamp
     screen tab menu profile station tor gleis raum zimmer zone etage gruppe linie spieler kanal szene porte zone quai
     salle puerta zona sala porta stanza binario sala дверь зона комната""".split()
 )
 """Nouns that a label follows, where they have a capital letter: ``Gate [3]``."""
+_ABBREVIATED = re.compile(
+    r"(?<!\w)(?i:figs?|eqs?|nos?|nr|pp?|sec|ch|tab|abb|kap|gl|art|vol|núm|рис|табл)\.\Z"
+)
+_IN_BRACKETS = re.compile(r"\[(?!\^?\d)[^\[\]\n]{1,60}\]\Z")
+"""The text of a link, whose address is elsewhere: ``[text][1]``; or a key in code."""
 _POINTING_WIDE = re.compile(r"(?:[按选選键鍵項项步第图表见見押番号是为在]|キー|ボタン|オプション)\Z")
 _STOPS = '.!?…。！？”"»)］]』」）'
 
@@ -113,6 +120,8 @@ def _is_source(mark: str, before: str, after: str) -> bool:
     if _LINE_START.search(before) or before[-1].isspace():
         return False
     if before[-1] == '"' and before[-2:-1] in ("", " ", "(", "\n"):
+        return False
+    if _ABBREVIATED.search(before) or (attached and _IN_BRACKETS.search(before)):
         return False
     if before[-1] in _STOPS or (attached and before[-1] in ",;"):
         return not (attached and before[-1] == ")" and _CODE.search(before))

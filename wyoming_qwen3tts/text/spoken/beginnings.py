@@ -66,8 +66,7 @@ class Beginnings:
         if op == "LITERAL":
             self._letters |= _cases(chr(value)) if folded else {chr(value)}
         elif op == "IN":
-            test = _in(value)
-            self._tests.append((lambda character: any(map(test, _cases(character)))) if folded else test)
+            self._tests.append(_in_any_case(value) if folded else _in(value))
         else:  # NOT_LITERAL, ANY, a reference
             self._tests.append(_any)
         return False
@@ -78,7 +77,22 @@ def _any(character: str) -> bool:
 
 
 def _cases(character: str) -> set[str]:
-    return {character, character.lower(), character.upper(), character.swapcase(), character.casefold()}
+    """Return a character, and those that a pattern which ignores case does not tell from it."""
+    found = {character}
+    for _ in range(2):  # ı, I, i
+        for each in tuple(found):
+            small = each.lower()[0]  # of İ a plain i, as in regular expressions
+            found |= {small, small.upper()[0], each.upper()[0], each.casefold()[0]}
+    return found
+
+
+def _in_any_case(items: list[tuple[Any, Any]]) -> Test:
+    """Return the test of a character class that ignores case."""
+    if any(str(op) == "NEGATE" or (str(op) == "RANGE" and value[1] > 0x7F) for op, value in items):
+        return _any
+    letters = {case for op, value in items if str(op) == "LITERAL" for case in _cases(chr(value))}
+    test = _in(items)
+    return lambda character: not letters.isdisjoint(_cases(character)) or any(map(test, _cases(character)))
 
 
 def _in(items: list[tuple[Any, Any]]) -> Test:
