@@ -143,6 +143,8 @@ ENGLISH = {
     "$5,000 and $7": "five thousand dollars and seven dollars",
     r"$2.5x = 5$": "two point five x equals five",
     "Pay $5 (or 5$)": "Pay five dollars (or five dollars)",
+    "Pay $10 or 20$ now.": "Pay ten dollars or twenty dollars now.",
+    "It's $5-$10, or 3$.": "It's five to ten dollars, or three dollars.",
     "$3.50 or $4": "three dollars and fifty cents or four dollars",
 }
 OTHERS = {

@@ -35,6 +35,9 @@ MARKDOWN = {
     "[see](/docs/page/), [réseau](/ʁe.zo/) [schön](/ʃøːn/)": "see, réseau schön",
     "At https://x.y/a_b_c*, or <https://x.y/d>, <me@x.y>.": "At https://x.y/a_b_c, or https://x.y/d, me@x.y.",
     "| Room | State |\n|:--|--:|\n| Hall | on |": "Room, State\nHall, on",
+    "Go to Settings > Devices & Services > Add-ons.": "Go to Settings, Devices & Services, Add-ons.",
+    "Menu >> Settings": "Menu, Settings",
+    "**设置** > **设备**": "设置, 设备",
     "`light.kitchen` and ``a`b``": "light.kitchen and ab",
     "```python\nprint('x')\n```\nDone": "print('x')\nDone",
     "```yaml": "",
@@ -126,6 +129,7 @@ UNTOUCHED = [
     "《こころ》を読む",
     "5 * 3 * 2 and 2*3 and 2**3",
     "a < b and c > d",
+    "If X > Y or Temperature > 5 or speed > Limit",
     "5 < 6, R&D, AT&T; x",
     "snake_case_name, light.living_room_lamp, __init__.py, x_1",
     "1. Mai",
@@ -204,7 +208,7 @@ WORDS = st.lists(
     min_size=1,
 )
 BETWEEN = st.sampled_from(
-    " |, |. |! |? |; |: | - |-|'| (|) |“|” |…|。|、|！| & | + | = |/|% |° | < | > | #".split("|")
+    " |, |. |! |? |; |: | - |-|'| (|) |“|” |…|。|、|！| & | + | = |/|% |° | < | #".split("|")
 )
 MARKS = st.sampled_from(
     "** |* | *| **| _|_ | `|` |~~ |\n- |\n# |\n> |<b> |<br>|.** | 🎉 |\n\n|\n| ★ ".split("|")

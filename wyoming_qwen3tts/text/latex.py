@@ -153,6 +153,8 @@ _EDGES = re.compile(
 )
 _TWO_WORDS = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{2,}[,.]?\s+(?!(?:sin|cos|tan|log|ln)\b)[^\W\d_]{2,}")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z]*\})")
+_TWO_PRICES = re.compile(r"\d[\d.,]*\s*,?\s[^\W\d_]{1,4}\s\d[\d.,]*")
+"""Two numbers with a word between them, as of "$5 or 10$"."""
 _WIDE = re.compile("[\u3040-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z]\])?")
@@ -291,6 +293,8 @@ def _is_maths(content: str, *, whole: bool = True) -> bool:
     """Tell whether what stands between dollars is a formula, or its beginning, and no prices."""
     bare = _IN_ARGUMENT.sub("", content)
     if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare) or _WIDE.search(bare):
+        return False
+    if _TWO_PRICES.fullmatch(content):
         return False
     if not whole:
         return True

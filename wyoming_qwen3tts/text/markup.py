@@ -28,6 +28,10 @@ _SIGNS = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff
 _LINE_SIGNS = tuple(" \t-+=")
 """Without any of these, those only at the beginning, and a few words, a text of usual characters is plain."""
 
+_CAPITAL = "A-ZÀ-ÖØ-ÞА-ЯЁ\u3040-\u9fff\uac00-\ud7a3"
+_MENU = re.compile(rf"(?<!\w)([{_CAPITAL}][^\W\d_]['’\w/-]*)\s(?:>{{1,2}}|›)\s(?=[{_CAPITAL}][^\W\d_])")
+"""Between two names, such as of menus, > is no comparison."""
+
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ ]*([-*_=])(?:[ ]*\1){2,}[ ]*$", re.M)
 _TABLE_RULE = re.compile(r"^[ ]*\|?[ ]*:?-{2,}:?[ ]*(?:\|[ ]*:?-{2,}:?[ ]*)*\|?[ ]*$", re.M)
@@ -130,6 +134,8 @@ def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: b
             break
         before = text
         text = without_sources(latex.unicode(chat.reply(text)))
+        if ">" in text or "›" in text:
+            text = _MENU.sub(r"\1, ", text)
         if not is_usual(text):
             text = usual(text, emoji=emoji, lang=lang)
         if _MAYBE.search(text):
