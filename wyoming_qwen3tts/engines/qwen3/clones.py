@@ -64,7 +64,7 @@ class Clones:
     """The clones of one model. For the device's thread."""
 
     def __init__(self, directory: Path | None, model: str, *, memory: int = MEMORY) -> None:
-        """``directory``: None keeps them in memory only. ``model``: ``files.fingerprint``."""
+        """``directory``: None keeps them in memory only. ``model``: ``download.fingerprint``."""
         self._directory = directory
         self.model = model
         self._memory = memory

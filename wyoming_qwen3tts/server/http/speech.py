@@ -29,7 +29,7 @@ FRAMES_A_SECOND = 12.5
 
 ResponseFormat = Literal[
     "mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "wav_mulaw", "wav_alaw"
-]  # the names of encoding.FORMATS
+]  # the names of encode.FORMATS
 SampleRate = Annotated[int, Field(ge=8000, le=48_000)]
 Speed = Annotated[float, Field(ge=SLOWEST, le=FASTEST)]
 

@@ -1,7 +1,7 @@
 """``/v1/audio/speech/ws``: text in, while it is being written; sound out, while it is being made.
 
-Messages of text are JSON objects with a ``type``, in both directions (``messages.py`` has them all); binary
-messages are sound, and come from the server only. ::
+Messages of text are JSON objects with a ``type``, in both directions (all in ``websocket_messages.py``);
+binary messages are sound, and come from the server only. ::
 
     client                                                  server
     {"type": "speech.start", "id": "a", "voice": "Ryan"}

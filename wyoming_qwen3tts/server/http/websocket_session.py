@@ -1,4 +1,4 @@
-"""The rules of a conversation over a WebSocket, without I/O; ``socket.py`` describes them to clients."""
+"""The rules of a conversation over a WebSocket, without I/O; ``websocket.py`` describes them to clients."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A client says ``synthesize``, or ``synthesize-start``, any number of ``synthesize-chunk`` and
 ``synthesize-stop``. Inside a stream comes a ``synthesize`` with the whole text, for servers that cannot
-stream: it is ignored. Everything else about a connection is in ``wyoming.py``.
+stream: it is ignored. Everything else about a connection is in ``server.py``.
 """
 
 from __future__ import annotations
