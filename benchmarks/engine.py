@@ -102,7 +102,7 @@ class Theirs:
         def never_ends(_: Any, __: Any, logits: torch.Tensor) -> None:
             logits[..., eos] = -1e4
 
-        self.hook = found.model.talker.codec_head.register_forward_hook(never_ends)
+        self.hook = found.model.talker.codec_head.registry_forward_hook(never_ends)
 
     def run(self) -> float:
         """Let it speak once; return the seconds that took."""

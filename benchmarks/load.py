@@ -346,7 +346,7 @@ async def _step(step: Step, target: Target, decks: list[list[Item]], options: ar
     count = min(options.processes, step.clients)
     crews = [
         asyncio.create_task(
-            _crew(Plan(target.uri, numbers[start::count], step.paced, step.seconds, PAUSE, decks))
+            _pool(Plan(target.uri, numbers[start::count], step.paced, step.seconds, PAUSE, decks))
         )
         for start in range(count)
     ]
@@ -368,7 +368,7 @@ async def _step(step: Step, target: Target, decks: list[list[Item]], options: ar
     step.after = target.tree.look() if target.tree else None
 
 
-async def _crew(plan: Plan) -> dict[str, Any]:
+async def _pool(plan: Plan) -> dict[str, Any]:
     """Run a process of clients; return what it noted, also where it is cancelled and ends early."""
     async with clients("benchmarks.clients") as process:
         assert process.stdin is not None

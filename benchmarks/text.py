@@ -2,7 +2,7 @@
 
     python -m benchmarks.text
 
-"Spoken form" counts the lines of tests/spoken/*.txt that are read as the table says (case, punctuation and
+"Spoken form" counts the lines of tests/normalize/*.txt that are read as the table says (case, punctuation and
 hyphens do not count). The rules were corrected by these very lines, the libraries were not: the figures show
 what is missing where only a library speaks, not how good the rules are on a text nobody has seen. "inflect"
 and "num2words" put every number into words and nothing else; damga and wetext are measured where installed.
@@ -25,9 +25,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.test_spoken import lines, plain, readings
+from tests.test_normalize import lines, plain, readings
 from wyoming_qwen3tts.speech import LANGUAGES
-from wyoming_qwen3tts.text.spoken.numbers import pattern
+from wyoming_qwen3tts.text.normalize.numbers import pattern
 
 Say = Callable[[str], str]
 
@@ -140,7 +140,7 @@ def language(detector: str) -> list[str]:
 
 
 def _ours(language: str) -> Say | None:
-    from wyoming_qwen3tts.text.spoken import spoken
+    from wyoming_qwen3tts.text.normalize import spoken
 
     return lambda text: spoken(text, language)
 

@@ -151,7 +151,9 @@ PATIENT = EngineLimits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=Tru
 
 
 @asynccontextmanager
-async def crew(*engines: Engine, limits: EngineLimits = PATIENT, **options: Any) -> AsyncIterator[EnginePool]:
+async def running_pool(
+    *engines: Engine, limits: EngineLimits = PATIENT, **options: Any
+) -> AsyncIterator[EnginePool]:
     """Engines that are relied on, started."""
     found = EnginePool(engines, limits, **options)
     await found.start()
@@ -178,13 +180,13 @@ def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | No
 async def service(
     engines: Sequence[Engine] | None = None,
     *,
-    library: Library | None = None,
+    store: Library | None = None,
     styles: Path | None = None,
     **settings: Any,
 ) -> AsyncIterator[str]:
     """Run a service on a free port of this machine; give its URI.
 
-    What ``engines`` say comes through as it is, unless the settings ask for more. ``library`` and ``styles`` (a
+    What ``engines`` say comes through as it is, unless the settings ask for more. ``store`` and ``styles`` (a
     file) are in the place of what the settings name. Without ``data_dir`` it begins with an empty one: what
     another test's service has learned of voices is nobody's business.
     """
@@ -196,11 +198,11 @@ async def service(
     running = Service(Settings(**settings), engines)
     furnished = mock.patch.object(
         app,
-        "register_for",
-        lambda of, engines, gone: VoiceRegistry(engines, library, styles, of.voice, of.language, gone),
+        "registry_for",
+        lambda of, engines, gone: VoiceRegistry(engines, store, styles, of.voice, of.language, gone),
     )
     try:
-        with furnished if library or styles else nullcontext():
+        with furnished if store or styles else nullcontext():
             await running.start()
             await settled(running)
         yield str(running.addresses[0])
@@ -213,7 +215,7 @@ async def service(
 async def settled(running: Service) -> None:
     """Wait until engines that load in the background have loaded, or cannot be."""
     async with asyncio.timeout(HANG):
-        while any(member.loading for member in running.crew.members.values()):  # noqa: ASYNC110
+        while any(member.loading for member in running.pool.members.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -202,7 +202,7 @@ async def test_sentences_that_a_removed_voice_still_owed_are_spoken_and_not_kept
     engine = Cloning()
     engine.script = script
     text = "This is the first sentence. And here is the second sentence."
-    async with service([engine], library=shelf, data_dir=tmp_path, **KEPT) as uri:
+    async with service([engine], store=shelf, data_dir=tmp_path, **KEPT) as uri:
         async with connect(uri) as client, connect(uri) as other:
             await client.write_event(Synthesize(text, voice=SynthesizeVoice(name="May")).event())
             await client.read_event()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
-from wyoming_qwen3tts.text import flow
+from wyoming_qwen3tts.text import segmentation
 from wyoming_qwen3tts.text.chat import CANCEL, ChatFilter, reply
 from wyoming_qwen3tts.text.frontend import speakable
 
@@ -266,9 +266,9 @@ async def sentences(parts: list[str], *, live: bool = False, at_once: bool = Fal
         feed.push(piece)
     if at_once:
         feed.end()
-    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=live)
+    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=live)
     feed.end()
-    return [(await flow.whole(part)).text async for part in stream]
+    return [(await segmentation.whole(part)).text async for part in stream]
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -294,7 +294,7 @@ async def test_a_long_whole_text_with_only_the_end_of_the_reasoning_is_cut_befor
 async def test_reasoning_without_its_beginning_is_dropped_as_far_as_it_is_not_spoken() -> None:
     feed = TextFeed()
     feed.push("The user asks. Let me see")
-    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
     first = await anext(stream)
     feed.push(" what. Hm.</think>It is on.")
     feed.end()
@@ -309,7 +309,7 @@ async def test_reasoning_before_ssml_is_removed() -> None:
 async def test_a_sentence_is_spoken_while_the_model_reasons() -> None:
     feed = TextFeed()
     feed.push("Let me see. <think>Hm")
-    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
     assert (await anext(stream)).text == "Let me see."
     feed.push(". So.</think> It is on. <")
     assert (await anext(stream)).text == "It is on."

@@ -57,7 +57,7 @@ async def test_voices_are_uploaded_listed_and_deleted_with_curl(tmp_path: Path) 
     recording = save(tmp_path / "may.flac", speech(6))
     data = tmp_path / "data"
     engines = [Cloner(CAST)]
-    async with web(engines, data_dir=data, library=CustomVoiceStore(data)) as client:
+    async with web(engines, data_dir=data, store=CustomVoiceStore(data)) as client:
         url = f"http://localhost:{client.port}/v1/audio/voices"
         made = await typed(f"curl -sS {url} -F name='Aunt May' -F file=@{recording} -F language=en", tmp_path)
         assert json.loads(made)["voice"]["name"] == "Aunt May"

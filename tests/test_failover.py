@@ -23,11 +23,11 @@ from tests.house import (
     Spare,
     SpeechFailedError,
     connect,
-    crew,
     home_assistant_plain,
     home_assistant_streamed,
     listed,
     octave,
+    running_pool,
     say_octave,
     say_tone,
     service,
@@ -473,7 +473,7 @@ async def test_while_a_model_loads_the_next_engine_speaks() -> None:
             assert "spare speaks, for model does not: it is loading" in await described(client)
             assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == octave(HELLO)
             slow.loaded.set()
-            await state(running.crew, "model", State.UP)
+            await state(running.pool, "model", State.UP)
             assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == tone(HELLO)
             assert "speaks, for" not in await described(client)
     finally:
@@ -497,7 +497,7 @@ async def test_without_fallback_the_doors_open_when_the_model_is_there() -> None
         assert not running.addresses
         slow.loaded.set()
         await starting
-        assert running.crew.up("model")
+        assert running.pool.up("model")
     finally:
         await running.stop()
 
@@ -536,7 +536,7 @@ async def test_an_engine_that_fails_is_left_alone_and_probed_and_comes_back(
 
 async def test_one_failure_between_others_that_do_well_is_no_reason_to_stand_aside() -> None:
     model = Model()
-    async with crew(model) as able:
+    async with running_pool(model) as able:
         for _ in range(4):
             for script, fails in ((refuses, True), (refuses, True), (say_tone, False)):
                 model.script = script
@@ -557,7 +557,7 @@ async def failed(able: EnginePool, name: str = "model") -> bool:
 
 async def test_an_engine_whose_thread_has_ended_is_started_again() -> None:
     model = Watched()
-    async with crew(model, Spare()) as able:
+    async with running_pool(model, Spare()) as able:
         model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: able.members["model"].restarts)
         await state(able, "model", State.UP)
@@ -576,7 +576,7 @@ async def test_an_engine_that_cannot_be_started_again_is_tried_again() -> None:
                 raise self.broken
 
     model = Later()
-    async with crew(model, Spare()) as able:
+    async with running_pool(model, Spare()) as able:
         model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: model.starts == 4)
         await state(able, "model", State.UP)
@@ -608,7 +608,7 @@ async def test_an_engine_without_a_sign_of_life_has_hung_and_whoever_waits_is_to
     model = Watched()
     model.script = hangs
     lost: list[str] = []
-    async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
         model.beats = "the same beat"
         asked = asyncio.create_task(failed(able))
         await state(able, "model", State.HUNG)
@@ -633,7 +633,7 @@ async def test_who_has_heard_something_waits_for_an_engine_that_hangs() -> None:
         yield sound[100:]
 
     model.script = stalls
-    async with crew(model, Spare(), limits=SOON) as able:
+    async with running_pool(model, Spare(), limits=SOON) as able:
         sounds = able.speak(Utterance(HELLO, model.voices()[0], "en"))
         async with aclosing(sounds):
             heard = [await anext(sounds)]
@@ -657,7 +657,7 @@ async def test_a_slow_engine_that_works_has_not_hung() -> None:
         model.beats = None
 
     model.script = slow
-    async with crew(model, Spare(), limits=SOON) as able:
+    async with running_pool(model, Spare(), limits=SOON) as able:
         assert not await failed(able)
         assert able.up("model")
 
@@ -665,7 +665,7 @@ async def test_a_slow_engine_that_works_has_not_hung() -> None:
 async def test_an_engine_that_keeps_somebody_waiting_is_started_again() -> None:
     model = Model()
     model.script = hangs
-    async with crew(model, Spare(), limits=SOON) as able:
+    async with running_pool(model, Spare(), limits=SOON) as able:
         assert await failed(able)
         model.script = say_tone
         await state(able, "model", State.UP)
@@ -676,7 +676,7 @@ async def test_who_waits_for_a_turn_is_told_when_the_engine_stands_aside() -> No
     model = Watched()
     model.max_batch_size = 1
     model.script = hangs
-    async with crew(model, Spare(), limits=SOON) as able:
+    async with running_pool(model, Spare(), limits=SOON) as able:
         model.beats = "the same beat"
         assert all(await asyncio.gather(*(failed(able) for _ in range(5))))
         assert able.members["model"].waiting == 0
@@ -685,7 +685,7 @@ async def test_who_waits_for_a_turn_is_told_when_the_engine_stands_aside() -> No
 async def test_a_device_that_is_lost_asks_for_a_new_process() -> None:
     model = Watched()
     lost: list[str] = []
-    async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
         model.broken = DeviceLostError("the device failed: CUDA error: an illegal memory access")
         await until(lambda: lost)
         assert not able.up("model")
@@ -700,7 +700,7 @@ async def test_an_engine_that_cannot_be_looked_at_harms_nobody(caplog: pytest.Lo
 
     spare_one = Watched()
     spare_one.name = "second"
-    async with crew(Strange(), spare_one, limits=SOON) as able:
+    async with running_pool(Strange(), spare_one, limits=SOON) as able:
         spare_one.broken = EngineUnavailableError("ended")
         await state(able, "second", State.UP)
         await until(lambda: spare_one.starts == 2)
@@ -856,7 +856,7 @@ async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
 
     model = Clones()
     granny = voice("Granny", "en-US", engine="model")
-    async with crew(model, Spare()) as able:
+    async with running_pool(model, Spare()) as able:
         for broken in (True, False):
             async with aclosing(able.speak(Utterance(HELLO, granny, "en"))) as sounds:
                 assert b"".join([sound async for sound in sounds]) == tone(HELLO)
@@ -873,7 +873,7 @@ async def test_an_engine_that_cannot_be_closed_is_started_again_all_the_same() -
             raise OSError("it does not let go")
 
     model, other = Stubborn(), Spare()
-    async with crew(model, other) as able:
+    async with running_pool(model, other) as able:
         model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: model.starts == 2)
         await state(able, "model", State.UP)
@@ -959,7 +959,7 @@ async def test_an_engine_that_hangs_while_it_is_started_again_asks_for_a_new_pro
 
     model = Hangs()
     lost: list[str] = []
-    async with crew(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
         model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: lost)
         assert able.speaking == "spare"
@@ -976,6 +976,6 @@ async def test_who_takes_its_time_to_give_up_is_told_once(caplog: pytest.LogCapt
 
     model = Model()
     model.script = slow_to_leave
-    async with crew(model, Spare(), limits=SOON) as able:
+    async with running_pool(model, Spare(), limits=SOON) as able:
         assert await failed(able)
     assert "cannot be looked at" not in caplog.text

@@ -17,9 +17,9 @@ from tests.house import (
     ScriptedEngine,
     SpeechFailedError,
     connect,
-    crew,
     home_assistant_plain,
     home_assistant_streamed,
+    running_pool,
     service,
     tone,
 )
@@ -189,10 +189,10 @@ async def test_sentences_of_requests_take_turns() -> None:
 
 async def test_who_has_run_dry_for_long_comes_before_a_first_sentence() -> None:
     engine = OneAtATime()
-    async with crew(engine) as able:
+    async with running_pool(engine) as able:
 
         async def say(text: str, due: float) -> bytes:
-            sounds = able.speak(Utterance(text, engine.voices()[0], "en", due=due))
+            sounds = able.speak(Utterance(text, engine.voices()[0], "en", playback_deadline=due))
             async with aclosing(sounds):
                 return b"".join([sound async for sound in sounds])
 

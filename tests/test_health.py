@@ -46,8 +46,8 @@ class Modelled(Repeatable):
         return 5678
 
     async def say_late(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        assert utterance.begun is not None
-        utterance.begun()
+        assert utterance.on_start is not None
+        utterance.on_start()
         yield tone(utterance.text)
 
 

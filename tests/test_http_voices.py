@@ -73,7 +73,7 @@ class Designer(Cloner):
 
 def house(tmp_path: Path, engine: ScriptedEngine) -> dict[str, Any]:
     """Return what a service is run with that has a data directory."""
-    return {"engines": [engine], "data_dir": tmp_path, "library": CustomVoiceStore(tmp_path, RESERVED)}
+    return {"engines": [engine], "data_dir": tmp_path, "store": CustomVoiceStore(tmp_path, RESERVED)}
 
 
 async def names(client: Web) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
-from wyoming_qwen3tts.text import flow
+from wyoming_qwen3tts.text import segmentation
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
 from wyoming_qwen3tts.text.latex import FormulaFilter, unicode, visible
 from wyoming_qwen3tts.text.markup import plain
@@ -201,7 +201,7 @@ async def sentences(parts: list[str]) -> list[str]:
     for piece in parts:
         feed.push(piece)
     feed.end()
-    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
     return [part.text async for part in stream]
 
 

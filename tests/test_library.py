@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recordings import save, speech
-from wyoming_qwen3tts.speech import Recorded, SpeechError
+from wyoming_qwen3tts.speech import CustomVoice, SpeechError
 from wyoming_qwen3tts.voices import recording as recordings
 from wyoming_qwen3tts.voices.recording import InvalidRecordingError
 from wyoming_qwen3tts.voices.store import (
@@ -156,7 +156,7 @@ def test_a_voice_is_a_directory_with_a_recording(
 ) -> None:
     drop(data, "Anna", recording)
     (anna,) = library.read().voices
-    assert anna == Recorded("Anna", anna.reference, None, "", anna.seed, "", "", ())
+    assert anna == CustomVoice("Anna", anna.reference, None, "", anna.seed, "", "", ())
     assert anna.reference.path == data / "references" / f"{anna.reference.digest}.wav"
     assert anna.reference.transcript == ""
     with wave.open(str(anna.reference.path)) as sound:
@@ -179,7 +179,7 @@ def test_what_stands_beside_it(data: Path, library: CustomVoiceStore, recording:
     assert contents.problems == ()
     assert [voice.name for voice in contents.voices] == ["Bärbel", "Zoë"]
     zoe = contents.voices[1]
-    assert zoe == Recorded(
+    assert zoe == CustomVoice(
         "Zoë", zoe.reference, "pt-BR", "My sister", 2**32 - 1, "small", "A calm voice.", ()
     )
     assert zoe.reference.transcript == SAID
@@ -566,7 +566,7 @@ def test_a_voice_that_is_added_is_there(
     assert tree(home) == {"recording.flac", "transcript.txt", "voice.toml"}
     assert (home / "recording.flac").read_bytes() == recording.read_bytes()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert added == Recorded(
+    assert added == CustomVoice(
         "Oma Käthe", added.reference, "de", 'Says "hello" \\ and more', 0, "small", "An old voice.", ()
     )
     assert added.reference.transcript == SAID

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from wyoming_qwen3tts.text.spoken import numbers, spoken
-from wyoming_qwen3tts.text.spoken.numbers import Number, parse
+from wyoming_qwen3tts.text.normalize import numbers, spoken
+from wyoming_qwen3tts.text.normalize.numbers import Number, parse
 
 pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import, so one worker does it
 

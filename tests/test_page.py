@@ -30,7 +30,7 @@ from tests.test_register import Cloner
 from tests.web import free_port
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.web import page
-from wyoming_qwen3tts.speech import Recorded, Utterance, Voice
+from wyoming_qwen3tts.speech import CustomVoice, Utterance, Voice
 from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -58,7 +58,7 @@ class Actor(Cloner):
     def identity(self, voice: Voice) -> str:
         return "1"
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         return replace(super().clone(recorded), designed=bool(recorded.designed))
 
     def designer(self) -> str:

@@ -27,10 +27,10 @@ from tests.house import (
     offered,
     service,
 )
-from tests.test_flow import eventually
+from tests.test_segmentation import eventually
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
-from wyoming_qwen3tts.speech import Recorded, Reference, SpeechError, Utterance, Voice
+from wyoming_qwen3tts.speech import CustomVoice, Reference, SpeechError, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoiceError
 from wyoming_qwen3tts.voices.registry import CLONES, VoiceRegistry
 from wyoming_qwen3tts.voices.store import Contents, CustomVoiceStore, Problem
@@ -38,16 +38,16 @@ from wyoming_qwen3tts.voices.store import Contents, CustomVoiceStore, Problem
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
 
-def shelved(name: str, *, language: str = "de", description: str = "", seed: int = 3) -> Recorded:
+def shelved(name: str, *, language: str = "de", description: str = "", seed: int = 3) -> CustomVoice:
     """A voice on a shelf, whose recording nobody looks at."""
-    return Recorded(name, SOMEWHERE, language, description, seed)
+    return CustomVoice(name, SOMEWHERE, language, description, seed)
 
 
 @dataclass
 class Shelf:
     """A library in memory, which counts how often it is looked at and read."""
 
-    voices: Sequence[Recorded] = ()
+    voices: Sequence[CustomVoice] = ()
     problems: Sequence[Problem] = ()
     looks: int = 0
     reads: int = 0
@@ -86,7 +86,7 @@ class Cloner(ScriptedEngine):
     def clones_with(self) -> str:
         return self.refuses
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         if self.refuses:
             raise EngineUnavailableError(self.refuses)
         return Voice(
@@ -409,7 +409,7 @@ async def test_somebody_may_watch() -> None:
 
 async def test_a_voice_speaks_as_soon_as_it_is_there(caplog: pytest.LogCaptureFixture) -> None:
     engine, shelf = Cloner(), Shelf()
-    async with service([engine], library=shelf) as uri, connect(uri) as client:
+    async with service([engine], store=shelf) as uri, connect(uri) as client:
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
         shelf.voices = [shelved("Oma", language="en")]
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
@@ -429,7 +429,7 @@ async def test_a_style_is_heard_as_soon_as_it_is_written(tmp_path: Path) -> None
 
 async def test_a_known_voice_waits_for_no_look() -> None:
     engine, shelf = Cloner(), Shelf()
-    async with service([engine], library=shelf) as uri, connect(uri) as client:
+    async with service([engine], store=shelf) as uri, connect(uri) as client:
         shelf.gate.clear()
         await home_assistant_plain(client, "Here I am.", {"name": "Ryan"})
         await home_assistant_plain(client, "Here I am.")
@@ -439,7 +439,7 @@ async def test_a_known_voice_waits_for_no_look() -> None:
 
 async def test_the_list_of_voices_is_up_to_date() -> None:
     shelf = Shelf()
-    async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
+    async with service([Cloner()], store=shelf) as uri, connect(uri) as client:
         assert offered(await listed(client), "de") == []
         shelf.voices = [shelved("Oma", description="recorded in 2019")]
         assert offered(await listed(client), "de") == ["Oma"]
@@ -450,7 +450,7 @@ async def test_the_list_of_voices_is_up_to_date() -> None:
 async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.server.REFRESH", 0.0)
     shelf = Shelf()
-    async with service([Cloner()], library=shelf) as uri, connect(uri) as client:
+    async with service([Cloner()], store=shelf) as uri, connect(uri) as client:
         shelf.voices = [shelved("Oma")]
         shelf.gate.clear()
         assert offered(await listed(client), "de") == []
@@ -463,7 +463,7 @@ async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pyt
 async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wyoming_qwen3tts.pipeline.plan.REFRESH", 0.0)
     engine, shelf = Cloner(), Shelf()
-    async with service([engine], library=shelf) as uri, connect(uri) as client:
+    async with service([engine], store=shelf) as uri, connect(uri) as client:
         shelf.gate.clear()
         await home_assistant_plain(client, "Here I am.", {"name": "Oma"})
         shelf.gate.set()
@@ -479,15 +479,15 @@ async def test_recordings_of_a_household_are_voices(tmp_path: Path, heart: Built
     with wave.open(str(tmp_path / "oma.wav"), "wb") as file:
         file.setparams((1, 2, 24_000, 0, "NONE", ""))
         file.writeframes(sound)
-    library = CustomVoiceStore(tmp_path / "data")
+    store = CustomVoiceStore(tmp_path / "data")
     engine = Cloner()
-    async with service([engine], library=library) as uri, connect(uri) as client:
+    async with service([engine], store=store) as uri, connect(uri) as client:
         added = await asyncio.to_thread(
-            library.add, "Oma", tmp_path / "oma.wav", transcript=text, language="en", seed=11
+            store.add, "Oma", tmp_path / "oma.wav", transcript=text, language="en", seed=11
         )
         await home_assistant_plain(client, "Here I am.", {"name": "oma"})
         assert "Oma" in [voice.name for voice in await listed(client)]
-        await asyncio.to_thread(library.remove, "Oma")
+        await asyncio.to_thread(store.remove, "Oma")
         assert "Oma" not in [voice.name for voice in await listed(client)]
     (told,) = engine.told
     assert (told.voice.name, told.seed, told.voice.reference) == ("Oma", 11, added.reference)

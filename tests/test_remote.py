@@ -44,7 +44,7 @@ from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, Unsupp
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
 from wyoming_qwen3tts.engines.remote.server import RemoteTimeouts
-from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Recorded, Reference, Style, Utterance, Voice
+from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, CustomVoice, Reference, Style, Utterance, Voice
 
 LIMITS = RemoteTimeouts(connect=5.0, first=HANG, gap=HANG)
 HASTY = RemoteTimeouts(connect=0.3, first=0.3, gap=0.5)
@@ -851,7 +851,7 @@ async def test_a_recording_is_sent_with_what_it_says(omni: Omni, tmp_path: Path,
     omni.model, omni.speakers = BASE, ()
     path = tmp_path / "me.wav"
     path.write_bytes(b"RIFF" + bytes(range(256)))
-    recorded = Recorded("Me", Reference(path, "digest", transcript), "de-DE", seed=3)
+    recorded = CustomVoice("Me", Reference(path, "digest", transcript), "de-DE", seed=3)
     async with remote(omni.uri) as engine:
         assert engine.clones_with() == (BASE,)
         voice = engine.clone(recorded)
@@ -874,7 +874,7 @@ async def test_a_server_for_each_checkpoint_is_one_engine(omni: Omni, tmp_path: 
     path = tmp_path / "me.wav"
     path.write_bytes(b"RIFF")
     async with serving(Omni(omni_tone, BASE, ())) as base, remote(omni.uri, base.uri) as engine:
-        clone = engine.clone(Recorded("Me", Reference(path, "digest")))
+        clone = engine.clone(CustomVoice("Me", Reference(path, "digest")))
         assert await heard(engine, Utterance(TEXT, clone, "en-US")) == tone(TEXT)
         assert await heard(engine, ask(engine, NEXT)) == tone(NEXT)
         assert [one.input for one in base.asked] == [TEXT]

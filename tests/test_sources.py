@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
-from wyoming_qwen3tts.text import flow
+from wyoming_qwen3tts.text import segmentation
 from wyoming_qwen3tts.text.markup import plain
 from wyoming_qwen3tts.text.sentences import split_sentences
 
@@ -211,5 +211,5 @@ def test_time_for_source_marks_grows_linearly(unit: str) -> None:
 
 async def test_the_numbers_of_a_list_of_sources_stay_when_sentences_are_put_together() -> None:
     feed = TextFeed.whole("It is on. Fine.\n[1] Bbc.\n[2] Cnn.")
-    stream = flow.parts(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
     assert [plain(part.text) async for part in stream] == ["It is on.", "Fine.", "[1] Bbc.", "[2] Cnn."]

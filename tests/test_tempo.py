@@ -21,9 +21,9 @@ from tests.house import (
     ScriptedEngine,
     SpeechFailedError,
     connect,
-    crew,
     home_assistant_plain,
     home_assistant_streamed,
+    running_pool,
     service,
     synthesizer,
     tone,
@@ -148,7 +148,7 @@ async def heard(speed: float | None, configured: float) -> tuple[float, list[flo
         yield buzz(1, 150).tobytes()
 
     engine = ScriptedEngine(say)
-    async with crew(engine) as able:
+    async with running_pool(engine) as able:
         road = synthesizer(able, speed=configured)
         async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go."), speed=speed))) as pieces:
             sound = b"".join([piece async for piece in pieces])

@@ -16,20 +16,20 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 from tests.house import (
     ScriptedEngine,
     connect,
-    crew,
     home_assistant_plain,
     home_assistant_streamed,
     raw,
     read_events,
+    running_pool,
     service,
     sound_of,
     synthesizer,
     tone,
 )
-from tests.test_flow import eventually
+from tests.test_segmentation import eventually
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, Attribution, SpeechRequest, TextFeed, Utterance, Voice
-from wyoming_qwen3tts.text.flow import Part, spoken_while_written
 from wyoming_qwen3tts.text.frontend import Frontend, speakable
+from wyoming_qwen3tts.text.segmentation import Segment, spoken_while_written
 
 SSML = """<?xml version="1.0"?>
 <speak xml:lang="en-US">
@@ -245,7 +245,7 @@ async def test_a_sentence_that_is_being_written_is_said_as_far_as_it_is_sure(
 ) -> None:
     rest = TextFeed()
     frontend = Frontend()
-    part = Part(text=pieces[0], rest=rest)
+    part = Segment(text=pieces[0], rest=rest)
     found = []
     stream = spoken_while_written(part, lambda text: frontend.spoken(frontend.plain(text, "en"), "en"))
     async with aclosing(stream):
@@ -270,7 +270,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
                 asyncio.get_running_loop()
             loaded.append(language)
 
-    async with crew(engine) as able:
+    async with running_pool(engine) as able:
         road = synthesizer(able, frontend=Slow())
         async with aclosing(road.speak(SpeechRequest(TextFeed.whole("Go on.")))) as pieces:
             assert b"".join([piece async for piece in pieces]) == tone("Go on.")

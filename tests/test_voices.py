@@ -19,10 +19,10 @@ from tests.house import (
     VIVIAN,
     ScriptedEngine,
     connect,
-    crew,
     home_assistant_plain,
     listed,
     offered,
+    running_pool,
     service,
     speaker,
 )
@@ -471,7 +471,7 @@ def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool
 
 async def test_the_answer_to_describe_is_made_once() -> None:
     voices = Fixed(VoiceCatalog(CAST))
-    async with crew(ScriptedEngine()) as able:
+    async with running_pool(ScriptedEngine()) as able:
         description = Description(voices, able, streaming=True)
         first = description()
         assert description() is first

@@ -781,7 +781,7 @@ class Rules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         nobody: Any = SimpleNamespace(catalog=SimpleNamespace(voices=()))
-        parts = AppContext(synthesizer=nobody, voices=nobody, crew=nobody, settings=Settings(max_requests=1))
+        parts = AppContext(synthesizer=nobody, voices=nobody, pool=nobody, settings=Settings(max_requests=1))
         self.dialogue = WebSocketSession(parts)
         self.living: dict[str, PendingUtterance] = {}
         self.texts: dict[PendingUtterance, str] = {}

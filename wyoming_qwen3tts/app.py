@@ -75,7 +75,7 @@ class Service:
         self._settings = settings
         self._lost: asyncio.Future[str] | None = None
         """Told why only a new process can speak as it should."""
-        self.crew = EnginePool(
+        self.pool = EnginePool(
             engines_for(settings) if engines is None else engines,
             EngineLimits(
                 waiting=settings.max_queue,
@@ -92,7 +92,7 @@ class Service:
         self._announcements: list[Announcement] = []
         self._told: supervisor.Message | None = None
         self._server: WyomingServer | None = None
-        self._register: VoiceRegistry | None = None
+        self._registry: VoiceRegistry | None = None
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
         self._cache: Cache | None = None
@@ -156,26 +156,26 @@ class Service:
             frontend = await asyncio.to_thread(frontend_for, settings)
         except DetectorNotInstalledError as error:
             raise StartupError(str(error)) from error
-        if not self.crew.members:
+        if not self.pool.members:
             raise StartupError(f"--engine {','.join(settings.engine)}: {NEEDS}")
-        await self.crew.start()
-        if self.crew and not self.crew.speaking:
-            raise StartupError("; ".join(f"{n}: {m.reason}" for n, m in self.crew.members.items()))
+        await self.pool.start()
+        if self.pool and not self.pool.speaking:
+            raise StartupError("; ".join(f"{n}: {m.reason}" for n, m in self.pool.members.items()))
         self._cache = cache_for(settings)
         if self._cache is not None:
             await self._cache.start()
         gone = self._cache.forget if self._cache is not None else None
-        self._register = register = register_for(settings, self.crew, gone)
+        self._registry = registry = registry_for(settings, self.pool, gone)
         try:
-            await register.start()
+            await registry.start()
         except UnknownVoiceError as error:
             raise StartupError(str(error)) from error
         self._calibration = calibration = Calibration(
-            Levels(settings.loudness, settings.data / LEVELS), self.crew
+            Levels(settings.loudness, settings.data / LEVELS), self.pool
         )
         road = synthesizer.Synthesizer(
-            register,
-            self.crew,
+            registry,
+            self.pool,
             synthesizer.RequestLimits(
                 buffer_seconds=settings.buffer_seconds,
                 deadline=settings.first_audio_timeout,
@@ -197,7 +197,7 @@ class Service:
             cache_live=settings.cache_live,
             cache_exclude_voices=settings.cache_exclude_voices,
         )
-        catalog = register.catalog
+        catalog = registry.catalog
         for name in settings.cache_exclude_voices:
             if not catalog.has(name, None):
                 _LOGGER.warning("Settings: cache_exclude_voices: there is no voice %r", name)
@@ -205,7 +205,7 @@ class Service:
         await calibration.ready(catalog.default)
         self._server = WyomingServer(
             road,
-            Description(register, self.crew, streaming=settings.streaming),
+            Description(registry, self.pool, streaming=settings.streaming),
             WyomingLimits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,
@@ -218,27 +218,27 @@ class Service:
                 event_timeout=settings.event_timeout,
                 send_timeout=settings.send_timeout,
             ),
-            refresh=register.refresh,
+            refresh=registry.refresh,
             requests=self._requests,
             allowed=settings.allowed_networks,
         )
-        reason = why(catalog.default, self.crew, settings)
+        reason = why(catalog.default, self.pool, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
         await self._listen(self._server)
-        self._serve_http(road, register)
+        self._serve_http(road, registry)
         _LOGGER.info("Ready in %.1f s (wyoming-qwen3tts %s)", time.monotonic() - began, __version__)
-        self._watch = asyncio.create_task(register.watch(WATCH), name="watch")
-        self.crew.watchers.append(self._measure)
+        self._watch = asyncio.create_task(registry.watch(WATCH), name="watch")
+        self.pool.watchers.append(self._measure)
         self._measure()
         await self._announce()
 
     def _measure(self) -> None:
         """Measure the voices of the default voice's model, if that speaks."""
         assert self._calibration is not None
-        assert self._register is not None
-        catalog = self._register.catalog
+        assert self._registry is not None
+        catalog = self._registry.catalog
         default = catalog.default
-        if not self._measuring and self.crew.up(default.engine):
+        if not self._measuring and self.pool.up(default.engine):
             kin = [v for v in catalog.voices if (v.engine, v.model) == (default.engine, default.model)]
             task = asyncio.create_task(self._calibration.measure(kin), name="measuring")
             self._measuring.add(task)
@@ -262,11 +262,11 @@ class Service:
                 task.cancel()
         if self._calibration is not None:
             await self._calibration.close()
-        if self._register is not None:
-            await self._register.close()
+        if self._registry is not None:
+            await self._registry.close()
         if self._cache is not None:
             await self._cache.close()
-        await self.crew.close()
+        await self.pool.close()
         _LOGGER.info("Stopped")
 
     async def _close_doors(self) -> None:
@@ -308,7 +308,7 @@ class Service:
         except (ListenError, SettingsError) as error:
             raise StartupError(str(error)) from error
 
-    def _serve_http(self, road: synthesizer.Synthesizer, register: VoiceRegistry) -> None:
+    def _serve_http(self, road: synthesizer.Synthesizer, registry: VoiceRegistry) -> None:
         """Serve over HTTP what the service does."""
         if self._http is None:
             return
@@ -320,12 +320,12 @@ class Service:
             application(
                 AppContext(
                     synthesizer=road,
-                    voices=register,
+                    voices=registry,
                     settings=self._settings,
                     requests=self._requests,
-                    crew=self.crew,
+                    pool=self.pool,
                     cache=self._cache,
-                    library=CustomVoiceStore(self._settings.data, RESERVED),
+                    store=CustomVoiceStore(self._settings.data, RESERVED),
                     connections=lambda: server.connections if server is not None else 0,
                 )
             )
@@ -420,7 +420,7 @@ def cache_for(settings: Settings) -> Cache | None:
     return Cache(Memory(int(settings.cache_memory * MEGABYTE)), tiers)
 
 
-def register_for(
+def registry_for(
     settings: Settings,
     engines: Mapping[str, Engine],
     gone: Callable[[str], Awaitable[object]] | None = None,
@@ -429,15 +429,15 @@ def register_for(
 
     ``gone`` is told which recorded voices go.
     """
-    library = CustomVoiceStore(settings.data)
-    return VoiceRegistry(engines, library, settings.data / STYLES, settings.voice, settings.language, gone)
+    store = CustomVoiceStore(settings.data)
+    return VoiceRegistry(engines, store, settings.data / STYLES, settings.voice, settings.language, gone)
 
 
-def why(voice: Voice, crew: EnginePool, settings: Settings) -> str:
+def why(voice: Voice, pool: EnginePool, settings: Settings) -> str:
     """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
-    engine = crew.get(voice.engine)
+    engine = pool.get(voice.engine)
     if engine is not None and engine.name == Qwen3Engine.name:
-        return engine.about if crew.up(engine.name) else f"--model asks for it ({who_speaks(crew)})"
+        return engine.about if pool.up(engine.name) else f"--model asks for it ({who_speaks(pool)})"
     if not settings.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"
     if settings.voice is not None:

@@ -113,7 +113,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class CustomVoice:
     """A household's own voice, before any engine has made it one of its own."""
 
     name: str
@@ -185,12 +185,12 @@ class Utterance:
     seed: int = 0
     speed: float = 1.0
     """Times the voice's own pace, ``SLOWEST`` to ``FASTEST``. Not the engine's work: it comes later."""
-    begun: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    on_start: Callable[[], object] | None = field(default=None, compare=False, repr=False)
     """The engine calls it, on any thread, when it begins: until then the utterance has waited its turn."""
 
-    due: float = field(default=0.0, compare=False)
+    playback_deadline: float = field(default=0.0, compare=False)
     """When its listener runs dry (``time.monotonic``): the first one due is the next to be said."""
-    via: tuple[str, ...] = field(default=(), compare=False)
+    hops: tuple[str, ...] = field(default=(), compare=False)
     """Servers that its request has come through, this one last."""
 
     def key(self, engine: str) -> bytes:
@@ -389,11 +389,11 @@ class SpeechRequest:
     """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
     instructions: str | None = None
     """How to speak, in words, for voices that listen; others refuse."""
-    strict: bool = False
+    reject_unknown_voice: bool = False
     """A voice that nobody knows is an error, and not the default one's to speak for."""
     fallback: bool = True
     """Where its voice cannot speak, another engine's may."""
-    via: tuple[str, ...] = ()
+    hops: tuple[str, ...] = ()
     """Servers that have passed it on, the first one first: names that they gave themselves."""
     caching: Caching = Caching.AUTO
     source: str = field(default="")

@@ -29,7 +29,7 @@ from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
-from wyoming_qwen3tts.speech import Recorded, Reference, TextFeed, Utterance, Voice
+from wyoming_qwen3tts.speech import CustomVoice, Reference, TextFeed, Utterance, Voice
 
 TRANSCRIPT = "Good evening."
 
@@ -328,7 +328,7 @@ def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_p
 
 
 def grandma(speaker: Qwen3Engine, reference: Reference, language: str | None = None) -> Voice:
-    return speaker.clone(Recorded("Grandma", reference, language, seed=7))
+    return speaker.clone(CustomVoice("Grandma", reference, language, seed=7))
 
 
 async def test_a_clone_says_what_the_official_package_says(
@@ -430,6 +430,6 @@ async def test_a_clone_says_which_languages_and_models_it_may_have(base: Officia
         with pytest.raises(EngineUnavailableError, match=r"Qwen3-TTS 1\.7B Base does not speak sv"):
             grandma(speaker, recording(tmp_path), "sv")
         with pytest.raises(EngineUnavailableError, match="nobody/else is not one of the Base checkpoints: "):
-            speaker.clone(Recorded("x", recording(tmp_path), model="nobody/else"))
+            speaker.clone(CustomVoice("x", recording(tmp_path), model="nobody/else"))
     finally:
         await speaker.close()

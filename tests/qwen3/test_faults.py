@@ -198,7 +198,7 @@ def build(model: Path, spare: Engine | None = None, **more: Any) -> Home:
     how = {**house.AS_IT_IS, **KEPT, "stop_timeout": 1.0, **more}
     own = engine(model, **how)
     running = Service(settings(model, **how), [own, spare or Spare()])
-    return Home(running, own, running.crew.members[own.name])
+    return Home(running, own, running.pool.members[own.name])
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
 from wyoming_qwen3tts.engines.qwen3.model_manager import GIGABYTE, LoadedModel, ModelManager
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.engines.qwen3.worker import Worker
-from wyoming_qwen3tts.speech import Recorded, TextFeed, Utterance, Voice
+from wyoming_qwen3tts.speech import CustomVoice, TextFeed, Utterance, Voice
 
 SEED = 8
 """With it the tiny VoiceDesign checkpoint finds an end."""
@@ -121,7 +121,7 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
     """A voice of the CustomVoice model, and a clone."""
     ryan = next(voice for voice in engine.voices() if voice.name == "Ryan")
     reference = recording(tmp_path, transcript="Good evening.")
-    clone = engine.clone(Recorded("Grandma", reference, seed=3))
+    clone = engine.clone(CustomVoice("Grandma", reference, seed=3))
     return ryan, clone
 
 
@@ -349,7 +349,7 @@ async def test_a_chore_drives_no_model_out(models: dict[str, Path], tmp_path: Pa
     short = budget(models["custom_voice"], models["base"], spare=0.5)
     async with speaking(models["custom_voice"], models["base"], other, memory_budget=short) as engine:
         voices = [
-            engine.clone(Recorded(model.name, recording(tmp_path), model=str(model)))
+            engine.clone(CustomVoice(model.name, recording(tmp_path), model=str(model)))
             for model in (models["base"], other)
         ]
         # Each would fit; together they do not, and nobody has asked to hear the second.
@@ -378,7 +378,7 @@ async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
     engine = Qwen3Engine(Configuration.of(asked, eager=False))
     await engine.start()
     try:
-        await engine.make_ready(engine.clone(Recorded("Grandma", recording(tmp_path))))
+        await engine.make_ready(engine.clone(CustomVoice("Grandma", recording(tmp_path))))
     finally:
         await engine.close()
 
@@ -484,7 +484,7 @@ async def test_text_comes_though_a_new_clone_waits_for_another_model(
     loads.held = "custom_voice"
     async with speaking(models["base"], models["custom_voice"]) as engine:
         ryan, clone = both(engine, tmp_path)
-        new = engine.clone(Recorded("Grandpa", recording(tmp_path, seed=5), seed=3))
+        new = engine.clone(CustomVoice("Grandpa", recording(tmp_path, seed=5), seed=3))
         feed = TextFeed()
         stream = engine.speak_live(Utterance("The quick brown fox ", clone, "en-US", 5), feed)
         await anext(stream)

@@ -203,9 +203,9 @@ async def test_a_recording_in_a_request_is_cloned_as_the_official_package_does(
 async def test_a_clone_is_offered_first_in_its_own_language_only(
     models: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
-    library = CustomVoiceStore(tmp_path)
-    library.add("Aunt May", recording, language="en")
-    library.add("Aunt Zoe", recording)
+    store = CustomVoiceStore(tmp_path)
+    store.add("Aunt May", recording, language="en")
+    store.add("Aunt Zoe", recording)
     async with serving(tmp_path, models["custom_voice"], models["base"]) as uri:
         names = await listed(uri)
     found = list(names.values())
@@ -239,8 +239,8 @@ async def test_a_voice_whose_recording_vanishes_is_an_error_and_the_others_go_on
     models: dict[str, Path], recording: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    library = CustomVoiceStore(data)
-    library.add("May", recording)
+    store = CustomVoiceStore(data)
+    store.add("May", recording)
     async with serving(data, models["custom_voice"], models["base"]) as uri:
         assert "May" in await listed(uri)
         await until(lambda: any((data / "prompts").glob("*.safetensors")))

@@ -21,7 +21,7 @@ from tests.test_remote import LIMITS
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
-from wyoming_qwen3tts.speech import Recorded, Reference, Utterance
+from wyoming_qwen3tts.speech import CustomVoice, Reference, Utterance
 
 TEXT = "Hi there."
 
@@ -69,14 +69,14 @@ async def test_a_server_like_this_one_in_front_of_another_is_heard_as_that(
 async def test_a_recording_of_this_house_is_cloned_on_another_machine(
     base: Official, tmp_path: Path, transcript: str
 ) -> None:
-    recorded = Recorded("Aunt May", recording(tmp_path, transcript=transcript), "en-US")
+    recorded = CustomVoice("Aunt May", recording(tmp_path, transcript=transcript), "en-US")
     there = engine(base.directory)
     await there.start()
 
     async def say(wanted: Any) -> AsyncIterator[bytes]:
         path = tmp_path / "there.wav"
         path.write_bytes(base64.b64decode(wanted.ref_audio.partition(",")[2]))
-        voice = there.clone(Recorded("x", Reference(path, "there", wanted.ref_text or ""), "en-US"))
+        voice = there.clone(CustomVoice("x", Reference(path, "there", wanted.ref_text or ""), "en-US"))
         async with aclosing(there.speak(Utterance(wanted.input, voice, "en-US", wanted.seed))) as sounds:
             async for sound in sounds:
                 yield sound

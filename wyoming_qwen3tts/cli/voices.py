@@ -20,7 +20,7 @@ from ..config import OPTIONS_FILE, Settings, SettingsError, add_options
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
-from ..speech import Recorded, SpeechError, base_language
+from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import TEXTS, check, design
 from ..voices.names import OPENAI, RESERVED, key
 from ..voices.store import CustomVoiceStore
@@ -114,7 +114,7 @@ async def _list(options: argparse.Namespace) -> int:
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, languages, description in rows:
         print(f"{name:{widths[0]}}  {languages:{widths[1]}}  {description}")
-    contents = await asyncio.to_thread(_library(options).read)
+    contents = await asyncio.to_thread(_store(options).read)
     names = {key(voice.name) for voice in listed}
     for voice in contents.voices:
         if key(voice.name) not in names:
@@ -132,7 +132,7 @@ async def _add(options: argparse.Namespace) -> int:
     """Make a voice of a recording."""
     with sound.progress() as show:
         made = await asyncio.to_thread(
-            _library(options).add,
+            _store(options).add,
             options.name,
             options.file,
             transcript=options.transcript,
@@ -149,9 +149,9 @@ async def _design(options: argparse.Namespace) -> int:
     settings: Settings = options.settings
     if not settings.model:
         raise SettingsError("voices design needs --model, with a VoiceDesign and a Base checkpoint")
-    library = _library(options)
+    store = _store(options)
     language = options.language or settings.language or "en"
-    check(library, options.name, options.words, language=language, text=options.text, seed=options.seed)
+    check(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
     engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, max_batch_size=1), eager=False))
     with sound.progress() as show:
         try:
@@ -160,7 +160,7 @@ async def _design(options: argparse.Namespace) -> int:
             engine.cloner()  # or all the work would be for nothing
             made = await design(
                 engine,
-                library,
+                store,
                 options.name,
                 options.words,
                 language=language,
@@ -172,7 +172,7 @@ async def _design(options: argparse.Namespace) -> int:
             try:
                 await engine.make_ready(engine.clone(made))
             except EngineUnavailableError:
-                library.remove(made.name)
+                store.remove(made.name)
                 raise
         finally:
             await engine.close()
@@ -181,7 +181,7 @@ async def _design(options: argparse.Namespace) -> int:
 
 async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice of the data directory."""
-    name = await asyncio.to_thread(_library(options).remove, options.name)
+    name = await asyncio.to_thread(_store(options).remove, options.name)
     failed: TierError | None = None
     for tier in reversed(tiers_for(options.settings, left=True)):
         try:
@@ -223,7 +223,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 }
 
 
-def _library(options: argparse.Namespace) -> CustomVoiceStore:
+def _store(options: argparse.Namespace) -> CustomVoiceStore:
     return CustomVoiceStore(options.settings.data, RESERVED)
 
 
@@ -233,7 +233,7 @@ async def _served(options: argparse.Namespace) -> list[TtsVoice]:
     return [voice for program in info.tts for voice in program.voices]
 
 
-async def _tell(options: argparse.Namespace, made: Recorded) -> int:
+async def _tell(options: argparse.Namespace, made: CustomVoice) -> int:
     """Say what was made, and whether the running server has it already."""
     for remark in made.remarks:
         sound.remark(f"note: {remark}")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from typing import Any
 
-from ..speech import Recorded, SpeechError, TextFeed, Utterance, Voice
+from ..speech import CustomVoice, SpeechError, TextFeed, Utterance, Voice
 
 
 class EngineUnavailableError(SpeechError):
@@ -118,7 +118,7 @@ class Engine(ABC):
         """Return something that changes when ``clone`` could have another result for the same recording."""
         return None
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         """Return ``recorded`` as a voice of this engine; does no work yet.
 
         Raises EngineUnavailableError, one sentence, where none of its models can speak it.

@@ -123,7 +123,7 @@ class BuiltinEngine(Engine):
             utterance.text,
             utterance.seed,
             lambda pcm: loop.call_soon_threadsafe(pieces.put_nowait, pcm),
-            utterance.begun,
+            utterance.on_start,
         )
         work = loop.run_in_executor(self._pool, self._say, job)
         work.add_done_callback(lambda _: pieces.put_nowait(None))
@@ -139,8 +139,8 @@ class BuiltinEngine(Engine):
         """Hand the sound of ``job`` over piece by piece. Runs on the worker thread."""
         from ..audio.pcm import to_pcm
 
-        if job.begun is not None:
-            job.begun()
+        if job.on_start is not None:
+            job.on_start()
         sentences = self._phonemes(job.text)
         if not sentences:
             raise UnsupportedTextError(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
@@ -201,12 +201,12 @@ class _BuiltinJob:
         text: str,
         seed: int,
         hand_over: Callable[[bytes], object],
-        begun: Callable[[], object] | None = None,
+        on_start: Callable[[], object] | None = None,
     ) -> None:
         self.text = text
         self.seed = seed
         self.hand_over = hand_over
-        self.begun = begun
+        self.on_start = on_start
         self.cancelled = threading.Event()
 
 

@@ -117,8 +117,8 @@ class EspeakEngine(Engine):
         code = self._codes[utterance.voice.speaker]
         arguments = ("-v", code, "-s", str(WORDS_PER_MINUTE), "-b", "1", "--stdin", "--stdout")
         try:
-            if utterance.begun is not None:
-                utterance.begun()
+            if utterance.on_start is not None:
+                utterance.on_start()
             text = await self._readable(utterance.text, code)
             try:
                 wav = await self._run(*arguments, stdin=text)

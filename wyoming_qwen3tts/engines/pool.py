@@ -24,13 +24,7 @@ from typing import Any
 from ..audio.pcm import AUDIBLE, difference, peak
 from ..speech import BYTES_PER_SECOND, SAMPLE_WIDTH, SpeechError, TextFeed, Utterance, Voice, internal_error
 from ..text import phonemes
-from .base import (
-    DeviceLostError,
-    Engine,
-    EngineUnavailableError,
-    TruncatedAudioError,
-    UnsupportedTextError,
-)
+from .base import DeviceLostError, Engine, EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from .deadline_queue import DeadlineQueue
 
 _LOGGER = logging.getLogger(__name__)
@@ -508,7 +502,7 @@ class ManagedEngine:
     ) -> AsyncGenerator[bytes, None]:
         model = utterance.voice.model
         turns = self._turns.setdefault(model, DeadlineQueue(self.engine.max_batch_size, self._limits.waiting))
-        async with turns.turn(utterance.due):
+        async with turns.turn(utterance.playback_deadline):
             if not self._may_speak():
                 raise EngineUnavailableError(f"the {self.name} engine does not speak now: {self.reason}")
             self._last = utterance.voice
@@ -530,7 +524,7 @@ class ManagedEngine:
         utterance: Utterance,
     ) -> AsyncGenerator[bytes, None]:
         """Yield what an engine gives, and note how it does. Raises SpeechErrors only."""
-        told = utterance.begun
+        told = utterance.on_start
 
         def begun() -> None:
             attempt.begun = True
@@ -539,7 +533,7 @@ class ManagedEngine:
 
         self._attempts.add(attempt)
         try:
-            async with aclosing(speak(replace(utterance, begun=begun))) as sounds:
+            async with aclosing(speak(replace(utterance, on_start=begun))) as sounds:
                 while (piece := await self._next(sounds, attempt)) is not END:
                     if not isinstance(piece, bytes | bytearray) or not piece or len(piece) % SAMPLE_WIDTH:
                         raise self._rubbish(piece)  # noqa: TRY301

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from ..engines.pool import EnginePool
 from ..speech import FASTEST, LONGEST_NAME, LONGEST_TAG, SLOWEST, SpeechError, SpeechRequest, Utterance, Voice
 from ..text import phonemes
-from ..text.flow import Part
 from ..text.frontend import Frontend
+from ..text.segmentation import Segment
 from ..voices.calibration import Calibration
 from ..voices.catalog import speaks
 from ..voices.names import brief
@@ -92,19 +92,21 @@ class Planner:
             return self._frontend.spoken(plain, language)
         return await asyncio.to_thread(self._frontend.spoken, plain, language)
 
-    async def for_segment(self, part: Part, request: SpeechRequest) -> VoicePlan:
+    async def for_segment(self, segment: Segment, request: SpeechRequest) -> VoicePlan:
         """Return the plan of a segment whose markup names a voice or a language. Raises SpeechError."""
-        language = part.language or request.language
-        if part.voice:
-            return await self._resolve(part.voice, None, language)
+        language = segment.language or request.language
+        if segment.voice:
+            return await self._resolve(segment.voice, None, language)
         return await self.for_request(request, language)
 
     async def for_request(
-        self, request: SpeechRequest, language: str | None, *, strict: bool = False
+        self, request: SpeechRequest, language: str | None, *, reject_unknown_voice: bool = False
     ) -> VoicePlan:
         """Return the plan of a request in ``language`` (BCP 47). Raises SpeechError."""
         if (clone := request.clone) is None:
-            return await self._resolve(request.voice, request.speaker, language, strict=strict)
+            return await self._resolve(
+                request.voice, request.speaker, language, reject_unknown_voice=reject_unknown_voice
+            )
         expected = language if speaks(clone, language) else self._language
         return VoicePlan(
             voice=clone,
@@ -117,12 +119,17 @@ class Planner:
         )
 
     async def _resolve(
-        self, named: str | None, speaker: str | None, language: str | None, *, strict: bool = False
+        self,
+        named: str | None,
+        speaker: str | None,
+        language: str | None,
+        *,
+        reject_unknown_voice: bool = False,
     ) -> VoicePlan:
         """Return the plan for these names, each of which may be None.
 
-        Raises SpeechError where the voice cannot have the style and, if ``strict``, where voice or style are
-        unknown; otherwise the default voice takes their place.
+        Raises SpeechError where the voice cannot have the style and, if ``reject_unknown_voice``, where voice
+        or style are unknown; otherwise the default voice takes their place.
         """
         # The catalog is searched on the event loop, so the names are bounded.
         named, speaker = named and named[:LONGEST_NAME], speaker and speaker[:LONGEST_NAME]
@@ -133,7 +140,7 @@ class Planner:
                 async with asyncio.timeout(REFRESH):
                     await self._voices.refresh()
         catalog = self._voices.catalog
-        if strict and not catalog.understands(named, speaker):
+        if reject_unknown_voice and not catalog.understands(named, speaker):
             what = f"no voice {brief(named)!r}" if named else f"no style {brief(speaker or '')!r}"
             if named and speaker and catalog.understands(named):
                 what = f"no style {brief(speaker)!r} of {brief(named)}"

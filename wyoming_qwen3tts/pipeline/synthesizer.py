@@ -15,12 +15,7 @@ from ..audio import pcm as sound
 from ..audio.postprocess import PostprocessingSettings, ReplyPostprocessor
 from ..cache.cache import Cache
 from ..cache.entry import Entry
-from ..engines.base import (
-    Engine,
-    EngineUnavailableError,
-    TruncatedAudioError,
-    UnsupportedTextError,
-)
+from ..engines.base import Engine, EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..engines.pool import EnginePool
 from ..speech import (
     MISS,
@@ -34,10 +29,10 @@ from ..speech import (
     UtteranceTiming,
     Voice,
 )
-from ..text import flow
-from ..text.flow import Part
+from ..text import segmentation
 from ..text.frontend import Frontend
 from ..text.scripts import has_words
+from ..text.segmentation import Segment
 from ..voices.calibration import Calibration
 from ..voices.registry import Voices
 from ..voices.styles import instructed
@@ -104,7 +99,7 @@ class Synthesizer:
     def __init__(
         self,
         voices: Voices,
-        crew: EnginePool,
+        pool: EnginePool,
         limits: RequestLimits,
         *,
         finishing: PostprocessingSettings,
@@ -122,13 +117,13 @@ class Synthesizer:
         names of voices of whose speech nothing is kept.
         """
         self._voices = voices
-        self._crew = crew
+        self._pool = pool
         self._limits = limits
         self._finishing = finishing
         self._calibration = calibration
         self._speed = speed
         self._frontend = frontend
-        self._planner = Planner(voices, crew, frontend, calibration, language)
+        self._planner = Planner(voices, pool, frontend, calibration, language)
         self._cache = cache
         self._lookup = CacheLookup(cache, voices, cache_exclude_voices)
         self._cache_live = cache_live
@@ -141,7 +136,7 @@ class Synthesizer:
         Raises SpeechError when some of the text cannot be said: whatever came before is then not the whole.
         Closing the generator (``aclosing``) cancels the work.
         """
-        if self._here in request.via:
+        if self._here in request.hops:
             raise SpeechError("this server asks another one that asks it", "loop-detected")
         lead = AudioBuffer(self._limits.buffer_seconds)
         maker = asyncio.create_task(self._make(request, lead), name="maker")
@@ -178,7 +173,9 @@ class Synthesizer:
         try:
             job = _Job(request, ReplyPostprocessor(self._finishing, self._calibration.levels), lead)
             limits = self._limits
-            plan = await self._planner.for_request(request, request.language, strict=request.strict)
+            plan = await self._planner.for_request(
+                request, request.language, reject_unknown_voice=request.reject_unknown_voice
+            )
             if not plan.is_as_requested:
                 request.report.fallback = VOICE
             if request.instructions:
@@ -186,7 +183,7 @@ class Synthesizer:
             # What is to be kept is said in whole sentences.
             live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
             cut = limits.first_clause and not live and request.caching != Caching.PIN
-            text = flow.parts(
+            text = segmentation.segments(
                 request.text,
                 markup=request.markup,
                 language=plan.expected,
@@ -194,20 +191,20 @@ class Synthesizer:
                 live=live,
             )
             pause: float | None = None
-            async with self._deadline(lead), aclosing(text) as parts:
-                async for part in parts:
+            async with self._deadline(lead), aclosing(text) as segments:
+                async for segment in segments:
                     if job.keep is None:
                         # Who writes a text while it is read is a language model, and that rarely says a thing
                         # twice. What was there at once is a phrase, or may be.
                         job.keep = self._cache_live or request.text.ended or request.caching != Caching.AUTO
                     own = (
-                        await self._planner.for_segment(part, request)
-                        if part.voice or part.language
+                        await self._planner.for_segment(segment, request)
+                        if segment.voice or segment.language
                         else plan
                     )
-                    pause = part.pause if pause is None else pause + (part.pause or 0.0)
-                    speed = part.rate * (self._speed if request.speed is None else request.speed)
-                    if await self._say_part(job, part, own, speed, pause):
+                    pause = segment.pause if pause is None else pause + (segment.pause or 0.0)
+                    speed = segment.rate * (self._speed if request.speed is None else request.speed)
+                    if await self._say_part(job, segment, own, speed, pause):
                         pause = None
             if job.reply.trail is None:
                 if request.caching == Caching.PIN:
@@ -240,52 +237,57 @@ class Synthesizer:
             lead.patience = None
 
     async def _say_part(
-        self, job: _Job, part: Part, plan: VoicePlan, speed: float, pause: float | None
+        self, job: _Job, segment: Segment, plan: VoicePlan, speed: float, pause: float | None
     ) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""
-        plain = self._frontend.plain(part.text, plan.expected)
-        if part.rest is not None and not has_words(plain):
-            part = await flow.whole(part)
-            plain = self._frontend.plain(part.text, plan.expected)
+        plain = self._frontend.plain(segment.text, plan.expected)
+        if segment.rest is not None and not has_words(plain):
+            segment = await segmentation.whole(segment)
+            plain = self._frontend.plain(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan, speed)
-        utterance = replace(utterance, via=(*job.request.via, self._here))
+        utterance = replace(utterance, hops=(*job.request.hops, self._here))
         if job.begun is not None:
             utterance = self._planner.with_voice(job.begun, utterance, language)
-        if part.rest is not None and not self._speaks_live(utterance.voice.engine):
-            part = await flow.whole(part)
-            plain = self._frontend.plain(part.text, language)
+        if segment.rest is not None and not self._speaks_live(utterance.voice.engine):
+            segment = await segmentation.whole(segment)
+            plain = self._frontend.plain(segment.text, language)
         job.lead.hurry(self._limits.deadline)
-        if part.rest is not None:
-            await self._say_live(utterance, part, language, job)
+        if segment.rest is not None:
+            await self._say_live(utterance, segment, language, job)
             job.begun = None
             return True
         if self._planner.reads_pronunciations(utterance.voice):
-            plain = self._frontend.plain(part.text, language, pronunciations=True)
+            plain = self._frontend.plain(segment.text, language, pronunciations=True)
         utterance = replace(utterance, text=await self._planner.normalized(plain, language))
         if not has_words(utterance.text):
             return False
-        for each in await self._as_known(utterance, part, language, job):
+        for each in await self._as_known(utterance, segment, language, job):
             voice = await self._say(each, job, language, pause=pause)
             pause = None
-        job.begun = voice if part.text.rstrip()[-1:] in CLAUSE_ENDS else None
+        job.begun = voice if segment.text.rstrip()[-1:] in CLAUSE_ENDS else None
         return True
 
     def _speaks_live(self, engine: str) -> bool:
-        return self._crew[engine].supports_live_text and self._crew.up(engine)
+        return self._pool[engine].supports_live_text and self._pool.up(engine)
 
     async def _begins_with_known(self, job: _Job, plan: VoicePlan) -> bool:
         """Tell whether a reply begins with a long sentence that is known: then it is not to be cut."""
         request = job.request
         if self._cache is None or request.caching == Caching.OFF or not request.text.ended:
             return False
-        if flow.is_short(request.text.peek()):
+        if segmentation.is_short(request.text.peek()):
             return False
-        part = await flow.first(request.text.peek(), markup=request.markup, language=plan.expected)
-        if part is None or part.voice or part.language or len(flow.pieces(part.text)) == 1:
+        segment = await segmentation.first(request.text.peek(), markup=request.markup, language=plan.expected)
+        if (
+            segment is None
+            or segment.voice
+            or segment.language
+            or len(segmentation.pieces(segment.text)) == 1
+        ):
             return False
-        plain = self._frontend.plain(part.text, plan.expected)
+        plain = self._frontend.plain(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan, 1.0)
@@ -294,12 +296,12 @@ class Synthesizer:
         )
 
     async def _as_known(
-        self, utterance: Utterance, part: Part, language: str, job: _Job
+        self, utterance: Utterance, segment: Segment, language: str, job: _Job
     ) -> Sequence[Utterance]:
         """Return the utterances that a sentence is said in: itself, or the pieces of it that are known."""
         if job.request.caching in {Caching.OFF, Caching.PIN} or self._cache is None:
             return [utterance]
-        pieces = flow.pieces(part.text)
+        pieces = segmentation.pieces(segment.text)
         if len(pieces) == 1 or await self._known(utterance, job):
             return [utterance]
         found = []
@@ -313,14 +315,14 @@ class Synthesizer:
 
     async def _known(self, utterance: Utterance, job: _Job, *, flying: bool = True) -> bool:
         """Tell whether an utterance need not be synthesized. ``flying``: because it is in flight, too."""
-        engine = self._crew[utterance.voice.engine]
+        engine = self._pool[utterance.voice.engine]
         return await self._lookup.knows(utterance, engine, job.request.caching, flying=flying)
 
-    async def _say_live(self, utterance: Utterance, part: Part, language: str, job: _Job) -> None:
+    async def _say_live(self, utterance: Utterance, segment: Segment, language: str, job: _Job) -> None:
         """Say a sentence that is still being written."""
         frontend = self._frontend
-        pieces = flow.spoken_while_written(
-            part, lambda text: frontend.spoken(frontend.plain(text, language), language)
+        pieces = segmentation.spoken_while_written(
+            segment, lambda text: frontend.spoken(frontend.plain(text, language), language)
         )
         rest = TextFeed()
         async with aclosing(pieces):
@@ -350,7 +352,7 @@ class Synthesizer:
         heard, sources = job.lead.heard, job.request.report.sources
         before = len(sources)
         engine = utterance.voice.engine
-        if not self._crew.up(engine) and not await self._known(utterance, job, flying=False):
+        if not self._pool.up(engine) and not await self._known(utterance, job, flying=False):
             utterance = self._stand_in(utterance, language, job, heard, out=[engine]) or utterance
         while True:
             try:
@@ -361,7 +363,7 @@ class Synthesizer:
                 other = self._stand_in(utterance, language, job, heard, error, out=out)
                 if other is None and first and again and job.lead.heard == heard:
                     # Another voice in the middle of a sentence is not to be: the same one tries once more.
-                    other = utterance if await self._crew.wait_ready(utterance.voice.engine) else None
+                    other = utterance if await self._pool.wait_ready(utterance.voice.engine) else None
                 if other is None:
                     raise
                 utterance = other
@@ -388,7 +390,7 @@ class Synthesizer:
         own = job.request.caching == Caching.PIN or not job.request.fallback
         if own or job.lead.heard != heard or job.begun is not None:
             return None
-        engines = self._crew.stand_ins((*out, utterance.voice.engine))
+        engines = self._pool.stand_ins((*out, utterance.voice.engine))
         voice = self._voices.catalog.stand_in(utterance.voice, language, utterance.text, engines)
         if voice is None:
             return None
@@ -409,7 +411,7 @@ class Synthesizer:
         ``rest``: what its text goes on with, if it is still being written (for an engine with
         ``supports_live_text`` only). ``pause``: seconds of silence before it; None is what the settings say.
         """
-        engine = self._crew[utterance.voice.engine]
+        engine = self._pool[utterance.voice.engine]
         _LOGGER.debug("%s says: %s", utterance.voice.name, utterance.text)
         pieces = 0
         key = self._lookup.key(
@@ -427,7 +429,7 @@ class Synthesizer:
         sounds: list[bytes] | None = [] if job.request.caching == Caching.PIN else None
         whole = True
         turn = UtteranceTiming(report)
-        utterance = replace(utterance, begun=turn.begin, due=job.due)
+        utterance = replace(utterance, on_start=turn.begin, playback_deadline=job.due)
         async with aclosing(self._sounds(utterance, engine, rest, job, key)) as stream:
             while True:
                 try:
@@ -467,8 +469,8 @@ class Synthesizer:
         if self._cache is None or key is None:
             sources.append(OFF)
             if rest is not None and engine.supports_live_text:
-                return self._crew.speak_live(utterance, rest)
-            return read_ahead(self._crew.speak(utterance))
+                return self._pool.speak_live(utterance, rest)
+            return read_ahead(self._pool.speak(utterance))
         sources.append(MISS)
 
         def found(where: str) -> None:
@@ -476,7 +478,7 @@ class Synthesizer:
 
         return self._cache.speak(
             key,
-            lambda: self._crew.speak(utterance),
+            lambda: self._pool.speak(utterance),
             text=utterance.text,
             voice=utterance.voice.speaker,
             keep=bool(job.keep) and job.request.caching != Caching.PIN,  # once is enough

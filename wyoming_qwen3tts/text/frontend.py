@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import latex, phonemes, ssml
-from . import spoken as spoken_form
+from . import normalize as spoken_form
 from .language import LanguageFinder
 from .lexicon import Lexicon
 from .markup import plain

@@ -35,9 +35,9 @@ LONGEST = 12.0
 class Calibration:
     """Measures voices whose level nobody knows, one at a time."""
 
-    def __init__(self, levels: Levels, crew: EnginePool) -> None:
+    def __init__(self, levels: Levels, pool: EnginePool) -> None:
         self.levels = levels
-        self._crew = crew
+        self._pool = pool
         self._measuring: dict[str, asyncio.Task[float | None]] = {}
         """By ``identity``; what could not be measured is not tried again until the next start."""
         self._waited: set[str] = set()
@@ -46,7 +46,7 @@ class Calibration:
 
     async def ready(self, voice: Voice) -> None:
         """Wait until the level of ``voice`` is known, but for PATIENCE only, and once."""
-        if self._known(voice) or identity(voice) in self._waited or not self._crew.up(voice.engine):
+        if self._known(voice) or identity(voice) in self._waited or not self._pool.up(voice.engine):
             return
         await asyncio.wait({self._task(voice)}, timeout=PATIENCE)
         self._waited.add(identity(voice))
@@ -103,7 +103,7 @@ class Calibration:
         text = TEXTS.get(base_language(tag), TEXTS["en"])
         seconds = 0.0
         later = time.monotonic() + LATER  # whoever wants to hear something goes first
-        speaking = self._crew.speak(Utterance(text, voice, tag, seed=voice.seed, due=later))
+        speaking = self._pool.speak(Utterance(text, voice, tag, seed=voice.seed, playback_deadline=later))
         async with aclosing(speaking) as sounds:
             while meter.seconds < ENOUGH and seconds < LONGEST:
                 try:

@@ -17,7 +17,7 @@ from ..speech import (
     CHANNELS,
     SAMPLE_RATE,
     SAMPLE_WIDTH,
-    Recorded,
+    CustomVoice,
     SpeechError,
     base_language,
 )
@@ -53,7 +53,7 @@ TEXTS = {
 
 
 def check(
-    library: CustomVoiceStore,
+    store: CustomVoiceStore,
     name: str,
     description: str,
     *,
@@ -62,20 +62,20 @@ def check(
     seed: int | None = None,
 ) -> str:
     """Return the text that ``design`` lets the voice read; raise what it would raise after a lot of work."""
-    library.check_free(name)
+    store.check_free(name)
     given = {"description": description, "language": language, "seed": 0 if seed is None else seed}
     if not check_details(given).description:
         raise SpeechError('the description says nothing: try "a warm, slow grandmother"', "bad-voice")
     text = text or TEXTS.get(base_language(language), "")
     if not text:
         raise SpeechError(f"there is no text to read in {language}: give one with --text", "no-text")
-    library.check_writable()
+    store.check_writable()
     return text
 
 
 async def design(
     engine: Engine,
-    library: CustomVoiceStore,
+    store: CustomVoiceStore,
     name: str,
     description: str,
     *,
@@ -83,30 +83,30 @@ async def design(
     text: str = "",
     seed: int | None = None,
     progress: Callable[[str], object] = lambda step: None,
-) -> Recorded:
+) -> CustomVoice:
     """Make a voice of ``description`` and return it.
 
     ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises what ``check`` raises before any
     work, what the engine raises, and InvalidRecordingError where no attempt gave a recording that is any
     good.
     """
-    text = check(library, name, description, language=language, text=text, seed=seed)
+    text = check(store, name, description, language=language, text=text, seed=seed)
     try:
-        return await _attempt(engine, library, name, description, language, text, seed, progress)
+        return await _attempt(engine, store, name, description, language, text, seed, progress)
     finally:
         engine.end_design()
 
 
 async def _attempt(
     engine: Engine,
-    library: CustomVoiceStore,
+    store: CustomVoiceStore,
     name: str,
     description: str,
     language: str,
     text: str,
     seed: int | None,
     progress: Callable[[str], object],
-) -> Recorded:
+) -> CustomVoice:
     """Make a voice with one seed after the other until one is any good; the model stays loaded meanwhile."""
     first = seed_of(name) if seed is None else seed
     fault: Exception | None = None
@@ -117,7 +117,7 @@ async def _attempt(
             with tempfile.TemporaryDirectory(prefix="design-") as place:
                 path = Path(place) / f"{name}.wav"
                 await _record(engine.design(description, text, language, chance), path, progress)
-                return library.add(
+                return store.add(
                     name,
                     path,
                     transcript=text,

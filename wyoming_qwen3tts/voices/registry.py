@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..engines.base import Engine, EngineUnavailableError
-from ..speech import Recorded, Voice
+from ..speech import CustomVoice, Voice
 from .catalog import UnknownVoiceError, VoiceCatalog
 from .names import key
 from .store import Contents
@@ -70,7 +70,7 @@ class VoiceRegistry:
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        library: Library | None,
+        store: Library | None,
         styles_path: Path | None,
         default: str | None,
         language: str | None,
@@ -83,7 +83,7 @@ class VoiceRegistry:
         """
         self._gone = gone
         self._engines = engines
-        self._library = library
+        self._store = store
         self._styles_path = styles_path
         self._default = default
         self._language = language
@@ -209,12 +209,12 @@ class VoiceRegistry:
                 styles = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             except OSError as error:
                 styles = error.errno
-        return self._library.signature() if self._library is not None else None, styles
+        return self._store.signature() if self._store is not None else None, styles
 
     def _read(self) -> tuple[Contents | None, Styles]:
         """Read it. Runs in a thread."""
         styles = read(self._styles_path) if self._styles_path is not None else Styles()
-        return self._library.read() if self._library is not None else None, styles
+        return self._store.read() if self._store is not None else None, styles
 
     def _clones(
         self, contents: Contents | None, plain: Sequence[Voice]
@@ -237,7 +237,7 @@ class VoiceRegistry:
                 unusable[recorded.name] = f"nobody can speak with it: {error}"
         return clones, unusable
 
-    def _clone(self, recorded: Recorded) -> Voice:
+    def _clone(self, recorded: CustomVoice) -> Voice:
         """Return a recording as a voice of the first engine that can. Raises EngineUnavailableError."""
         reason: EngineUnavailableError | None = None
         for engine in self._engines.values():

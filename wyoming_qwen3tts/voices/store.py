@@ -33,7 +33,7 @@ from typing import Any
 
 from .. import atomic_file
 from ..config import language as language_option
-from ..speech import Recorded, Reference, SpeechError
+from ..speech import CustomVoice, Reference, SpeechError
 from . import recording as recordings
 from .names import brief, key
 from .recording import InvalidRecordingError, Prepared, shown
@@ -124,7 +124,7 @@ class Problem:
 class Contents:
     """What is in the data directory."""
 
-    voices: tuple[Recorded, ...] = ()
+    voices: tuple[CustomVoice, ...] = ()
     """By name."""
     problems: tuple[Problem, ...] = ()
 
@@ -191,7 +191,7 @@ class CustomVoiceStore:
         self._prompts = self._directory / "prompts"
         self._reserved = {key(name): name for name in reserved}
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[tuple[File, ...], Recorded | Problem]] = {}
+        self._known: dict[str, tuple[tuple[File, ...], CustomVoice | Problem]] = {}
         """Directory → its files when it was last read, and what came of it."""
         self._failed = False
         """Whether something failed at the last ``read`` that has nothing to do with what was read."""
@@ -235,7 +235,7 @@ class CustomVoiceStore:
             self._known = {name: self._known[name] for name, *_ in entries if name in self._known}
             taken = {each: f"another voice is called {name}" for each, name in self._reserved.items()}
             outcomes = [self._outcome(entry, taken) for entry in entries]
-            voices = [each for each in outcomes if isinstance(each, Recorded)]
+            voices = [each for each in outcomes if isinstance(each, CustomVoice)]
             problems = [each for each in outcomes if isinstance(each, Problem)]
             if not problems:
                 self._sweep({voice.reference.digest for voice in voices})
@@ -253,7 +253,7 @@ class CustomVoiceStore:
         model: str = "",
         designed: str = "",
         progress: Callable[[str], object] = lambda step: None,
-    ) -> Recorded:
+    ) -> CustomVoice:
         """Make a voice of ``recording``, a copy of which is kept; the rest as in ``Details``.
 
         ``progress`` is told what is done next. Raises InvalidNameError (``duplicate-name`` for one that is
@@ -306,7 +306,7 @@ class CustomVoiceStore:
                 raise LibraryError(f"{self._voices / home} cannot be deleted: {error.strerror}") from error
             return homes[home]
 
-    def _outcome(self, entry: File, taken: dict[str, str]) -> Recorded | Problem:
+    def _outcome(self, entry: File, taken: dict[str, str]) -> CustomVoice | Problem:
         """Return what is in a directory; ``taken``: what counts in every name so far, and who has it.
 
         What a change of the directory would mend is remembered until it changes; a full disk is not.
@@ -322,7 +322,7 @@ class CustomVoiceStore:
             known = self._known.get(directory)
             if known is not None and known[0] == files and _is_there(known[1]):
                 return known[1]
-            outcome: Recorded | Problem = self._read(name, self._voices / directory, files)
+            outcome: CustomVoice | Problem = self._read(name, self._voices / directory, files)
         except OSError as error:
             self._failed = True
             return Problem(shown(directory), f"it cannot be read: {error.strerror}")
@@ -334,7 +334,7 @@ class CustomVoiceStore:
         self._known[directory] = files, outcome
         return outcome
 
-    def _read(self, name: str, home: Path, files: tuple[File, ...]) -> Recorded:
+    def _read(self, name: str, home: Path, files: tuple[File, ...]) -> CustomVoice:
         """Return the voice in ``home``. Raises SpeechError and OSError."""
         for each, mode, *_ in files:
             if stat.S_ISLNK(mode):
@@ -356,12 +356,12 @@ class CustomVoiceStore:
 
     def _recorded(
         self, name: str, details: Details, digest: str, transcript: str, remarks: tuple[str, ...]
-    ) -> Recorded:
+    ) -> CustomVoice:
         path = next(
             (place / f"{digest}.wav" for place in self._places() if _can_read(place / f"{digest}.json")),
             self._references / f"{digest}.wav",
         )
-        return Recorded(
+        return CustomVoice(
             name,
             Reference(path, digest, transcript),
             details.language,
@@ -524,7 +524,7 @@ class CustomVoiceStore:
         """Return the digest of everything that may have been made of what is in a directory."""
         known = self._known.get(home)
         digests = (
-            {known[1].reference.digest} if known is not None and isinstance(known[1], Recorded) else set()
+            {known[1].reference.digest} if known is not None and isinstance(known[1], CustomVoice) else set()
         )
         with suppress(OSError):
             files = _listing(self._voices / home)
@@ -590,7 +590,7 @@ def _name(entry: File, taken: dict[str, str]) -> str:
     return name
 
 
-def _is_there(outcome: Recorded | Problem) -> bool:
+def _is_there(outcome: CustomVoice | Problem) -> bool:
     return isinstance(outcome, Problem) or _can_read(outcome.reference.path)
 
 

@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ...speech import Recorded, SpeechError, Style, TextFeed, Utterance, Voice
+from ...speech import CustomVoice, SpeechError, Style, TextFeed, Utterance, Voice
 from ..base import Engine, EngineUnavailableError
 from . import download, speakers
 from .configuration import Configuration
@@ -185,7 +185,7 @@ class Qwen3Engine(Engine):
         """Return the models that clone voices."""
         return tuple(self._able("base"))
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         """Return the voice that a Base checkpoint clones from a recording. Raises EngineUnavailableError."""
         able = self._able("base")
         if recorded.model and recorded.model not in able:
@@ -308,7 +308,7 @@ class Qwen3Engine(Engine):
             utterance.seed,
             hand_over=sounds.put,
             ended=sounds.end,
-            begun=utterance.begun,
+            begun=utterance.on_start,
             live=live,
         )
         return worker, Job(take, voice.model, voice.reference), sounds

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...speech import Attribution, Recorded, Voice, base_language
+from ...speech import Attribution, CustomVoice, Voice, base_language
 from ..base import EngineUnavailableError
 
 URL = "https://github.com/QwenLM/Qwen3-TTS"
@@ -124,7 +124,7 @@ class SpeakerModel:
             rank=1 if dialect else 0,
         )
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         """Return a recording as a voice of the model. Raises EngineUnavailableError for its language."""
         name, tag, description = recorded.name, recorded.language, recorded.description
         own = language(tag, self.languages) if tag else AUTO

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ...speech import Recorded, Utterance, Voice
+from ...speech import CustomVoice, Utterance, Voice
 from ..base import Engine, EngineUnavailableError, UnsupportedTextError
 from ..pool import PROBE, TRIPS
 from .omni import OmniServer
@@ -268,7 +268,7 @@ class RemoteEngine(Engine):
         """Return the models that clone voices."""
         return tuple(dict.fromkeys(place.found.cloner for place in self._places if place.found.cloner))
 
-    def clone(self, recorded: Recorded) -> Voice:
+    def clone(self, recorded: CustomVoice) -> Voice:
         """Return a recording as a voice of the first server that clones. Raises EngineUnavailableError."""
         able = [place for place in self._places if place.found.cloner]
         if not able:

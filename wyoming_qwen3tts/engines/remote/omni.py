@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Recorded, Reference, Utterance, Voice
+from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, CustomVoice, Reference, Utterance, Voice
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..qwen3 import speakers
 from ..qwen3.download import KINDS, supports_instructions
@@ -72,7 +72,7 @@ class OmniServer:
             raise NoResponseError(f"{self.uri} ({model}) has no voices")
         return Found(tuple(found), {model: f"vllm-omni {model}"}, cloner)
 
-    def clone(self, recorded: Recorded, model: str) -> Voice:
+    def clone(self, recorded: CustomVoice, model: str) -> Voice:
         """Return a recording as a voice of the Base checkpoint there."""
         return _model(model).clone(recorded)
 
@@ -82,8 +82,8 @@ class OmniServer:
         most = asked["max_new_tokens"] / FRAMES_A_SECOND * SAMPLE_RATE * SAMPLE_WIDTH
         given, odd = 0, b""
         async with self._talking(), self._answer(asked) as answer:
-            if utterance.begun is not None:
-                utterance.begun()
+            if utterance.on_start is not None:
+                utterance.on_start()
             async for piece in answer.aiter_raw():
                 data = odd + piece
                 whole = len(data) - len(data) % SAMPLE_WIDTH

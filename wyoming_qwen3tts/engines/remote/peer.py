@@ -25,7 +25,7 @@ from ...speech import (
     SECOND,
     UNDETERMINED,
     Attribution,
-    Recorded,
+    CustomVoice,
     Utterance,
     Voice,
 )
@@ -75,7 +75,7 @@ class WyomingPeer:
             raise NoResponseError(f"{self.uri} has no voices")
         return Found(tuple(voices), identities)
 
-    def clone(self, recorded: Recorded, model: str) -> Voice:
+    def clone(self, recorded: CustomVoice, model: str) -> Voice:
         """Refuse: the protocol has no recordings."""
         raise EngineUnavailableError("a Wyoming server takes no recordings")
 
@@ -145,12 +145,12 @@ async def _leave(connection: AsyncClient) -> None:
 
 async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[bytes, None]:
     """Yield what is said on an open connection, at our rate. Raises ServerError."""
-    if utterance.begun is not None:
-        utterance.begun()
+    if utterance.on_start is not None:
+        utterance.on_start()
     language = None if utterance.language == UNDETERMINED else utterance.language
     # Whoever would stand in there is not kept here as this voice; others may be asked first. And whoever
     # asks this server for help in its turn is told that it has asked already.
-    context = {"fallback": False, "via": utterance.via}
+    context = {"fallback": False, "via": utterance.hops}
     sounds = wyoming_client.say(
         connection, utterance.text, voice=utterance.voice.speaker, language=language, context=context
     )

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from ...speech import Recorded, Utterance, Voice
+from ...speech import CustomVoice, Utterance, Voice
 from ..base import EngineUnavailableError
 from ..pool import TICK
 
@@ -62,7 +62,7 @@ class Server(Protocol):
         """Ask it what it has; quick, for it is asked again and again. Raises EngineUnavailableError."""
         raise NotImplementedError
 
-    def clone(self, recorded: Recorded, model: str) -> Voice:
+    def clone(self, recorded: CustomVoice, model: str) -> Voice:
         """Return a recording as a voice of its ``cloner``.
 
         Raises EngineUnavailableError where it cannot be.

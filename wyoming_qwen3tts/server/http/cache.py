@@ -130,7 +130,7 @@ def prompts(context: AppContext) -> dict[str, Any]:
     """Return what became of the calls for cloned voices' prompts, by model."""
     return {
         model: status["clones"]
-        for engine in context.crew.values()
+        for engine in context.pool.values()
         for model, status in status_of(engine).items()
         if "clones" in status
     }

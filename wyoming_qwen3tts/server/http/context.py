@@ -36,10 +36,10 @@ class AppContext:
     voices: Voices
     settings: Settings
     requests: Requests = field(default_factory=Requests)
-    crew: EnginePool
+    pool: EnginePool
     """The engines, and how they are."""
     cache: Cache | None = None
-    library: CustomVoiceStore | None = None
+    store: CustomVoiceStore | None = None
     """Where voices are added and removed; None where they are not."""
     connections: Callable[[], int] = lambda: 0
     """How many clients are connected to the Wyoming door."""
@@ -68,7 +68,7 @@ def request_for(
         language=language,
         speed=speed,
         instructions=instructions,
-        strict=True,
+        reject_unknown_voice=True,
         caching=caching,
         source=DOOR,
     )

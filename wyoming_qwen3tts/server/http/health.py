@@ -45,7 +45,7 @@ def routes(context: AppContext) -> APIRouter:
         catalog = context.voices.catalog
         return {
             "status": _status(context),
-            "speaking": context.crew.speaking,
+            "speaking": context.pool.speaking,
             "version": __version__,
             "versions": versions(),
             "uptime_seconds": round(time.monotonic() - began, 1),
@@ -64,9 +64,9 @@ def routes(context: AppContext) -> APIRouter:
     @router.get("/ready")
     async def ready() -> dict[str, str]:
         """Say that there is somebody loaded and warm who speaks, and who; until then the answer is 503."""
-        if not context.crew.speaking:
+        if not context.pool.speaking:
             raise EngineUnavailableError("nobody can speak now")
-        return {"status": "ready", "speaking": context.crew.speaking}
+        return {"status": "ready", "speaking": context.pool.speaking}
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus(http: Request) -> Response:
@@ -85,10 +85,10 @@ def routes(context: AppContext) -> APIRouter:
 
 def _status(context: AppContext) -> str:
     """Return ``ok``; ``degraded`` while the first engine does not speak; ``mute`` while none does."""
-    crew = context.crew
-    if not crew.speaking:
+    pool = context.pool
+    if not pool.speaking:
         return "mute"
-    return "ok" if crew.speaking == crew.preferred else "degraded"
+    return "ok" if pool.speaking == pool.preferred else "degraded"
 
 
 @functools.cache
@@ -104,9 +104,9 @@ def versions() -> Mapping[str, str]:
 def _engines(context: AppContext) -> list[Mapping[str, Any]]:
     """Return of each engine, in their order, whether it speaks or why not, and how its models are."""
     found: list[Mapping[str, Any]] = []
-    for name, member in context.crew.members.items():
+    for name, member in context.pool.members.items():
         models: dict[str, Any] = {}
-        if name in context.crew:
+        if name in context.pool:
             engine = member.engine
             models["models"] = status_of(engine)
             models["device_bytes"] = engine.device_bytes()

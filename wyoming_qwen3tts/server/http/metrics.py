@@ -116,8 +116,8 @@ class _State(Collector):
         restarts = CounterMetricFamily(
             f"{PREFIX}_engine_restarts", "Times that an engine was started again", labels=["engine"]
         )
-        for name, member in context.crew.members.items():
-            ready.add_metric([name], float(context.crew.up(name)))
+        for name, member in context.pool.members.items():
+            ready.add_metric([name], float(context.pool.up(name)))
             waiting.add_metric([name], member.waiting)
             failures.add_metric([name], member.failures)
             restarts.add_metric([name], member.restarts)
@@ -157,7 +157,7 @@ class _State(Collector):
             f"{PREFIX}_prompts", "Where prompts of cloned voices came from", labels=["model", "source"]
         )
         device = GaugeMetricFamily(f"{PREFIX}_device_bytes", "Memory of the GPU in use", labels=["engine"])
-        for name, engine in self._context.crew.items():
+        for name, engine in self._context.pool.items():
             if not (models := engine.status()):
                 continue
             device.add_metric([name], engine.device_bytes())
@@ -179,7 +179,7 @@ class _State(Collector):
         asked = GaugeMetricFamily(f"{PREFIX}_remote_requests", "Utterances it is at", labels=label)
         spoken = CounterMetricFamily(f"{PREFIX}_remote_spoken", "Utterances it has spoken", labels=label)
         failed = CounterMetricFamily(f"{PREFIX}_remote_failures", "Utterances it failed at", labels=label)
-        for engine in self._context.crew.values():
+        for engine in self._context.pool.values():
             for uri, server in engine.servers().items():
                 for family, key in ((up, "up"), (asked, "asked"), (spoken, "spoken"), (failed, "failed")):
                     family.add_metric([uri], float(server[key]))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...engines.base import Engine, EngineUnavailableError
-from ...speech import Recorded, Reference, SpeechError, Voice
+from ...speech import CustomVoice, Reference, SpeechError, Voice
 from ...voices import recording
 from ...voices.recording import InvalidRecordingError, Prepared
 from .context import AppContext
@@ -56,7 +56,7 @@ class RequestClones:
         engine = cloning_engine(self._context)
         async with self._turns:
             place, digest, used = await asyncio.to_thread(self._write, audio, transcript)
-        recorded = Recorded(f"{NAME} {digest[:8]}", Reference(place / "voice.wav", digest, used), language)
+        recorded = CustomVoice(f"{NAME} {digest[:8]}", Reference(place / "voice.wav", digest, used), language)
 
         def drop() -> None:
             _ = asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, place, True)
@@ -92,7 +92,7 @@ class RequestClones:
 def cloning_engine(context: AppContext) -> Engine:
     """Return the first engine that clones voices. Raises SpeechError (``not-possible``)."""
     reason = "that needs a Base checkpoint of Qwen3-TTS (--model)"
-    for engine in context.crew.values():
+    for engine in context.pool.values():
         if engine.supports_cloning:
             try:
                 engine.clone(_ANY)
@@ -103,7 +103,7 @@ def cloning_engine(context: AppContext) -> Engine:
     raise SpeechError(reason, "not-possible")
 
 
-_ANY = Recorded("any", Reference(Path(), ""))
+_ANY = CustomVoice("any", Reference(Path(), ""))
 
 
 def decode(audio: str) -> bytes:

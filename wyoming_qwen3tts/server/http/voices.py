@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from ...engines.base import EngineUnavailableError
-from ...speech import Recorded, SpeechError, Voice
+from ...speech import CustomVoice, SpeechError, Voice
 from ...text.language_tags import requested
 from ...voices.design import check, design
 from ...voices.names import key
@@ -76,13 +76,13 @@ def routes(context: AppContext) -> APIRouter:
             "clone_reason": cannot_clone,
             "can_design": not cannot_design,
             "design_reason": cannot_design,
-            "problems": await asyncio.to_thread(_problems, context.library),
+            "problems": await asyncio.to_thread(_problems, context.store),
         }
 
     @router.post("/v1/audio/voices", status_code=201, openapi_extra=_FORM)
     async def add(http: Request) -> Response:
         """Make a voice of a recording of 5 to 15 seconds."""
-        library = _library(context)
+        store = _store(context)
         async with uploads.take(http, RECORDING) as form:
             if unknown := sorted(form.fields.keys() - FIELDS):
                 raise SpeechError(
@@ -91,7 +91,7 @@ def routes(context: AppContext) -> APIRouter:
             if form.recording is None or not form.fields.get("name"):
                 raise SpeechError("a name and a file with the recording are wanted", "bad-form")
             made = await asyncio.to_thread(
-                library.add,
+                store.add,
                 form.fields["name"],
                 form.recording,
                 transcript=form.fields.get("transcript", ""),
@@ -104,13 +104,13 @@ def routes(context: AppContext) -> APIRouter:
     @router.post("/v1/audio/voices/design", status_code=201, responses=ALSO)
     async def designed(asked: Design, http: Request) -> Response:
         """Make a voice of a description; with ``Accept: text/event-stream`` it is told how far it is."""
-        library = _library(context)
+        store = _store(context)
         if reason := _cannot_design(context):
             raise SpeechError(reason, "not-possible")
-        engine = next(engine for engine in context.crew.values() if engine.supports_design)
+        engine = next(engine for engine in context.pool.values() if engine.supports_design)
         language = asked.language or context.settings.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
-        await asyncio.to_thread(check, library, asked.name, asked.description, **options)
+        await asyncio.to_thread(check, store, asked.name, asked.description, **options)
         if designing.locked():
             raise SpeechError("another voice is being designed", "busy")
 
@@ -120,7 +120,7 @@ def routes(context: AppContext) -> APIRouter:
 
             async with designing:
                 made = await design(
-                    engine, library, asked.name, asked.description, **options, progress=progress
+                    engine, store, asked.name, asked.description, **options, progress=progress
                 )
             return await _made(context, made)
 
@@ -129,18 +129,18 @@ def routes(context: AppContext) -> APIRouter:
     @router.delete("/v1/audio/voices/{name}")
     async def remove(name: str) -> dict[str, str]:
         """Delete a voice of the household, its recording, and all that was made of it."""
-        library = _library(context)
-        removed = await asyncio.to_thread(library.remove, name)
+        store = _store(context)
+        removed = await asyncio.to_thread(store.remove, name)
         await context.voices.refresh()
         return {"removed": removed}
 
     return router
 
 
-def _library(context: AppContext) -> CustomVoiceStore:
-    if context.library is None:
+def _store(context: AppContext) -> CustomVoiceStore:
+    if context.store is None:
         raise SpeechError("there is no data directory to keep voices in", "not-possible")
-    return context.library
+    return context.store
 
 
 def _language(given: str | None) -> str | None:
@@ -174,11 +174,11 @@ def _shown(voice: Voice, context: AppContext) -> dict[str, Any]:
         "instructions": voice.supports_instructions,
         "default": voice.name == catalog.default.name,
         "base": voice.base,
-        "removable": voice.reference is not None and context.library is not None,
+        "removable": voice.reference is not None and context.store is not None,
     }
 
 
-async def _made(context: AppContext, made: Recorded) -> dict[str, Any]:
+async def _made(context: AppContext, made: CustomVoice) -> dict[str, Any]:
     """Return what is said of a new voice: None for the voice where nobody here can speak with it."""
     await context.voices.refresh()
     found = next((v for v in context.voices.catalog.voices if key(v.name) == key(made.name)), None)
@@ -190,15 +190,15 @@ async def _made(context: AppContext, made: Recorded) -> dict[str, Any]:
     return {"voice": None if found is None else _shown(found, context), "remarks": remarks}
 
 
-def _problems(library: CustomVoiceStore | None) -> list[dict[str, str]]:
-    if library is None:
+def _problems(store: CustomVoiceStore | None) -> list[dict[str, str]]:
+    if store is None:
         return []
-    return [{"name": each.name, "message": each.message} for each in library.read().problems]
+    return [{"name": each.name, "message": each.message} for each in store.read().problems]
 
 
 def _cannot_clone(context: AppContext) -> str:
     """Return why nobody can speak with the voice of a recording; empty if somebody can."""
-    if context.library is None:
+    if context.store is None:
         return "there is no data directory to keep voices in"
     try:
         cloning_engine(context)
@@ -211,7 +211,7 @@ def _cannot_design(context: AppContext) -> str:
     """Return why no voice can be made of a description; empty if one can."""
     if reason := _cannot_clone(context):
         return reason
-    for engine in context.crew.values():
+    for engine in context.pool.values():
         if engine.supports_design:
             try:
                 engine.designer()

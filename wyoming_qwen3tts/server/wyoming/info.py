@@ -29,28 +29,28 @@ _LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")
 class Description:
     """The answer to ``describe``, encoded once for as long as voices and who speaks stay the same."""
 
-    def __init__(self, voices: Voices, crew: EnginePool, *, streaming: bool) -> None:
+    def __init__(self, voices: Voices, pool: EnginePool, *, streaming: bool) -> None:
         self._voices = voices
-        self._crew = crew
+        self._pool = pool
         self._streaming = streaming
         self._seen: tuple[VoiceCatalog, str] | None = None
         self._encoded = b""
 
     def __call__(self) -> bytes:
         """Return the event as it goes over the wire."""
-        now = self._voices.catalog, who_speaks(self._crew)
+        now = self._voices.catalog, who_speaks(self._pool)
         if now != self._seen:
             self._encoded = encode(describe(*now, streaming=self._streaming).event())
             self._seen = now
         return self._encoded
 
 
-def who_speaks(crew: EnginePool) -> str:
+def who_speaks(pool: EnginePool) -> str:
     """Return why it is not the engine that ought to, as the end of a sentence; empty if it is."""
-    first, speaking = crew.preferred, crew.speaking
+    first, speaking = pool.preferred, pool.speaking
     if not first or first == speaking:
         return ""
-    reason = crew.members[first].reason
+    reason = pool.members[first].reason
     return f"{speaking or 'nobody'} speaks, for {first} does not: {reason}"
 
 

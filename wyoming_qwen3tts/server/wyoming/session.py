@@ -159,9 +159,9 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
         speaker=names["speaker"],
         language=_language(event, names["language"]),
         markup="ssml" if markup == "ssml" else None,
-        strict=not fallback,
+        reject_unknown_voice=not fallback,
         fallback=fallback,
-        via=_via(event),
+        hops=_via(event),
         caching=_caching(event),
     )
 
@@ -176,7 +176,7 @@ def _language(event: Event, given: str | None) -> str | None:
 
 
 def _context(event: Event) -> dict[str, Any]:
-    """Return the event's ``context``; what it holds beside ``cache``, ``fallback``, ``via`` is its own."""
+    """Return the event's ``context``; what it holds beside ``cache``, ``fallback``, ``hops`` is its own."""
     context = event.data.get("context") or {}
     if not isinstance(context, dict):
         raise ProtocolError(
@@ -196,7 +196,7 @@ def _fallback(event: Event) -> bool:
 
 
 def _via(event: Event) -> tuple[str, ...]:
-    """Return what the event's ``context.via`` says: servers that have passed the request on."""
+    """Return what the event's ``context.hops`` says: servers that have passed the request on."""
     said = _context(event).get("via")
     if said is None:
         return ()

@@ -11,9 +11,9 @@ from ..speech import TextFeed
 from . import ssml
 from .chat import CANCEL, ChatFilter
 from .latex import FormulaFilter
+from .normalize import say_as_in
 from .scripts import has_words
 from .sentences import FIRST_CLAUSE_AFTER, Joiner, SentenceSplitter
-from .spoken import say_as_in
 
 AT_A_TIME = 1000
 """Characters given to the splitter at a time, so that a long text does not hold up the event loop."""
@@ -28,7 +28,7 @@ MID_SENTENCE = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Segment:
     """A sentence or a piece of one, and what SSML says about it; None: as the request says."""
 
     text: str
@@ -42,9 +42,9 @@ class Part:
     """Seconds of silence before it; without any text: after what came before."""
 
 
-async def parts(
+async def segments(
     feed: TextFeed, *, markup: str | None, language: str, first_clause: bool, live: bool
-) -> AsyncGenerator[Part, None]:
+) -> AsyncGenerator[Segment, None]:
     """Yield the parts of ``feed``.
 
     ``markup``: ``ssml`` where the client said so; a text that begins with ``<speak`` is SSML too.
@@ -67,9 +67,9 @@ async def parts(
                 yield part
 
 
-async def first(text: str, *, markup: str | None, language: str) -> Part | None:
+async def first(text: str, *, markup: str | None, language: str) -> Segment | None:
     """Return the first part of a whole text, its first sentence uncut; None where it has none."""
-    found = parts(TextFeed.whole(text), markup=markup, language=language, first_clause=False, live=False)
+    found = segments(TextFeed.whole(text), markup=markup, language=language, first_clause=False, live=False)
     async with aclosing(found):
         return await anext(found, None)
 
@@ -124,16 +124,16 @@ async def _head(bits: AsyncGenerator[str, None]) -> str:
 
 async def _whole(
     head: str, bits: AsyncGenerator[str, None], first_clause: bool
-) -> AsyncGenerator[Part, None]:
+) -> AsyncGenerator[Segment, None]:
     splitter, joiner = SentenceSplitter(first_clause=first_clause), Joiner()
     for sentence in joiner.push(splitter.push(head)):
-        yield Part(text=sentence)
+        yield Segment(text=sentence)
     coming = _next(bits)
     try:
         while True:
             if splitter.is_whole and not (await asyncio.wait({coming}, timeout=STALLED))[0]:
                 for sentence in [*joiner.push(splitter.flush()), *joiner.flush()]:
-                    yield Part(text=sentence)
+                    yield Segment(text=sentence)
             if (bit := await coming) is None:
                 break
             coming = _next(bits)
@@ -141,12 +141,12 @@ async def _whole(
                 splitter.finish()
                 joiner.flush()
             for sentence in joiner.push(splitter.push(bit.removeprefix(CANCEL))):
-                yield Part(text=sentence)
+                yield Segment(text=sentence)
     finally:
         coming.cancel()
         await asyncio.wait({coming})
     for sentence in [*joiner.push(splitter.finish()), *joiner.finish()]:
-        yield Part(text=sentence)
+        yield Segment(text=sentence)
 
 
 def _next(bits: AsyncGenerator[str, None]) -> asyncio.Task[str | None]:
@@ -156,9 +156,9 @@ def _next(bits: AsyncGenerator[str, None]) -> asyncio.Task[str | None]:
     return asyncio.create_task(one(), name="next bit")
 
 
-def _ssml_parts(document: str, language: str) -> list[Part]:
+def _ssml_parts(document: str, language: str) -> list[Segment]:
     """Return what an SSML document says, sentence by sentence."""
-    found: list[Part] = []
+    found: list[Segment] = []
     pause: float | None = None
     for each in ssml.parse(document, say_as=say_as_in(language), pronunciations=True):
         if isinstance(each, ssml.Break):
@@ -171,17 +171,19 @@ def _ssml_parts(document: str, language: str) -> list[Part]:
             if pause is None and found and not found[-1].text.rstrip("\"'”’»)]").endswith(tuple(ENDERS)):
                 pause = MID_SENTENCE
             found.append(
-                Part(text=sentence, language=each.language, voice=each.voice, rate=each.rate, pause=pause)
+                Segment(text=sentence, language=each.language, voice=each.voice, rate=each.rate, pause=pause)
             )
             pause = None
     if pause:
-        found.append(Part(text="", pause=pause))
+        found.append(Segment(text="", pause=pause))
     return found
 
 
-async def _live(head: str, bits: AsyncGenerator[str, None], first_clause: bool) -> AsyncGenerator[Part, None]:
+async def _live(
+    head: str, bits: AsyncGenerator[str, None], first_clause: bool
+) -> AsyncGenerator[Segment, None]:
     """Yield each sentence as soon as its first word is known; the rest of it arrives while it is spoken."""
-    found: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
+    found: asyncio.Queue[Segment | Exception | None] = asyncio.Queue()
     cutter = asyncio.create_task(_cut(head, bits, first_clause, found), name="cutter")
     try:
         while (item := await found.get()) is not None:
@@ -197,7 +199,7 @@ async def _cut(
     head: str,
     bits: AsyncGenerator[str, None],
     first_clause: bool,
-    found: asyncio.Queue[Part | Exception | None],
+    found: asyncio.Queue[Segment | Exception | None],
 ) -> None:
     splitter = SentenceSplitter(first_clause=first_clause)
     written = _Written(found)
@@ -215,7 +217,7 @@ async def _cut(
 class _Written:
     """The sentence that is being written, and where sentences go."""
 
-    def __init__(self, found: asyncio.Queue[Part | Exception | None]) -> None:
+    def __init__(self, found: asyncio.Queue[Segment | Exception | None]) -> None:
         self._found = found
         self._said = ""
         self._rest: TextFeed | None = None
@@ -239,12 +241,12 @@ class _Written:
             self._said = text
         elif has_words(text):
             self._rest, self._said = TextFeed(), text
-            self._found.put_nowait(Part(text=text, rest=self._rest))
+            self._found.put_nowait(Segment(text=text, rest=self._rest))
 
     def complete(self, sentence: str) -> None:
         """End the sentence."""
         if self._rest is None:
-            self._found.put_nowait(Part(text=sentence))
+            self._found.put_nowait(Segment(text=sentence))
         else:
             self.begun(sentence)
             self._rest.end()
@@ -257,14 +259,14 @@ class _Written:
         self._found.put_nowait(error)
 
 
-async def whole(part: Part) -> Part:
+async def whole(part: Segment) -> Segment:
     """Return ``part`` with the rest of its text, when that is written."""
     if part.rest is None:
         return part
     return replace(part, text=part.text + "".join([piece async for piece in part.rest]), rest=None)
 
 
-async def spoken_while_written(part: Part, speak: Callable[[str], str]) -> AsyncGenerator[str, None]:
+async def spoken_while_written(part: Segment, speak: Callable[[str], str]) -> AsyncGenerator[str, None]:
     """Yield the spoken form of a sentence that is being written, piece by piece.
 
     What ``speak`` leaves as it is can be said at once, all but the last two words, which may belong to what
@@ -281,7 +283,7 @@ async def spoken_while_written(part: Part, speak: Callable[[str], str]) -> Async
     yield spoken[len(said) :] if spoken.startswith(said) else speak(written[len(said) :])
 
 
-async def _written(part: Part) -> AsyncGenerator[str, None]:
+async def _written(part: Segment) -> AsyncGenerator[str, None]:
     yield part.text
     if part.rest is not None:
         async for piece in part.rest:

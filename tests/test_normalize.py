@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.spoken import say_as, spoken, units
-from wyoming_qwen3tts.text.spoken.currencies import symbols as currency_symbols
+from wyoming_qwen3tts.text.normalize import say_as, spoken, units
+from wyoming_qwen3tts.text.normalize.currencies import symbols as currency_symbols
 
-TABLES = Path(__file__).parent / "spoken"
+TABLES = Path(__file__).parent / "normalize"
 LANGUAGES = [
     pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
     for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "pt-BR", "ru", "zh", "zh-TW")
