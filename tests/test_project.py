@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
 
 LAYERS = [
-    *("speech", "redis_url", "atomic_file", "config", "telemetry"),
+    *("speech", "redis_url", "atomic_file", "breaker", "config", "telemetry"),
     *("cache", "audio", "text", "client", "engines", "voices", "pipeline", "server", "cli", "app"),
 ]
 """From the bottom up: a module imports only from layers below its own."""

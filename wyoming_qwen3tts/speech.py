@@ -290,86 +290,6 @@ class Caching(Enum):
     """Kept for ever; an error where it cannot be."""
 
 
-VOICE, ENGINE = "voice", "engine"
-"""Why somebody else speaks than was asked for: there is no such voice; its engine cannot speak."""
-MISS, PART, OFF = "miss", "part", "off"
-"""Where sound came from beside the cache's tiers: it was made; some was; the cache had no part in it."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What becomes of a request, written down while it is made. Times are seconds."""
-
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    voice: str = ""
-    engine: str = ""
-    language: str = ""
-    """BCP 47. Of the request's first utterance, as the two before: others may be another's."""
-    fallback: str = ""
-    """Why somebody else speaks than was asked for: VOICE or ENGINE; empty where nobody does."""
-    queue: float = 0.0
-    """How long its utterances waited until their engine began with them."""
-    synthesis: float = 0.0
-    """How long it was waited for their sound after that."""
-    made: float = 0.0
-    """Seconds of sound that the engine gave for it, before pauses and changes of speed."""
-    sources: list[str] = field(default_factory=list)
-    """Where each utterance came from, in their order: the cache's tiers, MISS or OFF."""
-
-    @property
-    def cache(self) -> str:
-        """Where it came from: PART where some was made and some was not, else the last one's source."""
-        made = [source in {MISS, OFF} for source in self.sources]
-        if any(made) and not all(made):
-            return PART
-        return self.sources[-1] if self.sources else OFF
-
-    def says(self, utterance: Utterance, *, first: bool) -> None:
-        """Note who says the next utterance, if it is the first that is heard."""
-        if first:
-            self.voice, self.engine = utterance.voice.name, utterance.voice.engine
-            self.language = utterance.language
-
-    def stands_in(self) -> None:
-        """Note that somebody else says the last utterance, of which nothing was heard."""
-        self.fallback = self.fallback or ENGINE
-
-
-class UtteranceTiming:
-    """One utterance of a request: how long it waits until its engine begins, and then for its sound."""
-
-    def __init__(self, report: Report) -> None:
-        """``report``: of the request; its last source is the utterance's."""
-        self._report = report
-        self._asked = time.monotonic()
-        self._waited: float | None = None
-        self._heard = False
-
-    def begin(self) -> None:
-        """Note that the engine begins, if it did not before. From any thread."""
-        if self._waited is None:
-            self._waited = time.monotonic() - self._asked
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count what happens inside as waiting for sound."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._report.synthesis += time.monotonic() - began
-
-    def heard(self, piece: bytes) -> None:
-        """Count a piece of sound; with the first it is known how much of the waiting was for its turn."""
-        report = self._report
-        if not self._heard and self._waited is not None:
-            report.queue += self._waited
-            report.synthesis -= self._waited
-        self._heard = True
-        if report.sources[-1] in {MISS, OFF}:
-            report.made += len(piece) / BYTES_PER_SECOND
-
-
 @dataclass(slots=True)
 class SpeechRequest:
     """What a client wants to hear."""
@@ -402,5 +322,5 @@ class SpeechRequest:
     """Somebody waits to hear it: not so what is made for a file, or to be kept."""
     client: str = ""
     """Whose it is: an address, or a key's name. Those of nobody in particular are all one client's."""
-    report: Report = field(default_factory=Report)
-    """What becomes of it."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """For logs and headers."""

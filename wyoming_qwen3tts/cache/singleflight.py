@@ -1,69 +1,134 @@
-"""One synthesis for everybody who asks for the same at the same time.
+"""Single-flight: one synthesis for all requests that want the same utterance at the same time.
 
-The first to ask sets it going, and all hear it from its beginning as it grows. It ends when it is whole, or
-when the last of them has left; the first one's leaving is nobody else's end.
+The first request starts it, and every request gets its audio from the beginning as it grows. It ends when it
+is whole, or when the last request has left; that the first one leaves does not end it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+
+from ..audio.pcm import difference
+
+LARGEST_DIFFERENCE = 8
+"""Steps of 16 bits by which audio may differ that is made again, -72 dBFS: a model rounds otherwise in a
+batch (by 1 in float32: benchmarks.load)."""
+
+Make = Callable[[], AsyncGenerator[bytes, None]]
+"""Starts a synthesis."""
+MayRetry = Callable[[Exception], Awaitable[bool]]
+"""Returns, when the time has come, whether a synthesis that raised this error may be started again."""
 
 
 class AbandonedError(Exception):
-    """Nobody was left to listen."""
+    """The last listener left before the end."""
 
 
 class InFlightAudio:
-    """A sound while it is made."""
+    """The audio of an utterance while it is made."""
 
     def __init__(
-        self, make: Callable[[], AsyncGenerator[bytes, None]], landed: Callable[[InFlightAudio], object]
+        self,
+        produce: Callable[[InFlightAudio], Awaitable[None]],
+        on_end: Callable[[InFlightAudio], object],
     ) -> None:
-        """``make`` gives the sound; ``landed`` is told once that nothing more comes."""
-        self._pieces: list[bytes] = []
+        """``produce`` appends all chunks, by ``append`` or ``make``; ``on_end`` is called once after it."""
+        self.chunks: list[bytes] = []
+        """What exists so far: PCM, in order. Nothing else on the way holds it."""
+        self.is_leaving = False
+        """Whether every listener has left, so that it is about to end."""
         self._waiting: list[asyncio.Future[None]] = []
         self._listeners = 0
-        self._over = self._left = False
+        self._is_over = False
         self._error: Exception | None = None
-        self._landed = landed
-        self._task = asyncio.create_task(self._make(make), name="flight")
+        self._on_end = on_end
+        self._task = asyncio.create_task(self._run(produce), name="in-flight audio")
 
-    @property
-    def sound(self) -> bytes | None:
-        """All of it once it has ended well, else None."""
-        return b"".join(self._pieces) if self._over and self._error is None else None
-
-    @property
-    def leaving(self) -> bool:
-        """Whether everybody has left it, so that it is about to end."""
-        return self._left
-
-    def end(self) -> asyncio.Task[None]:
-        """End it, whoever listens; return the task that is over then."""
-        self._left = True
-        self._task.cancel()
-        return self._task
-
-    async def _make(self, make: Callable[[], AsyncGenerator[bytes, None]]) -> None:
+    async def _run(self, produce: Callable[[InFlightAudio], Awaitable[None]]) -> None:
         try:
-            async with aclosing(make()) as sounds:
-                async for piece in sounds:
-                    self._pieces.append(piece)
-                    self._wake()
+            await produce(self)
         except Exception as error:
             self._error = error
         except asyncio.CancelledError:
-            if not self._left:
-                self._error = RuntimeError("what makes the sound was cancelled from inside")
+            if not self.is_leaving:
+                self._error = RuntimeError("the synthesis was cancelled from inside")
                 return
-            self._error = AbandonedError("everybody who listened has left")
+            self._error = AbandonedError("all listeners have left")
             raise
         finally:
-            self._over = True
-            self._landed(self)
+            self._is_over = True
+            self._on_end(self)
             self._wake()
+
+    # -- writing --------------------------------------------------------------------------------------------
+
+    def append(self, chunk: bytes) -> None:
+        """Add a chunk."""
+        self.chunks.append(chunk)
+        self._wake()
+
+    async def make(self, make: Make, may_retry: MayRetry | None = None) -> None:
+        """Append what a synthesis yields. Raises what it raises.
+
+        A synthesis that fails after its first chunk is started once more, if ``may_retry`` allows it; what is
+        here already is skipped. Where the second attempt yields other audio, the first error is raised.
+        """
+        try:
+            await self._collect(make)
+        except Exception as error:
+            if not self.chunks or may_retry is None or not await may_retry(error):
+                raise
+            await self._collect(make, error)
+
+    async def _collect(self, make: Make, first_error: Exception | None = None) -> None:
+        """Append what a synthesis yields beyond the chunks that are here.
+
+        Raises ``first_error`` where it does not repeat those.
+        """
+        existing, repeated = b"".join(self.chunks), bytearray()
+        async with aclosing(make()) as audio:
+            async for chunk in audio:
+                missing = len(existing) - len(repeated)
+                repeated += chunk[:missing]
+                is_same = missing == 0 or len(repeated) < len(existing) or _is_same(repeated, existing)
+                if not is_same and first_error is not None:
+                    raise first_error
+                if len(chunk) > missing:
+                    self.append(chunk[missing:])
+        if len(repeated) < len(existing) and first_error is not None:
+            raise first_error
+
+    # -- reading --------------------------------------------------------------------------------------------
+
+    def attach(self) -> None:
+        """Count a listener; call ``detach`` in any case."""
+        self._listeners += 1
+
+    async def detach(self) -> None:
+        """Remove a listener; with the last one the synthesis ends."""
+        self._listeners -= 1
+        if not self._listeners and not self._is_over:
+            await asyncio.wait({self.end()})
+
+    def end(self) -> asyncio.Task[None]:
+        """Cancel it, whoever listens; return the task that ends with it."""
+        self.is_leaving = True
+        self._task.cancel()
+        return self._task
+
+    async def chunk(self, index: int) -> bytes | None:
+        """Return a chunk as soon as it exists, None after the last. Raises what ended the synthesis."""
+        while index >= len(self.chunks):
+            if self._error is not None:
+                raise self._error
+            if self._is_over:
+                return None
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        return self.chunks[index]
 
     def _wake(self) -> None:
         for waiter in self._waiting:
@@ -71,24 +136,6 @@ class InFlightAudio:
                 waiter.set_result(None)
         self._waiting.clear()
 
-    async def listen(self) -> AsyncGenerator[bytes, None]:
-        """Yield the sound from its beginning. Raises what ended it. Close the generator to leave."""
-        self._listeners += 1
-        at = 0
-        try:
-            while True:
-                if at < len(self._pieces):
-                    at += 1
-                    yield self._pieces[at - 1]
-                elif self._over:
-                    break
-                else:
-                    waiter = asyncio.get_running_loop().create_future()
-                    self._waiting.append(waiter)
-                    await waiter
-            if self._error is not None:
-                raise self._error
-        finally:
-            self._listeners -= 1
-            if not self._listeners and not self._over:
-                await asyncio.wait({self.end()})
+
+def _is_same(repeated: bytes | bytearray, existing: bytes) -> bool:
+    return difference(bytes(repeated), existing) <= LARGEST_DIFFERENCE

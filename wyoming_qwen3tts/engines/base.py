@@ -27,6 +27,10 @@ class TruncatedAudioError(SpeechError):
     code = "cut-short"
 
 
+class TooShortAudioError(TruncatedAudioError):
+    """An utterance ended without an error, after less audio than its text can take."""
+
+
 class DeviceLostError(EngineUnavailableError):
     """The engine's device is of no use to this process any more; to a new one it may be."""
 

@@ -1,12 +1,12 @@
-"""The bounded audio buffer between synthesis and the client."""
+"""The bounded audio buffer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 from ..audio.pcm import PlaybackClock
 from ..speech import BYTES_PER_SECOND
@@ -16,95 +16,94 @@ READ_AHEAD = 60.0
 
 
 class AudioBuffer:
-    """Audio that is made and not yet taken: a queue bounded in seconds, with one writer and one reader."""
+    """PCM that was made and is not taken yet: a queue bounded in seconds, with one writer and one reader."""
 
     def __init__(self, seconds: float) -> None:
+        self.playback = PlaybackClock()
+        """How much of the audio that was taken the client has still to play."""
+        self.size = 0
+        """Bytes that were ever put in."""
         self._limit = int(seconds * BYTES_PER_SECOND)
         self._held = 0
-        self.playback = PlaybackClock()
-        """How much of it the client still has to play."""
-        self.heard = 0
-        """Bytes that were ever put in."""
-        self.patience: asyncio.Timeout | None = None
-        """Ends the writer if no audio comes in time; the first audio cancels it."""
-        self._pieces: deque[bytes] = deque()
-        self._closed = False
+        self._chunks: deque[bytes] = deque()
+        self._is_closed = False
         self._error: Exception | None = None
-        self._filled = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._has_news = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
-    def hurry(self, seconds: float) -> None:
-        """Let ``patience`` end in so many seconds; 0 is never."""
-        if seconds and self.patience is not None and not self.heard:
-            self.patience.reschedule(asyncio.get_running_loop().time() + seconds)
+    async def put(self, chunk: bytes) -> None:
+        """Add a chunk, which may be empty; wait first while the limit is reached.
 
-    async def put(self, piece: bytes) -> None:
-        """Add a piece, which may be empty; wait first while the limit is reached.
-
-        Overshoots by at most one piece.
+        Exceeds the limit by one chunk at most.
         """
-        await self._room.wait()
-        if not piece:
+        await self._has_room.wait()
+        if not chunk:
             return
-        if not self.heard and self.patience is not None and not self.patience.expired():
-            self.patience.reschedule(None)
-        self.heard += len(piece)
-        self._pieces.append(piece)
-        self._held += len(piece)
+        self.size += len(chunk)
+        self._chunks.append(chunk)
+        self._held += len(chunk)
         if self._held >= self._limit:
-            self._room.clear()
-        self._filled.set()
+            self._has_room.clear()
+        self._has_news.set()
 
     def close(self, error: Exception | None = None) -> None:
-        """Say that nothing more comes, or that ``error`` does."""
-        self._closed, self._error = True, error
-        self._filled.set()
+        """Let the reader come to the end, or to ``error``, after what is in the buffer."""
+        self._is_closed, self._error = True, error
+        self._has_news.set()
 
     @property
-    def dry(self) -> float:
-        """When the listener has heard all of it, or had (``time.monotonic``)."""
+    def playback_end(self) -> float:
+        """When the listener has played all of it (``time.monotonic``)."""
         return (self.playback.ends or time.monotonic()) + self._held / BYTES_PER_SECOND
 
     @property
-    def ready(self) -> bool:
-        """Whether there is a piece that ``take`` gives at once."""
-        return bool(self._pieces)
+    def has_audio(self) -> bool:
+        """Whether ``take`` returns a chunk at once."""
+        return bool(self._chunks)
 
     async def take(self) -> bytes | None:
-        """Return the next piece, None at the end; raise the maker's error in its place in the order."""
-        await self._filled.wait()
-        if self._pieces:
-            piece = self._pieces.popleft()
-            self._held -= len(piece)
+        """Return the next chunk, None at the end. Raises the writer's error after the audio before it."""
+        await self._has_news.wait()
+        if self._chunks:
+            chunk = self._chunks.popleft()
+            self._held -= len(chunk)
             if self._held < self._limit:
-                self._room.set()
-            if not self._pieces and not self._closed:
-                self._filled.clear()
-            return piece
+                self._has_room.set()
+            if not self._chunks and not self._is_closed:
+                self._has_news.clear()
+            return chunk
         if self._error is not None:
             raise self._error
         return None
 
+    def __aiter__(self) -> AudioBuffer:
+        return self
 
-async def read_ahead(sounds: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield ``sounds``, read up to READ_AHEAD seconds ahead, so that no engine waits for a slow client."""
-    lead = AudioBuffer(READ_AHEAD)
+    async def __anext__(self) -> bytes:
+        if (chunk := await self.take()) is None:
+            raise StopAsyncIteration
+        return chunk
+
+
+@asynccontextmanager
+async def read_ahead(audio: AsyncGenerator[bytes, None]) -> AsyncIterator[AudioBuffer]:
+    """Read ``audio`` up to READ_AHEAD seconds ahead, so that no engine waits for a slow client."""
+    buffer = AudioBuffer(READ_AHEAD)
 
     async def fill() -> None:
         try:
-            async with aclosing(sounds):
-                async for piece in sounds:
-                    await lead.put(piece)
+            async with aclosing(audio):
+                async for chunk in audio:
+                    await buffer.put(chunk)
         except Exception as error:
-            lead.close(error)
+            buffer.close(error)
         else:
-            lead.close()
+            buffer.close()
 
     filling = asyncio.create_task(fill(), name="read-ahead")
     try:
-        while (piece := await lead.take()) is not None:
-            yield piece
+        yield buffer
     finally:
         filling.cancel()
         await asyncio.wait({filling})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Hashable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Hashable
 
 from ..audio.postprocess import ProcessedAudio
-from ..cache.cache import Cache, PinError
-from ..cache.entry import Entry
+from ..cache.cache import Cache
+from ..cache.singleflight import Make, MayRetry
+from ..config.settings import CacheSettings
 from ..engines.base import Engine, EngineUnavailableError
-from ..speech import Caching, SpeechError, Utterance, Voice
+from ..speech import Caching, SpeechError, SpeechRequest, Utterance, Voice
 from ..voices.names import key as name_key
 from ..voices.registry import Voices
 
@@ -20,47 +20,88 @@ _LOGGER = logging.getLogger(__name__)
 class CacheLookup:
     """The cache as the pipeline uses it."""
 
-    def __init__(self, cache: Cache | None, voices: Voices, exclude_voices: Collection[str]) -> None:
-        """``cache``: None caches nothing. ``exclude_voices``: names of voices whose speech is not cached."""
+    def __init__(self, cache: Cache | None, voices: Voices, settings: CacheSettings) -> None:
+        """``cache``: None caches nothing."""
         self._cache = cache
         self._voices = voices
-        self._exclude_voices = frozenset(map(name_key, exclude_voices))
+        self._caches_live = settings.cache_live
+        self._excluded_voices = frozenset(map(name_key, settings.cache_exclude_voices))
+
+    def looks_up(self, caching: Caching) -> bool:
+        """Return whether a request with ``caching`` is served from the cache at all."""
+        return self._cache is not None and caching != Caching.OFF
+
+    def stores(self, request: SpeechRequest) -> bool:
+        """Return whether new utterances of a request are stored.
+
+        Text that is still being written comes from a language model, which rarely repeats itself; text that
+        is whole may be a phrase.
+        """
+        return self._caches_live or request.text.ended or request.caching != Caching.AUTO
 
     async def knows(
-        self, utterance: Utterance, engine: Engine, caching: Caching, *, flying: bool = True
+        self, utterance: Utterance, engine: Engine, caching: Caching, *, in_flight: bool = True
     ) -> bool:
-        """Tell whether an utterance need not be synthesized. ``flying``: because it is in flight, too."""
+        """Return whether an utterance need not be synthesized. ``in_flight``: what is being made counts."""
         try:
             key = self.key(utterance, engine, caching)
         except EngineUnavailableError:
-            return False  # what its audio depends on is not known yet
-        return key is not None and self._cache is not None and await self._cache.knows(key, flying=flying)
+            return False  # what its audio depends on is not known now
+        return key is not None and self._cache is not None and await self._cache.knows(key, in_flight=in_flight)
 
     def key(
-        self, utterance: Utterance, engine: Engine, caching: Caching, *, live: bool = False
+        self, utterance: Utterance, engine: Engine, caching: Caching, *, is_live: bool = False
     ) -> bytes | None:
         """Return the cache key of an utterance; None where it is not cached.
 
-        ``live``: its text is still being written. Raises SpeechError where it should be pinned and cannot be.
+        ``is_live``: its text is still being written. Raises SpeechError where it should be pinned and cannot be.
         """
         voice = utterance.voice
         reason = self._reason_not_cached(voice)
         if caching == Caching.PIN and reason:
-            raise _not_pinned(utterance, reason)
-        if caching == Caching.OFF or reason or live:
+            raise not_pinned(utterance, reason)
+        if caching == Caching.OFF or reason or is_live:
             return None
         try:
             identity = engine.identity(voice)
         except SpeechError:
             raise
         except Exception as error:
-            _LOGGER.exception("The %s engine failed", engine.name)
-            raise EngineUnavailableError(f"the {engine.name} engine does not know itself: {error}") from error
+            _LOGGER.exception("engine %s: identity failed", engine.name)
+            raise EngineUnavailableError(f"the {engine.name} engine has no identity: {error}") from error
         if identity is None:
             if caching == Caching.PIN:
-                raise _not_pinned(utterance, f"the {engine.name} voices do not say the same thing twice")
+                raise not_pinned(utterance, f"the {engine.name} voices do not repeat themselves exactly")
             return None
         return utterance.key(identity)
+
+    def speak(
+        self,
+        key: bytes,
+        utterance: Utterance,
+        make: Make,
+        *,
+        stores: bool,
+        pin: bool,
+        may_retry: MayRetry,
+        on_source: Callable[[str], object],
+    ) -> AsyncGenerator[bytes, None]:
+        """Return the audio of an utterance from the cache, or as ``make`` yields it: ``Cache.speak``."""
+        assert self._cache is not None
+        return self._cache.speak(
+            key,
+            make,
+            text=utterance.text,
+            voice=utterance.voice.speaker,
+            keep=stores and not pin,  # pinning stores it
+            pin=pin,
+            may_retry=may_retry,
+            on_source=on_source,
+        )
+
+    def is_in_memory(self, key: bytes | None) -> bool:
+        """Return whether the fastest tier has an utterance."""
+        return self._cache is not None and key is not None and key in self._cache.memory
 
     def processed(self, key: bytes | None, settings: Hashable, caching: Caching) -> ProcessedAudio | None:
         """Return an utterance that was processed with the same settings; None where it is not in memory."""
@@ -73,25 +114,17 @@ class CacheLookup:
         if self._cache is not None:
             self._cache.memory.keep_derived(key, settings, audio, len(audio.pcm))
 
-    async def pin(self, key: bytes, utterance: Utterance, entry: Entry, generation: int) -> None:
-        """Pin an utterance. Raises SpeechError where that is not possible."""
-        assert self._cache is not None
-        entry = replace(entry, text=utterance.text, voice=utterance.voice.speaker)
-        try:
-            await self._cache.pin(key, entry, generation)
-        except PinError as error:
-            raise _not_pinned(utterance, str(error)) from error
-
     def _reason_not_cached(self, voice: Voice) -> str:
         """Return why the speech of a voice is not cached, as the end of a sentence; empty if it is."""
         if self._cache is None:
-            return "nothing is (--cache-memory, --cache-disk, --cache-redis)"
-        if {name_key(voice.name), name_key(voice.speaker)} & self._exclude_voices:
-            return f"nothing is that {voice.speaker} says (--cache-exclude-voices)"
+            return "there is no cache (--cache-memory, --cache-disk, --cache-redis)"
+        if {name_key(voice.name), name_key(voice.speaker)} & self._excluded_voices:
+            return f"the voice {voice.speaker} is excluded (--cache-exclude-voices)"
         if voice.reference is not None and not self._voices.catalog.has_recording(voice.reference):
-            return f"{voice.speaker} is gone"
+            return f"the voice {voice.speaker} is gone"
         return ""
 
 
-def _not_pinned(utterance: Utterance, reason: str) -> SpeechError:
+def not_pinned(utterance: Utterance, reason: str) -> SpeechError:
+    """Return the error for an utterance that cannot be pinned."""
     return SpeechError(f"{utterance.text[:40]!r} is not kept: {reason}", "not-kept")

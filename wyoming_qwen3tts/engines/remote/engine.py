@@ -18,7 +18,7 @@ from typing import Any
 
 from ...speech import CustomVoice, Utterance, Voice
 from ..base import Engine, EngineUnavailableError, UnsupportedTextError
-from ..pool import PROBE, TRIPS
+from ..supervisor import PROBE, TRIPS
 from .omni import OmniServer
 from .peer import WyomingPeer
 from .remembered import Remembered
