@@ -483,7 +483,7 @@ async def test_a_client_that_stood_still_hears_the_rest_or_knows_that_there_is_m
             if whole:
                 await asyncio.sleep(2.0)
             else:
-                await running.logs("gone: it read nothing for 1 s")
+                await running.logs("the client read nothing for 1 s")
             await running.speaks(SENTENCE)
             client.send_signal(signal.SIGCONT)
             heard += await client.stdout.read()

@@ -32,11 +32,12 @@ from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
 from .engines.remote.server import RemoteTimeouts
 from .pipeline import synthesizer
-from .server.request_log import Requests
+from .server.request_log import AdmissionControl, RequestHistory
 from .server.wyoming import supervisor
-from .server.wyoming.info import Description, who_speaks
+from .server.wyoming.connection import WyomingLimits
+from .server.wyoming.info import DescribeResponse, fallback_notice
 from .server.wyoming.listen import Listener, ListenError
-from .server.wyoming.server import WyomingLimits, WyomingServer
+from .server.wyoming.server import WyomingServer
 from .speech import Voice
 from .text.frontend import Frontend
 from .text.language import DetectorNotInstalledError, LanguageFinder, load
@@ -90,14 +91,15 @@ class Service:
         self._measuring: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._announcements: list[Announcement] = []
-        self._told: supervisor.Message | None = None
+        self._told: supervisor.SupervisorDiscovery | None = None
         self._server: WyomingServer | None = None
         self._registry: VoiceRegistry | None = None
         self._watch: asyncio.Task[None] | None = None
         self._calibration: Calibration | None = None
         self._cache: Cache | None = None
         self._http: HttpServer | None = None
-        self._requests = Requests(
+        self._history = RequestHistory()
+        self._admission = AdmissionControl(
             settings.max_concurrent_requests, settings.max_concurrent_requests_per_client
         )
         self._connections = 0
@@ -205,7 +207,7 @@ class Service:
         await calibration.ready(catalog.default)
         self._server = WyomingServer(
             road,
-            Description(registry, self.pool, streaming=settings.streaming),
+            DescribeResponse(registry, self.pool, streaming=settings.streaming),
             WyomingLimits(
                 samples_per_chunk=settings.samples_per_chunk,
                 streaming=settings.streaming,
@@ -219,7 +221,8 @@ class Service:
                 send_timeout=settings.send_timeout,
             ),
             refresh=registry.refresh,
-            requests=self._requests,
+            admission=self._admission,
+            history=self._history,
             allowed=settings.allowed_networks,
         )
         reason = why(catalog.default, self.pool, settings)
@@ -304,7 +307,7 @@ class Service:
         except ImportError as error:
             raise StartupError(f"--http-port: {error}; pip install 'wyoming-qwen3tts[http]'") from error
         try:
-            self._http = serve.open_doors(settings, self._connections)
+            self._http = serve.open_http_server(settings, self._connections)
         except (ListenError, SettingsError) as error:
             raise StartupError(str(error)) from error
 
@@ -312,17 +315,18 @@ class Service:
         """Serve over HTTP what the service does."""
         if self._http is None:
             return
-        from .server.http.app import application
+        from .server.http.app import create_app
         from .server.http.context import AppContext
 
         server = self._server
         self._http.serve(
-            application(
+            create_app(
                 AppContext(
                     synthesizer=road,
                     voices=registry,
                     settings=self._settings,
-                    requests=self._requests,
+                    admission=self._admission,
+                    history=self._history,
                     pool=self.pool,
                     cache=self._cache,
                     store=CustomVoiceStore(self._settings.data, RESERVED),
@@ -337,11 +341,11 @@ class Service:
         token = os.environ.get(supervisor.TOKEN)
         if not token:
             return
-        uri = supervisor.address_to_tell(
+        uri = supervisor.discovery_uri(
             self.addresses, settings.remote_uri, announce_remote=settings.remote_announce
         )
         if uri is not None:
-            self._told = supervisor.Message(uri, token)
+            self._told = supervisor.SupervisorDiscovery(uri, token)
             self._told.start()
 
     async def _announce(self) -> None:
@@ -437,7 +441,7 @@ def why(voice: Voice, pool: EnginePool, settings: Settings) -> str:
     """Return the reason that ``voice`` speaks by default, as the end of a sentence."""
     engine = pool.get(voice.engine)
     if engine is not None and engine.name == Qwen3Engine.name:
-        return engine.about if pool.up(engine.name) else f"--model asks for it ({who_speaks(pool)})"
+        return engine.about if pool.up(engine.name) else f"--model asks for it ({fallback_notice(pool)})"
     if not settings.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"
     if settings.voice is not None:
@@ -477,7 +481,7 @@ def _affordable(connections: int, doors: int) -> int:
 def how_to_hear(address: Address) -> str:
     """Return the command that lets a person on this machine hear the service."""
     from .cli import default_uri
-    from .cli.sound import find_player
+    from .cli.playback import find_player
     from .client import reachable
 
     program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"

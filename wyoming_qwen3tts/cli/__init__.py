@@ -17,7 +17,8 @@ from .. import client
 from ..client import ServerError, reachable
 from ..config import VARIABLE_PREFIX, Parser, Settings, SettingsError
 from ..speech import SpeechError
-from . import arguments, cache, prerender, sound, voices
+from . import arguments, cache, prerender, voices
+from . import playback as sound
 
 READ_SIZE = 4096
 

@@ -22,7 +22,7 @@ from ..client import Sound
 from ..config import OPTIONS_FILE, Parser, Settings, add_options
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import key
-from . import sound
+from . import playback as sound
 
 STATS = "stats"
 PLACE = ("data_dir", "cache_disk", "cache_redis", "cache_days")

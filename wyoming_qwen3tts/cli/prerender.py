@@ -24,7 +24,7 @@ from ..config import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add
 from ..speech import base_language
 from ..text.phrases import TABLES, Phrase, read
 from ..voices.names import OPENAI, key
-from . import sound
+from . import playback as sound
 from .arguments import language as language_argument
 
 TIMEOUT = 5.0
