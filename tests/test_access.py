@@ -20,7 +20,14 @@ from wyoming_qwen3tts.app import StartupError
 from wyoming_qwen3tts.config.settings import Settings, SettingsError
 from wyoming_qwen3tts.config.sources import load
 from wyoming_qwen3tts.server.http import auth
-from wyoming_qwen3tts.server.http.auth import Authenticator, Keys, Rate, Refusal, is_loopback, keys_of
+from wyoming_qwen3tts.server.http.auth import (
+    ApiKeys,
+    Authenticator,
+    RateLimiter,
+    Refusal,
+    is_loopback,
+    load_api_keys,
+)
 from wyoming_qwen3tts.server.wyoming.server import WyomingServer
 
 KEY, OTHER = "correct-horse-battery", "another-horse-stapled"
@@ -94,25 +101,26 @@ def scope(
     ],
 )
 def test_who_may_come_in(asking: dict[str, Any], code: str | None) -> None:
-    keeper = Authenticator(Keys([KEY, OTHER]), origins=["https://house.example"], ingress_port=8099)
+    keeper = Authenticator(ApiKeys([KEY, OTHER]), origins=["https://house.example"], ingress_port=8099)
     refusal = keeper.refusal(asking)
     assert (refusal and refusal.code) == code
 
 
 def test_without_keys_only_this_machine_may_come_in_and_others_hear_why() -> None:
-    keeper = Authenticator(Keys([]))
+    keeper = Authenticator(ApiKeys([]))
     assert keeper.refusal(scope()) is None
     refusal = keeper.refusal(scope(FAR, authorization="Bearer whatever-it-is-worth"))
     assert refusal == Refusal(
         401,
-        "only this machine may ask, until there are keys (--api-keys, --api-key-file)",
+        "only requests from this machine are allowed, as no API keys are configured "
+        "(--api-keys, --api-key-file)",
         "key-needed",
         {"WWW-Authenticate": "Bearer"},
     )
 
 
 def test_any_origin_is_for_those_who_have_a_key() -> None:
-    keeper = Authenticator(Keys([KEY]), origins=["*"])
+    keeper = Authenticator(ApiKeys([KEY]), origins=["*"])
     assert keeper.refusal(scope(origin="http://evil.example")) is not None
     assert keeper.refusal(scope(origin="http://evil.example", x_api_key=KEY)) is None
 
@@ -121,15 +129,15 @@ def test_any_origin_is_for_those_who_have_a_key() -> None:
     "bad", ["short", "with a space in its middle", "näht-sich-nicht-aus", "tab\tulator-tab"]
 )
 def test_a_key_that_could_be_guessed_or_cannot_be_sent_is_no_key(bad: str) -> None:
-    with pytest.raises(ValueError, match="key 2 has to be 16 letters") as caught:
-        Keys([KEY, bad])
+    with pytest.raises(ValueError, match="key 2 is not valid: it must have at least 16 printable") as caught:
+        ApiKeys([KEY, bad])
     assert bad not in str(caught.value)
 
 
 def test_keys_come_from_a_variable_and_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"# the kitchen\n  {KEY}  \n\n#{OTHER}x\n")
-    keys = keys_of(Settings.of(api_keys=(OTHER,), api_key_file=path))
+    keys = load_api_keys(Settings.of(api_keys=(OTHER,), api_key_file=path))
     assert keys.find(OTHER) == 0
     assert keys.find(KEY) == 1
     assert keys.find(f"{OTHER}x") is None
@@ -139,8 +147,8 @@ def test_keys_come_from_a_variable_and_from_a_file(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (None, "No such file"),
-        (b"# nothing\n", "there is no key in"),
-        (b"\xff\xfe", "is not text"),
+        (b"# nothing\n", "contains no key"),
+        (b"\xff\xfe", "is not UTF-8 text"),
         (b"short", "key 1"),
     ],
 )
@@ -149,11 +157,11 @@ def test_a_file_of_keys_that_is_no_use_is_an_error(tmp_path: Path, content: byte
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=says):
-        keys_of(Settings.of(api_key_file=path))
+        load_api_keys(Settings.of(api_key_file=path))
 
 
 async def test_the_service_does_not_start_with_such_keys() -> None:
-    with pytest.raises(StartupError, match="--api-keys, --api-key-file: key 1 has to be"):
+    with pytest.raises(StartupError, match="--api-keys, --api-key-file: key 1 is not valid"):
         async with service([ScriptedEngine()], http_port=free_port(), api_keys=("secret",)):
             pass
 
@@ -168,13 +176,13 @@ def test_no_message_and_no_log_shows_a_key() -> None:
 def test_a_key_may_ask_so_often_and_others_as_often(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    rate = Rate(60)
-    assert [rate.wait(0) for _ in range(60)] == [0.0] * 60
-    assert rate.wait(0) == pytest.approx(1.0)
-    assert rate.wait(1) == 0.0
+    rate = RateLimiter(60)
+    assert [rate.take(0) for _ in range(60)] == [0.0] * 60
+    assert rate.take(0) == pytest.approx(1.0)
+    assert rate.take(1) == 0.0
     now += 2.5
-    assert [bool(rate.wait(0)) for _ in range(3)] == [False, False, True]
-    assert Rate(0).wait(0) == 0.0
+    assert [bool(rate.take(0)) for _ in range(3)] == [False, False, True]
+    assert RateLimiter(0).take(0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -273,7 +281,7 @@ async def test_a_unix_socket_needs_no_key_whatever_host_says(tmp_path: Path, hos
 async def test_a_file_in_the_place_of_the_unix_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "http"
     path.write_text("mine")
-    with pytest.raises(StartupError, match="the file exists and is no socket"):
+    with pytest.raises(StartupError, match="the file exists and is not a socket"):
         async with service([ScriptedEngine()], http_socket=path):
             pass
     assert path.read_text() == "mine"
@@ -377,7 +385,7 @@ async def test_who_resets_the_connection_does_not_slip_past_the_networks(
 
 async def test_a_file_of_keys_that_is_no_file_does_not_hold_the_service_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "keys")
-    with pytest.raises(StartupError, match="is no file"):
+    with pytest.raises(StartupError, match="is not a file"):
         async with service([ScriptedEngine()], http_port=free_port(), api_key_file=tmp_path / "keys"):
             pass
 

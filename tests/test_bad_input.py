@@ -100,7 +100,7 @@ FATAL = {
     "start inside a stream": (
         line(type="synthesize-start") * 2,
         "unexpected-event",
-        "synthesize-stop is missing",
+        "send synthesize-stop first",
     ),
 }
 
@@ -232,7 +232,7 @@ async def test_who_stops_in_the_middle_of_a_text_has_died() -> None:
                 tone("The lamp is on.")
             )
             assert (last.type, last.data["code"]) == ("error", "timeout")
-            assert "nothing came for 0.3 s" in last.data["text"]
+            assert "no event was received for 0.3 s" in last.data["text"]
             slow.write(line(type="synthesize-chunk", data={"text": "At last."}))
             slow.write(line(type="synthesize-stop"))
             events = await read_events(thinking, "synthesize-stopped")

@@ -23,11 +23,23 @@ from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.audio.encode import Format
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
-from wyoming_qwen3tts.server.http import audio_response, whole
-from wyoming_qwen3tts.server.http.archives import LONGEST_STEM, Given, Member, Zip, stem
-from wyoming_qwen3tts.server.http.batch_jobs import AHEAD, AT_A_TIME, DONE, REMEMBERED, Batches
-from wyoming_qwen3tts.server.http.stream import Stream
-from wyoming_qwen3tts.server.http.whole import WholeFile
+from wyoming_qwen3tts.server.http import audio_response, encoded_file
+from wyoming_qwen3tts.server.http.archives import (
+    MAX_STEM_LENGTH,
+    ArchiveMember,
+    BytesContent,
+    ZipArchive,
+    file_stem,
+)
+from wyoming_qwen3tts.server.http.batch_jobs import (
+    DONE,
+    HISTORY_SIZE,
+    MAX_CONCURRENT,
+    MAX_PREPARED,
+    BatchRegistry,
+)
+from wyoming_qwen3tts.server.http.encoded_file import EncodedFile
+from wyoming_qwen3tts.server.http.stream import ClosingStreamingResponse
 from wyoming_qwen3tts.speech import SpeechError, Utterance
 
 PATH = "/v1/audio/speech/batch"
@@ -239,11 +251,16 @@ def refusing() -> Iterator[tuple[str, ScriptedEngine]]:
             "number 1: speed: Input should be",
         ),
         ({"inputs": [{"input": "Hi.", "name": "n" * 201}]}, 400, "invalid-request", "number 1: name: String"),
-        ({"inputs": ["{x}\ud800"]}, 400, "invalid-request", "number 1: input: There is a lone surrogate"),
+        (
+            {"inputs": ["{x}\ud800"]},
+            400,
+            "invalid-request",
+            "number 1: input: The text contains a lone surrogate",
+        ),
         ({"archive": "rar"}, 400, "invalid-request", "archive: Input should be 'zip' or 'multipart'"),
         ({"sample_rate": 16_000, "response_format": "mp3"}, 400, "invalid-request", "mp3 has 24000"),
-        ({"model": "gpt-9"}, 404, "model-not-found", "no model 'gpt-9'"),
-        ({"inputs": ["a" * 100] * 11}, 413, "text-too-long", "1100 characters together; the most is 1000"),
+        ({"model": "gpt-9"}, 404, "model-not-found", "unknown model 'gpt-9'"),
+        ({"inputs": ["a" * 100] * 11}, 413, "text-too-long", "1100 characters together; the limit is 1000"),
     ],
 )
 def test_what_is_wrong_with_all_of_it_is_named_before_anything_is_said(
@@ -271,14 +288,14 @@ def test_what_is_wrong_with_all_of_it_is_named_before_anything_is_said(
         ("…!?", ""),
         ("", ""),
         ("word " * 50, "-".join(["word"] * 8)),
-        ("x" * 5000, "x" * LONGEST_STEM),
+        ("x" * 5000, "x" * MAX_STEM_LENGTH),
         ("\ud800", ""),
     ],
 )
 def test_a_file_is_called_after_its_first_words_and_nothing_else_is_in_its_name(
     text: str, expected: str
 ) -> None:
-    assert stem(text) == expected
+    assert file_stem(text) == expected
 
 
 async def test_names_are_unique_and_no_paths() -> None:
@@ -301,9 +318,10 @@ async def test_names_are_unique_and_no_paths() -> None:
 
 def test_an_archive_can_be_unpacked_while_it_arrives() -> None:
     """Sizes stand before the files, and what came so far of an archive without its end is no archive."""
-    archive = Zip()
+    archive = ZipArchive()
     pieces = [
-        b"".join(archive.add(Member(f"{n}.txt", "text/plain", Given(bytes([n]) * n)))) for n in range(3)
+        b"".join(archive.add(ArchiveMember(f"{n}.txt", "text/plain", BytesContent(bytes([n]) * n))))
+        for n in range(3)
     ]
     for number, piece in enumerate(pieces):
         assert piece.endswith(bytes([number]) * number)
@@ -343,21 +361,21 @@ async def test_an_archive_that_breaks_off_cannot_be_taken_for_whole(archive: str
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> list[WholeFile]:
+def files(monkeypatch: pytest.MonkeyPatch) -> list[EncodedFile]:
     """All files that are made, of which one has room for 1000 bytes in memory."""
-    made: list[WholeFile] = []
-    begin = WholeFile.__init__
+    made: list[EncodedFile] = []
+    begin = EncodedFile.__init__
 
-    def spied(self: WholeFile, form: Format) -> None:
+    def spied(self: EncodedFile, form: Format) -> None:
         begin(self, form)
         made.append(self)
 
-    monkeypatch.setattr(whole, "IN_MEMORY", 1000)
-    monkeypatch.setattr(WholeFile, "__init__", spied)
+    monkeypatch.setattr(encoded_file, "IN_MEMORY", 1000)
+    monkeypatch.setattr(EncodedFile, "__init__", spied)
     return made
 
 
-async def closed(files: list[WholeFile]) -> None:
+async def closed(files: list[EncodedFile]) -> None:
     """Wait until all files are closed."""
     async with asyncio.timeout(HANG):
         while not all(file._file._file.closed for file in files):  # noqa: ASYNC110 - nobody tells
@@ -365,7 +383,7 @@ async def closed(files: list[WholeFile]) -> None:
 
 
 @pytest.mark.parametrize("archive", ["zip", "multipart"])
-async def test_files_are_on_disk_and_gone_when_they_are_sent(archive: str, files: list[WholeFile]) -> None:
+async def test_files_are_on_disk_and_gone_when_they_are_sent(archive: str, files: list[EncodedFile]) -> None:
     async with web([ScriptedEngine()]) as client:
         answer = await asked(client, TEXTS, archive=archive)
         await closed(files)
@@ -374,21 +392,21 @@ async def test_files_are_on_disk_and_gone_when_they_are_sent(archive: str, files
     assert all(tone(text) in answer.content for text in TEXTS)
 
 
-async def test_no_file_is_left_by_a_client_that_leaves(files: list[WholeFile]) -> None:
+async def test_no_file_is_left_by_a_client_that_leaves(files: list[EncodedFile]) -> None:
     engine = Gated()
     engine.let_go(*COUNTED[:3], *COUNTED[4:])
     async with web([engine]) as client:
         async with client.stream("POST", PATH, json={"inputs": COUNTED}) as answer:
             pieces = answer.aiter_bytes()
             await anext(pieces)
-            await engine.until(going=1, begun=AHEAD + 3)
-        await engine.until(going=0, begun=AHEAD + 3)
+            await engine.until(going=1, begun=MAX_PREPARED + 3)
+        await engine.until(going=0, begun=MAX_PREPARED + 3)
         await closed(files)
     assert len(files) > 3, "some were waiting for their turn"
 
 
 async def test_a_text_with_too_much_sound_for_a_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_response, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(audio_response, "MAX_FILE_SECONDS", 1.0)
     async with web([ScriptedEngine()]) as client:
         content = (await asked(client, ["Hi there.", "word " * 20])).content
     files, index = unzipped(content)
@@ -438,14 +456,14 @@ async def test_a_few_are_spoken_at_a_time_and_few_wait_for_their_turn() -> None:
     engine = Gated()
     async with web([engine]) as client, asyncio.TaskGroup() as group:
         answering = group.create_task(asked(client, COUNTED, response_format="pcm"))
-        await engine.until(going=AT_A_TIME, begun=AT_A_TIME)
+        await engine.until(going=MAX_CONCURRENT, begun=MAX_CONCURRENT)
         engine.let_go(*COUNTED[1:])  # all but the first, which the others wait for
-        await engine.until(going=1, begun=AHEAD)
-        assert engine.said == COUNTED[:AHEAD]
+        await engine.until(going=1, begun=MAX_PREPARED)
+        assert engine.said == COUNTED[:MAX_PREPARED]
         engine.let_go(COUNTED[0])
         files, _ = unzipped((await answering).content)
     assert list(files.values()) == list(map(tone, COUNTED))
-    assert engine.most == AT_A_TIME
+    assert engine.most == MAX_CONCURRENT
 
 
 async def test_what_is_in_memory_is_no_more_than_one_text_may_be() -> None:
@@ -499,14 +517,14 @@ async def test_a_batch_that_nobody_knows_and_a_name_that_is_none_are_errors() ->
 
 
 def test_the_last_batches_are_remembered_and_all_that_go_on() -> None:
-    batches = Batches()
-    for number in range(3 * REMEMBERED):
+    batches = BatchRegistry()
+    for number in range(3 * HISTORY_SIZE):
         batches.begin(str(number), 1).state = DONE
-    going = [batches.begin(f"going {number}", 1) for number in range(2 * REMEMBERED)]
-    found = [number for number in range(3 * REMEMBERED) if batches.find(str(number))]
-    assert found == list(range(2 * REMEMBERED + 1, 3 * REMEMBERED))
+    going = [batches.begin(f"going {number}", 1) for number in range(2 * HISTORY_SIZE)]
+    found = [number for number in range(3 * HISTORY_SIZE) if batches.find(str(number))]
+    assert found == list(range(2 * HISTORY_SIZE + 1, 3 * HISTORY_SIZE))
     assert all(batches.find(each.id) is each for each in going)
-    with pytest.raises(SpeechError, match="going 3 is going on"):
+    with pytest.raises(SpeechError, match="'going 3' is running"):
         batches.begin("going 3", 1)
     assert batches.find("going 3") is going[3]
 
@@ -525,11 +543,11 @@ async def test_a_client_that_leaves_ends_the_work(begun: bool) -> None:
                     pass
 
         listening = asyncio.create_task(listen())
-        await engine.until(going=AT_A_TIME, begun=AT_A_TIME + begun)
+        await engine.until(going=MAX_CONCURRENT, begun=MAX_CONCURRENT + begun)
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
-        await engine.until(going=0, begun=AT_A_TIME + begun)
+        await engine.until(going=0, begun=MAX_CONCURRENT + begun)
         progress = (await client.get(f"{PATH}/left")).json()
         assert (progress["state"], progress["done"]) == ("broken-off", int(begun))
 
@@ -567,7 +585,9 @@ async def test_who_makes_an_answer_is_told_that_nobody_wants_it_even_if_it_was_n
             waiting.set()
             await asyncio.sleep(HANG)
 
-    await Stream(pieces(), "text/plain", {}, close)({"type": "http", "asgi": {}}, receive, send)
+    await ClosingStreamingResponse(pieces(), "text/plain", {}, close)(
+        {"type": "http", "asgi": {}}, receive, send
+    )
     assert told == expected
 
 

@@ -141,7 +141,9 @@ async def test_an_answer_that_breaks_off_is_a_line_in_the_log(caplog: pytest.Log
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.post("/v1/audio/speech", json={"input": "Hello.", "response_format": "pcm"})
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in warnings] == ["/v1/audio/speech: broken off: the model failed"]
+    assert [record.getMessage() for record in warnings] == [
+        'http: response incomplete path=/v1/audio/speech error="the model failed"'
+    ]
     assert warnings[0].exc_info is None
 
 
@@ -187,7 +189,7 @@ async def test_what_is_not_said_when_the_service_stops_is_broken_off_and_says_so
     else:
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b'"code":"stopping"' in answer
-    assert "/v1/audio/speech: broken off: the service is stopping" in caplog.text
+    assert 'http: response incomplete path=/v1/audio/speech error="the service is stopping"' in caplog.text
     assert "Traceback" not in caplog.text
 
 

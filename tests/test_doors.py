@@ -36,7 +36,7 @@ from tests.house import (
 )
 from wyoming_qwen3tts.app import Service, StartupError
 from wyoming_qwen3tts.config.settings import Settings
-from wyoming_qwen3tts.server.wyoming import server as wyoming
+from wyoming_qwen3tts.server.wyoming.connection import Connection
 
 WHOLE = ("-m", "wyoming_qwen3tts")
 """The service as it is started."""
@@ -114,7 +114,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced_a_living_one_is_not
         dead.bind(str(path))
     uri = (f"unix://{path}",)
     async with service([ScriptedEngine()], uri=uri):
-        with pytest.raises(StartupError, match="another process does"):
+        with pytest.raises(StartupError, match="another process is listening"):
             async with service([ScriptedEngine()], uri=uri):
                 pass
         async with connect(uri[0]) as client:
@@ -124,7 +124,7 @@ async def test_a_socket_left_by_a_killed_process_is_replaced_a_living_one_is_not
 async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    with pytest.raises(StartupError, match="no socket"):
+    with pytest.raises(StartupError, match="not a socket"):
         async with service([ScriptedEngine()], uri=(f"unix://{path}",)):
             pass
     assert path.read_text() == "data"
@@ -133,8 +133,7 @@ async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> 
 async def test_several_addresses_are_served_at_once(tmp_path: Path) -> None:
     path = tmp_path / "speech.sock"
     running = Service(
-        Settings.of(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS),
-        [ScriptedEngine()],
+        Settings.of(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS), [ScriptedEngine()]
     )
     await running.start()
     for address in running.addresses:
@@ -371,14 +370,14 @@ async def test_a_service_that_cannot_start_says_so(engine: ScriptedEngine) -> No
 async def test_no_small_event_waits_for_an_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nagle's algorithm would hold the first sound back until the client has acknowledged the audio-start."""
     options: list[int] = []
-    run = wyoming.Connection.run
+    run = Connection.run
 
-    async def look(connection: wyoming.Connection) -> None:
-        accepted = connection._writer.get_extra_info("socket")
+    async def look(connection: Connection) -> None:
+        accepted = connection._writer._stream.get_extra_info("socket")
         options.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         await run(connection)
 
-    monkeypatch.setattr(wyoming.Connection, "run", look)
+    monkeypatch.setattr(Connection, "run", look)
     async with service([ScriptedEngine()]) as uri, connect(uri) as client:
         await home_assistant_plain(client, "Hello.")
     assert options == [1]

@@ -470,12 +470,12 @@ async def test_while_a_model_loads_the_next_engine_speaks() -> None:
     try:
         async with connect(str(running.addresses[0])) as client:
             assert [each.name for each in await listed(client)] == ["Vivian", "heart"]
-            assert "spare speaks, for model does not: it is loading" in await described(client)
+            assert "spare is used, because model is not ready: it is loading" in await described(client)
             assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == octave(HELLO)
             slow.loaded.set()
             await state(running.pool, "model", State.UP)
             assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == tone(HELLO)
-            assert "speaks, for" not in await described(client)
+            assert "is used, because" not in await described(client)
     finally:
         await running.stop()
 

@@ -23,7 +23,7 @@ from tests.house import (
     tone,
     types,
 )
-from wyoming_qwen3tts.server.wyoming.framing import EventParser, ProtocolError, encode, encode_sound
+from wyoming_qwen3tts.server.wyoming.framing import EventParser, ProtocolError, encode, encode_audio_chunk
 
 KNOWN = [
     "describe",
@@ -132,7 +132,7 @@ def test_events_survive_the_wire_however_it_cuts_them(events: list[Event], sizes
 @given(pcm=st.binary(min_size=1, max_size=50), timestamp=st.integers(0, 10**9))
 def test_sound_is_encoded_as_every_event_is(pcm: bytes, timestamp: int) -> None:
     event = AudioChunk(rate=24_000, width=2, channels=1, audio=pcm, timestamp=timestamp).event()
-    assert encode_sound(pcm, timestamp) == encode(event)
+    assert encode_audio_chunk(pcm, timestamp) == encode(event)
 
 
 @given(garbage=st.lists(EVENTS | st.binary(max_size=80), max_size=10))

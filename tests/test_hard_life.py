@@ -304,9 +304,9 @@ async def test_clients_that_vanish_without_a_word_are_forgotten_in_the_end() -> 
             await running.speaks(SENTENCE)
             await until(lambda: running.descriptors <= before, lambda: f"{running.descriptors}, not {before}")
             for why, times in (
-                ("gone: it read nothing", 3),
+                ("the client read nothing", 3),
                 ("event was not complete", 2),
-                ("nothing came", 4),
+                ("no event was received", 4),
             ):
                 await until(lambda: running.said(f"{why} ") == times, f"{why}: not {times} times")  # noqa: B023
 
@@ -483,7 +483,7 @@ async def test_a_client_that_stood_still_hears_the_rest_or_knows_that_there_is_m
             if whole:
                 await asyncio.sleep(2.0)
             else:
-                await running.logs("gone: it read nothing for 1 s")
+                await running.logs("the client read nothing for 1 s")
             await running.speaks(SENTENCE)
             client.send_signal(signal.SIGCONT)
             heard += await client.stdout.read()

@@ -250,8 +250,8 @@ async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
             await client.post("/v1/audio/speech", json={"input": "Front door open."})
     (record,) = [each for each in caplog.records if each.name.endswith("request_log")]
     assert re.fullmatch(
-        r"http: spoke 16 characters: ok, first sound after \d+ ms, 0\.3 s of sound in \d+ ms \(tone, en-US, "
-        r"queue \d+ ms, synthesis \d+ ms, RTF \d+\.\d{3}, send \d+ ms, cache off, [0-9a-f]{32}\)",
+        r"http: ok voice=tone language=en-US chars=16 ttfa=\d+ms queue=\d+ms synthesis=\d+ms send=\d+ms "
+        r"total=\d+ms audio=0\.3s rtf=\d+\.\d{3} cache=off id=[0-9a-f]{32}",
         record.getMessage(),
     )
     line = json.loads(JsonFormatter().format(record))

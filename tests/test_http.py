@@ -32,8 +32,8 @@ from tests.test_encoding import decoded
 from tests.web import code_of, free_port, web
 from wyoming_qwen3tts.audio.encode import Format
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
-from wyoming_qwen3tts.server.http import audio_response, whole
-from wyoming_qwen3tts.server.http.whole import WholeFile
+from wyoming_qwen3tts.server.http import audio_response, encoded_file
+from wyoming_qwen3tts.server.http.encoded_file import EncodedFile
 from wyoming_qwen3tts.speech import Utterance
 
 
@@ -199,21 +199,21 @@ async def test_whole_files_can_be_read_by_who_has_to_know_their_length(form: Any
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> list[WholeFile]:
+def small(monkeypatch: pytest.MonkeyPatch) -> list[EncodedFile]:
     """The files that are made, each with room for 1000 bytes in memory."""
-    made: list[WholeFile] = []
-    begin = WholeFile.__init__
+    made: list[EncodedFile] = []
+    begin = EncodedFile.__init__
 
-    def spied(self: WholeFile, form: Format) -> None:
+    def spied(self: EncodedFile, form: Format) -> None:
         begin(self, form)
         made.append(self)
 
-    monkeypatch.setattr(whole, "IN_MEMORY", 1000)
-    monkeypatch.setattr(WholeFile, "__init__", spied)
+    monkeypatch.setattr(encoded_file, "IN_MEMORY", 1000)
+    monkeypatch.setattr(EncodedFile, "__init__", spied)
     return made
 
 
-async def closed(file: WholeFile) -> None:
+async def closed(file: EncodedFile) -> None:
     async with asyncio.timeout(HANG):
         while not file._file._file.closed:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
@@ -225,7 +225,7 @@ async def whole_wav(client: AsyncOpenAI, text: str) -> Any:
     )
 
 
-async def test_a_large_whole_file_is_on_disk_until_it_is_sent(small: list[WholeFile]) -> None:
+async def test_a_large_whole_file_is_on_disk_until_it_is_sent(small: list[EncodedFile]) -> None:
     engine = ScriptedEngine()
     async with door(engine) as client:
         answer = await whole_wav(client, "Dinner is ready, " * 20)
@@ -235,7 +235,7 @@ async def test_a_large_whole_file_is_on_disk_until_it_is_sent(small: list[WholeF
     assert answer.content[44:] == b"".join(map(tone, engine.said))
 
 
-async def test_a_whole_file_is_gone_with_a_client_that_leaves(small: list[WholeFile]) -> None:
+async def test_a_whole_file_is_gone_with_a_client_that_leaves(small: list[EncodedFile]) -> None:
     async def much(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         for _ in range(200):
             yield tone(utterance.text) * 10
@@ -255,7 +255,7 @@ async def test_a_whole_file_is_gone_with_a_client_that_leaves(small: list[WholeF
 
 
 async def test_a_whole_file_is_gone_with_a_client_that_leaves_while_it_is_made(
-    small: list[WholeFile],
+    small: list[EncodedFile],
 ) -> None:
     async def endless(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         while True:
@@ -271,12 +271,12 @@ async def test_a_whole_file_is_gone_with_a_client_that_leaves_while_it_is_made(
 
 
 async def test_too_much_sound_for_a_whole_file_is_refused_and_can_be_streamed(
-    monkeypatch: pytest.MonkeyPatch, small: list[WholeFile]
+    monkeypatch: pytest.MonkeyPatch, small: list[EncodedFile]
 ) -> None:
-    monkeypatch.setattr(audio_response, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(audio_response, "MAX_FILE_SECONDS", 1.0)
     text = "word " * 20
     async with door(ScriptedEngine()) as client:
-        with pytest.raises(openai.APIStatusError, match="ask for it as a stream") as error:
+        with pytest.raises(openai.APIStatusError, match="request a stream") as error:
             await whole_wav(client, text)
         assert (error.value.status_code, error.value.code) == (413, "answer-too-long")
         await closed(small[0])
@@ -294,7 +294,7 @@ async def test_a_disk_that_is_full_is_told(form: Any, monkeypatch: pytest.Monkey
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().write(data)
 
-    monkeypatch.setattr(whole, "SpooledTemporaryFile", lambda _: Full())
+    monkeypatch.setattr(encoded_file, "SpooledTemporaryFile", lambda _: Full())
     async with door(ScriptedEngine()) as client:
         with pytest.raises(openai.InternalServerError, match="No space left on device") as error:
             await client.audio.speech.create(
@@ -334,7 +334,7 @@ def refusing() -> Iterator[str]:
     ("asked", "status", "code", "words"),
     [
         ({"voice": "Nobody"}, 400, "voice-not-found", "no voice 'Nobody'"),
-        ({"model": "gpt-9"}, 404, "model-not-found", "no model 'gpt-9', but tts-1"),
+        ({"model": "gpt-9"}, 404, "model-not-found", "unknown model 'gpt-9'; known are tts-1"),
         (
             {"extra_body": {"sample_rate": 16_000}},
             400,
@@ -379,7 +379,7 @@ async def test_a_post_without_the_content_type_of_json_gets_an_error_that_names_
     assert (answer.status_code, code_of(answer)) == (415, "unsupported-media-type")
     message = answer.json()["error"]["message"]
     assert "Content-Type: application/json" in message
-    assert ("it came without one" if kind is None else repr(kind)) in message
+    assert ("not none" if kind is None else repr(kind)) in message
 
 
 @pytest.mark.parametrize(
@@ -430,11 +430,11 @@ async def test_the_log_has_a_line_for_every_request(caplog: pytest.LogCaptureFix
         for text in ("The first one.", "The second one.", "The first one. The second one."):
             with contextlib.suppress(openai.APIError):
                 await client.audio.speech.create(model="tts-1", voice="tone", input=text)
-    lines = [record.getMessage() for record in caplog.records if "spoke" in record.getMessage()]
-    assert [line.split(", ")[0] for line in lines] == [
-        "http: spoke 14 characters: ok",
-        "http: spoke 15 characters: engine-unavailable",
-        "http: spoke 30 characters: engine-unavailable",
+    lines = [record.getMessage() for record in caplog.records if "request_log" in record.name]
+    assert [line.partition(" ttfa=")[0] for line in lines] == [
+        "http: ok voice=tone language=en-US chars=14",
+        "http: engine-unavailable voice=tone language=en-US chars=15",
+        "http: engine-unavailable voice=tone language=en-US chars=30",
     ]
 
 

@@ -188,7 +188,7 @@ async def test_voices_of_a_model_and_paths_are_not_removed(tmp_path: Path) -> No
         ({"name": "A", "seed": "many"}, b"RIFF", 400, "bad-voice", "seed"),
         ({"name": "A", "seed": "٣"}, b"RIFF", 400, "bad-voice", "seed"),
         ({"name": "A", "language": "not a language"}, b"RIFF", 400, "bad-voice", "language"),
-        ({"name": "A", "colour": "blue"}, b"RIFF", 400, "bad-form", "there is no field 'colour'"),
+        ({"name": "A", "colour": "blue"}, b"RIFF", 400, "bad-form", "unknown field 'colour'"),
         ({"name": "A", "description": "x" * 20_000}, b"RIFF", 400, "bad-form", "description has over"),
     ],
 )
@@ -237,7 +237,7 @@ async def test_an_upload_that_will_not_do_is_told_why_and_nothing_is_kept(
         (
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="virus"; filename="v"\r\n\r\na\r\n--x--\r\n',
-            "'virus' is no file here",
+            "'virus' must not be a file",
         ),
     ],
 )
@@ -262,7 +262,7 @@ async def test_few_uploads_are_taken_at_a_time(tmp_path: Path, monkeypatch: pyte
     async with web(**house(tmp_path, Cloner())) as client:
         head = "POST /v1/audio/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n"
         slow = []
-        for _ in range(uploads.AT_A_TIME):
+        for _ in range(uploads.MAX_CONCURRENT):
             reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
             writer.write(head.encode() + b"--x\r\n")
             slow.append((reader, writer))
@@ -305,7 +305,10 @@ async def test_without_a_voice_that_clones_the_recording_is_kept_and_the_answer_
         answer = await client.post("/v1/audio/voices", data={"name": "Grandpa"}, files={"file": recording})
         assert answer.status_code == 201
         assert answer.json()["voice"] is None
-        assert "nobody speaks with it yet: that needs a Base checkpoint" in answer.json()["remarks"][-1]
+        assert (
+            "no engine can speak with it: cloning voices needs a Base checkpoint"
+            in answer.json()["remarks"][-1]
+        )
 
 
 ASKED = {"name": "Storyteller", "description": "a warm, slow grandmother", "language": "en"}

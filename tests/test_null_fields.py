@@ -26,8 +26,8 @@ def optional_fields(document: dict[str, Any], name: str) -> list[str]:
     [
         ("SpeechBody", "/v1/audio/speech", {"input": TEXT}),
         ("BatchBody", "/v1/audio/speech/batch", {"inputs": [TEXT]}),
-        ("Phrases", "/v1/cache/phrases", {"phrases": [TEXT]}),
-        ("Design", "/v1/audio/voices/design", {"name": "A", "description": "calm"}),
+        ("PrerenderBody", "/v1/cache/phrases", {"phrases": [TEXT]}),
+        ("DesignBody", "/v1/audio/voices/design", {"name": "A", "description": "calm"}),
     ],
 )
 async def test_null_in_a_field_of_a_body_is_as_if_it_were_not_there(

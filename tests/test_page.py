@@ -602,10 +602,10 @@ def test_who_needs_a_key_is_asked_for_it_once(chromium: Browser, tmp_path: Path)
     key = "0123456789abcdef-key"
     with placed(tmp_path / "data", api_keys=(key,)) as place:
         chromium.open(place.url, **{"X-Forwarded-For": "203.0.113.7"})
-        chromium.reads("#key-reason", "a key is needed")
+        chromium.reads("#key-reason", "an API key is needed")
         chromium.write("#key-value", "not-this-one-0000")
         chromium.button("Use it", "dialog").click()
-        chromium.reads("#key-reason", "nobody has this key")
+        chromium.reads("#key-reason", "the API key is not valid")
         chromium.keep("key-light")
         chromium.write("#key-value", key)
         chromium.button("Use it", "dialog").click()

@@ -130,7 +130,7 @@ async def test_x_vector_only_mode_leaves_the_transcript_out() -> None:
     [
         (
             "https://example.org/voice.wav",
-            "is an address ('https://example.org/voice.wav'), and none is fetched",
+            "is an address ('https://example.org/voice.wav'), which is not fetched",
         ),
         ("file:///etc/passwd", "is an address"),
         ("/etc/passwd", "is not base64"),
@@ -158,8 +158,8 @@ async def test_what_is_no_recording_is_an_error_that_says_why(audio: str, says: 
 
 async def test_a_recording_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with web([Cloner()]) as client:
-        many = await ask(client, "A" * (reference_audio.LARGEST_ENCODED + 2_000_000))
-        monkeypatch.setattr(reference_audio, "LARGEST", 1000)
+        many = await ask(client, "A" * (reference_audio.MAX_ENCODED_LENGTH + 2_000_000))
+        monkeypatch.setattr(reference_audio, "MAX_BYTES", 1000)
         large = await ask(client, encoded(recording()))
     assert many.status_code == 413
     assert (large.status_code, code_of(large)) == (400, "bad-ref-audio")
@@ -177,10 +177,10 @@ async def test_without_a_base_checkpoint_it_is_refused(engine: ScriptedEngine) -
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"ref_text": SAID}, "ref_text goes with ref_audio"),
-        ({"x_vector_only_mode": True}, "x_vector_only_mode goes with ref_audio"),
-        ({"task_type": "Base"}, 'task_type: "Base" goes with ref_audio'),
-        ({"ref_audio": "AAAA", "task_type": "CustomVoice"}, "the others without"),
+        ({"ref_text": SAID}, "ref_text needs ref_audio"),
+        ({"x_vector_only_mode": True}, "x_vector_only_mode needs ref_audio"),
+        ({"task_type": "Base"}, 'task_type: "Base" needs ref_audio'),
+        ({"ref_audio": "AAAA", "task_type": "CustomVoice"}, "the others exclude it"),
         ({"ref_audio": "AAAA", "style": "calm"}, "has no styles"),
     ],
 )

@@ -448,7 +448,7 @@ async def test_the_list_of_voices_is_up_to_date() -> None:
 
 
 async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.server.REFRESH", 0.0)
+    monkeypatch.setattr("wyoming_qwen3tts.server.wyoming.connection.REFRESH_TIMEOUT", 0.0)
     shelf = Shelf()
     async with service([Cloner()], store=shelf) as uri, connect(uri) as client:
         shelf.voices = [shelved("Oma")]

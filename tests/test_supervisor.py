@@ -88,7 +88,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def become(url: str) -> None:
         monkeypatch.setenv("SUPERVISOR_TOKEN", "Secret-Token")
         monkeypatch.setenv("SUPERVISOR_URL", url)
-        monkeypatch.setattr(supervisor, "PAUSES", (0.01, 0.01))
+        monkeypatch.setattr(supervisor, "RETRY_DELAYS", (0.01, 0.01))
 
     return become
 
@@ -176,17 +176,17 @@ async def test_a_supervisor_that_fails_is_asked_again(
             await until(lambda: bool(warnings(caplog)))
     assert len(told.heard) == 3
     (said,) = warnings(caplog)
-    assert said.startswith("The Supervisor announces tcp://")
+    assert said.startswith("supervisor: announced to Home Assistant uri=tcp://")
 
 
 @pytest.mark.parametrize(
     ("answer", "tries", "expected"),
     [
-        (FORBIDDEN, 1, "refuses to announce .*: 401 Unauthorized \\(no such app\\)$"),
-        (BROKEN, 3, "could not be told of .*: 500 Internal Server Error$"),
-        (RUBBISH, 3, "could not be told of .*: an answer that is no HTTP"),
-        (b"", 3, "could not be told of .*: an answer that is no HTTP"),
-        (None, 3, "could not be told of .*: TimeoutError$"),
+        (FORBIDDEN, 1, 'discovery refused uri=tcp://.* error="401 Unauthorized \\(no such app\\)"$'),
+        (BROKEN, 3, 'discovery failed, giving up uri=tcp://.* error="500 Internal Server Error"$'),
+        (RUBBISH, 3, 'discovery failed, giving up uri=tcp://.* error="the response is not HTTP'),
+        (b"", 3, 'discovery failed, giving up uri=tcp://.* error="the response is not HTTP'),
+        (None, 3, "discovery failed, giving up uri=tcp://.* error=TimeoutError$"),
     ],
 )
 async def test_one_that_will_not_hear_of_it_is_one_warning_and_speech_goes_on(
@@ -197,7 +197,7 @@ async def test_one_that_will_not_hear_of_it_is_one_warning_and_speech_goes_on(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "PATIENCE", 0.05 if answer is None else HANG)
+    monkeypatch.setattr(supervisor, "REQUEST_TIMEOUT", 0.05 if answer is None else HANG)
     async with listening(answer) as told:
         app(told.url)
         async with service([ScriptedEngine()]) as uri:
@@ -217,13 +217,13 @@ async def test_nobody_at_the_supervisor_s_address_is_one_warning(
         await until(lambda: bool(warnings(caplog)))
         assert await say(uri, "All the same.")
     (said,) = warnings(caplog)
-    assert "could not be told" in said
+    assert "discovery failed, giving up" in said
 
 
 async def test_a_supervisor_that_hangs_holds_up_neither_start_nor_stop(
     app: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "PATIENCE", 10 * HANG)
+    monkeypatch.setattr(supervisor, "REQUEST_TIMEOUT", 10 * HANG)
     async with listening(None) as told:
         app(told.url)
         async with asyncio.timeout(HANG):
@@ -265,7 +265,7 @@ def test_what_is_told_is_an_address_that_home_assistant_can_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "app")
-    found = supervisor.address_to_tell(listening_on, remote, announce_remote=announce_remote)
+    found = supervisor.discovery_uri(listening_on, remote, announce_remote=announce_remote)
     assert found == expected
 
 

@@ -160,7 +160,7 @@ async def test_an_unknown_field_is_an_error_that_names_it(field: str) -> None:
     engine = ScriptedEngine()
     answer = await answer_of({field: 1}, engine)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
-    assert "there is no such field" in answer.text
+    assert "unknown field" in answer.text
     assert engine.said == []
 
 
@@ -174,7 +174,7 @@ async def test_an_unknown_field_of_an_item_or_a_message_is_an_error() -> None:
         await socket.send(json.dumps({"type": "speech.speak", "input": "Hi.", "pitch": 2}))
         message = json.loads(await socket.recv())
     assert answer.status_code == 400
-    assert "number 2: pitch: there is no such field" in answer.text
+    assert "number 2: pitch: unknown field" in answer.text
     assert (message["type"], message["error"]["param"]) == ("error", "pitch")
 
 

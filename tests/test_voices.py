@@ -27,7 +27,7 @@ from tests.house import (
     speaker,
 )
 from wyoming_qwen3tts.engines.qwen3 import speakers
-from wyoming_qwen3tts.server.wyoming.info import Description, describe, shown
+from wyoming_qwen3tts.server.wyoming.info import DescribeResponse, describe, sortable_description
 from wyoming_qwen3tts.speech import LANGUAGES, UNDETERMINED, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import names as voice_names
@@ -415,18 +415,18 @@ def test_a_default_that_nobody_chose_is_not_called_so() -> None:
 
 def test_a_last_resort_goes_by_its_language() -> None:
     voice = replace(ROBOT, description="Chinese (Mandarin) (eSpeak NG, robotic)")
-    assert shown(voice) == "last resort, Chinese (Mandarin) (eSpeak NG, robotic)"
+    assert sortable_description(voice) == "last resort, Chinese (Mandarin) (eSpeak NG, robotic)"
     slow = variant(voice, Style("slow", speed=0.9))
-    assert shown(slow) == "last resort, Chinese (Mandarin): slow (eSpeak NG, robotic)"
-    assert shown(replace(voice, description="")) == "last resort, espeak-de"
+    assert sortable_description(slow) == "last resort, Chinese (Mandarin): slow (eSpeak NG, robotic)"
+    assert sortable_description(replace(voice, description="")) == "last resort, espeak-de"
 
 
 def test_every_description_has_the_name_in_it() -> None:
     voice = Voice("Oma", "recorded in 2019", ("de",), "scripted", Attribution("", ""))
-    assert shown(voice) == "Oma (recorded in 2019)"
-    assert shown(replace(voice, name="anna")) == "Anna (recorded in 2019)"
-    assert shown(replace(voice, name="奶奶")) == "Voice 奶奶 (recorded in 2019)"
-    assert shown(replace(voice, name="Oma", description="")) == "Oma"
+    assert sortable_description(voice) == "Oma (recorded in 2019)"
+    assert sortable_description(replace(voice, name="anna")) == "Anna (recorded in 2019)"
+    assert sortable_description(replace(voice, name="奶奶")) == "Voice 奶奶 (recorded in 2019)"
+    assert sortable_description(replace(voice, name="Oma", description="")) == "Oma"
 
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8) | st.sampled_from(
@@ -472,7 +472,7 @@ def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool
 async def test_the_answer_to_describe_is_made_once() -> None:
     voices = Fixed(VoiceCatalog(CAST))
     async with running_pool(ScriptedEngine()) as able:
-        description = Description(voices, able, streaming=True)
+        description = DescribeResponse(voices, able, streaming=True)
         first = description()
         assert description() is first
         voices.catalog = VoiceCatalog(CAST[:2])

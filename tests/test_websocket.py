@@ -36,9 +36,9 @@ from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import websocket_protocol
 from wyoming_qwen3tts.server.http.context import AppContext
-from wyoming_qwen3tts.server.http.websocket import LARGEST_SOUND
+from wyoming_qwen3tts.server.http.websocket import MAX_MESSAGE_BYTES
 from wyoming_qwen3tts.server.http.websocket_messages import InvalidMessageError
-from wyoming_qwen3tts.server.http.websocket_protocol import FairWebSocket
+from wyoming_qwen3tts.server.http.websocket_protocol import BoundedWebSocketProtocol
 from wyoming_qwen3tts.server.http.websocket_session import Cancellation, PendingUtterance, WebSocketSession
 from wyoming_qwen3tts.speech import Utterance
 
@@ -207,7 +207,7 @@ async def test_binary_messages_are_small_and_whole_samples_even_of_what_was_said
             sizes = []
             while isinstance(received := await client.socket.recv(), bytes):
                 sizes.append(len(received))
-            assert max(sizes) <= LARGEST_SOUND < sum(sizes)
+            assert max(sizes) <= MAX_MESSAGE_BYTES < sum(sizes)
             assert all(size % 2 == 0 for size in sizes)
             assert json.loads(received)["type"] == "speech.done"
 
@@ -322,7 +322,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
     ("asked", "code", "param", "words"),
     [
         ({"voice": "Nobody"}, "voice-not-found", None, "no voice 'Nobody'"),
-        ({"model": "gpt-9"}, "model-not-found", None, "no model 'gpt-9'"),
+        ({"model": "gpt-9"}, "model-not-found", None, "unknown model 'gpt-9'"),
         ({"response_format": "opus", "sample_rate": 8000}, "invalid-request", None, "opus has 24000"),
         ({"response_format": "midi"}, "invalid-request", "response_format", "response_format: Input"),
         ({"response_format": 5}, "invalid-request", "response_format", "response_format: Input"),
@@ -603,7 +603,7 @@ async def test_what_nobody_expected_ends_the_connection_and_is_in_the_log(
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1011
     assert engine.ended == ["For ever."]
-    assert "A WebSocket failed" in caplog.text
+    assert "websocket: internal error" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -677,7 +677,7 @@ async def ends(reader: asyncio.StreamReader) -> tuple[int, str]:
 async def test_a_flood_of_small_frames_leaves_everybody_else_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     turn = 0
     taken: list[tuple[int, int]] = []
-    monkeypatch.setattr(websocket_protocol, "CONTROLS", 1_000_000)
+    monkeypatch.setattr(websocket_protocol, "CONTROL_BURST", 1_000_000)
     take = WebSocketsSansIOProtocol.data_received
 
     def spied(self: WebSocketsSansIOProtocol, data: bytes) -> None:
@@ -698,7 +698,7 @@ async def test_a_flood_of_small_frames_leaves_everybody_else_a_turn(monkeypatch:
         while sum(size for _, size in taken) < len(flood):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
         waiting.cancel()
-    assert max(size for _, size in taken) <= websocket_protocol.SLICE <= 4096
+    assert max(size for _, size in taken) <= websocket_protocol.SLICE_BYTES <= 4096
     assert max(Counter(turn for turn, _ in taken).values()) == 1
 
 
@@ -716,7 +716,7 @@ async def test_who_floods_with_control_frames_is_sent_away(kind: int) -> None:
 
 async def test_a_message_in_fragments_without_end_is_refused() -> None:
     async with door(ScriptedEngine()) as client, raw(client) as (reader, writer):
-        writer.write(frame(TEXT) + frame(CONTINUED) * (websocket_protocol.FRAGMENTS - 1))
+        writer.write(frame(TEXT) + frame(CONTINUED) * (websocket_protocol.MAX_FRAGMENTS - 1))
         writer.write(frame(LAST | PING, b"there"))
         await reader.readuntil(b"there")
         writer.write(frame(CONTINUED))
@@ -725,25 +725,25 @@ async def test_a_message_in_fragments_without_end_is_refused() -> None:
 
 
 async def test_who_reads_no_pongs_is_read_no_more_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_protocol, "CONTROLS", 1_000_000)
-    made: list[FairWebSocket] = []
-    begin = FairWebSocket.connection_made
+    monkeypatch.setattr(websocket_protocol, "CONTROL_BURST", 1_000_000)
+    made: list[BoundedWebSocketProtocol] = []
+    begin = BoundedWebSocketProtocol.connection_made
 
-    def spied(self: FairWebSocket, transport: asyncio.BaseTransport) -> None:
+    def spied(self: BoundedWebSocketProtocol, transport: asyncio.BaseTransport) -> None:
         made.append(self)
         begin(self, transport)
 
     async with door(ScriptedEngine()) as client:
-        monkeypatch.setattr(FairWebSocket, "connection_made", spied)
+        monkeypatch.setattr(BoundedWebSocketProtocol, "connection_made", spied)
         async with raw(client, 1024) as (reader, writer):
-            (door_,) = made
+            (protocol,) = made
             sent, pings = 0, frame(LAST | PING, b"x" * 119) * 100
-            while not (door_._owing and writer.transport.get_write_buffer_size() > 1 << 20):
+            while not (protocol._pong_blocked and writer.transport.get_write_buffer_size() > 1 << 20):
                 writer.write(pings)
                 sent += 100
                 await asyncio.sleep(0)
-            assert door_.transport.get_write_buffer_size() < 1 << 17
-            assert len(door_._left) <= 1 << 18
+            assert protocol.transport.get_write_buffer_size() < 1 << 17
+            assert len(protocol._input) <= 1 << 18
             assert (await reader.readexactly(sent * 121)).count(b"x" * 119) == sent
 
 
@@ -752,7 +752,7 @@ async def test_a_message_of_the_greatest_size_is_taken_in_however_many_fragments
     async with door(ScriptedEngine(), max_event_bytes=50_000) as client, raw(client) as (reader, writer):
         message = b'{"type":' + b" " * (50_000 - 15) + b'"ping"}'
         parts = [message[at : at + size] for at in range(0, len(message), size)]
-        assert len(parts) < websocket_protocol.FRAGMENTS
+        assert len(parts) < websocket_protocol.MAX_FRAGMENTS
         for number, part in enumerate(parts, 1):
             head = (TEXT if number == 1 else CONTINUED) | (LAST if number == len(parts) else 0)
             writer.write(frame(head, part))
@@ -832,14 +832,14 @@ class Rules(RuleBasedStateMachine):
     def cancel(self, name: str | None) -> None:
         stop = self.say("speech.cancel", id=name)
         meant = [job for each, job in self.living.items() if name in {None, each}]
-        assert (stop.jobs if isinstance(stop, Cancellation) else []) == meant
+        assert (stop.utterances if isinstance(stop, Cancellation) else []) == meant
         if self.writing in meant:
             self.writing = None
 
     @rule(name=IDS)
     def over(self, name: str) -> None:
         if (job := self.living.pop(name, None)) is not None:
-            self.dialogue.over(job)
+            self.dialogue.finish(job)
             if job is self.writing:
                 self.writing = None
 

@@ -1,20 +1,24 @@
-"""Logs, on standard error, for people or for programs."""
+"""Logging to standard error, as text or JSON, and the ``key=value`` notation of log lines."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from typing import Any
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
+_BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+"""Values that need no quotation marks in a log line."""
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and exception if there is one.
 
-    A record that was made with ``extra={"fields": …}`` has these, too, in ``request``.
+    A log record made with ``extra={"fields": …}`` also has these under ``request``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -34,10 +38,18 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(*, debug: bool, log_format: str) -> None:
-    """Send logs to standard error, as ``text`` or ``json``."""
+    """Send logs to standard error. ``log_format``: ``text`` or ``json``."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
-    # Libraries' own chatter is not about speech.
+    # Below warnings these libraries log nothing about speech.
     for library in ("asyncio", "zeroconf", "uvicorn", "python_multipart"):
         logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def quote(value: object) -> str:
+    """Return ``value`` for a log line's ``key=value``: quoted if it has spaces, ``-`` for None or ""."""
+    text = "" if value is None else str(value)
+    if not text:
+        return "-"
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -18,7 +18,8 @@ from ..client import ServerError, reachable
 from ..config.settings import Settings, SettingsError
 from ..config.sources import VARIABLE_PREFIX, Parser
 from ..speech import SpeechError
-from . import arguments, cache, prerender, sound, voices
+from . import arguments, cache, prerender, voices
+from . import playback as sound
 
 READ_SIZE = 4096
 

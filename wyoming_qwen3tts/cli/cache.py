@@ -23,7 +23,7 @@ from ..config.settings import Settings
 from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import key
-from . import sound
+from . import playback as sound
 
 STATS = "stats"
 PLACE = ("data_dir", "cache_disk", "cache_redis", "cache_days")

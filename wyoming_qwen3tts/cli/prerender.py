@@ -25,7 +25,7 @@ from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import base_language
 from ..text.phrases import TABLES, Phrase, read
 from ..voices.names import OPENAI, key
-from . import sound
+from . import playback as sound
 from .arguments import language as language_argument
 
 TIMEOUT = 5.0

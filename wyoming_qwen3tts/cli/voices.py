@@ -24,7 +24,7 @@ from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import TEXTS, check, design
 from ..voices.names import OPENAI, RESERVED, key
 from ..voices.store import CustomVoiceStore
-from . import sound
+from . import playback as sound
 from .arguments import language as language_argument
 
 LIST = "list"

@@ -1,1 +1,1 @@
-"""The doors of the house, one file a protocol."""
+"""The servers: one package per protocol, and what they share."""

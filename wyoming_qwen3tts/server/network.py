@@ -1,4 +1,4 @@
-"""Peers: their addresses, and that they are gone."""
+"""Peer addresses, and the error of a lost connection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from ipaddress import IPv4Address, IPv6Address
 
 
 class PeerGoneError(Exception):
-    """The peer cannot be told anything any more: it left, or reads nothing."""
+    """The peer closed the connection, or stopped reading from it: nothing more can be sent."""
 
 
-def plain(address: str) -> IPv4Address | IPv6Address:
-    """Return an address without a zone, an IPv4 one that IPv6 carries as what it is. Raises ValueError."""
+def parse_address(address: str) -> IPv4Address | IPv6Address:
+    """Return an IP address without its zone, an IPv4-mapped IPv6 one as IPv4. Raises ValueError."""
     found: IPv4Address | IPv6Address = ipaddress.ip_address(address.partition("%")[0])
     return getattr(found, "ipv4_mapped", None) or found

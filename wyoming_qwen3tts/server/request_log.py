@@ -1,4 +1,4 @@
-"""What became of requests, whatever door they came in by: a line of log each, and the last of them."""
+"""Admission control, and the log and history of requests, shared by all servers."""
 
 from __future__ import annotations
 
@@ -13,135 +13,160 @@ from dataclasses import asdict, dataclass
 
 from ..audio.pcm import duration
 from ..speech import SpeechError, SpeechRequest
+from ..telemetry import quote
 
 _LOGGER = logging.getLogger(__name__)
 
-LAST = 500
-"""Requests that are remembered."""
+HISTORY_SIZE = 500
+"""Finished requests kept in memory."""
 OK, GONE, FAILED = "ok", "gone", "failed"
-"""What became of a request: all was sent; the client left; or, for want of an error's own code, it failed."""
+"""Outcomes of a request: all audio was sent; the client disconnected; an error without a code of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What became of one request. Times are milliseconds; what there was none of is None."""
+class RequestRecord:
+    """What happened to one request. Times are milliseconds; None where there is no value.
+
+    The attributes' names are those of the JSON log and of ``/v1/requests``.
+    """
 
     id: str
     time: float
-    """When it came: seconds since 1970."""
+    """When the request arrived: seconds since 1970."""
     door: str
+    """The interface it came in by: wyoming, http or prerender."""
     client: str
     voice: str
     engine: str
     language: str
     characters: int
     queue_ms: float
-    """How long its sentences waited until their engine began with them."""
+    """Time its utterances waited until their engine started them."""
     first_audio_ms: float | None
-    """From the request to its first sound."""
+    """Time to first audio, from the arrival of the request."""
     synthesis_ms: float
-    """How long the sound of its sentences was waited for after that."""
+    """Time spent waiting for the engine's audio after that."""
     encode_ms: float
     send_ms: float
-    """How long the client was waited for."""
+    """Time spent waiting for the client to read."""
     total_ms: float
     audio_seconds: float
     rtf: float | None
-    """Real-time factor: seconds of synthesis for a second of sound, of what was made and not found."""
+    """Real-time factor: seconds of synthesis per second of synthesized audio; cached audio does not count."""
     cache: str
-    """The tier that all of it came from; or miss, part, shared, off (see ``speech.Report.cache``)."""
+    """The cache tier that all audio came from; or miss, part, shared, off (see ``speech.Report.cache``)."""
     outcome: str
     fallback: str = ""
-    """Why somebody else spoke than was asked for; empty where nobody did."""
+    """Why another voice or engine was used than requested; empty if none was."""
 
     def __str__(self) -> str:
-        first = (
-            "no sound" if self.first_audio_ms is None else f"first sound after {self.first_audio_ms:.0f} ms"
-        )
-        rtf = "" if self.rtf is None else f", RTF {self.rtf:.3f}"
-        return (
-            f"{self.client or self.door}: spoke {self.characters} characters: {self.outcome}, {first}, "
-            f"{self.audio_seconds:.1f} s of sound in {self.total_ms:.0f} ms ({self.voice or 'nobody'}, "
-            f"{self.language or 'no language'}, queue {self.queue_ms:.0f} ms, synthesis "
-            f"{self.synthesis_ms:.0f} ms{rtf}, send {self.send_ms:.0f} ms, cache {self.cache}, {self.id})"
-        )
+        facts = {
+            "voice": self.voice,
+            "language": self.language,
+            "chars": self.characters,
+            "ttfa": _show_ms(self.first_audio_ms),
+            "queue": _show_ms(self.queue_ms),
+            "synthesis": _show_ms(self.synthesis_ms),
+            "send": _show_ms(self.send_ms),
+            "total": _show_ms(self.total_ms),
+            "audio": f"{self.audio_seconds:.1f}s",
+            "rtf": None if self.rtf is None else f"{self.rtf:.3f}",
+            "cache": self.cache,
+            "client": self.client,
+            "id": self.id,
+        }
+        if self.client == self.door:
+            del facts["client"]  # HTTP requests have no other source than the interface
+        return f"{self.door}: {self.outcome} " + " ".join(f"{key}={quote(facts[key])}" for key in facts)
 
 
-class Requests:
-    """Those that are being answered, and the last that were."""
+class AdmissionControl:
+    """Counts the requests in progress, and rejects those over a limit."""
 
-    def __init__(self, most: float = math.inf, most_of_one: float = math.inf) -> None:
-        """At most so many are answered at a time: of all clients, and of one."""
-        self.last: deque[Record] = deque(maxlen=LAST)
-        """The newest at the end."""
-        self.watchers: list[Callable[[Record], object]] = []
-        """Told of each when it is over."""
-        self._most = most
-        self._most_of_one = most_of_one
+    def __init__(self, limit: float = math.inf, limit_per_client: float = math.inf) -> None:
+        """``limit``: requests in progress at a time, of all clients; ``limit_per_client``: of one."""
+        self._limit = limit
+        self._limit_per_client = limit_per_client
         self._active: Counter[str] = Counter()
 
     @property
     def active(self) -> int:
-        """How many are being answered."""
+        """Number of requests in progress."""
         return self._active.total()
 
-    def begin(self, client: str) -> None:
-        """Count a client's request that is to be answered. Raises SpeechError (``busy``): it is not."""
-        if self.active >= self._most:
+    def admit(self, client: str) -> None:
+        """Count a request as in progress. Raises SpeechError (``busy``) if that is one too many."""
+        if self.active >= self._limit:
             raise SpeechError(
-                f"{self.active} requests are being answered already (--max-concurrent-requests)", "busy"
+                f"{self.active} requests are in progress, the most allowed (--max-concurrent-requests); "
+                "try again later",
+                "busy",
             )
-        if (own := self._active[client]) >= self._most_of_one:
+        if (own := self._active[client]) >= self._limit_per_client:
             raise SpeechError(
-                f"{own} requests of {client or 'this client'} are being answered already "
-                "(--max-concurrent-requests-per-client)",
+                f"{own} requests of {client or 'this client'} are in progress, the most allowed "
+                "(--max-concurrent-requests-per-client); try again later",
                 "busy",
             )
         self._active[client] += 1
 
-    def end(self, client: str) -> None:
-        """Count it no more."""
+    def release(self, client: str) -> None:
+        """Count an admitted request as finished."""
         self._active[client] -= 1
         if not self._active[client]:
             del self._active[client]
 
-    def note(self, record: Record) -> None:
-        """Log a request that is over, and remember it for a while."""
-        self.last.append(record)
+
+class RequestHistory:
+    """Logs finished requests, keeps the last ones, and passes them to observers such as the metrics."""
+
+    def __init__(self) -> None:
+        self.records: deque[RequestRecord] = deque(maxlen=HISTORY_SIZE)
+        """The newest is last."""
+        self.observers: list[Callable[[RequestRecord], object]] = []
+        """Called with every finished request."""
+
+    def add(self, record: RequestRecord) -> None:
+        """Log and keep the record of a finished request."""
+        self.records.append(record)
         _LOGGER.info("%s", record, extra={"fields": asdict(record)})
-        for watcher in self.watchers:
-            watcher(record)
+        for observer in self.observers:
+            observer(record)
 
 
 def outcome_of(error: BaseException, gone: str = GONE) -> str:
-    """Return what became of a request that ended with ``error``; ``gone`` where nobody wanted the rest."""
+    """Return the outcome of a request that ended with ``error``. ``gone``: the outcome of a cancelled one."""
     if isinstance(error, SpeechError):
         return error.code
     return gone if isinstance(error, asyncio.CancelledError | GeneratorExit) else FAILED
 
 
 class RequestLog:
-    """What is noted of one request. Its clock starts when it is made."""
+    """Measures one request from its creation on, and records it at its end."""
 
-    def __init__(self, request: SpeechRequest, requests: Requests, door: str) -> None:
+    def __init__(
+        self, request: SpeechRequest, admission: AdmissionControl, history: RequestHistory, interface: str
+    ) -> None:
+        """``interface``: what the request came in by, such as ``wyoming``."""
         self._request = request
-        self._requests = requests
-        self._door = door
+        self._admission = admission
+        self._history = history
+        self._interface = interface
         self._time = time.time()
         self._started = time.monotonic()
         self._first: float | None = None
         self._sending = self._encoding = 0.0
-        self._counted = False
+        self._admitted = False
         self.audio_seconds = 0.0
 
     def begin(self) -> None:
-        """Let it be answered. Raises SpeechError (``busy``)."""
-        self._requests.begin(self._request.client)
-        self._counted = True
+        """Admit the request. Raises SpeechError (``busy``)."""
+        self._admission.admit(self._request.client)
+        self._admitted = True
 
-    def sent(self, sound: bytes) -> bool:
-        """Count a chunk; tell whether it was the first."""
-        self.audio_seconds += duration(sound)
+    def add_audio(self, pcm: bytes) -> bool:
+        """Count an audio chunk; return whether it was the first."""
+        self.audio_seconds += duration(pcm)
         first = self._first is None
         if self._first is None:
             self._first = time.monotonic() - self._started
@@ -149,7 +174,7 @@ class RequestLog:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Count what happens inside as waiting for the client."""
+        """Count the time inside as waiting for the client."""
         began = time.monotonic()
         try:
             yield
@@ -158,7 +183,7 @@ class RequestLog:
 
     @contextmanager
     def encoding(self) -> Iterator[None]:
-        """Count what happens inside as encoding."""
+        """Count the time inside as encoding."""
         began = time.monotonic()
         try:
             yield
@@ -166,26 +191,26 @@ class RequestLog:
             self._encoding += time.monotonic() - began
 
     @property
-    def first(self) -> float:
-        """Seconds from the request to its first sound; not a number before."""
+    def first_audio(self) -> float:
+        """Time to first audio in seconds; NaN before."""
         return math.nan if self._first is None else self._first
 
     @property
-    def seconds(self) -> float:
-        """Seconds since the request."""
+    def elapsed(self) -> float:
+        """Seconds since the request arrived."""
         return time.monotonic() - self._started
 
     def write(self, outcome: str) -> None:
-        """Say what became of it; once, at its end."""
+        """Record the request with its outcome. Call once."""
         request, report = self._request, self._request.report
         made = report.made
-        if self._counted:
-            self._requests.end(request.client)
-        self._requests.note(
-            Record(
+        if self._admitted:
+            self._admission.release(request.client)
+        self._history.add(
+            RequestRecord(
                 id=report.id,
                 time=self._time,
-                door=self._door,
+                door=self._interface,
                 client=request.source,
                 voice=report.voice,
                 engine=report.engine,
@@ -196,7 +221,7 @@ class RequestLog:
                 synthesis_ms=_ms(report.synthesis),
                 encode_ms=_ms(self._encoding),
                 send_ms=_ms(self._sending),
-                total_ms=_ms(self.seconds),
+                total_ms=_ms(self.elapsed),
                 audio_seconds=round(self.audio_seconds, 3),
                 rtf=round(report.synthesis / made, 4) if made else None,
                 cache=report.cache,
@@ -208,3 +233,7 @@ class RequestLog:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
+
+
+def _show_ms(milliseconds: float | None) -> str | None:
+    return None if milliseconds is None else f"{milliseconds:.0f}ms"

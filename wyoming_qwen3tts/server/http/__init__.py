@@ -1,1 +1,1 @@
-"""The second door: the same voices over HTTP, for programs that speak OpenAI's dialect."""
+"""The HTTP server: OpenAI's speech API, a WebSocket, the cache, metrics and the web page."""

@@ -1,4 +1,4 @@
-"""All that is served over HTTP, and who may ask for it."""
+"""The HTTP application: its routes and its middleware."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ...cache.tiers import MEGABYTE
 from ...config.settings import Settings
 from ..web import page
 from . import batch, cache, errors, health, speech, voices, websocket
-from .auth import OPEN, Authenticator, AuthMiddleware, Keys
+from .auth import PUBLIC_PATHS, ApiKeys, Authenticator, AuthMiddleware
 from .context import AppContext
 from .middleware import BodyLimitMiddleware, ErrorMiddleware
-from .reference_audio import LARGEST_ENCODED
+from .reference_audio import MAX_ENCODED_LENGTH
 
-SPEECH = "/v1/audio/speech"
-"""The path that takes a recording beside a text."""
-UPLOADS = "/v1/audio/voices"
-"""The path that takes more than words."""
-HEADERS = {
+SPEECH_PATH = "/v1/audio/speech"
+"""Its bodies may contain a reference recording."""
+UPLOAD_PATH = "/v1/audio/voices"
+"""Its bodies are forms with a recording."""
+RESPONSE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -34,8 +34,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
     "Cache-Control": "no-store",
 }
-"""Of every response that says nothing else: what it holds is for whoever asked, and no page may use it."""
-EXPOSED = (
+"""Default headers of every response: not cached, and not readable for other sites' pages."""
+EXPOSED_HEADERS = (
     "Content-Disposition",
     "X-Request-Id",
     "X-First-Audio-Ms",
@@ -57,51 +57,51 @@ ROUTES: Sequence[Callable[[AppContext], APIRouter]] = (
 )
 
 
-def application(context: AppContext) -> ASGIApp:
-    """Return what serves requests, whoever sends them."""
+def create_app(context: AppContext) -> ASGIApp:
+    """Return the application, without middleware: every request is served."""
     app = FastAPI(
         title="wyoming-qwen3tts",
         version=__version__,
-        docs_url=None,  # they fetch scripts from elsewhere
+        docs_url=None,  # these pages load scripts from other sites
         redoc_url=None,
         responses={
-            "4XX": {"description": "What is wrong with the request", "model": errors.ErrorResponse},
-            "5XX": {"description": "What is wrong with the service", "model": errors.ErrorResponse},
+            "4XX": {"description": "Client error", "model": errors.ErrorResponse},
+            "5XX": {"description": "Server error", "model": errors.ErrorResponse},
         },
     )
     for routes in ROUTES:
         app.include_router(routes(context))
     app.include_router(page.routes())
-    errors.handle(app)
+    errors.add_error_handlers(app)
     return app
 
 
-def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
-    """Return ``app`` for those who may come in, within what they may take."""
-    uploads = round(settings.http.max_upload * MEGABYTE)
+def add_middleware(app: ASGIApp, settings: Settings, keys: ApiKeys) -> ASGIApp:
+    """Return ``app`` behind authentication, body limits and error handling."""
+    upload_bytes = round(settings.http.max_upload * MEGABYTE)
 
-    def most(scope: Scope) -> int:
-        if scope["path"] == SPEECH:
-            return settings.limits.max_event_bytes + LARGEST_ENCODED
-        return uploads if scope["path"] == UPLOADS else settings.limits.max_event_bytes
+    def body_limit(scope: Scope) -> int:
+        if scope["path"] == SPEECH_PATH:
+            return settings.limits.max_event_bytes + MAX_ENCODED_LENGTH
+        return upload_bytes if scope["path"] == UPLOAD_PATH else settings.limits.max_event_bytes
 
-    keeper = Authenticator(
+    authenticator = Authenticator(
         keys,
         rate=settings.http.rate_limit,
         origins=settings.http.cors_origins,
         ingress_port=settings.http.ingress_port or None,
     )
     app = BodyLimitMiddleware(
-        app, most=most, seconds=settings.limits.event_timeout, send_timeout=settings.limits.send_timeout
+        app, limit=body_limit, timeout=settings.limits.event_timeout, send_timeout=settings.limits.send_timeout
     )
-    app = AuthMiddleware(app, keeper, OPEN | page.paths())
+    app = AuthMiddleware(app, authenticator, PUBLIC_PATHS | page.paths())
     if settings.http.cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=settings.http.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("*",),  # reflected: OpenAI's client sends a dozen x-stainless-* of its own
+            allow_headers=("*",),  # OpenAI's client sends a dozen x-stainless-* headers
             allow_private_network=True,
-            expose_headers=EXPOSED,
+            expose_headers=EXPOSED_HEADERS,
         )
-    return ErrorMiddleware(app, HEADERS)
+    return ErrorMiddleware(app, RESPONSE_HEADERS)

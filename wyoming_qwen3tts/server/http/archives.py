@@ -1,7 +1,6 @@
-"""Many files as one that is sent while they are made: a ZIP archive, or the parts of a MIME message.
+"""Archives that are streamed while their files are made: ZIP, or a MIME message of several parts.
 
-What is in either is whole, and so is either only with its end: a ZIP archive without its directory, and a
-message without its last boundary, are told from whole ones by whoever reads them.
+A truncated archive is recognizable: a ZIP lacks its central directory, a MIME message its last boundary.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import IO, Protocol, cast
 from urllib.parse import quote
 
-LONGEST_STEM = 40
-"""Characters of a file's name that say what is in it: with four bytes each, no file system has less room."""
+MAX_STEM_LENGTH = 40
+"""Characters of a file name's descriptive part: with four bytes each they fit every file system's limit."""
 
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The first moment that a ZIP archive knows; a small machine begins in 1970 until it is told the time."""
+EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a ZIP archive can store; a machine without a clock starts in 1970."""
 
 
-class Content(Protocol):
-    """What is in a file."""
+class ArchiveContent(Protocol):
+    """The content of a file."""
 
     @property
     def size(self) -> int:
@@ -32,13 +31,13 @@ class Content(Protocol):
         raise NotImplementedError
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield it from its beginning, a little at a time; may be asked for again."""
+        """Yield the content in blocks from its beginning; may be called more than once."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Content that is small and there."""
+class BytesContent:
+    """Content that is in memory."""
 
     content: bytes
 
@@ -48,80 +47,80 @@ class Given:
         return len(self.content)
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield it all."""
+        """Yield the content as one block."""
         if self.content:
             yield self.content
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A file, or what is there in its place."""
+class ArchiveMember:
+    """A file of an archive, or an entry without a file, such as an error."""
 
     name: str
-    """Without slashes, quotes and control characters; empty for what is no file."""
+    """Without slashes, quotes and control characters; empty for an entry without a file."""
     content_type: str
-    content: Content
+    content: ArchiveContent
     headers: Mapping[str, str] = field(default_factory=dict)
-    """More about it, where there is room for that."""
+    """Additional headers, for archive formats that have them."""
 
 
 class Archive(Protocol):
-    """Turns files into bytes to send, one after the other. Its work is for a thread."""
+    """An archive format: turns files into bytes to send. Its methods block: call them in a thread."""
 
     content_type: str
     name: str
-    """The archive's own."""
+    """The file name of the archive."""
 
-    def add(self, member: Member) -> Iterator[bytes]:
-        """Yield what is to be sent for a file."""
+    def add(self, member: ArchiveMember) -> Iterator[bytes]:
+        """Yield the bytes to send for a file."""
         raise NotImplementedError
 
     def finish(self) -> bytes:
-        """Return the end."""
+        """Return the end of the archive."""
         raise NotImplementedError
 
 
-class Zip:
-    """A ZIP archive. Files are stored as they are: sound gets hardly smaller, and FLAC is there for that."""
+class ZipArchive:
+    """A ZIP archive. Files are stored uncompressed: audio hardly shrinks, and FLAC is available for that."""
 
     content_type = "application/zip"
     name = "speech.zip"
 
     def __init__(self) -> None:
-        self._pipe = _Pipe()
-        self._file = zipfile.ZipFile(cast("IO[bytes]", self._pipe), "w")
+        self._buffer = _WriteBuffer()
+        self._file = zipfile.ZipFile(cast("IO[bytes]", self._buffer), "w")
 
-    def add(self, member: Member) -> Iterator[bytes]:
-        """Yield what is to be sent for a file; nothing for what is none.
+    def add(self, member: ArchiveMember) -> Iterator[bytes]:
+        """Yield the bytes to send for a file; nothing for an entry without one.
 
-        Sizes and checksum come first, so that it can be unpacked while it arrives. ``zipfile`` would go back
-        for them; so it is only told where the file is, for the directory.
+        Sizes and checksum precede the content, so that the archive can be unpacked while it arrives.
+        ``zipfile`` would seek back to write them; here it only records the file for the central directory.
         """
         if not member.name:
             return
-        entry = zipfile.ZipInfo(member.name, max(time.localtime()[:6], EARLIEST))
-        entry.external_attr = 0o644 << 16  # a file that everybody may read
+        entry = zipfile.ZipInfo(member.name, max(time.localtime()[:6], EARLIEST_TIME))
+        entry.external_attr = 0o644 << 16  # permissions: readable for all
         entry.file_size = entry.compress_size = member.content.size
         entry.CRC = 0
         for block in member.content.blocks():
             entry.CRC = zlib.crc32(block, entry.CRC)
-        entry.header_offset = self._pipe.tell()
-        self._pipe.write(entry.FileHeader())
+        entry.header_offset = self._buffer.tell()
+        self._buffer.write(entry.FileHeader())
         for block in member.content.blocks():
-            self._pipe.write(block)
-            yield self._pipe.take()
+            self._buffer.write(block)
+            yield self._buffer.pop()
         if not member.content.size:
-            yield self._pipe.take()
+            yield self._buffer.pop()
         self._file.filelist.append(entry)
-        self._file.start_dir = self._pipe.tell()
+        self._file.start_dir = self._buffer.tell()
 
     def finish(self) -> bytes:
-        """Return the directory, without which it is no archive."""
+        """Return the central directory."""
         self._file.close()
-        return self._pipe.take()
+        return self._buffer.pop()
 
 
-class Multipart:
+class MultipartArchive:
     """A MIME message of parts (RFC 2046)."""
 
     name = "speech.mime"
@@ -130,11 +129,11 @@ class Multipart:
         self._boundary = uuid.uuid4().hex
         self.content_type = f"multipart/mixed; boundary={self._boundary}"
 
-    def add(self, member: Member) -> Iterator[bytes]:
-        """Yield what is to be sent for a file, or for what is there in its place."""
+    def add(self, member: ArchiveMember) -> Iterator[bytes]:
+        """Yield the bytes to send for an entry."""
         headers = {
             "Content-Type": member.content_type,
-            **({"Content-Disposition": disposition(member.name)} if member.name else {}),
+            **({"Content-Disposition": content_disposition(member.name)} if member.name else {}),
             "Content-Transfer-Encoding": "binary",
             "Content-Length": str(member.content.size),
             **member.headers,
@@ -149,57 +148,60 @@ class Multipart:
         return f"--{self._boundary}--\r\n".encode()
 
 
-ARCHIVES: Mapping[str, type[Zip | Multipart]] = {"zip": Zip, "multipart": Multipart}
-"""What can be asked for, by name."""
+ARCHIVES: Mapping[str, type[ZipArchive | MultipartArchive]] = {
+    "zip": ZipArchive,
+    "multipart": MultipartArchive,
+}
+"""Archive formats by the name clients request them by."""
 
 
-def disposition(name: str) -> str:
-    """Return the header that names a file (RFC 6266)."""
+def content_disposition(name: str) -> str:
+    """Return the Content-Disposition header of a file name (RFC 6266)."""
     return (
         f'attachment; filename="{name}"' if name.isascii() else f"attachment; filename*=UTF-8''{quote(name)}"
     )
 
 
-def stem(text: str) -> str:
-    """Return what a file may be called after ``text``: its first words, letters and digits alone, if any.
+def file_stem(text: str) -> str:
+    """Return a file name from the first words of ``text``: letters, marks and digits only; may be empty.
 
-    Whatever a path, a shell or a terminal would understand is gone.
+    Everything with a meaning in a path, a shell or a terminal is removed.
     """
-    text = unicodedata.normalize("NFC", text[: 10 * LONGEST_STEM])
+    text = unicodedata.normalize("NFC", text[: 10 * MAX_STEM_LENGTH])
     letters = "".join(letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in text)
     found = ""
     for word in letters.split():
-        longer = f"{found}-{word}" if found else word[:LONGEST_STEM]
-        if len(longer) > LONGEST_STEM:
+        longer = f"{found}-{word}" if found else word[:MAX_STEM_LENGTH]
+        if len(longer) > MAX_STEM_LENGTH:
             break
         found = longer
     return found
 
 
-class _Pipe:
-    """What ``zipfile`` needs of a file that it cannot go back in. What was written is taken away.
+class _WriteBuffer:
+    """The file interface that ``zipfile`` needs, without seeking. ``pop`` removes what was written.
 
-    It is no ``io.IOBase``: that is closed when nobody needs it any more, and then an archive without an end
-    could not be given up in silence.
+    It is not an ``io.IOBase``: garbage collection closes those, and ``zipfile`` would then complain about an
+    archive that was abandoned without its end.
     """
 
     def __init__(self) -> None:
-        self._there = bytearray()
-        self._at = 0
+        self._data = bytearray()
+        self._position = 0
 
     def write(self, data: bytes) -> int:
-        self._there += data
-        self._at += len(data)
+        self._data += data
+        self._position += len(data)
         return len(data)
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def flush(self) -> None:
         pass
 
-    def take(self) -> bytes:
-        """Return what was written since the last time."""
-        taken = bytes(self._there)
-        self._there.clear()
-        return taken
+    def pop(self) -> bytes:
+        """Return what was written since the last call."""
+        written = bytes(self._data)
+        self._data.clear()
+        return written

@@ -1,4 +1,4 @@
-"""The sound of one request on its way out, in a format."""
+"""The encoded audio of one HTTP or WebSocket request: as a stream or as a complete file."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from contextlib import aclosing
 from ...audio.encode import Encoder, Format
 from ...speech import SpeechError, SpeechRequest
 from ..request_log import GONE, OK, RequestLog, outcome_of
-from .context import DOOR, AppContext
-from .whole import WholeFile
+from .context import INTERFACE, AppContext
+from .encoded_file import EncodedFile
 
-FEWEST, MOST = 4_800, 48_000
-"""Bytes of PCM that are encoded at a time, first and later: 0.1 s, a page of Ogg, and 1 s."""
-WHOLE_SECONDS = 3600.0
-"""Of sound in a file that is made before it is sent: 173 MB of WAV. A stream may be as long as its text."""
+MIN_ENCODED_BYTES, MAX_ENCODED_BYTES = 4_800, 48_000
+"""Bytes of PCM encoded at a time, first and later: 0.1 s, the length of an Ogg page, and 1 s."""
+MAX_FILE_SECONDS = 3600.0
+"""Audio of an answer that is encoded before it is sent: 173 MB of WAV. A stream has no such limit."""
 TOO_LONG = (
-    f"the answer has over {WHOLE_SECONDS:g} s of sound, too much for a file that is made before it is sent: "
-    'ask for it as a stream (without "stream": false, by HTTP/1.1), or for less at a time'
+    f"the answer has over {MAX_FILE_SECONDS:g} s of audio, the limit of an answer that is not streamed: "
+    'request a stream (without "stream": false, by HTTP/1.1), or send less text'
 )
 
 
 class AudioResponse:
-    """One request, and what it was answered: ``begin``, then ``pieces`` or ``whole``."""
+    """Synthesizes and encodes one request: ``begin``, then ``chunks`` or ``make_file``."""
 
     def __init__(
         self,
         context: AppContext,
         request: SpeechRequest,
-        form: Format,
-        over: Callable[[], object] | None = None,
+        audio_format: Format,
+        on_end: Callable[[], object] | None = None,
     ) -> None:
-        """``over`` is called when nothing more is made."""
-        self._when_over = over
-        self._sounds = context.synthesizer.speak(request)
-        self._form = form
+        """``on_end``: called when synthesis has ended, in any way."""
+        self._on_end = on_end
+        self._audio = context.synthesizer.speak(request)
+        self._format = audio_format
         self._encoder: Encoder | None = None
         self._first = b""
-        self._part = FEWEST
-        self._over = False
-        self._log = RequestLog(request, context.requests, DOOR)
+        self._slice_bytes = MIN_ENCODED_BYTES
+        self._ended = False
+        self._log = RequestLog(request, context.admission, context.history, INTERFACE)
         self.request = request
-        self.given_up = GONE
-        """The outcome where nobody wants the rest: the client left, unless somebody knows better."""
-        self._file: WholeFile | None = None
+        self.cancel_outcome = GONE
+        """The outcome logged if the request is cancelled; by default the client's disconnect."""
+        self._file: EncodedFile | None = None
 
     async def begin(self) -> None:
-        """Wait for the first sound: what goes wrong before has an answer of its own. Raises SpeechError."""
+        """Wait for the first audio, so that errors before it get an error response. Raises SpeechError."""
         try:
             self._log.begin()
-            self._first = await anext(self._sounds)
+            self._first = await anext(self._audio)
         except BaseException as error:
-            await self._sounds.aclose()
-            self._ended(outcome_of(error, self.given_up))
+            await self._audio.aclose()
+            self._end(outcome_of(error, self.cancel_outcome))
             raise
-        self._log.sent(self._first)
+        self._log.add_audio(self._first)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What is known of it by now, for the response: after ``begin``, and more after ``whole``."""
+        """The response headers known after ``begin``; ``make_file`` adds more."""
         report = self.request.report
         found = {
             "X-Request-Id": report.id,
@@ -80,105 +80,105 @@ class AudioResponse:
 
     @property
     def first_audio_ms(self) -> float:
-        """Milliseconds to the first sound, after ``begin``."""
-        return self._log.first * 1000
+        """Time to first audio in milliseconds, after ``begin``."""
+        return self._log.first_audio * 1000
 
     @property
     def total_ms(self) -> float:
-        """Milliseconds so far."""
-        return self._log.seconds * 1000
+        """Milliseconds since the request."""
+        return self._log.elapsed * 1000
 
     @property
     def audio_seconds(self) -> float:
-        """Seconds of sound so far."""
+        """Seconds of audio so far."""
         return self._log.audio_seconds
 
     @property
-    def file(self) -> WholeFile:
-        """The file, after ``whole``; whoever gets so far drops it, itself or by ``close``."""
+    def file(self) -> EncodedFile:
+        """The complete file, after ``make_file``; the caller closes it, or this response."""
         assert self._file is not None
         return self._file
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the file. Raises SpeechError where it cannot be whole: then it has no end."""
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the encoded audio. Raises SpeechError if it cannot be completed: then its end is missing."""
         try:
-            async with aclosing(self._heard()) as sounds:
-                async for sound in sounds:
-                    for part in self._slices(sound):
-                        if piece := await self._encoded(part):
+            async with aclosing(self._counted_audio()) as audio:
+                async for pcm in audio:
+                    for part in self._slices(pcm):
+                        if chunk := await self._encode(part):
                             with self._log.sending():
-                                yield piece
-            if piece := await self._encoded(None):
+                                yield chunk
+            if chunk := await self._encode(None):
                 with self._log.sending():
-                    yield piece
+                    yield chunk
         except BaseException as error:
-            self._ended(outcome_of(error, self.given_up))
+            self._end(outcome_of(error, self.cancel_outcome))
             raise
-        self._ended(OK)
+        self._end(OK)
 
     async def close(self) -> None:
-        """End the work if it goes on, and drop the file if there is one."""
-        await self._sounds.aclose()
-        self._ended(self.given_up)
+        """Cancel the synthesis if it is running, and close the file if there is one."""
+        await self._audio.aclose()
+        self._end(self.cancel_outcome)
         if self._file is not None:
-            self._file.drop()
+            self._file.close_later()
 
-    def _ended(self, outcome: str) -> None:
-        """Log what became of it, once."""
-        if not self._over:
-            self._over = True
+    def _end(self, outcome: str) -> None:
+        """Log the request; only the first call has an effect."""
+        if not self._ended:
+            self._ended = True
             self._log.write(outcome)
-            if self._when_over is not None:
-                self._when_over()
+            if self._on_end is not None:
+                self._on_end()
 
-    async def whole(self) -> None:
-        """Make all of the file, ``file``. Raises SpeechError."""
-        file = WholeFile(self._form)
+    async def make_file(self) -> None:
+        """Synthesize and encode everything into ``file``. Raises SpeechError."""
+        file = EncodedFile(self._format)
         try:
-            async with aclosing(self._heard()) as sounds:
-                async for sound in sounds:
+            async with aclosing(self._counted_audio()) as audio:
+                async for pcm in audio:
                     self._check_length()
                     with self._log.encoding():
-                        await asyncio.to_thread(file.push, sound)
+                        await asyncio.to_thread(file.push, pcm)
             with self._log.encoding():
                 await asyncio.to_thread(file.finish)
         except BaseException as error:
-            file.drop()
-            self._ended(outcome_of(error, self.given_up))
+            file.close_later()
+            self._end(outcome_of(error, self.cancel_outcome))
             raise
         self._file = file
-        self._ended(OK)
+        self._end(OK)
 
     def _check_length(self) -> None:
-        if self.audio_seconds > WHOLE_SECONDS:
+        if self.audio_seconds > MAX_FILE_SECONDS:
             raise SpeechError(TOO_LONG, "answer-too-long")
 
-    async def _heard(self) -> AsyncGenerator[bytes, None]:
-        """Yield the sound, and count it."""
-        async with aclosing(self._sounds):
-            sound, self._first = self._first, b""
-            yield sound
-            async for sound in self._sounds:
-                self._log.sent(sound)
-                yield sound
+    async def _counted_audio(self) -> AsyncGenerator[bytes, None]:
+        """Yield the PCM, and count it."""
+        async with aclosing(self._audio):
+            pcm, self._first = self._first, b""
+            yield pcm
+            async for pcm in self._audio:
+                self._log.add_audio(pcm)
+                yield pcm
 
-    def _slices(self, sound: bytes) -> Iterator[bytes]:
-        """Yield ``sound`` as it is to be encoded: a little at first, for a known phrase comes all at once."""
-        if self._form.is_light:
-            yield sound
+    def _slices(self, pcm: bytes) -> Iterator[bytes]:
+        """Yield ``pcm`` in slices to encode, short ones first: cached audio arrives all at once."""
+        if self._format.is_light:
+            yield pcm
             return
         at = 0
-        while at < len(sound):
-            yield sound[at : at + self._part]
-            at += self._part
-            self._part = min(2 * self._part, MOST)
+        while at < len(pcm):
+            yield pcm[at : at + self._slice_bytes]
+            at += self._slice_bytes
+            self._slice_bytes = min(2 * self._slice_bytes, MAX_ENCODED_BYTES)
 
-    async def _encoded(self, sound: bytes | None) -> bytes:
-        """Return what the encoder makes of ``sound``; of None, the file's end."""
+    async def _encode(self, pcm: bytes | None) -> bytes:
+        """Return the encoder's output for ``pcm``; for None, the end of the file."""
 
         def encode() -> bytes:
-            encoder = self._encoder = self._encoder or self._form.encoder()
-            return encoder.finish() if sound is None else encoder.push(sound)
+            encoder = self._encoder = self._encoder or self._format.encoder()
+            return encoder.finish() if pcm is None else encoder.push(pcm)
 
         with self._log.encoding():
-            return encode() if self._form.is_light else await asyncio.to_thread(encode)
+            return encode() if self._format.is_light else await asyncio.to_thread(encode)

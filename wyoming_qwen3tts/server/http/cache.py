@@ -1,4 +1,4 @@
-"""``/v1/cache``: what was said before and is kept, and phrases that are said before anybody asks for them."""
+"""``/v1/cache``: statistics and content of the cache, and phrases synthesized in advance."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
 from ...text.phrases import Phrase, expand
 from ..request_log import OK, RequestLog, outcome_of
-from .context import TEXTS, AppContext, request_for, status_of
+from .context import TEXTS_PER_REQUEST, AppContext, build_request
 from .model import Language, Name, RequestModel, Text
-from .sse import ALSO, Event, answered
+from .sse import EVENT_RESPONSES, Event, respond
 
-AT_A_TIME = 4
-"""Phrases that are said at a time."""
-MOST = 10_000
-"""Phrases of one request, templates written out; the command ``prerender`` takes more."""
-SHOWN = 200
-"""Characters of a phrase that is named because it could not be kept."""
-DOOR = "prerender"
-LASTING = {"not-kept", "stopping"}
-"""Codes of errors after which no other phrase will do better."""
-Asking = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
+MAX_CONCURRENT = 4
+"""Phrases of one request synthesized at a time."""
+MAX_PHRASES = 10_000
+"""Phrases of one request, templates expanded; the command ``prerender`` has no limit."""
+MAX_SHOWN = 200
+"""Characters of a phrase in the list of failed ones."""
+INTERFACE = "prerender"
+"""The name of this interface in the log, the metrics and ``/v1/requests``."""
+FATAL_CODES = {"not-kept", "stopping"}
+"""Error codes after which the remaining phrases will fail too."""
+VoiceQuery = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME)]
 
 
-class Asked(RequestModel):
-    """Something to say; ``{0..59}`` and ``{front,back}`` in it are templates."""
+class PhraseTemplate(RequestModel):
+    """A phrase to synthesize; ``{0..59}`` and ``{front,back}`` in it are templates."""
 
     text: Text
     voice: Name | None = None
     language: Language = None
 
 
-class Phrases(RequestModel):
-    """What is to be said and kept for ever; ``voice`` and ``language`` are for those that name none."""
+class PrerenderBody(RequestModel):
+    """Phrases to synthesize and pin in the cache; ``voice`` and ``language`` are defaults for the phrases."""
 
-    phrases: Annotated[list[Text | Asked], Field(min_length=1, max_length=MOST)]
+    phrases: Annotated[list[Text | PhraseTemplate], Field(min_length=1, max_length=MAX_PHRASES)]
     voice: Name | None = None
     language: Language = None
 
@@ -54,52 +55,53 @@ def routes(context: AppContext) -> APIRouter:
 
     @router.get("/v1/cache")
     async def statistics() -> dict[str, Any]:
-        """Say what is kept, and of how much use it was since the service began."""
-        return {"tiers": await tiers(context), "prompts": prompts(context)}
+        """Return the content and the hit counts of the cache, since the start of the service."""
+        return {"tiers": await tier_statistics(context), "prompts": prompt_statistics(context)}
 
     @router.delete("/v1/cache")
-    async def clear(voice: Asking | None = None) -> dict[str, Any]:
-        """Drop what a voice said, or everything, pinned or not."""
+    async def clear(voice: VoiceQuery | None = None) -> dict[str, Any]:
+        """Delete all entries, or those of one voice, pinned or not."""
         cache = _cache(context)
-        dropped = max(each.get("entries", 0) for each in (await tiers(context, voice)).values())
+        found = await tier_statistics(context, voice)
+        dropped = max(each.get("entries", 0) for each in found.values())
         if failed := await cache.forget(_speaker(context, voice)):
             reason = "; ".join(f"{name}: {why}" for name, why in failed.items())
-            raise SpeechError(f"some of it may still be kept: {reason}", "not-dropped")
+            raise SpeechError(f"some entries could not be deleted: {reason}", "not-dropped")
         return {"dropped": dropped}
 
     @router.get("/v1/cache/phrases")
     async def phrases(
         search: Annotated[str, Query(max_length=1000)] = "",
-        voice: Asking | None = None,
+        voice: VoiceQuery | None = None,
         limit: Annotated[int, Query(ge=0, le=1000)] = 100,
     ) -> dict[str, Any]:
-        """List what is kept, the last used first."""
+        """List cached phrases, the last used first."""
         total, found = await _cache(context).listed(search, _speaker(context, voice), limit)
         return {"total": total, "phrases": [{**asdict(each), "key": each.key.hex()} for each in found]}
 
     @router.delete("/v1/cache/phrases/{key}")
     async def drop(key: str) -> dict[str, int]:
-        """Drop one entry, pinned or not."""
+        """Delete one entry, pinned or not."""
         digest = b""
         with suppress(ValueError):
             digest = bytes.fromhex(key)
         if len(digest) != 32:
-            raise SpeechError("a key is 64 hexadecimal digits", "invalid-request")
+            raise SpeechError(f"key must be 64 hexadecimal digits, not {key[:80]!r}", "invalid-request")
         await _cache(context).drop(digest)
         return {"dropped": 1}
 
-    @router.post("/v1/cache/phrases", responses=ALSO)
-    async def keep(asked: Phrases, http: Request) -> Response:
-        """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
+    @router.post("/v1/cache/phrases", responses=EVENT_RESPONSES)
+    async def prerender(asked: PrerenderBody, http: Request) -> Response:
+        """Synthesize phrases and pin them; with ``Accept: text/event-stream`` progress is reported."""
         _cache(context)
-        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * context.settings.limits.max_text)
-        return await answered(http, lambda tell: _PrerenderJob(context, wanted, tell).run())
+        phrases = await asyncio.to_thread(_expand, asked, TEXTS_PER_REQUEST * context.settings.limits.max_text)
+        return await respond(http, lambda report: _PrerenderJob(context, phrases, report).run())
 
     return router
 
 
-async def tiers(context: AppContext, voice: str | None = None) -> dict[str, dict[str, Any]]:
-    """Return of each tier what it holds, of one voice alone if asked, and what was counted."""
+async def tier_statistics(context: AppContext, voice: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return the content and the counts of each cache tier. ``voice``: only the content of this voice."""
     cache = context.cache
     if cache is None:
         return {}
@@ -126,34 +128,32 @@ async def tiers(context: AppContext, voice: str | None = None) -> dict[str, dict
     return found
 
 
-def prompts(context: AppContext) -> dict[str, Any]:
-    """Return what became of the calls for cloned voices' prompts, by model."""
+def prompt_statistics(context: AppContext) -> dict[str, Any]:
+    """Return where the prompts of cloned voices came from, by model."""
     return {
         model: status["clones"]
         for engine in context.pool.values()
-        for model, status in status_of(engine).items()
+        for model, status in engine.status().items()
         if "clones" in status
     }
 
 
 def _cache(context: AppContext) -> Cache:
     if context.cache is None:
-        raise SpeechError("nothing is kept (--cache-memory, --cache-disk, --cache-redis)", "not-possible")
+        message = "the cache is off (--cache-memory, --cache-disk, --cache-redis)"
+        raise SpeechError(message, "not-possible")
     return context.cache
 
 
 def _speaker(context: AppContext, voice: str | None) -> str | None:
-    """Return the name by which a voice is known to the cache; that of one that is gone stays as it is."""
+    """Return the voice name that cache entries have; the name of a removed voice is returned unchanged."""
     if voice is None or not context.voices.catalog.understands(voice):
         return voice
     return context.voices.catalog.find(voice).speaker
 
 
-def _expanded(asked: Phrases, most: int) -> list[Phrase]:
-    """Return all that is to be said, templates written out: ``most`` characters. Raises SpeechError.
-
-    Work for a thread: there may be ten thousand.
-    """
+def _expand(asked: PrerenderBody, max_characters: int) -> list[Phrase]:
+    """Return the phrases with their templates expanded. Raises SpeechError. Blocks: call it in a thread."""
     characters = 0
     found: dict[Phrase, None] = {}
     for each in asked.phrases:
@@ -162,58 +162,62 @@ def _expanded(asked: Phrases, most: int) -> list[Phrase]:
         )
         voice, language = voice or asked.voice, language or asked.language
         try:
-            texts = expand(text, MOST - len(found), MOST)
+            texts = expand(text, MAX_PHRASES - len(found), MAX_PHRASES)
         except ValueError as error:
             raise SpeechError(f"{text[:40]!r}: {error}", "bad-phrase") from error
         characters += sum(map(len, texts))
-        if characters > most:
-            raise SpeechError(f"the phrases have over {most:,} characters together", "text-too-long")
+        if characters > max_characters:
+            raise SpeechError(
+                f"the phrases have over {max_characters:,} characters together, the limit", "text-too-long"
+            )
         found |= {Phrase(one, voice, language): None for one in texts}
     return list(found)
 
 
 class _PrerenderJob:
-    """Phrases that are said and kept, and what became of them."""
+    """Synthesizes phrases and pins them in the cache."""
 
     def __init__(
-        self, context: AppContext, phrases: Sequence[Phrase], tell: Callable[[Event], object]
+        self, context: AppContext, phrases: Sequence[Phrase], report: Callable[[Event], object]
     ) -> None:
+        """``report``: called with an event after each phrase."""
         self._context = context
-        self._left = iter(phrases)
+        self._remaining = iter(phrases)
         self._total = len(phrases)
-        self._tell = tell
+        self._report = report
         self._stored, self._seconds = 0, 0.0
         self._failed: list[dict[str, Any]] = []
-        self._lasting: SpeechError | None = None
+        self._fatal: SpeechError | None = None
 
     async def run(self) -> dict[str, Any]:
-        """Say all of them; return how many are stored. Raises SpeechError where none can be."""
+        """Synthesize all phrases; return the result. Raises SpeechError with one of FATAL_CODES."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_A_TIME, self._total)):
+            for _ in range(min(MAX_CONCURRENT, self._total)):
                 group.create_task(self._work())
-        if self._lasting is not None:
-            raise self._lasting
+        if self._fatal is not None:
+            raise self._fatal
         return {"stored": self._stored, "failed": self._failed, "seconds": round(self._seconds, 2)}
 
     async def _work(self) -> None:
-        for phrase in self._left:
+        for phrase in self._remaining:
             try:
-                self._seconds += await _said(self._context, phrase)
+                self._seconds += await _store(self._context, phrase)
                 self._stored += 1
             except SpeechError as error:
-                if error.code in LASTING:
-                    self._lasting = error
+                if error.code in FATAL_CODES:
+                    self._fatal = error
                 fault = {"message": str(error), "code": error.code}
-                self._failed.append({"text": phrase.text[:SHOWN], "voice": phrase.voice, "error": fault})
+                self._failed.append({"text": phrase.text[:MAX_SHOWN], "voice": phrase.voice, "error": fault})
             done = self._stored + len(self._failed)
-            self._tell({"type": "progress", "done": done, "total": self._total, "failed": len(self._failed)})
-            if self._lasting is not None:
+            failed = len(self._failed)
+            self._report({"type": "progress", "done": done, "total": self._total, "failed": failed})
+            if self._fatal is not None:
                 return
 
 
-async def _said(context: AppContext, phrase: Phrase) -> float:
-    """Say a phrase to nobody, and keep it; return the seconds of its sound. Raises SpeechError."""
-    request = request_for(
+async def _store(context: AppContext, phrase: Phrase) -> float:
+    """Synthesize a phrase and pin it in the cache; return its seconds of audio. Raises SpeechError."""
+    request = build_request(
         context,
         TextFeed.whole(phrase.text),
         voice=phrase.voice,
@@ -221,12 +225,12 @@ async def _said(context: AppContext, phrase: Phrase) -> float:
         caching=Caching.PIN,
     )
     request.listened = False
-    log = RequestLog(request, context.requests, DOOR)
+    log = RequestLog(request, context.admission, context.history, INTERFACE)
     try:
         log.begin()
-        async with aclosing(context.synthesizer.speak(request)) as sounds:
-            async for sound in sounds:
-                log.sent(sound)
+        async with aclosing(context.synthesizer.speak(request)) as audio:
+            async for pcm in audio:
+                log.add_audio(pcm)
     except BaseException as error:
         log.write(outcome_of(error))
         raise

@@ -1,9 +1,9 @@
-"""What the routes are made of."""
+"""What the routes share: the parts of the service, and how a request for speech is built."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,41 +11,42 @@ from fastapi import Request
 
 from ...cache.cache import Cache
 from ...config.settings import Settings
-from ...engines.base import Engine
 from ...engines.pool import EnginePool
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
 from ...voices.registry import Voices
 from ...voices.store import CustomVoiceStore
-from ..request_log import Requests
+from ..request_log import AdmissionControl, RequestHistory
 
-DOOR = "http"
+INTERFACE = "http"
+"""The name of this interface in the log, the metrics and ``/v1/requests``."""
 CLIENT_CLOSED_REQUEST = 499
-"""The status of an answer that nobody is there to read."""
-TEXTS = 10
-"""All texts of one request together have no more characters than so many of the greatest length."""
-MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-"""OpenAI's models, which clients ask for without looking: whoever speaks here answers to them."""
+"""The status of a response whose client has disconnected (nginx's number)."""
+TEXTS_PER_REQUEST = 10
+"""The texts of one request may have this many times ``--max-text`` characters together."""
+OPENAI_MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""OpenAI's model names, which clients have built in: accepted for whatever model is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppContext:
-    """The service, as far as requests have to do with it."""
+    """The parts of the service that the routes use."""
 
     synthesizer: Synthesizer
     voices: Voices
     settings: Settings
-    requests: Requests = field(default_factory=Requests)
+    admission: AdmissionControl = field(default_factory=AdmissionControl)
+    history: RequestHistory = field(default_factory=RequestHistory)
     pool: EnginePool
-    """The engines, and how they are."""
     cache: Cache | None = None
+    """None if caching is off."""
     store: CustomVoiceStore | None = None
-    """Where voices are added and removed; None where they are not."""
+    """The store of custom voices; None if they cannot be added or removed."""
     connections: Callable[[], int] = lambda: 0
-    """How many clients are connected to the Wyoming door."""
+    """Returns the number of open Wyoming connections."""
 
 
-def request_for(
+def build_request(
     context: AppContext,
     text: TextFeed,
     *,
@@ -57,7 +58,7 @@ def request_for(
     model: str | None = None,
     caching: Caching = Caching.AUTO,
 ) -> SpeechRequest:
-    """Return what is asked for. Raises SpeechError, for a text that is too long or a model nobody has."""
+    """Return a speech request. Raises SpeechError if the text is too long or the model unknown."""
     if model is not None:
         check_model(model, context)
     check_length(text.length, context)
@@ -70,40 +71,38 @@ def request_for(
         instructions=instructions,
         reject_unknown_voice=True,
         caching=caching,
-        source=DOOR,
+        source=INTERFACE,
     )
 
 
 def check_model(model: str, context: AppContext) -> None:
-    """Raise SpeechError for a model nobody has."""
+    """Raise SpeechError for an unknown model."""
     if model not in (known := known_models(context.voices)):
-        raise SpeechError(f"there is no model {model[:80]!r}, but {', '.join(known)}", "model-not-found")
+        raise SpeechError(f"unknown model {model[:80]!r}; known are {', '.join(known)}", "model-not-found")
 
 
 def check_length(characters: int, context: AppContext) -> None:
-    """Raise SpeechError where a text is too long."""
-    if characters > (most := context.settings.limits.max_text):
-        raise SpeechError(f"input has over {most} characters, the most for one request", "text-too-long")
+    """Raise SpeechError if a text is too long."""
+    if characters > (limit := context.settings.limits.max_text):
+        raise SpeechError(
+            f"input has over {limit} characters, the limit for one request (--max-text)", "text-too-long"
+        )
 
 
 def known_models(voices: Voices) -> list[str]:
-    """Return the names that a model may be asked for by."""
-    return list(dict.fromkeys((*MODELS, *(voice.model for voice in voices.catalog.voices if voice.model))))
+    """Return the accepted model names: OpenAI's, and those of the voices' models."""
+    models = (voice.model for voice in voices.catalog.voices if voice.model)
+    return list(dict.fromkeys((*OPENAI_MODELS, *models)))
 
 
-def status_of(engine: Engine) -> Mapping[str, dict[str, Any]]:
-    """Return how the models of an engine are, by name; empty for one that has none."""
-    return engine.status()
+async def run_while_connected(http: Request, work: Coroutine[Any, Any, None]) -> bool:
+    """Run ``work``, cancelling it if the client disconnects; return whether it ran to its end."""
 
-
-async def while_there(http: Request, work: Coroutine[Any, Any, None]) -> bool:
-    """Do something for a client; tell whether it was still there at the end. Who leaves ends the work."""
-
-    async def leave() -> None:
+    async def disconnected() -> None:
         while (await http.receive())["type"] != "http.disconnect":
             pass
 
-    working, leaving = asyncio.create_task(work), asyncio.create_task(leave())
+    working, leaving = asyncio.create_task(work), asyncio.create_task(disconnected())
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

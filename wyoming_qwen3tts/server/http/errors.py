@@ -1,4 +1,4 @@
-"""What went wrong, as OpenAI's clients understand it: a status, and ``{"error": {"message": …}}``."""
+"""Error responses in OpenAI's form: a status, and ``{"error": {"message": …}}``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from ...speech import SpeechError, internal_error
-from .model import reason
+from .model import describe_error
 
 STATUS = {
     "busy": 429,
@@ -36,9 +36,7 @@ STATUS = {
     "data-directory": 507,
     "cut-short": 500,
 }
-"""SpeechError's codes that are not the request's fault, or have a status of their own; all others are 400."""
-
-
+"""HTTP statuses by SpeechError code; all other codes are 400."""
 METHOD_NOT_ALLOWED = 405
 UNSUPPORTED_MEDIA_TYPE = 415
 PARAMS = {
@@ -51,31 +49,31 @@ PARAMS = {
     "model-not-found": "model",
     "text-too-long": "input",
 }
-"""The part of a request that is to blame, where a SpeechError's code says so."""
+"""The invalid parameter of a request, by SpeechError code."""
 CODES = {400: "invalid-request", 404: "not-found", 405: "method-not-allowed"}
-"""Of what is wrong before anybody looks into a request."""
+"""Error codes by status, for errors that the web framework raises."""
 
 
 class Error(BaseModel):
-    """What went wrong."""
+    """The error object of a response."""
 
     message: str
     """For people."""
     type: str
     param: str | None
-    """The part of the request that is to blame."""
+    """The invalid parameter of the request."""
     code: str | None
     """For programs."""
 
 
 class ErrorResponse(BaseModel):
-    """The answer to a request that cannot be served."""
+    """The body of an error response."""
 
     error: Error
 
 
-def body(message: str, code: str, status: int, param: str | None = None) -> dict[str, Any]:
-    """Return the error object. ``param``: the part of the request that is to blame."""
+def error_body(message: str, code: str, status: int, param: str | None = None) -> dict[str, Any]:
+    """Return the body of an error response. ``param``: the invalid parameter of the request."""
     kind = (
         "invalid_request_error" if status < 429 else "rate_limit_error" if status == 429 else "server_error"
     )
@@ -83,7 +81,7 @@ def body(message: str, code: str, status: int, param: str | None = None) -> dict
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
-    """Return the methods with which a path can be asked for."""
+    """Return the methods that a path supports."""
     found: set[str] = set()
     for template, methods in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
@@ -97,40 +95,40 @@ def _is_json(content_type: str | None) -> bool:
     return media_type.startswith("application/") and media_type.endswith(("/json", "+json"))
 
 
-def handle(app: FastAPI) -> None:
-    """Let an application answer so, whatever goes wrong."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Make an application answer all errors in this form."""
 
     def answer(
         message: str, code: str, status: int, param: str | None = None, headers: Any = None
     ) -> JSONResponse:
-        return JSONResponse(body(message, code, status, param), status, headers)
+        return JSONResponse(error_body(message, code, status, param), status, headers)
 
-    def refused(error: SpeechError) -> JSONResponse:
+    def answer_speech_error(error: SpeechError) -> JSONResponse:
         status = STATUS.get(error.code, 400)
         headers = {"Retry-After": "1"} if status == 429 else None
         return answer(str(error), error.code, status, PARAMS.get(error.code), headers)
 
     @app.exception_handler(SpeechError)
-    async def speech(_: Request, error: SpeechError) -> JSONResponse:
-        return refused(error)
+    async def handle_speech_error(_: Request, error: SpeechError) -> JSONResponse:
+        return answer_speech_error(error)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(asked: Request, error: RequestValidationError) -> JSONResponse:
+    async def handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        if first["loc"] == ("body",) and not _is_json(given := asked.headers.get("content-type")):
-            came = "without one" if given is None else f"with {given[:80]!r}"
-            message = f"send the body as JSON with the header Content-Type: application/json (it came {came})"
+        if first["loc"] == ("body",) and not _is_json(given := request.headers.get("content-type")):
+            found = "none" if given is None else repr(given[:80])
+            message = f"send the body as JSON with the header Content-Type: application/json, not {found}"
             return answer(message, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE)
         field = next((str(part) for part in first["loc"][1:2] if isinstance(part, str)), None)
-        return answer(f"{field or 'the body'}: {reason(first)}", "invalid-request", 400, field)
+        return answer(f"{field or 'the body'}: {describe_error(first)}", "invalid-request", 400, field)
 
     @app.exception_handler(HTTPException)
-    async def http(asked: Request, error: HTTPException) -> JSONResponse:
+    async def handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
         code, headers = CODES.get(error.status_code, "http-error"), dict(error.headers or {})
-        if error.status_code == METHOD_NOT_ALLOWED and (methods := _methods(app, asked.url.path)):
-            headers["Allow"] = ", ".join(methods)  # of all routes of this path, not of the first alone
+        if error.status_code == METHOD_NOT_ALLOWED and (methods := _methods(app, request.url.path)):
+            headers["Allow"] = ", ".join(methods)  # of all routes of this path; Starlette lists the first's
         return answer(str(error.detail), code, error.status_code, headers=headers)
 
     @app.exception_handler(Exception)
-    async def anything(_: Request, error: Exception) -> JSONResponse:
-        return refused(internal_error())
+    async def handle_exception(_: Request, error: Exception) -> JSONResponse:
+        return answer_speech_error(internal_error())

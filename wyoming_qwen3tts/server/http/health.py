@@ -1,4 +1,4 @@
-"""``/health``, ``/ready``, ``/metrics`` and the last requests: for those who run the service."""
+"""``/health``, ``/ready``, ``/metrics`` and ``/v1/requests``, for monitoring."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from prometheus_client.exposition import choose_encoder
 
 from ... import __version__
 from ...engines.base import EngineUnavailableError
-from ..request_log import LAST
-from .auth import WELCOME
-from .cache import prompts, tiers
-from .context import AppContext, status_of
+from ..request_log import HISTORY_SIZE
+from .auth import AUTHENTICATED
+from .cache import prompt_statistics, tier_statistics
+from .context import AppContext
 from .metrics import Metrics
 
 PACKAGES = (
@@ -39,8 +39,8 @@ def routes(context: AppContext) -> APIRouter:
 
     @router.get("/health")
     async def health(http: Request) -> dict[str, Any]:
-        """Say that the service is alive, and to those who may come in how it is."""
-        if not http.scope["state"].get(WELCOME):
+        """Return the state of the service; only its status to clients that are not authenticated."""
+        if not http.scope["state"].get(AUTHENTICATED):
             return {"status": _status(context)}
         catalog = context.voices.catalog
         return {
@@ -53,38 +53,38 @@ def routes(context: AppContext) -> APIRouter:
             "engines": _engines(context),
             "memory_bytes": resident_bytes(),
             "requests": {
-                "active": context.requests.active,
-                "outcomes": dict(Counter(record.outcome for record in context.requests.last)),
+                "active": context.admission.active,
+                "outcomes": dict(Counter(record.outcome for record in context.history.records)),
             },
             "connections": context.connections(),
-            "caches": await tiers(context),
-            "prompts": prompts(context),
+            "caches": await tier_statistics(context),
+            "prompts": prompt_statistics(context),
         }
 
     @router.get("/ready")
     async def ready() -> dict[str, str]:
-        """Say that there is somebody loaded and warm who speaks, and who; until then the answer is 503."""
+        """Return the engine in use; status 503 while none is loaded and warmed up."""
         if not context.pool.speaking:
-            raise EngineUnavailableError("nobody can speak now")
+            raise EngineUnavailableError("no engine is ready")
         return {"status": "ready", "speaking": context.pool.speaking}
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus(http: Request) -> Response:
-        """Return the numbers, as Prometheus reads them."""
+        """Return the metrics in a Prometheus text format."""
         encode, content_type = choose_encoder(http.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"Content-Type": content_type})
 
     @router.get("/v1/requests")
-    async def last(limit: Annotated[int, Query(ge=0, le=LAST)] = 100) -> dict[str, Any]:
-        """List the last requests of all doors, the newest first."""
-        records = list(context.requests.last)[::-1][:limit]
+    async def requests(limit: Annotated[int, Query(ge=0, le=HISTORY_SIZE)] = 100) -> dict[str, Any]:
+        """List the last requests of all interfaces, the newest first."""
+        records = list(context.history.records)[::-1][:limit]
         return {"requests": [asdict(record) for record in records]}
 
     return router
 
 
 def _status(context: AppContext) -> str:
-    """Return ``ok``; ``degraded`` while the first engine does not speak; ``mute`` while none does."""
+    """Return ``ok``; ``degraded`` while the preferred engine is not ready; ``mute`` while none is."""
     pool = context.pool
     if not pool.speaking:
         return "mute"
@@ -93,7 +93,7 @@ def _status(context: AppContext) -> str:
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """Return the versions of what the sound and the doors depend on, as far as it is installed."""
+    """Return the versions of Python and of the installed PACKAGES."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -102,13 +102,13 @@ def versions() -> Mapping[str, str]:
 
 
 def _engines(context: AppContext) -> list[Mapping[str, Any]]:
-    """Return of each engine, in their order, whether it speaks or why not, and how its models are."""
+    """Return the state of each engine and of its models, in order of preference."""
     found: list[Mapping[str, Any]] = []
     for name, member in context.pool.members.items():
         models: dict[str, Any] = {}
         if name in context.pool:
             engine = member.engine
-            models["models"] = status_of(engine)
+            models["models"] = engine.status()
             models["device_bytes"] = engine.device_bytes()
             if servers := engine.servers():
                 models["servers"] = servers
@@ -117,7 +117,7 @@ def _engines(context: AppContext) -> list[Mapping[str, Any]]:
 
 
 def resident_bytes() -> int:
-    """Return the bytes of memory that this process has (RSS); 0 where the system does not say."""
+    """Return the resident set size of this process in bytes; 0 if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

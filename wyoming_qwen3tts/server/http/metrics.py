@@ -1,4 +1,4 @@
-"""The numbers, for Prometheus. Names and units follow its naming practice: seconds, bytes, ``_total``."""
+"""Prometheus metrics. Names and units follow its naming practice: seconds, bytes, ``_total``."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ... import __version__
-from ...pipeline.outcome import ENGINE, VOICE
-from ..request_log import Record
+from ...speech import ENGINE, VOICE
+from ..request_log import RequestRecord
 from .context import AppContext
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # when each series began is of no use, and half of all lines
+disable_created_metrics()  # type: ignore[no-untyped-call] # creation times would be half of all lines
 
 PREFIX = "wyoming_tts"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Bounds of times: a hit in the cache takes 0.5 ms, and after 0.3 s people begin to wonder."""
+"""Bucket bounds of times: a cache hit takes 0.5 ms, and from 0.3 s on a delay is noticed."""
 FACTORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0, 1.2, 1.5, 2.0, 5.0)
-"""Bounds of real-time factors: over 1 the sound runs dry."""
+"""Bucket bounds of real-time factors: over 1 playback underruns."""
 
 
 class Metrics:
-    """All numbers of a service; those of requests from now on."""
+    """All metrics of a service; requests are counted from the creation on."""
 
     def __init__(self, context: AppContext) -> None:
         self.registry = registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        registry.register(_State(context))
+        registry.register(_StateCollector(context))
 
         def histogram(
             name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...] = SECONDS
@@ -47,74 +47,73 @@ class Metrics:
         def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
             return Counter(f"{PREFIX}_{name}", text, labels, registry=registry)
 
-        self._requests = counter("requests", "Requests that are over", ("door", "engine", "outcome"))
-        self._cached = counter("request_sources", "Where the sound of requests came from", ("door", "cache"))
-        self._fallbacks = counter("fallbacks", "Requests that another spoke than was asked for", ("reason",))
-        for reason in (VOICE, ENGINE):  # to be seen before the first
+        # The label "door" is the interface: wyoming, http or prerender.
+        self._requests = counter("requests", "Finished requests", ("door", "engine", "outcome"))
+        self._cached = counter("request_sources", "Where the audio of requests came from", ("door", "cache"))
+        self._fallbacks = counter(
+            "fallbacks", "Requests spoken by another voice or engine than requested", ("reason",)
+        )
+        for reason in (VOICE, ENGINE):  # so that both series exist, with 0, before the first fallback
             self._fallbacks.labels(reason)
         self._characters = counter("characters", "Characters of text", ("door",))
-        self._audio = counter("audio_seconds", "Seconds of sound that were sent", ("door", "engine"))
-        self._first = histogram("first_audio_seconds", "From a request to its first sound", ("door", "cache"))
+        self._audio = counter("audio_seconds", "Seconds of audio sent", ("door", "engine"))
+        self._first = histogram("first_audio_seconds", "Time to first audio of a request", ("door", "cache"))
         self._queue = histogram("queue_seconds", "Wait until the engine began", ("engine",))
-        self._synthesis = histogram("synthesis_seconds", "Wait for the sound after that", ("engine",))
-        self._encode = histogram("encode_seconds", "Encoding of a reply", ("door",))
+        self._synthesis = histogram("synthesis_seconds", "Wait for the audio after that", ("engine",))
+        self._encode = histogram("encode_seconds", "Encoding of an answer", ("door",))
         self._send = histogram("send_seconds", "Wait for the client to read", ("door",))
         self._rtf = histogram(
-            "real_time_factor", "Seconds of synthesis for a second of sound", ("engine",), FACTORS
+            "real_time_factor", "Seconds of synthesis per second of audio", ("engine",), FACTORS
         )
-        context.requests.watchers.append(self.count)
+        context.history.observers.append(self.observe)
 
-    def count(self, record: Record) -> None:
-        """Count a request that is over."""
-        door, engine = record.door, record.engine or "none"
-        self._requests.labels(door, engine, record.outcome).inc()
-        self._cached.labels(door, record.cache).inc()
+    def observe(self, record: RequestRecord) -> None:
+        """Count a finished request."""
+        interface, engine = record.door, record.engine or "none"
+        self._requests.labels(interface, engine, record.outcome).inc()
+        self._cached.labels(interface, record.cache).inc()
         if record.fallback:
             self._fallbacks.labels(record.fallback).inc()
-        self._characters.labels(door).inc(record.characters)
-        self._audio.labels(door, engine).inc(record.audio_seconds)
+        self._characters.labels(interface).inc(record.characters)
+        self._audio.labels(interface, engine).inc(record.audio_seconds)
         if record.first_audio_ms is not None:
-            self._first.labels(door, record.cache).observe(record.first_audio_ms / 1000)
-        self._encode.labels(door).observe(record.encode_ms / 1000)
-        self._send.labels(door).observe(record.send_ms / 1000)
+            self._first.labels(interface, record.cache).observe(record.first_audio_ms / 1000)
+        self._encode.labels(interface).observe(record.encode_ms / 1000)
+        self._send.labels(interface).observe(record.send_ms / 1000)
         if record.rtf is not None:
             self._queue.labels(engine).observe(record.queue_ms / 1000)
             self._synthesis.labels(engine).observe(record.synthesis_ms / 1000)
             self._rtf.labels(engine).observe(record.rtf)
 
 
-class _State(Collector):
-    """What the parts of the service say of themselves when they are asked."""
+class _StateCollector(Collector):
+    """Metrics read from the parts of the service at each scrape."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
     def describe(self) -> Iterator[Metric]:
-        """Return nothing, so that registering asks nobody."""
+        """Return nothing, so that registering does not collect."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all that there is to say."""
+        """Yield the metrics."""
         context = self._context
         about = GaugeMetricFamily(f"{PREFIX}_info", "The service", labels=["version", "default_voice"])
         about.add_metric([__version__, context.voices.catalog.default.name], 1)
         yield about
-        yield GaugeMetricFamily(
-            f"{PREFIX}_requests_active", "Requests that are being answered", context.requests.active
-        )
-        yield GaugeMetricFamily(
-            f"{PREFIX}_connections", "Clients connected to the Wyoming door", context.connections()
-        )
-        yield GaugeMetricFamily(f"{PREFIX}_voices", "Voices there are", len(context.voices.catalog.voices))
-        ready = GaugeMetricFamily(f"{PREFIX}_engine_ready", "Whether an engine speaks", labels=["engine"])
+        yield GaugeMetricFamily(f"{PREFIX}_requests_active", "Requests in progress", context.admission.active)
+        yield GaugeMetricFamily(f"{PREFIX}_connections", "Open Wyoming connections", context.connections())
+        yield GaugeMetricFamily(f"{PREFIX}_voices", "Available voices", len(context.voices.catalog.voices))
+        ready = GaugeMetricFamily(f"{PREFIX}_engine_ready", "Whether an engine is ready", labels=["engine"])
         waiting = GaugeMetricFamily(
-            f"{PREFIX}_engine_waiting", "Sentences that wait for an engine", labels=["engine"]
+            f"{PREFIX}_engine_waiting", "Utterances waiting for an engine", labels=["engine"]
         )
         failures = CounterMetricFamily(
-            f"{PREFIX}_engine_failures", "Sentences that an engine failed at", labels=["engine"]
+            f"{PREFIX}_engine_failures", "Utterances an engine failed at", labels=["engine"]
         )
         restarts = CounterMetricFamily(
-            f"{PREFIX}_engine_restarts", "Times that an engine was started again", labels=["engine"]
+            f"{PREFIX}_engine_restarts", "Restarts of an engine", labels=["engine"]
         )
         for name, member in context.pool.members.items():
             ready.add_metric([name], float(context.pool.up(name)))
@@ -133,25 +132,23 @@ class _State(Collector):
                 f"{PREFIX}_model_loaded", "Whether a model is in memory", labels=label
             ),
             "bytes": GaugeMetricFamily(f"{PREFIX}_model_bytes", "Memory of a loaded model", labels=label),
-            "slots": GaugeMetricFamily(
-                f"{PREFIX}_model_slots", "Utterances it may speak at a time", labels=label
-            ),
+            "slots": GaugeMetricFamily(f"{PREFIX}_model_slots", "Largest batch of the model", labels=label),
             "running": GaugeMetricFamily(
-                f"{PREFIX}_model_running", "Utterances it speaks: the batch", labels=label
+                f"{PREFIX}_model_running", "Utterances in the current batch", labels=label
             ),
             "waiting": GaugeMetricFamily(
-                f"{PREFIX}_model_waiting", "Utterances that wait for it", labels=label
+                f"{PREFIX}_model_waiting", "Utterances waiting for the model", labels=label
             ),
         }
         counters = {
             "frames": CounterMetricFamily(
-                f"{PREFIX}_model_frames", "Frames of 80 ms it has made", labels=label
+                f"{PREFIX}_model_frames", "Generated frames of 80 ms", labels=label
             ),
-            "steps": CounterMetricFamily(f"{PREFIX}_model_steps", "Steps it took for them", labels=label),
-            "takes": CounterMetricFamily(f"{PREFIX}_model_utterances", "Utterances that ended", labels=label),
+            "steps": CounterMetricFamily(f"{PREFIX}_model_steps", "Steps of the model", labels=label),
+            "takes": CounterMetricFamily(f"{PREFIX}_model_utterances", "Finished utterances", labels=label),
         }
         guards = CounterMetricFamily(
-            f"{PREFIX}_guards", "Guards that have ended an utterance", labels=["model", "guard"]
+            f"{PREFIX}_guards", "Utterances ended by a guard", labels=["model", "guard"]
         )
         clones = CounterMetricFamily(
             f"{PREFIX}_prompts", "Where prompts of cloned voices came from", labels=["model", "source"]
@@ -175,8 +172,8 @@ class _State(Collector):
 
     def _servers(self) -> Iterator[Metric]:
         label = ["server"]
-        up = GaugeMetricFamily(f"{PREFIX}_remote_up", "Whether another machine is asked", labels=label)
-        asked = GaugeMetricFamily(f"{PREFIX}_remote_requests", "Utterances it is at", labels=label)
+        up = GaugeMetricFamily(f"{PREFIX}_remote_up", "Whether a remote server is used", labels=label)
+        asked = GaugeMetricFamily(f"{PREFIX}_remote_requests", "Utterances in progress there", labels=label)
         spoken = CounterMetricFamily(f"{PREFIX}_remote_spoken", "Utterances it has spoken", labels=label)
         failed = CounterMetricFamily(f"{PREFIX}_remote_failures", "Utterances it failed at", labels=label)
         for engine in self._context.pool.values():
@@ -188,17 +185,15 @@ class _State(Collector):
     def _cache(self) -> Iterator[Metric]:
         label = ["tier"]
         families = {
-            "hits": CounterMetricFamily(f"{PREFIX}_cache_hits", "Sentences that were found", labels=label),
-            "misses": CounterMetricFamily(f"{PREFIX}_cache_misses", "Sentences that were not", labels=label),
-            "stored": CounterMetricFamily(f"{PREFIX}_cache_stored", "Sentences that were kept", labels=label),
-            "evicted": CounterMetricFamily(
-                f"{PREFIX}_cache_evicted", "Sentences that made room", labels=label
+            "hits": CounterMetricFamily(f"{PREFIX}_cache_hits", "Utterances found", labels=label),
+            "misses": CounterMetricFamily(f"{PREFIX}_cache_misses", "Utterances not found", labels=label),
+            "stored": CounterMetricFamily(f"{PREFIX}_cache_stored", "Utterances stored", labels=label),
+            "evicted": CounterMetricFamily(f"{PREFIX}_cache_evicted", "Utterances evicted", labels=label),
+            "damaged": CounterMetricFamily(f"{PREFIX}_cache_damaged", "Damaged entries found", labels=label),
+            "failures": CounterMetricFamily(f"{PREFIX}_cache_failures", "Failed operations", labels=label),
+            "saved": CounterMetricFamily(
+                f"{PREFIX}_cache_saved_seconds", "Seconds of synthesis saved by hits", labels=label
             ),
-            "damaged": CounterMetricFamily(
-                f"{PREFIX}_cache_damaged", "Sentences found damaged", labels=label
-            ),
-            "failures": CounterMetricFamily(f"{PREFIX}_cache_failures", "Calls that failed", labels=label),
-            "saved": CounterMetricFamily(f"{PREFIX}_cache_saved_seconds", "Synthesis spared", labels=label),
         }
         cache = self._context.cache
         if cache is not None:
@@ -206,9 +201,9 @@ class _State(Collector):
                 for key, family in families.items():
                     family.add_metric([tier], getattr(counts, key))
             yield GaugeMetricFamily(
-                f"{PREFIX}_cache_memory_bytes", "Sound kept in memory", cache.memory.bytes
+                f"{PREFIX}_cache_memory_bytes", "Bytes of audio cached in memory", cache.memory.bytes
             )
             yield GaugeMetricFamily(
-                f"{PREFIX}_cache_memory_entries", "Sentences kept in memory", len(cache.memory)
+                f"{PREFIX}_cache_memory_entries", "Utterances cached in memory", len(cache.memory)
             )
         yield from families.values()

@@ -1,4 +1,4 @@
-"""What a request may take, bytes and time; and how an answer ends that cannot be whole."""
+"""Middleware: limits of request bodies and of slow clients, and how an incomplete response ends."""
 
 from __future__ import annotations
 
@@ -11,116 +11,121 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...speech import SpeechError
-from .errors import body
+from ...telemetry import quote
+from .errors import error_body
 
 _LOGGER = logging.getLogger(__name__)
 
 TOO_LARGE, TOO_LATE, STOPPING = 413, 408, 503
 LINGER = 2.0
-"""Seconds that the rest of a body is thrown away which is not wanted, so that its sender hears why: closing a
-socket with unread input makes the system drop what was sent."""
-LONGEST_PATH = 100
+"""Seconds that the rest of a rejected body is read and discarded, so that the client receives the response:
+closing a socket with unread input makes the system drop what was sent."""
+MAX_LOGGED_PATH = 100
 """Characters of a path in the log."""
-BROKEN_OFF = "ASGI callable returned without completing response."
-"""What uvicorn logs of an answer that has no end: we have said it already, and better."""
+UVICORN_INCOMPLETE = "ASGI callable returned without completing response."
+"""uvicorn's log message for an incomplete response, which ErrorMiddleware has logged with its reason."""
 
-logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != BROKEN_OFF)
+logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != UVICORN_INCOMPLETE)
 
 
 class SlowClientError(OSError):
-    """A client that reads nothing."""
+    """The client read nothing for too long."""
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies that are too large, before they are read if they say so, else as soon as they are.
+    """Rejects bodies that are too large (by Content-Length, else by counting) or arrive too slowly.
 
-    And bodies that do not come, and clients that do not read.
+    It also ends responses to clients that do not read them.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        most: Callable[[Scope], int],
-        seconds: float,
+        limit: Callable[[Scope], int],
+        timeout: float,
         send_timeout: float,
     ) -> None:
-        """``most``: bytes of a request's body, which may take ``seconds``."""
+        """``limit``: returns the bytes a request's body may have.
+
+        ``timeout``: seconds in which the body has to arrive. ``send_timeout``: seconds in which the client
+        has to read each part of the response.
+        """
         self._app = app
-        self._most = most
-        self._seconds = seconds
+        self._limit = limit
+        self._timeout = timeout
         self._send_timeout = send_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, self._patient(send))
+            await self._app(scope, receive, self._limit_send(send))
             return
-        most = self._most(scope)
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > most:
-            await _refuse(TOO_LARGE, most, scope, receive, send)
+        limit = self._limit(scope)
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > limit:
+            await _reject(TOO_LARGE, limit, scope, receive, send)
             return
         size, status = 0, 0
-        until = asyncio.get_running_loop().time() + self._seconds
-        whole = begun = False
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        complete = begun = False
 
-        async def counted() -> Message:
-            nonlocal size, status, whole
+        async def counting_receive() -> Message:
+            nonlocal size, status, complete
             if status:
                 raise HTTPException(status)
             try:
-                async with asyncio.timeout_at(None if whole else until):
+                async with asyncio.timeout_at(None if complete else deadline):
                     message = await receive()
             except TimeoutError:
                 status = TOO_LATE
                 raise HTTPException(status) from None
             size += len(message.get("body", b""))
-            whole = whole or not message.get("more_body", False)
-            if size > most:
+            complete = complete or not message.get("more_body", False)
+            if size > limit:
                 status = TOO_LARGE
                 raise HTTPException(status)
             return message
 
-        async def answered(message: Message) -> None:
+        async def filtered_send(message: Message) -> None:
             nonlocal begun
-            if begun or not status:  # else what the application makes of it is nobody's business
+            if begun or not status:  # the application's own response to a rejected body is dropped
                 begun = True
-                await patient(message)
+                await limited_send(message)
 
-        patient = self._patient(send)
+        limited_send = self._limit_send(send)
         try:
-            await self._app(scope, counted, answered)
+            await self._app(scope, counting_receive, filtered_send)
         except HTTPException:
             if not status:
                 raise
         if status and not begun:
-            await _refuse(status, most, scope, receive, send)
+            await _reject(status, limit, scope, receive, send)
 
-    def _patient(self, send: Send) -> Send:
-        """Return what sends, unless nobody reads. It raises SlowClientError."""
+    def _limit_send(self, send: Send) -> Send:
+        """Return ``send`` with a timeout, which raises SlowClientError."""
 
         async def sending(message: Message) -> None:
             try:
                 async with asyncio.timeout(self._send_timeout):
                     await send(message)
             except TimeoutError as error:
-                raise SlowClientError(f"it read nothing for {self._send_timeout:g} s") from error
+                raise SlowClientError(f"the client read nothing for {self._send_timeout:g} s") from error
 
         return sending
 
 
-async def _refuse(status: int, most: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """Say why a body is not read, and throw the rest of it away meanwhile."""
-    message, code = f"the body has over {most} bytes", "body-too-large"
+async def _reject(status: int, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body is too large or late."""
+    message, code = f"the body has over {limit} bytes, the limit for this path", "body-too-large"
     if status == TOO_LATE:
-        message, code = "the body did not come in time", "timeout"
-    answer = JSONResponse(body(message, code, status), status)
-    await unread(answer, scope, receive, send)
+        message, code = "the body did not arrive in time (--event-timeout)", "timeout"
+    answer = JSONResponse(error_body(message, code, status), status)
+    await respond_without_reading(answer, scope, receive, send)
 
 
-async def unread(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request whose body is not wanted, and throw it away meanwhile; then close."""
+async def respond_without_reading(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request before its body is read; discard the body meanwhile, then close the connection."""
 
     async def lingering(part: Message) -> None:
         if part["type"] == "http.response.body":
@@ -134,7 +139,7 @@ async def unread(answer: Response, scope: Scope, receive: Receive, send: Send) -
 
 
 async def _discard(receive: Receive) -> None:
-    """Read a body to its end, or for LINGER."""
+    """Read a body to its end, for LINGER seconds at most."""
     try:
         async with asyncio.timeout(LINGER):
             while (await receive()).get("more_body", False):
@@ -144,10 +149,10 @@ async def _discard(receive: Receive) -> None:
 
 
 class ErrorMiddleware:
-    """The outermost: an answer that cannot be whole has no end, and the log says why in one line."""
+    """The outermost middleware: leaves responses that fail incomplete, logs why, and adds default headers."""
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
-        """``headers``: of every response that has not got them."""
+        """``headers``: added to every response that does not set them."""
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
@@ -169,19 +174,19 @@ class ErrorMiddleware:
 
         try:
             await self._app(scope, receive, sending)
-        except asyncio.CancelledError:  # at the service's end; uvicorn would take it for a fault
-            _LOGGER.warning("%s: broken off: the service is stopping", _path(scope))
+        except asyncio.CancelledError:  # at the server's stop; uvicorn would log it as an exception
+            _LOGGER.warning('http: response incomplete path=%s error="the service is stopping"', _path(scope))
             if not begun and scope["type"] == "http":
-                answer = JSONResponse(body("the service is stopping", "stopping", STOPPING), STOPPING)
+                answer = JSONResponse(error_body("the service is stopping", "stopping", STOPPING), STOPPING)
                 await answer(scope, receive, sending)
         except Exception as error:
-            fault = error.__cause__ or error  # Starlette's own says only that it came too late for an answer
+            fault = error.__cause__ or error  # Starlette wraps errors that occur after the response has begun
             if isinstance(fault, SpeechError | OSError):
-                _LOGGER.warning("%s: broken off: %s", _path(scope), fault)
+                _LOGGER.warning("http: response incomplete path=%s error=%s", _path(scope), quote(fault))
             else:
-                _LOGGER.exception("%s: failed", _path(scope))
+                _LOGGER.exception("http: internal error path=%s", _path(scope))
 
 
 def _path(scope: Scope) -> str:
-    """Return a request's path for the log: on one line, and no longer than that."""
-    return repr(scope.get("path", "")[:LONGEST_PATH])[1:-1]
+    """Return a request's path for the log: on one line, at most MAX_LOGGED_PATH characters."""
+    return quote(repr(scope.get("path", "")[:MAX_LOGGED_PATH])[1:-1])

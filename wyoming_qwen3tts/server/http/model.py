@@ -1,4 +1,4 @@
-"""Base classes of request bodies: strict types, printable text, ``null`` as absent, languages by any name."""
+"""Base classes and types of request bodies: strict types, valid Unicode, ``null`` as absent, languages."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ...speech import LONGEST_NAME, LONGEST_TAG, unspeakable
 from ...text.language_tags import requested
 
 
-def of_characters(value: object) -> object:
-    """Return a value as it is. JSON has escapes for what is no character: halves of one, say."""
+def check_characters(value: object) -> object:
+    """Return a value unchanged. Raises PydanticCustomError for NUL and lone surrogates, which JSON allows."""
     if isinstance(value, str) and (found := unspeakable(value)) is not None:
         what, at = found
-        raise PydanticCustomError("characters", "There is {what} at character {at}", {"what": what, "at": at})
+        message = "The text contains {what} at character {at}"
+        raise PydanticCustomError("characters", message, {"what": what, "at": at})
     return value
 
 
-Text = Annotated[str, Field(min_length=1), AfterValidator(of_characters)]
-"""A text in a list; those that are fields are looked at anyhow."""
-
+Text = Annotated[str, Field(min_length=1), AfterValidator(check_characters)]
+"""An item of a list of texts; RequestModel checks the characters of its fields itself."""
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 
@@ -35,11 +35,11 @@ def _language(text: str | None) -> str | None:
 
 
 Language = Annotated[Annotated[str, Field(max_length=LONGEST_TAG)] | None, AfterValidator(_language)]
-"""A language: a BCP 47 tag, a three-letter code, or an English or native name; "" and "auto" are None."""
+"""A BCP 47 tag, a three-letter code, or an English or native name of a language; "" and "auto" are None."""
 
 
 def _accept_null(schema: dict[str, Any]) -> None:
-    """Let a model's JSON schema say that every optional field may be null."""
+    """Declare every optional field as nullable in a model's JSON schema."""
     for name, field in schema.get("properties", {}).items():
         kinds = field.get("anyOf", [])
         if name not in schema.get("required", ()) and {"type": "null"} not in kinds:
@@ -49,15 +49,15 @@ def _accept_null(schema: dict[str, Any]) -> None:
             field["anyOf"] = [*kinds, {"type": "null"}] if kinds else [inner, {"type": "null"}]
 
 
-def reason(error: Mapping[str, Any]) -> str:
-    """Return what is wrong with a field, of one of pydantic's errors."""
+def describe_error(error: Mapping[str, Any]) -> str:
+    """Return the message of one of pydantic's errors."""
     if error["type"] == "extra_forbidden":
-        return "there is no such field (/openapi.json lists them)"
+        return "unknown field (/openapi.json lists the known ones)"
     return str(error["msg"])
 
 
 class RequestModel(BaseModel):
-    """A request body. Types are not converted: "no" is not false."""
+    """A request body. Types are not converted: the string "no" is not accepted for false."""
 
     model_config = ConfigDict(strict=True, json_schema_extra=_accept_null)
 
@@ -72,5 +72,5 @@ class RequestModel(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _of_characters(cls, value: object) -> object:
-        return of_characters(value)
+    def _check_characters(cls, value: object) -> object:
+        return check_characters(value)

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection."""
+"""The address of a connection's client."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import socket
 
 UNKNOWN = ("unknown", 0)
-"""In the place of an address that the system does not tell: nobody who is trusted."""
+"""Stands for an address that the system does not report; it is never trusted."""
 
 
 def peer_of(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
-    """Return the address and port of a peer; None for one that came over a Unix socket.
+    """Return the client's address and port; None over a Unix socket.
 
-    The address is that of when it was accepted. Who has reset the connection since has none any more by
-    ``getpeername``, which uvicorn asks, and what it sent before is read all the same.
+    This is the address at the time of accepting. uvicorn calls ``getpeername`` instead, which fails once the
+    client has reset the connection, although the request it sent before is still processed.
     """
     opened: socket.socket | None = transport.get_extra_info("socket")
     if opened is not None and opened.family == socket.AF_UNIX:

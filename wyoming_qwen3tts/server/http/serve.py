@@ -1,4 +1,4 @@
-"""uvicorn on the service's own event loop. All of this package is imported only where it is asked for."""
+"""uvicorn on the service's own event loop. This package is imported only if HTTP is configured."""
 
 from __future__ import annotations
 
@@ -21,44 +21,42 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ... import __version__
 from ...config.settings import Settings
 from ..web import page
-from ..wyoming.listen import BACKLOG, ListenError, remove_socket, unix_socket
-from ..wyoming.server import SEND_BUFFER
-from .app import guarded
-from .auth import keys_of
-from .errors import body
+from ..wyoming.listen import BACKLOG, ListenError, bind_unix_socket, remove_socket
+from ..wyoming.writer import SEND_BUFFER
+from .app import add_middleware
+from .auth import load_api_keys
+from .errors import error_body
 from .peer import peer_of
-from .websocket_protocol import FairWebSocket
+from .websocket_protocol import BoundedWebSocketProtocol
 
 LOOPBACK = ("127.0.0.1", "::1")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - where somebody has asked for it
+ALL_INTERFACES = ("0.0.0.0", "::")  # noqa: S104 - used only if API keys or the settings ask for it
 KEEP_ALIVE = 60.0
-"""Seconds that a connection may have nothing to say between two requests."""
-LARGEST_HEAD = 16_384
-"""Bytes of a request's headers."""
-BREAK_OFF = 1.0
-"""Seconds for what is broken off at the end."""
-
-POLL = 0.01
-"""Seconds between looks whether all have left at the end."""
+"""Seconds that a connection may be idle between two requests."""
+MAX_HEADER_BYTES = 16_384
+CANCEL_TIMEOUT = 1.0
+"""Seconds that cancelled requests have to end at the stop."""
+POLL_INTERVAL = 0.01
+"""Seconds between checks at the stop whether all requests have ended."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """What a peer may do, before anybody knows what it wants."""
+    """Limits of a connection that apply before its requests are parsed."""
 
     connections: int
     head_timeout: float
     """Seconds for the headers of a request."""
     message_bytes: int
-    """Of a WebSocket."""
+    """Bytes of a WebSocket message."""
     send_timeout: float
-    """Seconds that it may read nothing."""
+    """Seconds that a client may read nothing."""
 
 
 class StartupGate:
-    """What is served: that it starts, until it does. Who looks at the page meanwhile sees that."""
+    """The ASGI application: answers ``starting`` until ``app`` is set; the web page is always served."""
 
     def __init__(self) -> None:
         self.app: ASGIApp | None = None
@@ -76,26 +74,27 @@ class StartupGate:
         if scope["path"] == "/health":
             answer = JSONResponse({"status": "starting", "version": __version__})
         else:
-            error = body("the service is starting", "starting", 503)
+            error = error_body("the service is starting; retry in 2 s", "starting", 503)
             answer = JSONResponse(error, 503, {"Retry-After": "2"})
         await answer(scope, receive, send)
 
 
 class HttpServer:
-    """HTTP on ports and sockets: ``listen``, ``start``, then ``serve`` when there is something to serve."""
+    """HTTP on TCP ports and Unix sockets: ``listen``, ``start``, and ``serve`` once the service is ready."""
 
-    def __init__(self, limits: HttpLimits, guard: Callable[[ASGIApp], ASGIApp]) -> None:
-        """``guard`` keeps out who may not come in."""
+    def __init__(self, limits: HttpLimits, add_middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+        """``add_middleware``: wraps the application in authentication and limits."""
         self._gate = StartupGate()
-        self._guard = guard
+        self._add_middleware = add_middleware
         self._limits = limits
         self._sockets: list[socket.socket] = []
         self._files: list[tuple[Path, int]] = []
-        self._server: _Server | None = None
+        """Paths of Unix sockets, and their inodes."""
+        self._server: _UvicornServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, port: int, hosts: Sequence[str]) -> int:
-        """Listen on a port of each host that there is; return it (0 was any). Raises ListenError."""
+        """Listen on a port of each existing host; return the port (0 chooses one). Raises ListenError."""
         opened: list[socket.socket] = []
         for host in hosts:
             try:
@@ -103,7 +102,7 @@ class HttpServer:
                     opened.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
                     port = opened[-1].getsockname()[1]
             except OSError as error:
-                # A machine without IPv6 has no ::1; where a port is taken, that is to be known.
+                # A machine without IPv6 has no ::1, which is fine; a port in use is an error.
                 missing = error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} or isinstance(
                     error, socket.gaierror
                 )
@@ -121,7 +120,7 @@ class HttpServer:
     def listen_unix(self, path: Path) -> None:
         """Listen on a Unix socket. Raises ListenError."""
         try:
-            opened, inode = unix_socket(path)
+            opened, inode = bind_unix_socket(path)
         except OSError as error:
             raise ListenError(f"cannot listen on unix://{path}: {error.strerror or error}") from error
         self._sockets.append(opened)
@@ -132,67 +131,63 @@ class HttpServer:
         self._gate.app = app
 
     def start(self) -> None:
-        """Answer; that the service is starting, until ``serve``."""
+        """Start answering requests: with ``starting``, until ``serve`` is called."""
         config = uvicorn.Config(
-            self._guard(self._gate),
+            self._add_middleware(self._gate),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # whom to believe is for Access to say
-            http=type("Bounded", (Protocol,), {"limits": self._limits}),
-            ws=FairWebSocket,
+            proxy_headers=False,  # Authenticator handles requests of proxies
+            http=type("LimitedHttpProtocol", (HttpProtocol,), {"limits": self._limits}),
+            ws=BoundedWebSocketProtocol,
             ws_max_size=self._limits.message_bytes,
-            ws_per_message_deflate=False,  # sound does not get smaller; trying costs the event loop much
-            ws_ping_timeout=self._limits.send_timeout,  # who plays what it reads answers late
+            ws_per_message_deflate=False,  # audio hardly shrinks, and compressing blocks the event loop
+            ws_ping_timeout=self._limits.send_timeout,  # a client that plays what it reads answers late
             timeout_keep_alive=round(KEEP_ALIVE),
-            h11_max_incomplete_event_size=LARGEST_HEAD,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
-        self._server = _Server(config)
+        self._server = _UvicornServer(config)
         self._task = asyncio.create_task(self._server.serve(self._sockets), name="http")
 
     async def stop(self, timeout: float) -> None:
-        """Accept nobody more; let what is said end for up to ``timeout`` seconds, break off the rest."""
+        """Stop accepting; let requests finish for up to ``timeout`` seconds, then cancel them."""
         if self._server is not None and self._task is not None:
             self._server.leave(timeout)
-            await asyncio.wait({self._task}, timeout=timeout + 2 * BREAK_OFF)
+            await asyncio.wait({self._task}, timeout=timeout + 2 * CANCEL_TIMEOUT)
             self._task.cancel()
         self.close()
 
     def close(self) -> None:
-        """Give back what was listened on."""
+        """Close the listening sockets, and remove their files."""
         for opened in self._sockets:
             opened.close()
         for path, inode in self._files:
             remove_socket(path, inode)
 
 
-def open_doors(settings: Settings, connections: int) -> HttpServer:
-    """Return a server that listens wherever the settings say. Raises ListenError, SettingsError."""
-    keys = keys_of(settings)
+def open_http_server(settings: Settings, connections: int) -> HttpServer:
+    """Return a started server that listens as configured. Raises ListenError, SettingsError."""
+    keys = load_api_keys(settings)
     limits = HttpLimits(
         connections=connections,
         head_timeout=settings.limits.event_timeout,
         message_bytes=settings.limits.max_event_bytes,
         send_timeout=settings.limits.send_timeout,
     )
-    server = HttpServer(limits, lambda app: guarded(app, settings, keys))
+    server = HttpServer(limits, lambda app: add_middleware(app, settings, keys))
     try:
         if port := settings.http.http_port:
-            hosts = (
-                (settings.http.http_host,) if settings.http.http_host else EVERYWHERE if keys else LOOPBACK
-            )
+            # Without keys only this machine may send requests, so other interfaces are of no use.
+            hosts = (settings.http.http_host,) if settings.http.http_host else ALL_INTERFACES if keys else LOOPBACK
             server.listen(port, hosts)
-            _LOGGER.info(
-                "Listening on http://%s:%d",
-                "localhost" if hosts[0] in {*EVERYWHERE, *LOOPBACK} else hosts[0],
-                port,
-            )
+            shown = "localhost" if hosts[0] in {*ALL_INTERFACES, *LOOPBACK} else hosts[0]
+            _LOGGER.info("http: listening uri=http://%s:%d", shown, port)
         if settings.http.ingress_port:
-            server.listen(settings.http.ingress_port, EVERYWHERE)
+            server.listen(settings.http.ingress_port, ALL_INTERFACES)
         if settings.http.http_socket is not None:
             server.listen_unix(settings.http.http_socket)
-            _LOGGER.info("Listening for HTTP on unix://%s", settings.http.http_socket)
+            _LOGGER.info("http: listening uri=unix://%s", settings.http.http_socket)
     except ListenError:
         server.close()
         raise
@@ -200,7 +195,7 @@ def open_doors(settings: Settings, connections: int) -> HttpServer:
     return server
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn, that leaves when it is told to: its own looks every 0.1 s for that, and for every end."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -235,11 +230,11 @@ class _Server(uvicorn.Server):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 while state.tasks or state.connections:  # noqa: ASYNC110 - nobody tells when they end
-                    await asyncio.sleep(POLL)
+                    await asyncio.sleep(POLL_INTERVAL)
         for task in state.tasks:
             task.cancel()
         if state.tasks:
-            await asyncio.wait(state.tasks, timeout=BREAK_OFF)
+            await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
         for connection in list(state.connections):
             connection.transport.abort()
 
@@ -249,45 +244,45 @@ class _Server(uvicorn.Server):
         yield
 
 
-class Protocol(H11Protocol):
-    """uvicorn's HTTP, of which there are so many connections, and whose heads come in time."""
+class HttpProtocol(H11Protocol):
+    """uvicorn's HTTP protocol with limits: connections, time for the headers, and unsent data."""
 
     limits: HttpLimits
-    _late: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or refuse it."""
+        """Accept a connection, or reject it if there are too many."""
         super().connection_made(transport)
         self.client = peer_of(transport)
         opened = transport.get_extra_info("socket")
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if opened.family in {socket.AF_INET, socket.AF_INET6}:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as in Wyoming's door
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # or what nobody reads keeps a closed connection open
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # see wyoming.writer
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # or unread data keeps a closed connection open
                 limit = round(self.limits.send_timeout * 1000)
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
         if len(self.connections) > self.limits.connections:
-            _LOGGER.warning("All %d connections for HTTP are in use", self.limits.connections)
+            _LOGGER.warning("http: connection refused, limit reached limit=%d", self.limits.connections)
             self._refuse(503)
             return
-        self._wait()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the peer has left."""
-        self._wait_no_more()
+        """Stop the timer."""
+        self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes of a request."""
+        """Parse data; the timer runs while no request is being answered."""
         super().data_received(data)
         if self._answering:
-            self._wait_no_more()
-        elif self._late is None and not self.transport.is_closing():
-            self._wait()
+            self._stop_head_timer()
+        elif self._head_timer is None and not self.transport.is_closing():
+            self._start_head_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Leave the rest to WebSockets."""
-        self._wait_no_more()
+        """Stop the timer: the connection is a WebSocket from here on."""
+        self._stop_head_timer()
         super().handle_websocket_upgrade(event)
 
     @property
@@ -295,13 +290,13 @@ class Protocol(H11Protocol):
         cycle: Any = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _wait(self) -> None:
-        self._late = self.loop.call_later(self.limits.head_timeout, self._refuse, 408)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.limits.head_timeout, self._refuse, 408)
 
-    def _wait_no_more(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _refuse(self, status: int) -> None:
         if not self.transport.is_closing():

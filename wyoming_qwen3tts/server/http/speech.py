@@ -1,4 +1,4 @@
-"""``/v1/audio/speech``: a text in, a file out that is heard while it is made."""
+"""``/v1/audio/speech``: a text in, an audio file out that is streamed while it is synthesized."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ from ...audio.encode import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from ...voices.store import LONGEST_TEXT
 from .audio_response import AudioResponse
-from .auth import client_of
-from .context import CLIENT_CLOSED_REQUEST, MODELS, AppContext, known_models, request_for, while_there
+from .auth import client_id
+from .context import (
+    CLIENT_CLOSED_REQUEST,
+    OPENAI_MODELS,
+    AppContext,
+    build_request,
+    known_models,
+    run_while_connected,
+)
+from .encoded_file import iterate_in_thread
 from .model import Language, Name, RequestModel
-from .reference_audio import LARGEST_ENCODED, RequestClones
-from .sse import MEDIA_TYPE, event, fault
-from .stream import Stream
-from .whole import threaded
+from .reference_audio import MAX_ENCODED_LENGTH, ReferenceAudioCloner
+from .sse import MEDIA_TYPE, encode_event, error_event
+from .stream import ClosingStreamingResponse
 
-FRAMES_A_SECOND = 12.5
-"""What counts as tokens of sound: the codec's frames."""
+FRAMES_PER_SECOND = 12.5
+"""Frames of the audio codec, reported as output tokens."""
 
 ResponseFormat = Literal[
     "mp3", "opus", "aac", "flac", "wav", "pcm", "mulaw", "alaw", "wav_mulaw", "wav_alaw"
@@ -38,17 +45,17 @@ IGNORED = frozenset(
     "backend metadata prompt_cache_key provider_endpoint safety_identifier service_tier store stream_options "
     "user".split()
 )
-"""Fields that clients send to others and that change no sound: accounting of OpenAI's, routes of proxies."""
+"""Accepted fields of other services that do not affect the audio: OpenAI's accounting, routing of proxies."""
 
 
 class VoiceId(RequestModel):
-    """A voice as an object, as OpenAI names those that somebody made."""
+    """A voice as an object: OpenAI's form for custom voices."""
 
     id: Name
 
 
 class SpokenModel(RequestModel):
-    """A request for speech. An unknown field is an error: the speech would not be as it asks."""
+    """A request for speech. Unknown fields are errors: ignoring them could change the result."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,26 +68,26 @@ class SpokenModel(RequestModel):
 
 
 class SpeechOptions(SpokenModel):
-    """How to speak a text: OpenAI's options, and ``language`` and ``style`` of our own."""
+    """How to speak a text: OpenAI's options, and this service's own ``language`` and ``style``."""
 
     voice: Name | VoiceId | None = None
-    model: Name = MODELS[0]
+    model: Name = OPENAI_MODELS[0]
     instructions: str | None = None
     speed: Speed | None = None
     response_format: ResponseFormat = "mp3"
     sample_rate: SampleRate | None = None
-    """Samples a second, for formats that have a choice; their own where it is absent."""
+    """Hz, for formats that support several; by default the format's own."""
     language: Language = None
     style: Name | None = None
 
     @property
     def voice_name(self) -> str | None:
-        """The voice's name, None where any will do."""
+        """The requested voice's name; None for the default voice."""
         return self.voice.id if isinstance(self.voice, VoiceId) else self.voice
 
     def request(self, context: AppContext, text: TextFeed) -> SpeechRequest:
-        """Return the request to speak ``text`` so. Raises SpeechError."""
-        return request_for(
+        """Return the request to speak ``text`` with these options. Raises SpeechError."""
+        return build_request(
             context,
             text,
             voice=self.voice_name,
@@ -93,17 +100,17 @@ class SpeechOptions(SpokenModel):
 
 
 class SpeechBody(SpeechOptions):
-    """What OpenAI's speech request has, and ``stream`` of our own."""
+    """OpenAI's speech request, vllm-omni's fields for cloning, and this service's own ``stream``."""
 
     input: Annotated[str, Field(min_length=1)]
-    ref_audio: Annotated[str, Field(min_length=1, max_length=LARGEST_ENCODED)] | None = None
-    """A recording that is cloned for this request alone: base64 or a data URL; in the place of ``voice``."""
+    ref_audio: Annotated[str, Field(min_length=1, max_length=MAX_ENCODED_LENGTH)] | None = None
+    """A recording to clone for this request, instead of ``voice``: base64 or a data URL."""
     ref_text: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
-    """What is said in it, word for word: a closer likeness."""
+    """The transcript of ``ref_audio``, word for word; it makes the clone more similar."""
     x_vector_only_mode: bool = False
-    """Take only the timbre of the recording, and leave ``ref_text`` out; as vllm-omni calls it."""
+    """Use only the timbre of the recording, and ignore ``ref_text``; vllm-omni's name."""
     task_type: Literal["Base", "CustomVoice", "VoiceDesign"] | None = None
-    """vllm-omni's, which follows from the other fields here: an error where it contradicts them."""
+    """vllm-omni's field. It follows from the other fields here, and is an error if it contradicts them."""
     stream_format: Literal["audio", "sse"] = "audio"
     stream: bool = True
 
@@ -112,44 +119,45 @@ class SpeechBody(SpeechOptions):
         if self.ref_audio is None:
             for name in ("ref_text", "x_vector_only_mode"):
                 if getattr(self, name):
-                    raise PydanticCustomError("clone", "{name} goes with ref_audio", {"name": name})
+                    raise PydanticCustomError("clone", "{name} needs ref_audio", {"name": name})
         elif self.style is not None:
-            raise PydanticCustomError("clone", "style: a voice of ref_audio has no styles")
+            raise PydanticCustomError("clone", "style: a voice cloned from ref_audio has no styles")
         if self.task_type is not None and (self.task_type == "Base") != (self.ref_audio is not None):
-            raise PydanticCustomError("clone", 'task_type: "Base" goes with ref_audio, the others without')
+            message = 'task_type: "Base" needs ref_audio, the others exclude it'
+            raise PydanticCustomError("clone", message)
         return self
 
 
 _HEADERS = {
-    "X-Request-Id": "the same as in the log",
-    "X-First-Audio-Ms": "from the request to its first sound",
-    "X-Cache": "where the sound comes from: memory, disk, redis, shared, part, miss or off",
-    "X-Engine": "the engine that speaks, or did when the sound was made",
-    "X-Fallback": "why another speaks than was asked for: engine; absent if none does",
-    "X-Total-Ms": 'of the whole answer, with "stream": false',
-    "X-Audio-Seconds": 'of sound, with "stream": false',
-    "X-RTF": 'real-time factor: seconds for a second of sound, with "stream": false',
+    "X-Request-Id": "id of the request in the log",
+    "X-First-Audio-Ms": "time to first audio",
+    "X-Cache": "where the audio comes from: memory, disk, redis, shared, part, miss or off",
+    "X-Engine": "the engine that synthesizes the audio, or did when it was cached",
+    "X-Fallback": "why another engine is used than requested: engine; absent if none is",
+    "X-Total-Ms": 'time of the complete answer, with "stream": false',
+    "X-Audio-Seconds": 'length of the audio, with "stream": false',
+    "X-RTF": 'real-time factor: seconds of work per second of audio, with "stream": false',
 }
-SOUND: dict[int | str, dict[str, Any]] = {
+AUDIO_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The sound, while it is made",
-        "content": {form.content_type: {} for form in FORMATS.values()} | {MEDIA_TYPE: {}},
+        "description": "The audio, streamed while it is synthesized",
+        "content": {each.content_type: {} for each in FORMATS.values()} | {MEDIA_TYPE: {}},
         "headers": {
             name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
         },
     }
 }
-"""What OpenAPI is told of an answer."""
+"""The OpenAPI description of the response."""
 
 
-def form_of(asked: str, sample_rate: int | None = None) -> Format:
-    """Return the format of an answer. Raises SpeechError where it cannot be made."""
-    form = FORMATS[asked]
+def format_of(asked: str, sample_rate: int | None = None) -> Format:
+    """Return the requested audio format. Raises SpeechError if it is not available."""
+    audio_format = FORMATS[asked]
     if asked == "aac" and importlib.util.find_spec(AAC_MODULE) is None:
         message = "response_format aac needs PyAV on the server: pip install 'wyoming-qwen3tts[aac]'"
         raise SpeechError(message, "not-possible")
     try:
-        return form if sample_rate is None else form.at(sample_rate)
+        return audio_format if sample_rate is None else audio_format.at(sample_rate)
     except ValueError as error:
         raise SpeechError(f"sample_rate: {error}", "invalid-request") from error
 
@@ -157,34 +165,37 @@ def form_of(asked: str, sample_rate: int | None = None) -> Format:
 def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    clones = RequestClones(context)
+    cloner = ReferenceAudioCloner(context)
 
-    @router.post("/v1/audio/speech", response_class=Response, responses=SOUND)
+    @router.post("/v1/audio/speech", response_class=Response, responses=AUDIO_RESPONSES)
     async def speak(asked: SpeechBody, http: Request) -> Response:
-        """Speak a text; the answer begins with its first sound, and breaks off if it cannot be whole."""
+        """Speak a text; the response begins with the first audio, and stays incomplete if synthesis fails."""
         request = asked.request(context, TextFeed.whole(asked.input))
-        request.client = client_of(http.scope)
-        form = form_of(asked.response_format, asked.sample_rate)
-        drop: Callable[[], object] | None = None
+        request.client = client_id(http.scope)
+        audio_format = format_of(asked.response_format, asked.sample_rate)
+        delete_recording: Callable[[], object] | None = None
         if asked.ref_audio is not None:
             transcript = "" if asked.x_vector_only_mode else asked.ref_text or ""
-            request.clone, drop = await clones.voice(asked.ref_audio, transcript, asked.language)
-            request.fallback = False  # no other voice is that person's
-        answer = AudioResponse(context, request, form, drop)
-        if not await while_there(http, answer.begin()):
+            request.clone, delete_recording = await cloner.voice(asked.ref_audio, transcript, asked.language)
+            request.fallback = False  # another voice would not be the recorded person's
+        answer = AudioResponse(context, request, audio_format, delete_recording)
+        if not await run_while_connected(http, answer.begin()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         if asked.stream_format == "sse":
-            return Stream(_events(answer), MEDIA_TYPE, answer.headers, answer.close)
-        if asked.stream and http.scope["http_version"] != "1.0":  # which has no end but the connection's
-            return Stream(answer.pieces(), form.content_type, answer.headers, answer.close)
-        if not await while_there(http, answer.whole()):
+            return ClosingStreamingResponse(_events(answer), MEDIA_TYPE, answer.headers, answer.close)
+        if asked.stream and http.scope["http_version"] != "1.0":  # HTTP/1.0 cannot mark a truncated answer
+            return ClosingStreamingResponse(
+                answer.chunks(), audio_format.content_type, answer.headers, answer.close
+            )
+        if not await run_while_connected(http, answer.make_file()):
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         headers = {**answer.headers, "Content-Length": str(answer.file.size)}
-        return Stream(threaded(answer.file.blocks()), form.content_type, headers, answer.close)
+        blocks = iterate_in_thread(answer.file.blocks())
+        return ClosingStreamingResponse(blocks, audio_format.content_type, headers, answer.close)
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
-        """List what can be asked for as ``model``."""
+        """List the accepted values of ``model``."""
         return {
             "object": "list",
             "data": [
@@ -197,18 +208,18 @@ def routes(context: AppContext) -> APIRouter:
 
 
 async def _events(answer: AudioResponse) -> AsyncGenerator[str, None]:
-    """Yield OpenAI's server-sent events; ``speech.audio.done`` comes after a whole answer only."""
+    """Yield OpenAI's server-sent events; ``speech.audio.done`` follows a complete answer only."""
     try:
-        async with aclosing(answer.pieces()) as pieces:
-            async for piece in pieces:
-                audio = base64.b64encode(piece).decode()
-                yield event({"type": "speech.audio.delta", "audio": audio})
+        async with aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
+                audio = base64.b64encode(chunk).decode()
+                yield encode_event({"type": "speech.audio.delta", "audio": audio})
     except SpeechError as error:
-        yield event(fault(error))
+        yield encode_event(error_event(error))
         return
     tokens = {
         "input_tokens": answer.request.text.length,
-        "output_tokens": round(answer.audio_seconds * FRAMES_A_SECOND),
+        "output_tokens": round(answer.audio_seconds * FRAMES_PER_SECOND),
     }
     usage = {**tokens, "total_tokens": sum(tokens.values())}
-    yield event({"type": "speech.audio.done", "usage": usage})
+    yield encode_event({"type": "speech.audio.done", "usage": usage})

@@ -1,4 +1,4 @@
-"""Server-sent events about work that takes a while."""
+"""Server-sent events that report the progress of long operations."""
 
 from __future__ import annotations
 
@@ -12,78 +12,78 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from ...speech import SpeechError, internal_error
-from .context import CLIENT_CLOSED_REQUEST, while_there
+from .context import CLIENT_CLOSED_REQUEST, run_while_connected
 
 _LOGGER = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 
-ALSO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "What came of it, or how far it is", "content": {MEDIA_TYPE: {}}}
+EVENT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The result, or progress events that end with it", "content": {MEDIA_TYPE: {}}}
 }
-"""What OpenAPI is told of an answer that may be events."""
+"""The OpenAPI description of a response that may be events."""
 
 Event = dict[str, Any]
 Work = Callable[[Callable[[Event], object]], Awaitable[Event]]
-"""Does something, tells how far it is, and returns what came of it."""
+"""An operation: is given a function to report progress with, and returns its result."""
 
 
-async def answered(http: Request, work: Work, status: int = 200) -> Response:
-    """Do ``work`` for a client, as long as it is there, and answer with what comes of it.
+async def respond(http: Request, work: Work, status: int = 200) -> Response:
+    """Run ``work`` while the client is connected, and respond with its result.
 
-    Who asks for events is told how far it is: then the status is 200, and an error the last event. Else it
-    raises what ``work`` raises.
+    A client that accepts events gets its progress: then the status is 200, and an error is the last event.
+    Else this raises what ``work`` raises.
     """
     if MEDIA_TYPE in http.headers.get("accept", ""):
-        return stream(work)
-    found: list[Event] = []
+        return _stream(work)
+    results: list[Event] = []
 
-    async def do() -> None:
-        found.append(await work(lambda event: None))
+    async def run() -> None:
+        results.append(await work(lambda event: None))
 
-    there = await while_there(http, do())
-    return JSONResponse(found[0], status) if there else Response(status_code=CLIENT_CLOSED_REQUEST)
+    connected = await run_while_connected(http, run())
+    return JSONResponse(results[0], status) if connected else Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-def fault(error: SpeechError) -> Event:
+def error_event(error: SpeechError) -> Event:
     """Return the event of an error."""
     return {"type": "error", "error": {"message": str(error), "code": error.code}}
 
 
-def event(content: Event) -> str:
-    """Return an event as it goes over the wire."""
-    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+def encode_event(event: Event) -> str:
+    """Return the text of an event."""
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
-def stream(work: Work) -> StreamingResponse:
-    """Answer with what ``work`` tells, and last ``done`` with what it returns, or ``error``.
+def _stream(work: Work) -> StreamingResponse:
+    """Return a response of the events ``work`` reports, and last ``done`` with its result, or ``error``.
 
-    Work goes on only as long as somebody listens. What it tells may come from any thread.
+    A disconnect cancels ``work``. It may report from any thread.
     """
-    return StreamingResponse(_told(work), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+    return StreamingResponse(_events(work), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-async def _told(work: Work) -> AsyncGenerator[str, None]:
+async def _events(work: Work) -> AsyncGenerator[str, None]:
     loop = asyncio.get_running_loop()
-    news: asyncio.Queue[Event | None] = asyncio.Queue()
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
 
-    def tell(content: Event) -> None:
-        loop.call_soon_threadsafe(news.put_nowait, content)
+    def report(event: Event) -> None:
+        loop.call_soon_threadsafe(events.put_nowait, event)
 
-    async def do() -> None:
+    async def run() -> None:
         try:
-            tell({"type": "done", **await work(tell)})
+            report({"type": "done", **await work(report)})
         except SpeechError as error:
-            tell(fault(error))
+            report(error_event(error))
         except Exception:
-            _LOGGER.exception("What was asked for over HTTP failed")
-            tell(fault(internal_error()))
-        loop.call_soon(news.put_nowait, None)
+            _LOGGER.exception("http: internal error in an operation with progress events")
+            report(error_event(internal_error()))
+        loop.call_soon(events.put_nowait, None)
 
-    working = asyncio.create_task(do(), name="work")
+    working = asyncio.create_task(run(), name="work")
     try:
-        while (content := await news.get()) is not None:
-            yield event(content)
+        while (event := await events.get()) is not None:
+            yield encode_event(event)
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

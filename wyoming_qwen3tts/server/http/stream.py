@@ -1,4 +1,4 @@
-"""An answer that is sent while it is made."""
+"""A streaming response that always releases its source."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 
-class Stream(StreamingResponse):
-    """A response whose maker is told in any case when nobody wants it any more.
+class ClosingStreamingResponse(StreamingResponse):
+    """A streaming response that closes its source in any case, also if the client disconnects.
 
-    A generator would not be: one that was never begun has no end either, and one that is left in the middle
-    has it whenever it is collected.
+    Starlette leaves that to garbage collection: a generator that was never started runs no ``finally``, and
+    one that was left in the middle runs it whenever it is collected.
     """
 
     def __init__(
         self,
-        pieces: AsyncGenerator[bytes | str, None],
+        chunks: AsyncGenerator[bytes | str, None],
         media_type: str,
         headers: Mapping[str, str],
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        super().__init__(pieces, media_type=media_type, headers=headers)
-        self._pieces = pieces
+        """``close``: called after the response, complete or not."""
+        super().__init__(chunks, media_type=media_type, headers=headers)
+        self._chunks = chunks
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._pieces.aclose()
+            await self._chunks.aclose()
             await self._close()

@@ -1,4 +1,4 @@
-"""``/v1/audio/voices``: those there are, and making and removing those of the household."""
+"""``/v1/audio/voices``: list voices, and add, design and remove custom ones."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
 from .context import AppContext
 from .model import Language, Name, RequestModel
 from .reference_audio import cloning_engine
-from .sse import ALSO, Event, answered
-from .uploads import Uploads
+from .sse import EVENT_RESPONSES, Event, respond
+from .uploads import UploadReceiver
 
 RECORDING = frozenset({"file", "audio_sample"})
-"""What the recording is called in a form: by most, and by OpenAI."""
+"""Names of the recording's field: the common one, and OpenAI's."""
 FIELDS = frozenset({"name", "transcript", "language", "description", "seed", "consent"})
-"""``consent`` is OpenAI's: the id of a recording that they keep. Here nothing leaves the house."""
+"""``consent`` is OpenAI's: the id of a recording they store. It is accepted and ignored."""
 _FORM = {
     "requestBody": {
         "required": True,
@@ -49,29 +49,32 @@ _FORM = {
 }
 
 
-class Design(RequestModel):
-    """A voice that is to be made of a description."""
+NO_STORE = "there is no data directory to store voices in (--data-dir)"
+
+
+class DesignBody(RequestModel):
+    """A voice to design from a description."""
 
     name: Name
     description: Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
     language: Language = None
     text: Annotated[str, Field(max_length=LONGEST_TEXT)] = ""
-    """What it says first, 7 to 12 seconds, in ``language``; the service has some."""
+    """The text of its reference recording, 7 to 12 seconds, in ``language``; there is one per language."""
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
 
 
 def routes(context: AppContext) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
-    uploads, designing = Uploads(), asyncio.Lock()
+    uploads, designing = UploadReceiver(), asyncio.Lock()
 
     @router.get("/v1/audio/voices")
     async def list_voices() -> dict[str, Any]:
-        """List the voices, as Home Assistant is offered them, and what else can be done."""
+        """List the voices, and whether voices can be cloned and designed."""
         await context.voices.refresh()
         cannot_clone, cannot_design = _cannot_clone(context), _cannot_design(context)
         return {
-            "voices": [_shown(voice, context) for voice in context.voices.catalog.voices],
+            "voices": [_describe(voice, context) for voice in context.voices.catalog.voices],
             "can_clone": not cannot_clone,
             "clone_reason": cannot_clone,
             "can_design": not cannot_design,
@@ -81,15 +84,15 @@ def routes(context: AppContext) -> APIRouter:
 
     @router.post("/v1/audio/voices", status_code=201, openapi_extra=_FORM)
     async def add(http: Request) -> Response:
-        """Make a voice of a recording of 5 to 15 seconds."""
+        """Clone a voice from a recording of 5 to 15 seconds."""
         store = _store(context)
-        async with uploads.take(http, RECORDING) as form:
+        async with uploads.receive(http, RECORDING) as form:
             if unknown := sorted(form.fields.keys() - FIELDS):
                 raise SpeechError(
-                    f"there is no field {unknown[0][:40]!r}, but {', '.join(sorted(FIELDS))}", "bad-form"
+                    f"unknown field {unknown[0][:40]!r}; known are {', '.join(sorted(FIELDS))}", "bad-form"
                 )
             if form.recording is None or not form.fields.get("name"):
-                raise SpeechError("a name and a file with the recording are wanted", "bad-form")
+                raise SpeechError("the form needs a name and a file with the recording", "bad-form")
             made = await asyncio.to_thread(
                 store.add,
                 form.fields["name"],
@@ -99,11 +102,11 @@ def routes(context: AppContext) -> APIRouter:
                 description=form.fields.get("description", ""),
                 seed=_seed(form.fields.get("seed", "")),
             )
-        return JSONResponse(await _made(context, made), 201)
+        return JSONResponse(await _result(context, made), 201)
 
-    @router.post("/v1/audio/voices/design", status_code=201, responses=ALSO)
-    async def designed(asked: Design, http: Request) -> Response:
-        """Make a voice of a description; with ``Accept: text/event-stream`` it is told how far it is."""
+    @router.post("/v1/audio/voices/design", status_code=201, responses=EVENT_RESPONSES)
+    async def design_voice(asked: DesignBody, http: Request) -> Response:
+        """Design a voice from a description; with ``Accept: text/event-stream`` progress is reported."""
         store = _store(context)
         if reason := _cannot_design(context):
             raise SpeechError(reason, "not-possible")
@@ -112,23 +115,23 @@ def routes(context: AppContext) -> APIRouter:
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
         await asyncio.to_thread(check, store, asked.name, asked.description, **options)
         if designing.locked():
-            raise SpeechError("another voice is being designed", "busy")
+            raise SpeechError("another voice is being designed; try again later", "busy")
 
-        async def make(tell: Callable[[Event], object]) -> Event:
+        async def run(report: Callable[[Event], object]) -> Event:
             def progress(step: str) -> None:
-                tell({"type": "progress", "step": step})
+                report({"type": "progress", "step": step})
 
             async with designing:
                 made = await design(
                     engine, store, asked.name, asked.description, **options, progress=progress
                 )
-            return await _made(context, made)
+            return await _result(context, made)
 
-        return await answered(http, make, 201)
+        return await respond(http, run, 201)
 
     @router.delete("/v1/audio/voices/{name}")
     async def remove(name: str) -> dict[str, str]:
-        """Delete a voice of the household, its recording, and all that was made of it."""
+        """Delete a custom voice, its recording, and everything computed from it."""
         store = _store(context)
         removed = await asyncio.to_thread(store.remove, name)
         await context.voices.refresh()
@@ -139,7 +142,7 @@ def routes(context: AppContext) -> APIRouter:
 
 def _store(context: AppContext) -> CustomVoiceStore:
     if context.store is None:
-        raise SpeechError("there is no data directory to keep voices in", "not-possible")
+        raise SpeechError(NO_STORE, "not-possible")
     return context.store
 
 
@@ -155,12 +158,14 @@ def _seed(text: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or not text.isascii() or int(text) >= SEEDS:
-        raise SpeechError(f"seed is not a whole number from 0 to {SEEDS - 1}", "bad-voice")
+        raise SpeechError(
+            f"seed must be a whole number from 0 to {SEEDS - 1}, not {text[:40]!r}", "bad-voice"
+        )
     return int(text)
 
 
-def _shown(voice: Voice, context: AppContext) -> dict[str, Any]:
-    """Return what is said of a voice."""
+def _describe(voice: Voice, context: AppContext) -> dict[str, Any]:
+    """Return the JSON object of a voice."""
     catalog = context.voices.catalog
     return {
         "id": voice.name,
@@ -178,16 +183,15 @@ def _shown(voice: Voice, context: AppContext) -> dict[str, Any]:
     }
 
 
-async def _made(context: AppContext, made: CustomVoice) -> dict[str, Any]:
-    """Return what is said of a new voice: None for the voice where nobody here can speak with it."""
+async def _result(context: AppContext, made: CustomVoice) -> dict[str, Any]:
+    """Return the response for a new voice; ``voice`` is None if no engine can speak with it."""
     await context.voices.refresh()
     found = next((v for v in context.voices.catalog.voices if key(v.name) == key(made.name)), None)
     remarks = list(made.remarks)
     if found is None:
-        remarks.append(
-            f"{made.name} is kept, and nobody speaks with it yet: {_cannot_clone(context) or 'see the log'}"
-        )
-    return {"voice": None if found is None else _shown(found, context), "remarks": remarks}
+        reason = _cannot_clone(context) or "see the log"
+        remarks.append(f"{made.name} is stored, but no engine can speak with it: {reason}")
+    return {"voice": None if found is None else _describe(found, context), "remarks": remarks}
 
 
 def _problems(store: CustomVoiceStore | None) -> list[dict[str, str]]:
@@ -197,9 +201,9 @@ def _problems(store: CustomVoiceStore | None) -> list[dict[str, str]]:
 
 
 def _cannot_clone(context: AppContext) -> str:
-    """Return why nobody can speak with the voice of a recording; empty if somebody can."""
+    """Return why voices cannot be cloned; empty if they can."""
     if context.store is None:
-        return "there is no data directory to keep voices in"
+        return NO_STORE
     try:
         cloning_engine(context)
     except SpeechError as error:
@@ -208,7 +212,7 @@ def _cannot_clone(context: AppContext) -> str:
 
 
 def _cannot_design(context: AppContext) -> str:
-    """Return why no voice can be made of a description; empty if one can."""
+    """Return why voices cannot be designed; empty if they can."""
     if reason := _cannot_clone(context):
         return reason
     for engine in context.pool.values():
@@ -218,4 +222,4 @@ def _cannot_design(context: AppContext) -> str:
             except EngineUnavailableError as error:
                 return str(error)
             return ""
-    return "that needs a VoiceDesign checkpoint of Qwen3-TTS (--model)"
+    return "designing voices needs a VoiceDesign checkpoint of Qwen3-TTS (--model)"

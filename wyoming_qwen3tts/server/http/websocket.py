@@ -1,7 +1,7 @@
-"""``/v1/audio/speech/ws``: text in, while it is being written; sound out, while it is being made.
+"""``/v1/audio/speech/ws``: a WebSocket that takes text while it is written and streams audio back.
 
-Messages of text are JSON objects with a ``type``, in both directions (all in ``websocket_messages.py``);
-binary messages are sound, and come from the server only. ::
+Text messages are JSON objects with a ``type``, in both directions (all in ``websocket_messages.py``); binary
+messages contain audio, and are sent by the server only. ::
 
     client                                                  server
     {"type": "speech.start", "id": "a", "voice": "Ryan"}
@@ -10,23 +10,22 @@ binary messages are sound, and come from the server only. ::
     {"type": "speech.text", "text": " is soup."}            binary, binary, …
     {"type": "speech.end"}                                  {"type": "speech.done", "id": "a", …}
 
-    {"type": "speech.speak", "id": "b", "input": "Hello."}  the same for a text that is whole
+    {"type": "speech.speak", "id": "b", "input": "Hello."}  the same for a complete text
     {"type": "speech.cancel", "id": "a"}                    {"type": "speech.cancelled", "id": "a"}
     {"type": "speech.cancel"}                               the same, of every utterance
     {"type": "ping"}                                        {"type": "pong"}
 
-- ``speech.start`` and ``speech.speak`` take what ``POST /v1/audio/speech`` does: ``voice``, ``style``,
-  ``language``, ``speed``, ``instructions``, ``model``, ``response_format`` (``pcm`` unless it says another:
-  24 kHz, mono, signed 16 bit little endian).
-- Utterances are spoken in order; a few may wait (``--max-requests``), more are refused as ``busy``.
-- An utterance has one end: ``speech.done`` if all of it was sent, ``speech.cancelled``, or ``error`` with its
-  ``id``; the sound before the last two is not the whole. What still comes of its text is then ignored.
-- An ``error`` without ``id`` is about a message that was ignored; everything else goes on. A piece of text
-  that cannot be read, or another ``speech.start``, ends the text that is open with an error, for it would not
-  be whole.
-- Who owes us text and says nothing for ``--idle-timeout`` gets that utterance's end (``timeout``); who has
-  nothing to say for as long is told so and sent away (1001). A message of more than ``--max-event-bytes``
-  ends the connection (1009), and so does the service's stop (1012).
+- ``speech.start`` and ``speech.speak`` have the options of ``POST /v1/audio/speech``: ``voice``, ``style``,
+  ``language``, ``speed``, ``instructions``, ``model``, ``response_format`` (by default ``pcm``: 24 kHz, mono,
+  signed 16 bit little endian).
+- Utterances are spoken in order; ``--max-requests`` may wait, more are rejected as ``busy``.
+- Each utterance ends with exactly one message: ``speech.done`` if all audio was sent, ``speech.cancelled``,
+  or ``error`` with its ``id``; before the last two the audio is incomplete. Later text of it is ignored.
+- An ``error`` without ``id`` means that one message was ignored; nothing else is affected. An invalid
+  ``speech.text``, or another ``speech.start``, ends the open text with an error, as it would be incomplete.
+- If an open text gets no message for ``--idle-timeout``, its utterance ends with an error (``timeout``). If
+  nothing is open or spoken for as long, the server sends an error and closes (1001). A message of more than
+  ``--max-event-bytes`` ends the connection (1009), and so does the stop of the server (1012).
 """
 
 from __future__ import annotations
@@ -40,21 +39,22 @@ from starlette.types import Message as Received
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from ...speech import SpeechError, internal_error
+from ...telemetry import quote
 from ..network import PeerGoneError
 from . import websocket_messages
 from .audio_response import AudioResponse
-from .auth import COUNT, client_of
+from .auth import COUNT_REQUEST, client_id
 from .context import AppContext
 from .websocket_messages import Cancelled, Done, Failed, InvalidMessageError, Started
 from .websocket_session import Cancellation, PendingUtterance, WebSocketSession
 
-LARGEST_SOUND = 16 * 1024
-"""Bytes of one binary message: a third of a second. Clients' libraries take a megabyte at the most, and a
-sentence that was said before is there in one piece."""
-IDLE, BROKEN = 1001, 1011
-"""Codes of ends that are ours (RFC 6455): we go away; something went wrong here."""
+MAX_MESSAGE_BYTES = 16 * 1024
+"""Bytes of one binary message: a third of a second. Client libraries accept a megabyte by default, and the
+audio of a cached utterance arrives as a whole."""
+GOING_AWAY, INTERNAL_ERROR = 1001, 1011
+"""Close codes (RFC 6455)."""
 CANCELLED = "cancelled"
-"""The outcome of what the client did not want any more."""
+"""The outcome of a request that the client has cancelled."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,178 +65,182 @@ def routes(context: AppContext) -> APIRouter:
 
     @router.websocket("/v1/audio/speech/ws")
     async def converse(socket: WebSocket) -> None:
-        """Speak what is written."""
+        """Serve one WebSocket."""
         await WebSocketConnection(socket, context).run()
 
     return router
 
 
 class WebSocketConnection:
-    """One WebSocket: a task that listens, and one for each utterance, of which one at a time has its turn."""
+    """One WebSocket: a task that receives, and one per utterance, of which one at a time is spoken."""
 
     def __init__(self, socket: WebSocket, context: AppContext) -> None:
         self._socket = socket
         self._context = context
-        self._dialogue = WebSocketSession(context)
-        self._turn = asyncio.Lock()  # it is given in the order that it was asked for
+        self._session = WebSocketSession(context)
+        self._speak_lock = asyncio.Lock()  # acquired in the order of the utterances
         self._tasks: dict[PendingUtterance, asyncio.Task[None]] = {}
         self._speaking: AudioResponse | None = None
         self._clock = asyncio.get_running_loop().time
-        self._last_heard = self._clock()
+        self._last_received = self._clock()
 
     async def run(self) -> None:
-        """Listen and speak until the client leaves, or has had nothing to say for long."""
+        """Receive and speak until the client disconnects or has been idle for too long."""
         try:
             await self._socket.accept()
             async with asyncio.TaskGroup() as group:
-                await self._listen(group)
-            await self._close(IDLE, "nothing came")
+                await self._receive_messages(group)
+            await self._close(GOING_AWAY, "idle timeout")
         except* (PeerGoneError, WebSocketDisconnect, OSError) as gone:
-            _LOGGER.debug("A WebSocket is gone: %s", gone.exceptions[0])
+            _LOGGER.debug("websocket: connection lost error=%s", quote(gone.exceptions[0]))
         except* Exception:
-            _LOGGER.exception("A WebSocket failed")
-            await self._close(BROKEN, "internal error")
+            _LOGGER.exception("websocket: internal error")
+            await self._close(INTERNAL_ERROR, "internal error")
 
-    # -- listening ------------------------------------------------------------------------------------------
+    # -- receiving ------------------------------------------------------------------------------------------
 
-    async def _listen(self, group: asyncio.TaskGroup) -> None:
-        """Take messages until there is silence. Raises PeerGoneError."""
+    async def _receive_messages(self, group: asyncio.TaskGroup) -> None:
+        """Handle messages until the idle timeout. Raises PeerGoneError."""
         while True:
             if (message := await self._receive()) is not None:
-                self._last_heard = self._clock()
-                await self._take(message, group)
+                self._last_received = self._clock()
+                await self._handle(message, group)
                 continue
-            late = SpeechError(
-                f"nothing came for {self._context.settings.limits.idle_timeout:g} s", "timeout"
-            )
-            if not self._dialogue.fail(late):
+            idle = self._context.settings.limits.idle_timeout
+            late = SpeechError(f"no message was received for {idle:g} s (--idle-timeout)", "timeout")
+            if not self._session.fail(late):
                 await self._send(Failed(late))
                 return
-            self._last_heard = self._clock()
+            self._last_received = self._clock()
 
     async def _receive(self) -> Received | None:
-        """Return the next message, None if it is late. Raises PeerGoneError."""
+        """Return the next message, None after the idle timeout. Raises PeerGoneError."""
         while (left := self._time_left()) > 0:
             try:
                 async with asyncio.timeout(left):
                     message = await self._socket.receive()
             except TimeoutError:
-                continue  # something may have been said meanwhile
+                continue  # an utterance may have ended meanwhile, which restarts the timeout
             if message["type"] == "websocket.disconnect":
-                raise PeerGoneError(f"it left ({message.get('code')})")
+                raise PeerGoneError(f"the client disconnected ({message.get('code')})")
             return message
         return None
 
     def _time_left(self) -> float:
-        """Return the seconds that the client may still be silent."""
+        """Return the seconds until the idle timeout."""
         limit = self._context.settings.limits.idle_timeout
-        if self._tasks and not self._dialogue.awaits_text:
-            return limit  # while there is something to say, the client only has to listen
-        return self._last_heard + limit - self._clock()
+        if self._tasks and not self._session.awaits_text:
+            return limit  # while utterances are queued or spoken the client need not send anything
+        return self._last_received + limit - self._clock()
 
-    async def _take(self, message: Received, group: asyncio.TaskGroup) -> None:
-        """Do what a message says. Raises PeerGoneError."""
+    async def _handle(self, message: Received, group: asyncio.TaskGroup) -> None:
+        """Handle one message. Raises PeerGoneError."""
         try:
-            found = self._dialogue.receive(message.get("text"))
+            action = self._session.receive(message.get("text"))
         except InvalidMessageError as error:
-            await self._send(Failed(error, error.whose))
+            await self._send(Failed(error, error.utterance_id))
             return
-        if isinstance(found, PendingUtterance):
-            self._tasks[found] = group.create_task(self._say(found), name="utterance")
-        elif isinstance(found, Cancellation):
-            waiting = [job for job in found.jobs if self._stop(job)]  # all at once, or one gets its turn
-            for job in waiting:
-                await self._send(Cancelled(job.id))
-        elif found is not None:
-            await self._send(found)
+        if isinstance(action, PendingUtterance):
+            self._tasks[action] = group.create_task(self._speak(action), name="utterance")
+        elif isinstance(action, Cancellation):
+            # All are cancelled before anything is sent, or one that waits would begin meanwhile.
+            waiting = [utterance for utterance in action.utterances if self._cancel(utterance)]
+            for utterance in waiting:
+                await self._send(Cancelled(utterance.id))
+        elif action is not None:
+            await self._send(action)
 
-    def _stop(self, job: PendingUtterance) -> bool:
-        """End an utterance; tell whether it was still waiting. Of another its task tells the end."""
-        task = self._tasks[job]
-        if self._speaking is None or self._speaking.request is not job.request:
-            self._over(job)
+    def _cancel(self, utterance: PendingUtterance) -> bool:
+        """Cancel an utterance; return whether it was still waiting. If not, its task reports its end."""
+        task = self._tasks[utterance]
+        if self._speaking is None or self._speaking.request is not utterance.request:
+            self._remove(utterance)
             task.cancel()
             return True
-        if self._speaking.given_up != CANCELLED:
-            self._speaking.given_up = CANCELLED
+        if self._speaking.cancel_outcome != CANCELLED:
+            self._speaking.cancel_outcome = CANCELLED
             task.cancel()
         return False
 
     async def _close(self, code: int, reason: str) -> None:
-        """Close, unless that has happened."""
+        """Close the WebSocket, if it is open."""
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.close(code, reason)
 
     # -- speaking -------------------------------------------------------------------------------------------
 
-    async def _say(self, job: PendingUtterance) -> None:
-        """Wait for an utterance's turn, speak it, and tell its end. Raises PeerGoneError."""
-        async with self._turn:
-            end = await self._spoken(job)
-            self._over(job)
-            await self._send(end)  # before anything of the next one
+    async def _speak(self, utterance: PendingUtterance) -> None:
+        """Wait for the utterances before this one, speak it, and report its end. Raises PeerGoneError."""
+        async with self._speak_lock:
+            end = await self._send_utterance(utterance)
+            self._remove(utterance)
+            await self._send(end)  # still with the lock: before the first message of the next utterance
 
-    def _over(self, job: PendingUtterance) -> None:
-        self._dialogue.over(job)
-        del self._tasks[job]
-        self._last_heard = self._clock()
+    def _remove(self, utterance: PendingUtterance) -> None:
+        self._session.finish(utterance)
+        del self._tasks[utterance]
+        self._last_received = self._clock()
 
-    async def _spoken(self, job: PendingUtterance) -> Done | Cancelled | Failed:
-        """Send the sound of an utterance; return what became of it. Raises PeerGoneError."""
-        if (refusal := self._socket.scope.get("state", {}).get(COUNT, lambda: None)()) is not None:
-            return Failed(SpeechError(refusal.message, refusal.code), job.id)
-        job.request.client = client_of(self._socket.scope)
-        answer = self._speaking = AudioResponse(self._context, job.request, job.form)
+    async def _send_utterance(self, utterance: PendingUtterance) -> Done | Cancelled | Failed:
+        """Send the audio of an utterance; return its last message. Raises PeerGoneError."""
+        count_request = self._socket.scope.get("state", {}).get(COUNT_REQUEST, lambda: None)
+        if (refusal := count_request()) is not None:
+            return Failed(SpeechError(refusal.message, refusal.code), utterance.id)
+        request = utterance.request
+        request.client = client_id(self._socket.scope)
+        answer = self._speaking = AudioResponse(self._context, request, utterance.audio_format)
         try:
-            await self._send_sound(answer, job)
+            await self._send_audio(answer, utterance)
         except asyncio.CancelledError:
-            if answer.given_up != CANCELLED:
+            if answer.cancel_outcome != CANCELLED:
                 raise
-            self._tasks[job].uncancel()  # it goes on, to tell
-            return Cancelled(job.id)
+            self._tasks[utterance].uncancel()  # the task continues, to send the message
+            return Cancelled(utterance.id)
         except SpeechError as error:
-            return Failed(error, job.id)
+            return Failed(error, utterance.id)
         except PeerGoneError:
             raise
         except Exception:
-            _LOGGER.exception("What was asked for over a WebSocket failed")
-            return Failed(internal_error(), job.id)
+            _LOGGER.exception("websocket: internal error id=%s", request.report.id)
+            return Failed(internal_error(), utterance.id)
         finally:
             self._speaking = None
         total, seconds = answer.total_ms, answer.audio_seconds
         return Done(
-            id=job.id,
+            id=utterance.id,
             audio_seconds=round(seconds, 3),
             total_ms=round(total, 1),
             rtf=round(total / 1000 / seconds, 4),
-            cache=job.request.report.cache,
-            request_id=job.request.report.id,
+            cache=request.report.cache,
+            request_id=request.report.id,
         )
 
-    async def _send_sound(self, answer: AudioResponse, job: PendingUtterance) -> None:
-        """Send the sound of an utterance. Raises SpeechError, PeerGoneError."""
+    async def _send_audio(self, answer: AudioResponse, utterance: PendingUtterance) -> None:
+        """Send the audio of an utterance. Raises SpeechError, PeerGoneError."""
         await answer.begin()
-        started = False
-        async with aclosing(answer.pieces()) as pieces:
-            async for piece in pieces:
+        started, audio_format = False, utterance.audio_format
+        async with aclosing(answer.chunks()) as chunks:
+            async for chunk in chunks:
                 if not started:
-                    first, cache = round(answer.first_audio_ms, 1), job.request.report.cache
-                    await self._send(Started(job.id, job.form.name, first, cache, job.form.rate))
+                    first, cache = round(answer.first_audio_ms, 1), utterance.request.report.cache
+                    await self._send(
+                        Started(utterance.id, audio_format.name, first, cache, audio_format.rate)
+                    )
                     started = True
-                for start in range(0, len(piece), LARGEST_SOUND):
-                    await self._send(piece[start : start + LARGEST_SOUND])
-                    await asyncio.sleep(0)  # sending does not yield while there is room: others want the loop
+                for start in range(0, len(chunk), MAX_MESSAGE_BYTES):
+                    await self._send(chunk[start : start + MAX_MESSAGE_BYTES])
+                    await asyncio.sleep(0)  # sending does not yield while the buffer has room: let others run
 
     async def _send(self, message: websocket_messages.Message | bytes) -> None:
-        """Send a message, waiting for the client where it is slow. Raises PeerGoneError."""
+        """Send a message, waiting for a slow client. Raises PeerGoneError."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
-            raise PeerGoneError("it left")
+            raise PeerGoneError("the client disconnected")
         try:
             if isinstance(message, bytes):
                 await self._socket.send_bytes(message)
             else:
                 await self._socket.send_text(websocket_messages.encode(message))
         except WebSocketDisconnect as error:
-            raise PeerGoneError(str(error.__context__ or "it left")) from error
-        except RuntimeError as error:  # uvicorn has closed it, and there was no time yet to be told
+            raise PeerGoneError(str(error.__context__ or "the client disconnected")) from error
+        except RuntimeError as error:  # uvicorn has closed it; its disconnect message was not received yet
             raise PeerGoneError(str(error)) from error

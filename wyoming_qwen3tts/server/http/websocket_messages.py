@@ -1,4 +1,4 @@
-"""What is said over a WebSocket beside sound: JSON objects with a ``type``, these and no others."""
+"""The JSON messages of the WebSocket, in both directions. Audio is sent as binary messages."""
 
 from __future__ import annotations
 
@@ -9,64 +9,64 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...speech import SpeechError
-from .errors import STATUS, body
+from .errors import STATUS, error_body
 from .model import RequestModel
 from .speech import ResponseFormat, SpeechOptions
 
-LONGEST_ID = 64
-"""Characters of an utterance's name."""
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+MAX_ID_LENGTH = 64
+"""Characters."""
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 # -- from the client ----------------------------------------------------------------------------------------
 
 
 class SpeakMessage(SpeechOptions):
-    """How an utterance is to be spoken."""
+    """A request to speak an utterance: its options."""
 
     id: Id | None = None
-    """What the client calls it; none is a name of ours, which ``speech.started`` tells."""
+    """The client's id of the utterance; by default the server's, which ``speech.started`` contains."""
     response_format: ResponseFormat = "pcm"
 
 
 class Start(SpeakMessage):
-    """An utterance begins, whose text comes in pieces."""
+    """Begins an utterance whose text follows in ``speech.text`` messages."""
 
     type: Literal["speech.start"]
 
 
 class Speak(SpeakMessage):
-    """An utterance whose text is there at once: start, text and end in one."""
+    """An utterance with its complete text."""
 
     type: Literal["speech.speak"]
     input: Annotated[str, Field(min_length=1)]
 
 
 class Text(RequestModel):
-    """A piece of the text. Pieces need not end where words do."""
+    """A part of the open text; it may end inside a word."""
 
     type: Literal["speech.text"]
     id: Id | None = None
-    """Of the utterance whose text is open, if the client likes to say so."""
+    """Optional; must be that of the utterance whose text is open."""
     text: str
 
 
 class End(RequestModel):
-    """The text is whole."""
+    """The end of the open text."""
 
     type: Literal["speech.end"]
     id: Id | None = None
 
 
 class Cancel(RequestModel):
-    """An utterance is not wanted any more, whether it is being spoken or waits; without ``id``, none is."""
+    """Cancels an utterance, spoken or waiting; without ``id`` all of them."""
 
     type: Literal["speech.cancel"]
     id: Id | None = None
 
 
 class Ping(RequestModel):
-    """Whether anybody is there."""
+    """Keeps the connection alive."""
 
     type: Literal["ping"]
 
@@ -79,7 +79,7 @@ MESSAGES: dict[str, type[Start | Speak | Text | End | Cancel | Ping]] = {
     "speech.cancel": Cancel,
     "ping": Ping,
 }
-"""What a client may send, by ``type``."""
+"""Messages of the client, by ``type``."""
 
 
 # -- from the server ----------------------------------------------------------------------------------------
@@ -87,38 +87,38 @@ MESSAGES: dict[str, type[Start | Speak | Text | End | Cancel | Ping]] = {
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The binary messages from here to the utterance's end are its sound."""
+    """The first message of an utterance: the binary messages up to its end are its audio."""
 
     id: str
     response_format: str
     first_audio_ms: float
-    """From the utterance's turn to its first sound."""
+    """Time to first audio, since the utterance before it ended."""
     cache: str
-    """Where that came from (see ``speech.Report.cache``)."""
+    """Where the first audio came from (see ``speech.Report.cache``)."""
     sample_rate: int
     type: str = field(default="speech.started", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An utterance was sent whole."""
+    """All audio of an utterance was sent."""
 
     id: str
     audio_seconds: float
     total_ms: float
-    """From its turn to its last byte."""
+    """Time to the last byte, since the utterance before it ended."""
     rtf: float
-    """Seconds of that for a second of sound."""
+    """``total_ms`` in seconds, per second of audio."""
     cache: str
-    """Where all of it came from."""
+    """Where all of the audio came from."""
     request_id: str
-    """What the log calls it."""
+    """Id of the request in the log."""
     type: str = field(default="speech.done", init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """An utterance ended because the client wanted it to: what came of it is not the whole."""
+    """An utterance was cancelled by the client: its audio is incomplete."""
 
     id: str
     type: str = field(default="speech.cancelled", init=False)
@@ -133,7 +133,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What went wrong. With an ``id`` it is that utterance's end; without, a message was ignored."""
+    """An error. With an ``id`` it ends that utterance; without one, a message was ignored."""
 
     error: SpeechError
     id: str | None = None
@@ -143,23 +143,23 @@ Message = Started | Done | Cancelled | Pong | Failed
 
 
 class InvalidMessageError(SpeechError):
-    """A message that cannot be followed. ``whose``: the utterance that does not begin for it."""
+    """An invalid message. ``utterance_id``: the utterance that it would have begun, if any."""
 
     code = "invalid-request"
 
     def __init__(self, message: str, code: str | None = None, *, param: str | None = None) -> None:
-        """``param``: the field that is to blame."""
+        """``param``: the invalid field."""
         super().__init__(message, code)
         self.param = param
-        self.whose: str | None = None
+        self.utterance_id: str | None = None
 
 
 def encode(message: Message) -> str:
-    """Return a message as it goes over the wire."""
+    """Return a message as JSON."""
     if not isinstance(message, Failed):
         return json.dumps(asdict(message))
     error = message.error
     param = error.param if isinstance(error, InvalidMessageError) else None
-    whose = {} if message.id is None else {"id": message.id}
-    fault = body(str(error), error.code, STATUS.get(error.code, 400), param)
-    return json.dumps({"type": "error", **whose, **fault})
+    utterance = {} if message.id is None else {"id": message.id}
+    fault = error_body(str(error), error.code, STATUS.get(error.code, 400), param)
+    return json.dumps({"type": "error", **utterance, **fault})

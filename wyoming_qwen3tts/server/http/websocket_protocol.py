@@ -1,8 +1,7 @@
-"""uvicorn's WebSockets, of which none can keep the event loop to itself.
+"""uvicorn's WebSocket protocol with limits, so that no client occupies the event loop.
 
-What uvicorn reads at a time, 256 kB, may be 40,000 frames, and all are taken before anybody else has a turn.
-Messages are few at a time already: reading pauses until they are taken. Control frames and fragments are no
-messages, and nothing would ever pause for them.
+uvicorn reads up to 256 kB at a time, which may be 40,000 frames, and processes them without yielding. For
+messages it pauses reading until the application has received them, but not for control frames and fragments.
 """
 
 from __future__ import annotations
@@ -14,149 +13,149 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 
 from .peer import peer_of
-from .rate import Bucket
+from .token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 
-SLICE = 2048
-"""Bytes that are taken before others have a turn: of the smallest frames there are 341 in them."""
-FRAGMENTS = 4096
-"""Frames that a message may come in."""
-CONTROLS = 1000
-"""Pings and pongs that may come at once; a client at rest sends one in a few seconds."""
-CONTROLS_A_SECOND = 100
+SLICE_BYTES = 2048
+"""Bytes processed before other tasks run; they contain at most 341 of the smallest frames."""
+MAX_FRAGMENTS = 4096
+"""Frames of one message."""
+CONTROL_BURST = 1000
+"""Pings and pongs at once; an idle client sends one every few seconds."""
+CONTROLS_PER_SECOND = 100
 
 
-class FairWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket that takes a little at a time, and no more than it may.
+class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that processes its input in slices, with limits for control frames and fragments.
 
-    Bytes wait in ``_left`` while others have a turn, while the client is not let in yet, while a message is
-    there that was not taken, and while pongs are owed to a client that reads nothing. Nothing more is read
-    meanwhile.
+    Input waits in ``_input`` while other tasks run, before the handshake is accepted, while a message was not
+    received by the application, and while a pong could not be sent because the client does not read. No more
+    is read from the socket meanwhile.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._left = bytearray()
+        self._input = bytearray()
         self._next: asyncio.Handle | None = None
-        """The next slice's turn."""
-        self._owing = False
-        """Whether a ping came that could not be answered: who does not read its pongs gets no more."""
+        """The scheduled processing of the next slice."""
+        self._pong_blocked = False
+        """Whether a pong waits in the write buffer: no input is processed until the client has read it."""
         self._fragments = 0
-        """Of the message that is coming."""
-        self._controls = Bucket(CONTROLS, CONTROLS_A_SECOND, self.loop.time())
+        """Fragments of the incomplete message."""
+        self._controls = TokenBucket(CONTROL_BURST, CONTROLS_PER_SECOND, self.loop.time())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over a connection."""
+        """Set the client's address."""
         super().connection_made(transport)
         self.client = peer_of(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what it has sent."""
-        self._forget()
+        """Discard unprocessed input."""
+        self._discard_input()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes: the first of them now, if none wait already."""
-        self._left += data
+        """Process the first slice at once, unless input is waiting already."""
+        self._input += data
         if self._next is None:
-            self._take()
+            self._process_slice()
 
     def resume_writing(self) -> None:
-        """Go on with a client that reads again."""
+        """Continue with a client that reads again."""
         super().resume_writing()
-        self._owing = False
-        self._settle()
+        self._pong_blocked = False
+        self._update_reading()
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next message."""
-        await asyncio.sleep(0)  # where one is there already, others would have no turn
+        await asyncio.sleep(0)  # let other tasks run if several messages are waiting
         message = await super().receive()
-        self._settle()
+        self._update_reading()
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send a message."""
         await super().send(message)
-        self._settle()  # a close lets uvicorn read on
+        self._update_reading()  # uvicorn resumes reading after a close
 
-    # -- one slice after the other --------------------------------------------------------------------------
+    # -- slices ---------------------------------------------------------------------------------------------
 
-    def _take(self) -> None:
-        """Take a slice, if this is the time."""
+    def _process_slice(self) -> None:
+        """Process one slice, if the connection is ready for it."""
         self._next = None
         if self._ready and not self.transport.is_closing():
-            data = bytes(self._left[:SLICE])
-            del self._left[:SLICE]
+            data = bytes(self._input[:SLICE_BYTES])
+            del self._input[:SLICE_BYTES]
             super().data_received(data)
-        self._settle()
+        self._update_reading()
 
-    def _settle(self) -> None:
-        """Read, or arrange for the next slice, or wait: whatever is right after something has changed."""
+    def _update_reading(self) -> None:
+        """Resume or pause reading, and schedule the next slice, according to the state."""
         if self.transport.is_closing():
-            self._forget()
+            self._discard_input()
             return
-        if self._ready and not self._left:
+        if self._ready and not self._input:
             self.transport.resume_reading()
             return
         self.transport.pause_reading()
         if self._ready and self._next is None:
-            self._next = self.loop.call_soon(self._take)
+            self._next = self.loop.call_soon(self._process_slice)
 
     @property
     def _ready(self) -> bool:
-        entering = self.handshake_initiated and not self.handshake_complete
-        return not (entering or self.read_paused or self._owing)
+        in_handshake = self.handshake_initiated and not self.handshake_complete
+        return not (in_handshake or self.read_paused or self._pong_blocked)
 
-    def _forget(self) -> None:
-        self._left.clear()
+    def _discard_input(self) -> None:
+        self._input.clear()
         if self._next is not None:
             self._next.cancel()
             self._next = None
 
-    # -- what it may ----------------------------------------------------------------------------------------
+    # -- limits ---------------------------------------------------------------------------------------------
 
     def handle_text(self, event: Frame) -> None:
-        """Take a text, or its beginning."""
+        """Handle a text message, or its first fragment."""
         self._fragments = 0
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """Take a message of bytes, or its beginning."""
+        """Handle a binary message, or its first fragment."""
         self._fragments = 0
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """Take more of a message."""
+        """Handle a further fragment."""
         self._fragments += 1
-        if self._fragments < FRAGMENTS:
+        if self._fragments < MAX_FRAGMENTS:
             super().handle_cont(event)
         else:
-            self._refuse("too many fragments")
+            self._reject("too many fragments")
 
     def handle_ping(self) -> None:
         """Answer a ping."""
-        if self._may_control():
+        if self._count_control_frame():
             super().handle_ping()
-            self._owing = not self.writable.is_set()
+            self._pong_blocked = not self.writable.is_set()
 
     def handle_pong(self, event: Frame) -> None:
-        """Take a pong."""
-        if self._may_control():
+        """Handle a pong."""
+        if self._count_control_frame():
             super().handle_pong(event)
 
-    def _may_control(self) -> bool:
-        """Count a control frame; tell whether it may be there."""
+    def _count_control_frame(self) -> bool:
+        """Count a control frame; return whether it may be processed."""
         if self.transport.is_closing():
             return False
-        if not self._controls.wait(self.loop.time()):
+        if not self._controls.take(self.loop.time()):
             return True
-        self._refuse("too many pings and pongs")
+        self._reject("too many pings and pongs")
         return False
 
-    def _refuse(self, reason: str) -> None:
-        """End the connection; at once, where nobody reads why."""
+    def _reject(self, reason: str) -> None:
+        """Close the connection with an error; without one if the client does not read."""
         if self.transport.is_closing():
             return
         self.frames = []

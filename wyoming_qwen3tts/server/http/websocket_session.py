@@ -1,4 +1,4 @@
-"""The rules of a conversation over a WebSocket, without I/O; ``websocket.py`` describes them to clients."""
+"""The protocol state of a WebSocket, without I/O; ``websocket.py`` documents the protocol."""
 
 from __future__ import annotations
 
@@ -12,191 +12,200 @@ from pydantic import ValidationError
 from ...audio.encode import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .context import AppContext, check_length
-from .model import reason
-from .speech import form_of
+from .model import describe_error
+from .speech import format_of
 from .websocket_messages import MESSAGES, Cancel, End, InvalidMessageError, Pong, Speak, SpeakMessage, Text
 
 
 @dataclass(eq=False, slots=True)
 class PendingUtterance:
-    """One utterance that a client wants to hear."""
+    """One utterance that a client has requested."""
 
     id: str
     request: SpeechRequest
-    form: Format
+    audio_format: Format
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Utterances that the client does not want any more; none where there was none."""
+    """Utterances to cancel; may be empty."""
 
-    jobs: Sequence[PendingUtterance]
+    utterances: Sequence[PendingUtterance]
 
 
 class WebSocketSession:
-    """What one client has said so far, and what it may say next."""
+    """The protocol state of one client: turns messages into utterances, cancellations and answers."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
-        self._jobs: dict[str, PendingUtterance] = {}
-        """Utterances that have no end yet, in their order."""
+        self._utterances: dict[str, PendingUtterance] = {}
+        """Unfinished utterances by id, in order."""
         self._open: PendingUtterance | None = None
-        self._unheard = False
-        """Whether text still comes of an utterance that has its end already: nobody needs it."""
+        """The utterance whose text is open."""
+        self._discarding_text = False
+        """Whether messages with text of an already finished utterance may follow; they are ignored."""
 
     @property
     def awaits_text(self) -> bool:
-        """True while a text is open whose utterance has no end yet."""
+        """True while the text of an unfinished utterance is open."""
         return self._open is not None
 
     def receive(self, text: str | None) -> PendingUtterance | Cancellation | Pong | None:
-        """Return an utterance to speak, or those to end, or what to answer at once, or nothing.
+        """Return an utterance to speak, utterances to cancel, an immediate answer, or None.
 
-        ``text``: a message; None is a binary one. Raises InvalidMessageError for one that cannot be followed;
-        that changes nothing, but that an utterance which was to begin has its end. What is wrong with a piece
-        of the open text is that text's end, and comes to whoever reads it.
+        ``text``: the message; None for a binary one. Raises InvalidMessageError, which ends the utterance
+        that the message would have begun, if any, and has no other effect. An invalid ``speech.text`` instead
+        ends the open text with an error, which the reader of the text receives.
         """
-        data, kind = _object(text)
+        data, kind = _parse(text)
         if kind == "speech.start":
-            # Whatever is said next is not of the text that is open.
+            # The client has started another text: no more messages of the open one will follow.
             self.fail(
                 InvalidMessageError("speech.start before the speech.end of this text", "unexpected-message")
             )
         try:
             message = MESSAGES[kind].model_validate(data, strict=True)
         except ValidationError as error:
-            if (fault := self._misunderstood(kind, data, error)) is not None:
+            if (fault := self._reject_invalid(kind, data, error)) is not None:
                 raise fault from error
             return None
         if isinstance(message, SpeakMessage):
             return self._begin(message, kind)
         if isinstance(message, Text):
-            self._text(message)
+            self._append_text(message)
         elif isinstance(message, End):
-            self._end(message)
+            self._end_text(message)
         elif isinstance(message, Cancel):
             return self._cancel(message)
         else:
             return Pong()
         return None
 
-    def over(self, job: PendingUtterance) -> None:
-        """Note that an utterance has its end."""
-        del self._jobs[job.id]
-        if self._open is job:
-            self._close_early()
+    def finish(self, utterance: PendingUtterance) -> None:
+        """Remove a finished utterance."""
+        del self._utterances[utterance.id]
+        if self._open is utterance:
+            self._discard_open_text()
 
     def fail(self, error: SpeechError) -> bool:
-        """End the open text, if there is one, with ``error``; tell whether there was."""
+        """End the open text, if there is one, with ``error``; return whether there was one."""
         if self._open is None:
             return False
         self._open.request.text.fail(error)
-        self._close_early()
+        self._discard_open_text()
         return True
 
-    def _close_early(self) -> None:
-        self._open, self._unheard = None, True
+    def _discard_open_text(self) -> None:
+        self._open, self._discarding_text = None, True
 
-    def _misunderstood(
+    def _reject_invalid(
         self, kind: str, data: dict[str, Any], error: ValidationError
     ) -> InvalidMessageError | None:
-        """Return what is wrong with a message; None where the open text ends with it."""
-        wrong = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
-        param = wrong[0] if wrong else None
-        fault = InvalidMessageError(f"{kind}: {param}: {reason(error.errors()[0])}", param=param)
+        """Return the error of an invalid message; None if it has ended the open text."""
+        invalid = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
+        param = invalid[0] if invalid else None
+        fault = InvalidMessageError(f"{kind}: {param}: {describe_error(error.errors()[0])}", param=param)
         if kind == "speech.text" and self.fail(fault):
-            return None  # a text that lacks a piece is not to be taken for whole
+            return None  # without this message the text would be incomplete
         if issubclass(MESSAGES[kind], SpeakMessage):
-            self._refuse(kind, None if "id" in wrong else data.get("id"), fault)
+            self._reject_utterance(kind, None if "id" in invalid else data.get("id"), fault)
         return fault
 
-    def _refuse(self, kind: str, whose: str | None, fault: InvalidMessageError) -> None:
-        """Note that an utterance does not begin: ``fault`` is its end, and its text is ignored."""
-        if whose not in self._jobs:  # else it would be the end of one that is well
-            fault.whose = whose
+    def _reject_utterance(self, kind: str, utterance_id: str | None, fault: InvalidMessageError) -> None:
+        """Mark ``fault`` as the end of an utterance that does not begin, whose text is ignored."""
+        if utterance_id not in self._utterances:  # else it would end the other utterance with this id
+            fault.utterance_id = utterance_id
         if kind == "speech.start":
-            self._unheard = True
+            self._discarding_text = True
 
     def _begin(self, message: SpeakMessage, kind: str) -> PendingUtterance:
         """Return a new utterance. Raises InvalidMessageError."""
         try:
-            job = self._job(message, kind)
+            utterance = self._build(message, kind)
         except SpeechError as error:
             fault = (
                 error
                 if isinstance(error, InvalidMessageError)
                 else InvalidMessageError(str(error), error.code)
             )
-            self._refuse(kind, message.id, fault)
+            self._reject_utterance(kind, message.id, fault)
             raise fault from error
-        self._jobs[job.id] = job
+        self._utterances[utterance.id] = utterance
         if not isinstance(message, Speak):
-            self._open, self._unheard = job, False
-        return job
+            self._open, self._discarding_text = utterance, False
+        return utterance
 
-    def _job(self, message: SpeakMessage, kind: str) -> PendingUtterance:
-        """Return what a message asks for. Raises SpeechError."""
-        if message.id in self._jobs:
-            raise InvalidMessageError(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
-        if len(self._jobs) > (most := self._context.settings.limits.max_requests):
-            raise InvalidMessageError(f"{most} utterances are waiting, the most there may be", "busy")
+    def _build(self, message: SpeakMessage, kind: str) -> PendingUtterance:
+        """Return the utterance that a message requests. Raises SpeechError."""
+        if message.id in self._utterances:
+            raise InvalidMessageError(
+                f"{kind}: the utterance {message.id!r} has not ended yet; choose another id",
+                "duplicate-id",
+                param="id",
+            )
+        if len(self._utterances) > (limit := self._context.settings.limits.max_requests):
+            raise InvalidMessageError(
+                f"{limit} utterances are waiting, the limit of one connection (--max-requests)", "busy"
+            )
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
         request = message.request(self._context, text)
-        form = form_of(message.response_format, message.sample_rate)
-        return PendingUtterance(message.id or request.report.id, request, form)
+        audio_format = format_of(message.response_format, message.sample_rate)
+        return PendingUtterance(message.id or request.report.id, request, audio_format)
 
-    def _text(self, message: Text) -> None:
-        job = self._addressed(message)
-        if job is None:
+    def _append_text(self, message: Text) -> None:
+        utterance = self._open_utterance(message)
+        if utterance is None:
             return
-        feed = job.request.text
+        feed = utterance.request.text
         try:
             check_length(feed.length + len(message.text), self._context)
         except SpeechError as error:
             self.fail(error)
         else:
-            if message.text:  # nothing weighs something in a queue, too
+            if message.text:  # the feed queues empty texts too, which would grow without limit
                 feed.push(message.text)
 
-    def _end(self, message: End) -> None:
-        job = self._addressed(message)
-        self._open, self._unheard = None, False
-        if job is not None:
-            job.request.text.end()
+    def _end_text(self, message: End) -> None:
+        utterance = self._open_utterance(message)
+        self._open, self._discarding_text = None, False
+        if utterance is not None:
+            utterance.request.text.end()
 
-    def _addressed(self, message: Text | End) -> PendingUtterance | None:
-        """Return whose text it is; None where that has its end already. Raises InvalidMessageError."""
-        job = self._open
-        if job is None:
-            if not self._unheard:
+    def _open_utterance(self, message: Text | End) -> PendingUtterance | None:
+        """Return the utterance of a text message; None if it has ended. Raises InvalidMessageError."""
+        utterance = self._open
+        if utterance is None:
+            if not self._discarding_text:
                 raise InvalidMessageError(f"{message.type} without speech.start", "unexpected-message")
-        elif message.id not in {None, job.id}:
+        elif message.id not in {None, utterance.id}:
             raise InvalidMessageError(
-                f"{message.type}: it is the text of {job.id!r} that is open, not of {message.id!r}",
+                f"{message.type}: the open text is that of {utterance.id!r}, not of {message.id!r}",
                 param="id",
             )
-        return job
+        return utterance
 
     def _cancel(self, message: Cancel) -> Cancellation:
-        """Return whose end it is. Raises InvalidMessageError."""
+        """Return the utterances to cancel. Raises InvalidMessageError."""
         if message.id is None:
-            jobs = list(self._jobs.values())
-        elif message.id in self._jobs:
-            jobs = [self._jobs[message.id]]
+            utterances = list(self._utterances.values())
+        elif message.id in self._utterances:
+            utterances = [self._utterances[message.id]]
         else:
             raise InvalidMessageError(
-                f"speech.cancel: there is no {message.id!r}, or not any more", "unknown-id", param="id"
+                f"speech.cancel: unknown id {message.id!r}: not started, or finished",
+                "unknown-id",
+                param="id",
             )
-        if self._open in jobs:
-            self._close_early()
-        return Cancellation(jobs)
+        if self._open in utterances:
+            self._discard_open_text()
+        return Cancellation(utterances)
 
 
-def _object(text: str | None) -> tuple[dict[str, Any], str]:
-    """Return the object that a message is, and its type. Raises InvalidMessageError."""
+def _parse(text: str | None) -> tuple[dict[str, Any], str]:
+    """Return a message's JSON object, and its type. Raises InvalidMessageError."""
     if text is None:
         raise InvalidMessageError(
-            "a binary message makes no sense here: this server speaks and does not listen"
+            "binary messages are not supported: this server synthesizes speech and accepts no audio"
         )
     try:
         data = json.loads(text)
@@ -205,10 +214,14 @@ def _object(text: str | None) -> tuple[dict[str, Any], str]:
             f"the message is not JSON: {text[:40]!r} ({error})", "invalid-json"
         ) from error
     if not isinstance(data, dict):
-        raise InvalidMessageError(f"a message is a JSON object, not {type(data).__name__}", "invalid-json")
+        raise InvalidMessageError(
+            f"the message must be a JSON object, not {type(data).__name__}", "invalid-json"
+        )
     kind = data.get("type")
     if not isinstance(kind, str):
         raise InvalidMessageError("type is missing, or not a string", param="type")
     if kind not in MESSAGES:
-        raise InvalidMessageError(f"type: there is no {kind[:40]!r}, but {', '.join(MESSAGES)}", param="type")
+        raise InvalidMessageError(
+            f"unknown type {kind[:40]!r}; known are {', '.join(MESSAGES)}", param="type"
+        )
     return data, kind

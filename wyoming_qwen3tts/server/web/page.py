@@ -1,4 +1,4 @@
-"""The page at ``/``: a few fixed files, none of them from anywhere else, at home under any prefix."""
+"""The web page at ``/``: static files without external resources, which work under any path prefix."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ...voices.design import TEXTS
 
 INDEX = "index.html"
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-"""What the page's files are, by the ends of their names."""
+"""Media types by file name extension."""
 NOT_MODIFIED = 304
 CACHING = "no-cache"
-"""Ask every time whether there is a newer one: after an update nobody runs half an old page."""
+"""Browsers validate every file by its ETag, so that files of two versions are never mixed after an update."""
 INGRESS = re.compile(r"(?:/[A-Za-z0-9_.-]+)+/?")
-"""A path that Home Assistant's ingress may have put the page under."""
-LONGEST_INGRESS = 200
+"""A valid path prefix of Home Assistant's ingress."""
+MAX_INGRESS_LENGTH = 200
 """Characters; those of Home Assistant have some 60."""
 HEAD = "<head>"
 
 
 def routes() -> APIRouter:
-    """Return the routes, one for each file: no path of a client gets to the file system."""
+    """Return one route per file, so that no path of a request is used on the file system."""
     router = APIRouter()
     for path, (content, kind) in _files().items():
         router.add_route(path, _route(content, kind), include_in_schema=False)
@@ -38,16 +38,16 @@ def routes() -> APIRouter:
 
 
 def paths() -> frozenset[str]:
-    """Return the paths of all of it: there are no secrets in it, so that anybody may have it."""
+    """Return the paths of all files. They contain no secrets, and need no API key."""
     return frozenset(_files())
 
 
 def with_base(html: str, ingress: str) -> str:
-    """Return the page for whoever came through Home Assistant, whose URL may have no slash at its end.
+    """Return the page with a ``<base>`` for Home Assistant's ingress, whose URL may lack the final slash.
 
-    ``ingress``: the header as it came; what is no plain path is as good as none.
+    ``ingress``: the X-Ingress-Path header; ignored if it is not a plain path.
     """
-    if len(ingress) > LONGEST_INGRESS or not INGRESS.fullmatch(ingress):
+    if len(ingress) > MAX_INGRESS_LENGTH or not INGRESS.fullmatch(ingress):
         return html
     base = f'<base href="{escape(ingress.rstrip("/"))}/">'
     return html.replace(HEAD, f"{HEAD}\n  {base}", 1)
@@ -55,7 +55,7 @@ def with_base(html: str, ingress: str) -> str:
 
 @cache
 def _files() -> dict[str, tuple[bytes, str]]:
-    """Return content and media type of all that there is, by path."""
+    """Return the content and the media type of all files, by path."""
     found = {"/sentences.json": (json.dumps(TEXTS, ensure_ascii=False).encode(), "application/json")}
     for file in (files(__package__) / "static").iterdir():
         kind = KINDS.get(file.name.rpartition(".")[2])
@@ -65,7 +65,7 @@ def _files() -> dict[str, tuple[bytes, str]]:
 
 
 def _route(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return what serves a file, or says that the client has it."""
+    """Return a handler that serves a file, or status 304 if the client has it."""
 
     async def serve(http: Request) -> Response:
         given, headers = content, {"Cache-Control": CACHING}

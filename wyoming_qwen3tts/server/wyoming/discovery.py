@@ -1,7 +1,7 @@
-"""Make the service known on the local network, so that Home Assistant finds it by itself.
+"""Zeroconf (mDNS) announcement of the service, so that Home Assistant discovers it.
 
-The service type is ``_wyoming._tcp.local.``. What is announced has to be an address that clients reach:
-Home Assistant rejects 0.0.0.0, and a container's own address is of no use to anybody outside.
+The service type is ``_wyoming._tcp.local.``. The announced address has to be reachable for clients: Home
+Assistant rejects 0.0.0.0, and a container's own address cannot be reached from outside.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import ifaddr
 from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+from ...telemetry import quote
+
 _LOGGER = logging.getLogger(__name__)
 
 SERVICE_TYPE = "_wyoming._tcp.local."
 REFRESH = 30.0
-"""Seconds between looks at the network interfaces: addresses change, and may come after the service."""
+"""Seconds between checks of the network interfaces: addresses change, and may appear after the start."""
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -33,16 +35,16 @@ _VIRTUAL = re.compile(
 
 
 def default_name() -> str:
-    """Return the name the service is announced by: unique in a home, and readable."""
+    """Return the default name of the announcement, with the host name to make it unique."""
     return f"Qwen3-TTS on {socket.gethostname().split('.')[0]}"
 
 
 def reachable_addresses(bound: str) -> list[IPAddress]:
-    """Return the addresses clients can reach a server at that listens on the host ``bound``, sorted.
+    """Return the addresses at which clients reach a server that listens on the host ``bound``, sorted.
 
-    For 0.0.0.0 every IPv4 address of this machine, for :: the IPv6 ones too; never loopback or link-local
-    ones, and those of containers and tunnels only if there is nothing else. Which of several a client tries
-    first is the client's choice: DNS does not keep their order. Raises OSError for an unknown host.
+    For 0.0.0.0 these are all IPv4 addresses of this machine, for :: the IPv6 ones too; never loopback or
+    link-local ones, and those of containers and tunnels only if there are no others. Which of several a
+    client tries first cannot be chosen here: DNS does not keep the order. Raises OSError for an unknown host.
     """
     wildcard = {"0.0.0.0": IPVersion.V4Only, "::": IPVersion.All}.get(bound)  # noqa: S104 - a comparison
     if wildcard is None:
@@ -53,8 +55,8 @@ def reachable_addresses(bound: str) -> list[IPAddress]:
         for ip in adapter.ips:
             if ip.is_IPv4 or wildcard is IPVersion.All:
                 text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-                place = virtual if _VIRTUAL.match(adapter.nice_name) else real
-                place.append(ipaddress.ip_address(text))
+                group = virtual if _VIRTUAL.match(adapter.nice_name) else real
+                group.append(ipaddress.ip_address(text))
     return _usable(real) or _usable(virtual)
 
 
@@ -74,7 +76,7 @@ def _look_up(host: str) -> Iterator[IPAddress]:
 
 
 class Announcement:
-    """The service on mDNS, kept true while addresses change."""
+    """The service's mDNS announcement, updated when addresses change."""
 
     def __init__(
         self,
@@ -85,9 +87,9 @@ class Announcement:
         host: str = "",
         interfaces: Sequence[str] = (),
     ) -> None:
-        """``host``: announce this address or name instead of what is found for ``bound``.
+        """``host``: announce this address or name instead of those found for ``bound``.
 
-        ``interfaces``: addresses of the interfaces to speak mDNS on; by default all that lead to clients.
+        ``interfaces``: addresses of the interfaces to send mDNS on; by default all with reachable addresses.
         """
         self._port = port
         self._bound = host or bound
@@ -100,26 +102,26 @@ class Announcement:
         self._refresher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Announce the service, now or as soon as there is a network. Raises OSError where mDNS cannot be."""
+        """Announce the service, now or as soon as there is a network. Raises OSError if mDNS fails."""
         await self._refresh()
         if not self._announced:
-            _LOGGER.warning("No address that other machines could reach; waiting for one to announce")
-        self._refresher = asyncio.create_task(self._keep_true(), name="zeroconf")
+            _LOGGER.warning("zeroconf: no address reachable from other machines; waiting for one")
+        self._refresher = asyncio.create_task(self._refresh_forever(), name="zeroconf")
 
     async def stop(self) -> None:
-        """Withdraw the service."""
+        """Withdraw the announcement."""
         if self._refresher is not None:
             self._refresher.cancel()
             await asyncio.gather(self._refresher, return_exceptions=True)
         await self._withdraw()
 
-    async def _keep_true(self) -> None:
+    async def _refresh_forever(self) -> None:
         while True:
             await asyncio.sleep(REFRESH)
             try:
                 await self._refresh()
             except (OSError, NonUniqueNameException) as error:
-                _LOGGER.warning("The announcement could not be renewed: %s", error)
+                _LOGGER.warning("zeroconf: cannot renew the announcement error=%s", quote(error))
 
     async def _refresh(self) -> None:
         addresses = await asyncio.to_thread(self._addresses)
@@ -143,8 +145,13 @@ class Announcement:
         broadcast = await self._zeroconf.async_register_service(self._info, allow_name_change=True)
         await broadcast
         self._announced = addresses
-        listed = ", ".join(str(address) for address in addresses)
-        _LOGGER.info("Zeroconf: announced as %r at %s, port %d", self._info.get_name(), listed, self._port)
+        listed = ",".join(str(address) for address in addresses)
+        _LOGGER.info(
+            "zeroconf: announced name=%s addresses=%s port=%d",
+            quote(self._info.get_name()),
+            listed,
+            self._port,
+        )
 
     def _addresses(self) -> list[IPAddress]:
         if self._overridden:
@@ -152,7 +159,7 @@ class Announcement:
         return reachable_addresses(self._bound)
 
     async def _withdraw(self) -> None:
-        """Say goodbye to whoever remembers us, and close."""
+        """Send mDNS goodbye packets, and close."""
         if self._zeroconf is None:
             return
         with contextlib.suppress(OSError, KeyError):  # KeyError: not registered yet

@@ -1,8 +1,8 @@
-"""What the service tells about itself: voices as a Wyoming ``Info``.
+"""The answer to ``describe``: the service's voices as a Wyoming ``Info``.
 
-Home Assistant shows nothing of a voice but its description, sorts the voices of a language by it, character
-by character, and a new pipeline takes the first. So descriptions begin in a way that sorts: the voice that
-somebody chose, then those at home in their language, then second choices, then last resorts.
+Home Assistant shows only the description of a voice, sorts the voices of a language by it, character by
+character, and a new pipeline uses the first one. So descriptions begin in a way that sorts: the configured
+default voice, then native voices of the language, then second choices, then last resorts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .framing import encode
 
 ABOUT = "Qwen3-TTS for the home, with a built-in voice that needs no GPU"
 
-_SORTS = re.compile(r"[0-9A-Z]")
+_SORTS_FIRST = re.compile(r"[0-9A-Z]")
 _LANGUAGE = re.compile(r".+(?=\s\()|[^:,;]+")
-"""What stands before the last bracket, which says what a last resort is worth."""
+"""The text before the last bracket, which in a last resort's description states its quality."""
 
 
-class Description:
-    """The answer to ``describe``, encoded once for as long as voices and who speaks stay the same."""
+class DescribeResponse:
+    """The answer to ``describe``, encoded again only when the voices or the engine in use have changed."""
 
     def __init__(self, voices: Voices, pool: EnginePool, *, streaming: bool) -> None:
         self._voices = voices
@@ -37,33 +37,34 @@ class Description:
         self._encoded = b""
 
     def __call__(self) -> bytes:
-        """Return the event as it goes over the wire."""
-        now = self._voices.catalog, who_speaks(self._pool)
+        """Return the encoded event."""
+        now = self._voices.catalog, fallback_notice(self._pool)
         if now != self._seen:
             self._encoded = encode(describe(*now, streaming=self._streaming).event())
             self._seen = now
         return self._encoded
 
 
-def who_speaks(pool: EnginePool) -> str:
-    """Return why it is not the engine that ought to, as the end of a sentence; empty if it is."""
+def fallback_notice(pool: EnginePool) -> str:
+    """Return which engine is used instead of the preferred one and why; empty if that one is used."""
     first, speaking = pool.preferred, pool.speaking
     if not first or first == speaking:
         return ""
     reason = pool.members[first].reason
-    return f"{speaking or 'nobody'} speaks, for {first} does not: {reason}"
+    in_use = f"{speaking} is used" if speaking else "no engine is available"
+    return f"{in_use}, because {first} is not ready: {reason}"
 
 
-def describe(catalog: VoiceCatalog, speaking: str = "", *, streaming: bool) -> Info:
-    """Return the answer to ``describe``. ``speaking``: what people ought to know about who speaks.
+def describe(catalog: VoiceCatalog, notice: str = "", *, streaming: bool) -> Info:
+    """Return the answer to ``describe``. ``notice``: appended to the service's description.
 
-    Home Assistant skips a voice without a language or not ``installed``, and takes the first of a language.
+    Home Assistant skips a voice without a language or not ``installed``, and uses the first of a language.
     """
     return Info(
         tts=[
             TtsProgram(
                 name=PROGRAM,
-                description="; ".join(filter(None, (ABOUT, speaking))),
+                description="; ".join(filter(None, (ABOUT, notice))),
                 attribution=Attribution(name="Qwen team, Alibaba", url="https://github.com/QwenLM/Qwen3-TTS"),
                 installed=True,
                 version=__version__,
@@ -78,7 +79,7 @@ def _voice(voice: Voice, catalog: VoiceCatalog) -> TtsVoice:
     styles = [each.style.name for each in catalog.styles(voice) if each.style is not None]
     return TtsVoice(
         name=voice.name,
-        description=shown(voice, chosen=catalog.chosen and voice.name == catalog.default.name),
+        description=sortable_description(voice, chosen=catalog.chosen and voice.name == catalog.default.name),
         attribution=Attribution(name=voice.attribution.name, url=voice.attribution.url),
         installed=True,
         version=voice.version,
@@ -87,11 +88,11 @@ def _voice(voice: Voice, catalog: VoiceCatalog) -> TtsVoice:
     )
 
 
-def shown(voice: Voice, *, chosen: bool = False) -> str:
-    """Return what a person reads of ``voice``, so that it sorts where it belongs. ``chosen``: as the default.
+def sortable_description(voice: Voice, *, chosen: bool = False) -> str:
+    """Return the description of ``voice``, beginning so that it sorts by rank. ``chosen``: it is the default.
 
-    A style stands behind a colon, which sorts after what begins the rest of its voice's own description: a
-    space or a comma.
+    A style follows a colon, which sorts after the space or comma that follows the name in the description
+    of the voice without a style.
     """
     name, rest = _parts(voice)
     style = f": {voice.style.name}" if voice.style is not None else ""
@@ -101,13 +102,13 @@ def shown(voice: Voice, *, chosen: bool = False) -> str:
     if voice.rank:
         return (SECOND if voice.rank == 1 else LAST) + text
     text = text[:1].upper() + text[1:]
-    return text if _SORTS.match(text) else f"Voice {text}"
+    return text if _SORTS_FIRST.match(text) else f"Voice {text}"
 
 
 def _parts(voice: Voice) -> tuple[str, str]:
-    """Return what the description of ``voice`` calls it, and the rest of it.
+    """Return the name that the description of ``voice`` begins with, and the rest of the description.
 
-    A last resort may go by its language, which says more than its name; others have their names added.
+    A last resort may begin with its language instead of its name; other descriptions get the name prepended.
     """
     name, description = voice.speaker, voice.description
     start = description[: len(name)]

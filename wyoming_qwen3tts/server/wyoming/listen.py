@@ -1,4 +1,4 @@
-"""Where clients come in: TCP, Unix socket, standard input and output."""
+"""Listeners for Wyoming clients: TCP, Unix sockets, standard input and output."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ...config.address import Address
-from .server import READ_SIZE
+from ...telemetry import quote
+from .connection import READ_SIZE
 
 BACKLOG = 1024
-"""Connections the system holds until they are accepted."""
-ACCEPT_PAUSE = 0.2
-"""Seconds until the next try when the system has no room for a connection."""
+"""Connections that the system queues until they are accepted."""
+ACCEPT_RETRY_DELAY = 0.2
+"""Seconds until the next try after accepting failed, for example for lack of file descriptors."""
 
 _LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, object], Awaitable[None]]
-"""Serves a peer. Its address is that of when it was accepted: of who resets the connection none is known."""
+"""Serves a client. The third argument is the address that ``accept`` returned: after a reset by the client
+``getpeername`` has none."""
 
 
 class ListenError(Exception):
-    """An address cannot be listened on; the message says which and why."""
+    """Listening failed; the message names the address and the reason."""
 
 
 class Listener:
-    """One open address.
+    """Accepts connections on one address.
 
-    Peers are accepted one at a time, so that a flood of them delays nobody and the handler can make room
-    before the next (``asyncio.start_server`` accepts a whole backlog first, and does not survive running out
-    of open files).
+    Connections are accepted one at a time, so that a burst of them does not block the event loop, and the
+    handler can close an idle one before the next (``asyncio.start_server`` accepts the whole backlog first,
+    and stops for good when the process runs out of file descriptors).
     """
 
     def __init__(self, address: Address, handler: Handler, *, ipv6_too: bool = False) -> None:
-        """``ipv6_too``: let 0.0.0.0 stand for all of this machine's addresses, where it has others."""
+        """``ipv6_too``: for 0.0.0.0 listen on the IPv6 addresses of this machine, too, if it has any."""
         self.address = address
         self.bound = address.host
-        """The host that clients of TCP reach: ``::`` where IPv6 is served too."""
+        """The bound host of TCP: ``::`` if IPv6 is served too."""
         self._ipv6_too = ipv6_too and address.host == "0.0.0.0"  # noqa: S104 - a comparison
         self._handler = handler
         self._inode: int | None = None
@@ -55,11 +57,11 @@ class Listener:
 
     @property
     def ended(self) -> asyncio.Task[None] | None:
-        """The task that ends when the only peer of standard input and output has left; else None."""
+        """The task that ends with the client on standard input and output; None for sockets."""
         return self._stdio
 
     async def start(self) -> None:
-        """Listen. Raises ListenError."""
+        """Start listening. Raises ListenError."""
         try:
             if self.address.scheme == "tcp":
                 await self._start_tcp()
@@ -81,7 +83,7 @@ class Listener:
                     (name, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
                 )
             except OSError as error:
-                # "localhost" has an IPv6 address in the hosts file of machines that have none themselves.
+                # The hosts file may give "localhost" an IPv6 address on a machine without IPv6.
                 if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
                     raise
                 missing = error
@@ -92,12 +94,12 @@ class Listener:
             raise missing
         self.address = Address("tcp", host=host, port=port)
         if self._ipv6_too and socket.has_ipv6:
-            with contextlib.suppress(OSError):  # there may be none, or another server on it
+            with contextlib.suppress(OSError):  # no IPv6, or the port is used by another server
                 self._accept_from(socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG))
                 self.bound = "::"
 
     def _start_unix(self, path: Path) -> None:
-        opened, self._inode = unix_socket(path)
+        opened, self._inode = bind_unix_socket(path)
         self._accept_from(opened)
 
     def _accept_from(self, opened: socket.socket) -> None:
@@ -111,8 +113,12 @@ class Listener:
             try:
                 peer, address = await loop.sock_accept(opened)
             except OSError as error:
-                _LOGGER.warning("Cannot accept a connection on %s: %s", self.address, error.strerror)
-                await asyncio.sleep(ACCEPT_PAUSE)
+                _LOGGER.warning(
+                    "wyoming: cannot accept a connection uri=%s error=%s",
+                    self.address,
+                    quote(error.strerror),
+                )
+                await asyncio.sleep(ACCEPT_RETRY_DELAY)
                 continue
             task = asyncio.create_task(self._serve(peer, address), name="peer")
             self._peers.add(task)
@@ -123,7 +129,7 @@ class Listener:
         await self._handler(reader, writer, address)
 
     async def stop(self) -> None:
-        """Accept no more peers, and remove the socket's file if it is still ours. Connections go on."""
+        """Stop accepting, and remove the Unix socket's file unless replaced. Connections stay open."""
         for acceptor in self._acceptors:
             acceptor.cancel()
         await asyncio.gather(*self._acceptors, return_exceptions=True)
@@ -133,15 +139,15 @@ class Listener:
             remove_socket(Path(self.address.path), self._inode)
 
 
-def unix_socket(path: Path) -> tuple[socket.socket, int]:
+def bind_unix_socket(path: Path) -> tuple[socket.socket, int]:
     """Listen on a Unix socket; return it and its file's inode. Raises ListenError, OSError."""
     if path.exists():
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise ListenError(f"cannot listen on unix://{path}: the file exists and is no socket")
+            raise ListenError(f"cannot listen on unix://{path}: the file exists and is not a socket")
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))
-            raise ListenError(f"cannot listen on unix://{path}: another process does")
-        path.unlink()  # left behind by a process that was killed
+            raise ListenError(f"cannot listen on unix://{path}: another process is listening on it")
+        path.unlink()  # left over from a process that was killed
     opened = socket.socket(socket.AF_UNIX)
     try:
         opened.bind(str(path))
@@ -153,17 +159,17 @@ def unix_socket(path: Path) -> tuple[socket.socket, int]:
 
 
 def remove_socket(path: Path, inode: int) -> None:
-    """Delete a Unix socket's file, if it is still the one with that inode."""
+    """Delete a Unix socket's file, unless another process has replaced it (by inode)."""
     with contextlib.suppress(OSError):
         if path.stat().st_ino == inode:
             path.unlink()
 
 
 async def _serve_stdio(handler: Handler) -> None:
-    """Serve the peer at the other end of standard input and output, pipes or files alike.
+    """Serve the client on standard input and output, which may be pipes or files.
 
-    Threads copy between them and a socket pair, so that the rest of the server meets a socket as ever.
-    What anything else in this process prints goes to standard error meanwhile.
+    Threads copy between them and a socket pair, so that the rest of the server always has a socket. Anything
+    else that this process prints meanwhile goes to standard error.
     """
     ours, theirs = socket.socketpair()
     source, sink = os.dup(0), os.dup(1)

@@ -1,8 +1,8 @@
-"""The rules of a Wyoming conversation about speech, without I/O.
+"""The Wyoming protocol's rules for speech requests, without I/O.
 
-A client says ``synthesize``, or ``synthesize-start``, any number of ``synthesize-chunk`` and
-``synthesize-stop``. Inside a stream comes a ``synthesize`` with the whole text, for servers that cannot
-stream: it is ignored. Everything else about a connection is in ``server.py``.
+A client sends ``synthesize``; or ``synthesize-start``, any number of ``synthesize-chunk``, and
+``synthesize-stop``. Inside such a stream clients also send a ``synthesize`` with the whole text, for servers
+that do not support streaming: it is ignored. Everything else about a connection is in ``connection.py``.
 """
 
 from __future__ import annotations
@@ -20,33 +20,31 @@ from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from ...speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
+from ...telemetry import quote
 from ...text.language_tags import requested
 from .framing import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
 
 _AUDIO = (AudioStart, AudioChunk, AudioStop)
-MOST_VIA = 8
-"""Servers that may pass a request on, one to the next: a chain that is longer is a mistake."""
+MAX_HOPS = 8
+"""Servers that a request may be forwarded through; a longer chain is a configuration mistake."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """A request for speech, and which of the two forms its answer takes."""
+class PendingRequest:
+    """A request for speech, and which of the two forms its answer has."""
 
     request: SpeechRequest
     streamed: bool
-    """True: the answer ends with ``synthesize-stopped``."""
+    """True: the text is streamed, and the answer ends with ``synthesize-stopped``."""
 
 
-class Dialogue:
-    """What one connection has said so far, and what it may say next."""
+class WyomingSession:
+    """The protocol state of one connection: turns events into answers and requests."""
 
     def __init__(self, info: Callable[[], bytes], *, streaming: bool, max_text: int) -> None:
-        """``info`` gives the answer to ``describe``, as it goes over the wire.
-
-        ``max_text`` in characters, of all chunks together.
-        """
+        """``info``: returns the encoded answer to ``describe``. ``max_text``: characters of one request."""
         self._info = info
         self._streaming = streaming
         self._max_text = max_text
@@ -62,8 +60,8 @@ class Dialogue:
         """True between the first ``synthesize-chunk`` that holds text and ``synthesize-stop``."""
         return self._open is not None and self._open.length > 0
 
-    def receive(self, event: Event) -> Event | bytes | Conversation | None:
-        """Return what to answer at once (bytes are encoded already), or a request to speak, or nothing.
+    def receive(self, event: Event) -> Event | bytes | PendingRequest | None:
+        """Return an immediate answer (bytes are encoded already), a request to speak, or None.
 
         Raises ProtocolError. If it is fatal, call ``fail`` with it.
         """
@@ -82,42 +80,42 @@ class Dialogue:
             self._stop()
         elif any(audio.is_type(kind) for audio in _AUDIO):
             raise ProtocolError(
-                f"{kind} makes no sense here: this server speaks and does not listen",
+                f"{kind} is not supported: this server synthesizes speech and accepts no audio",
                 "unexpected-event",
                 fatal=False,
             )
         elif not SelectProgram.is_type(kind):
-            _LOGGER.debug("Ignored event %.40r", kind)
+            _LOGGER.debug("wyoming: event ignored type=%.40r", kind)
         return None
 
     def fail(self, error: Exception) -> bool:
-        """End the open stream, if there is one, with ``error``; tell whether there was."""
+        """End the open stream, if there is one, with ``error``; return whether there was one."""
         stream, self._open = self._open, None
         if stream is None:
             return False
         stream.fail(error)
         return True
 
-    def _synthesize(self, event: Event) -> Conversation | None:
+    def _synthesize(self, event: Event) -> PendingRequest | None:
         if self._open is not None:
-            return None  # for servers that cannot stream
+            return None  # the whole text again, for servers that do not support streaming
         text = self._text(event, 0)
-        return Conversation(_request(event, TextFeed.whole(text)), streamed=False)
+        return PendingRequest(_request(event, TextFeed.whole(text)), streamed=False)
 
-    def _start(self, event: Event) -> Conversation:
+    def _start(self, event: Event) -> PendingRequest:
         if self._open is not None:
             raise ProtocolError(
-                "synthesize-start inside a stream: synthesize-stop is missing", "unexpected-event"
+                "synthesize-start while a text stream is open: send synthesize-stop first", "unexpected-event"
             )
         feed = TextFeed()
-        conversation = Conversation(_request(event, feed), streamed=True)
+        pending = PendingRequest(_request(event, feed), streamed=True)
         self._open = feed
-        return conversation
+        return pending
 
     def _chunk(self, event: Event) -> None:
         if self._open is None:
             raise ProtocolError(
-                "synthesize-chunk without synthesize-start: the text is not spoken",
+                "synthesize-chunk without synthesize-start: its text is ignored",
                 "unexpected-event",
                 fatal=False,
             )
@@ -125,20 +123,23 @@ class Dialogue:
 
     def _stop(self) -> None:
         if self._open is None:
-            raise ProtocolError("synthesize-stop without synthesize-start", "unexpected-event", fatal=False)
+            raise ProtocolError(
+                "synthesize-stop without synthesize-start: it is ignored", "unexpected-event", fatal=False
+            )
         self._open.end()
         self._open = None
 
     def _text(self, event: Event, so_far: int) -> str:
-        """Return the event's text. Raises ProtocolError if it is not one, or too long, or not encodable."""
+        """Return the event's text. Raises ProtocolError if it is missing, too long, or not valid Unicode."""
         text = _string(event, "text", required=True) or ""
         if so_far + len(text) > self._max_text:
             raise ProtocolError(
-                f"the text has over {self._max_text} characters, the most for one request", "text-too-long"
+                f"the text has over {self._max_text} characters, the limit for one request (--max-text)",
+                "text-too-long",
             )
         if (found := unspeakable(text)) is not None:
             what, at = found
-            raise ProtocolError(f"the text holds {what} at character {so_far + at}", "invalid-text")
+            raise ProtocolError(f"the text contains {what} at character {so_far + at}", "invalid-text")
         return text
 
 
@@ -151,7 +152,7 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
     names = {key: _field(voice, key, f"{event.type}: voice.{key}") for key in ("name", "language", "speaker")}
     markup = _field(event.data, "text_format", f"{event.type}: text_format")
     if markup not in {None, "text", "ssml"}:
-        _LOGGER.warning("%s: text_format %.20r is not text or ssml; read as text", event.type, markup)
+        _LOGGER.warning("wyoming: unknown text_format, read as text event=%s value=%.20r", event.type, markup)
     fallback = _fallback(event)
     return SpeechRequest(
         feed,
@@ -161,22 +162,26 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
         markup="ssml" if markup == "ssml" else None,
         reject_unknown_voice=not fallback,
         fallback=fallback,
-        hops=_via(event),
+        hops=_hops(event),
         caching=_caching(event),
     )
 
 
 def _language(event: Event, given: str | None) -> str | None:
-    """Return the BCP 47 tag of the language that a client named; None where it named none that exists."""
+    """Return the BCP 47 tag of the requested language; None if there is none, or it is unknown."""
     try:
         return requested(given)
     except ValueError as error:
-        _LOGGER.warning("%s: voice.language: %s; the language is detected", event.type, error)
+        _LOGGER.warning(
+            "wyoming: unknown voice.language, detected from the text instead event=%s error=%s",
+            event.type,
+            quote(error),
+        )
         return None
 
 
 def _context(event: Event) -> dict[str, Any]:
-    """Return the event's ``context``; what it holds beside ``cache``, ``fallback``, ``hops`` is its own."""
+    """Return the event's ``context``; keys other than ``cache``, ``fallback`` and ``via`` are ignored."""
     context = event.data.get("context") or {}
     if not isinstance(context, dict):
         raise ProtocolError(
@@ -186,31 +191,37 @@ def _context(event: Event) -> dict[str, Any]:
 
 
 def _fallback(event: Event) -> bool:
-    """Return what the event's ``context.fallback`` says: whether somebody else may speak."""
+    """Return ``context.fallback``: whether another voice or engine may be used; true by default."""
     asked = _context(event).get("fallback")
     if asked is None or isinstance(asked, bool):
         return asked is not False
     raise ProtocolError(
-        f"{event.type}: context.fallback is {json.dumps(asked):.40}; known are true, false", "invalid-event"
+        f"{event.type}: context.fallback must be true or false, not {json.dumps(asked):.40}", "invalid-event"
     )
 
 
-def _via(event: Event) -> tuple[str, ...]:
-    """Return what the event's ``context.hops`` says: servers that have passed the request on."""
-    said = _context(event).get("via")
-    if said is None:
+def _hops(event: Event) -> tuple[str, ...]:
+    """Return the event's ``context.via``: names of the servers that have forwarded the request."""
+    given = _context(event).get("via")
+    if given is None:
         return ()
-    if isinstance(said, list) and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in said):
-        if len(said) > MOST_VIA:
-            raise ProtocolError(f"{event.type}: it came through {len(said)} servers", "loop-detected")
-        return tuple(said)
+    if isinstance(given, list) and all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in given):
+        if len(given) > MAX_HOPS:
+            raise ProtocolError(
+                f"{event.type}: the request was forwarded by {len(given)} servers; the limit is {MAX_HOPS}: "
+                "check that --remote-uri makes no loop",
+                "loop-detected",
+            )
+        return tuple(given)
     raise ProtocolError(
-        f"{event.type}: context.via is {json.dumps(said):.40}, not a list of short names", "invalid-event"
+        f"{event.type}: context.via must be a list of names of at most {LONGEST_NAME} characters, "
+        f"not {json.dumps(given):.40}",
+        "invalid-event",
     )
 
 
 def _caching(event: Event) -> Caching:
-    """Return what the event's ``context.cache`` says."""
+    """Return the event's ``context.cache``."""
     asked = _context(event).get("cache")
     if asked is None:
         return Caching.AUTO
@@ -220,9 +231,9 @@ def _caching(event: Event) -> Caching:
         return Caching(asked)
     except ValueError:
         known = ", ".join(("true", "false", *(f'"{caching.value}"' for caching in Caching)))
-        said = json.dumps(asked)
         raise ProtocolError(
-            f"{event.type}: context.cache is {said:.40}; known are {known}", "invalid-event"
+            f"{event.type}: context.cache must be one of {known}, not {json.dumps(asked):.40}",
+            "invalid-event",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole before anybody gets any of them, and are in no one's way until then."""
+"""Audio files that are encoded completely before they are sent, in memory or in a temporary file."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from typing import Any
 
 from ...audio.encode import Encoder, Format
 from ...speech import SpeechError
+from ...telemetry import quote
 
 IN_MEMORY = 2 << 20
-"""Bytes of one file that are held in memory: 43 s of WAV. What is longer goes to disk, without a name."""
+"""Bytes of one file that are held in memory: 43 s of WAV. Larger files go to an unnamed file on disk."""
 BLOCK = 64 * 1024
-"""Bytes that are read at a time: a client that is slow makes us wait after each."""
+"""Bytes read at a time; after each block sending waits for a slow client."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class WholeFile:
-    """A reply as a file that says how long it is: ``push``, ``finish``, then ``blocks``; ``close`` last.
+class EncodedFile:
+    """A complete audio file: ``push``, ``finish``, then ``blocks``; ``close`` last.
 
-    All of that is work for threads, one at a time, and ``close`` waits for it: whoever awaits a thread may be
-    cancelled, but the thread goes on. Raises SpeechError, ``no-room``, where the disk does not take it.
+    All of these run in threads, one at a time, and ``close`` waits for the others: a coroutine that awaits a
+    thread may be cancelled, but the thread continues. They raise SpeechError (``no-room``) on a full disk.
     """
 
-    def __init__(self, form: Format) -> None:
-        self._form = form
+    def __init__(self, audio_format: Format) -> None:
+        self._format = audio_format
         self._file = _Spool()
         self._encoder: Encoder | None = None
         self._lock = threading.Lock()
@@ -40,20 +41,20 @@ class WholeFile:
 
     @property
     def on_disk(self) -> bool:
-        """Whether it is too large for memory."""
+        """Whether the file was too large for memory."""
         return self._file.on_disk
 
     def push(self, pcm: bytes) -> None:
-        """Add ``pcm`` (whole samples)."""
+        """Encode and append ``pcm`` (whole samples)."""
         with self._lock:
             if self._closed:
                 return
             with self._file.watched():
-                self._encoder = self._encoder or self._form.encoder(self._file)
+                self._encoder = self._encoder or self._format.encoder(self._file)
                 self._file.write(self._encoder.push(pcm))
 
     def finish(self) -> None:
-        """Let the file be whole."""
+        """Complete the file."""
         with self._lock:
             if self._closed:
                 return
@@ -63,26 +64,26 @@ class WholeFile:
                 self.size = self._file.seek(0, io.SEEK_END)
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the file, after ``finish``; of one that is closed, no more."""
+        """Yield the file's content, after ``finish``; stops when the file is closed."""
         at = 0
         while block := self._read(at):
             yield block
             at += len(block)
 
     def close(self) -> None:
-        """Give back memory and disk."""
+        """Free memory and disk."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            with suppress(RuntimeError):  # libsndfile has not said all, and there may be no room for it
+            with suppress(RuntimeError):  # libsndfile still flushes, and the disk may be full
                 if self._encoder is not None:
                     self._file.write(self._encoder.finish())
             with suppress(OSError):
                 self._file.close()
 
-    def drop(self) -> None:
-        """Close it, soon, in a thread: for whoever must not wait, and may be cancelled."""
+    def close_later(self) -> None:
+        """Close the file in a thread without waiting: for callers that may be cancelled."""
         _ = asyncio.get_running_loop().run_in_executor(None, self.close)
 
     def _read(self, at: int) -> bytes:
@@ -93,18 +94,18 @@ class WholeFile:
             return self._file.read(BLOCK)
 
 
-async def threaded(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield pieces that are made in threads, none of them empty."""
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
+async def iterate_in_thread(blocks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield blocks that are computed in threads; none may be empty."""
+    while block := await asyncio.to_thread(next, blocks, b""):
+        yield block
 
 
 class _Spool:
-    """What ``soundfile`` needs of a file. It cannot be told of errors meanwhile: they are kept."""
+    """The file interface that ``soundfile`` needs. It cannot pass errors on, so they are stored."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - close closes it
-        self._fault: OSError | None = None
+        self._error: OSError | None = None
 
     @property
     def on_disk(self) -> bool:
@@ -114,25 +115,26 @@ class _Spool:
         try:
             return self._file.write(data)
         except OSError as error:
-            self._fault = error
+            self._error = error
             return 0
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Raise SpeechError for what went wrong, in the place of what soundfile has made of it."""
+        """Raise a stored error as SpeechError, instead of what soundfile raised because of it."""
         try:
             yield
         finally:
-            if (fault := self._fault) is not None:
-                _LOGGER.error("No room for an answer's file: %s", fault)
-                reason = fault.strerror or fault
-                raise SpeechError(f"there is no room for the answer's file: {reason}", "no-room") from fault
+            if (error := self._error) is not None:
+                reason = error.strerror or error
+                _LOGGER.error("http: cannot write an answer's temporary file error=%s", quote(reason))
+                message = f"no space for the answer's temporary file: {reason}"
+                raise SpeechError(message, "no-room") from error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except OSError as error:  # what was written is written only now
-            self._fault = error
+        except OSError as error:  # seeking flushes what was written
+            self._error = error
             return -1
 
     def tell(self) -> int:
