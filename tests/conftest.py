@@ -12,7 +12,7 @@ from _pytest.nodeid import NodeId
 from hypothesis import settings
 
 from tests import house
-from wyoming_qwen3tts.cache import cache
+from wyoming_qwen3tts.cache import guarded
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import Utterance, Voice
@@ -30,7 +30,7 @@ LONGEST = {"test_page.py", "test_shared.py"}
 
 
 # A machine that has other work to do is no fault.
-cache.PATIENCE = house.HANG
+guarded.SPEECH_TIMEOUT = house.HANG
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 

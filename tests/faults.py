@@ -27,8 +27,8 @@ SCRIPTED = (
     """
 from tests.test_said_before import Repeatable
 from wyoming_qwen3tts import __main__, app
-from wyoming_qwen3tts.cache import cache
-cache.REST = (0.5,)
+from wyoming_qwen3tts.cache import guarded
+guarded.REST = (0.5,)
 app.engines_for = lambda settings: [Repeatable()]
 __main__.run()
 """,
@@ -287,12 +287,12 @@ async def house(
     try:
         assert process.stderr is not None
         async with asyncio.timeout(HANG):
-            while "Ready" not in "".join(running.log[-1:]):
+            while "service: ready" not in "".join(running.log[-1:]):
                 line = (await process.stderr.readline()).decode().rstrip()
                 assert line, f"it ended: {running.log}"
                 running.log.append(line)
-                if " Listening on tcp" in line:
-                    running.uri = line.rpartition(" ")[2]
+                if "listening uri=tcp" in line:
+                    running.uri = line.rpartition("uri=")[2]
         running.followed = asyncio.create_task(_follow(process.stderr, running.log))
         yield running
     finally:

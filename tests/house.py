@@ -7,10 +7,9 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -27,19 +26,17 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from wyoming_qwen3tts import app
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.audio.loudness import Levels
-from wyoming_qwen3tts.audio.postprocess import PostprocessingSettings
-from wyoming_qwen3tts.config.settings import Settings
+from wyoming_qwen3tts.config.settings import AudioSettings, LimitSettings, Settings
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.engines.pool import EngineLimits, EnginePool
-from wyoming_qwen3tts.pipeline.synthesizer import RequestLimits, Synthesizer
+from wyoming_qwen3tts.engines.pool import EnginePool
+from wyoming_qwen3tts.pipeline.synthesizer import Synthesizer
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.registry import Fixed, Library, VoiceRegistry
+from wyoming_qwen3tts.voices.registry import Fixed, Library
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -48,6 +45,9 @@ FORMAT = (24_000, 2, 1)
 
 AS_IT_IS: dict[str, Any] = {"loudness": None, "trim_silence": None, "sentence_silence": 0.0}
 """Settings with which the sound of an engine reaches the client untouched."""
+
+UNPROCESSED = AudioSettings(loudness=None, trim_silence=None, trim_padding=0.0, sentence_silence=0.0)
+"""The same for the post-processing alone."""
 
 AS_SET: dict[str, Any] = {name: getattr(Settings().audio, name) for name in AS_IT_IS}
 """Settings with which it is finished as a household hears it."""
@@ -146,13 +146,13 @@ CAST = (VIVIAN, RYAN, DYLAN, DEAF, ROBOT)
 """Two native speakers, one of a dialect, a voice that follows no instruction, and a last resort."""
 
 
-PATIENT = EngineLimits(waiting=1000, stall=HANG, gap=HANG, restart=0, resume=True)
+PATIENT = LimitSettings(stall_timeout=HANG, engine_timeout=HANG, exit_when_hung_for=0)
 """Bounds that no test meets."""
 
 
 @asynccontextmanager
 async def running_pool(
-    *engines: Engine, limits: EngineLimits = PATIENT, **options: Any
+    *engines: Engine, limits: LimitSettings = PATIENT, **options: Any
 ) -> AsyncIterator[EnginePool]:
     """Engines that are relied on, started."""
     found = EnginePool(engines, limits, **options)
@@ -164,14 +164,14 @@ async def running_pool(
 
 
 def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | None = None) -> Synthesizer:
-    """The road alone, from a request to the engines' own sound."""
+    """The pipeline alone, from a request to the engines' own audio."""
+    unlimited: dict[str, Any] = {"buffer_seconds": 9.0, "keepalive_after": 0.0, "first_audio_timeout": 0.0}
+    whole: dict[str, Any] = {"first_clause": False, "trim_padding": 0.0}
     return Synthesizer(
         Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
-        RequestLimits(buffer_seconds=9, keepalive_after=0),
-        finishing=PostprocessingSettings(),
+        Settings.of(speed=speed, **AS_IT_IS, **NOT_KEPT, **unlimited, **whole),
         calibration=Calibration(Levels(None), able),
-        speed=speed,
         frontend=frontend or Frontend(),
     )
 
@@ -195,18 +195,10 @@ async def service(
     if empty is not None:
         settings["data_dir"] = Path(empty.name)
     settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **NOT_KEPT, **as_it_is, **settings}
-    running = Service(Settings.of(**settings), engines)
-    furnished = mock.patch.object(
-        app,
-        "registry_for",
-        lambda of, engines, gone: VoiceRegistry(
-            engines, store, styles, of.voices.voice, of.text.language, gone
-        ),
-    )
+    running = Service(Settings.of(**settings), engines, store=store, styles=styles)
     try:
-        with furnished if store or styles else nullcontext():
-            await running.start()
-            await settled(running)
+        await running.start()
+        await settled(running)
         yield str(running.addresses[0])
     finally:
         await running.stop()
@@ -217,7 +209,7 @@ async def service(
 async def settled(running: Service) -> None:
     """Wait until engines that load in the background have loaded, or cannot be."""
     async with asyncio.timeout(HANG):
-        while any(member.loading for member in running.pool.members.values()):  # noqa: ASYNC110
+        while any(member.is_loading for member in running.pool.members.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

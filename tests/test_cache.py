@@ -14,6 +14,7 @@ import pytest
 
 from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
+from wyoming_qwen3tts.cache import guarded
 from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, Listed, Stock, TierError
 from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
@@ -307,39 +308,53 @@ class Maker:
             self.closed = True
 
 
-async def everything(flight: InFlightAudio) -> bytes:
-    return b"".join([piece async for piece in flight.listen()])
+def in_flight(make: Maker, ended: list[InFlightAudio] | None = None) -> InFlightAudio:
+    return InFlightAudio(lambda audio: audio.make(make), (ended if ended is not None else []).append)
+
+
+async def listen(audio: InFlightAudio) -> AsyncGenerator[bytes, None]:
+    audio.attach()
+    index = 0
+    try:
+        while (chunk := await audio.chunk(index)) is not None:
+            index += 1
+            yield chunk
+    finally:
+        await audio.detach()
+
+
+async def everything(audio: InFlightAudio) -> bytes:
+    return b"".join([chunk async for chunk in listen(audio)])
 
 
 WHOLE = b"\0\0\1\1\2\2"
 
 
 async def test_all_who_listen_hear_it_from_the_beginning_as_it_grows() -> None:
-    make, landed = Maker(), list[InFlightAudio]()
-    flight = InFlightAudio(make, landed.append)
-    async with aclosing(flight.listen()) as first:
+    make, ended = Maker(), list[InFlightAudio]()
+    audio = in_flight(make, ended)
+    async with aclosing(listen(audio)) as first:
         make.go.release()
         assert await anext(first) == b"\0\0"
-        late = asyncio.create_task(everything(flight))
+        late = asyncio.create_task(everything(audio))
         await asyncio.sleep(0)
         make.go.release()
         assert await anext(first) == b"\1\1"
-        assert flight.sound is None
+        assert not ended
         make.go.release()
         assert await late == WHOLE
     assert make.made == 3
-    assert landed == [flight]
-    assert flight.sound == WHOLE
-    assert await everything(flight) == WHOLE
+    assert ended == [audio]
+    assert await everything(audio) == WHOLE
 
 
 async def test_the_first_one_s_leaving_is_not_the_others_end() -> None:
     make = Maker()
-    flight = InFlightAudio(make, lambda _: None)
-    first = flight.listen()
+    audio = in_flight(make)
+    first = listen(audio)
     make.go.release()
     await anext(first)
-    second = asyncio.create_task(everything(flight))
+    second = asyncio.create_task(everything(audio))
     await asyncio.sleep(0)
     await first.aclose()
     make.go.release()
@@ -348,41 +363,84 @@ async def test_the_first_one_s_leaving_is_not_the_others_end() -> None:
 
 
 async def test_it_ends_when_the_last_has_left() -> None:
-    make, landed = Maker(), list[InFlightAudio]()
-    flight = InFlightAudio(make, landed.append)
-    listening = [flight.listen() for _ in range(2)]
+    make, ended = Maker(), list[InFlightAudio]()
+    audio = in_flight(make, ended)
+    listening = [listen(audio) for _ in range(2)]
     make.go.release()
     for each in listening:
         await anext(each)
     for each in listening:
         await each.aclose()
-    await asyncio.wait({flight._task})
     assert make.closed
     assert make.made == 1
-    assert landed == [flight]
-    assert flight.sound is None
+    assert ended == [audio]
     with pytest.raises(AbandonedError):
-        await everything(flight)
+        await everything(audio)
 
 
 async def test_what_ends_it_reaches_everybody_after_what_was_made() -> None:
     make = Maker()
     make.error = ValueError("broken")
-    flight = InFlightAudio(make, lambda _: None)
+    audio = in_flight(make)
     for _ in range(3):
         make.go.release()
 
     async def hear() -> bytes:
         heard = b""
         try:
-            async for piece in flight.listen():
-                heard += piece
+            async for chunk in listen(audio):
+                heard += chunk
         except ValueError:
             return heard
         raise AssertionError("it ended well")
 
     assert await hear() == await hear() == WHOLE
-    assert flight.sound is None
+
+
+@pytest.mark.parametrize("chunks", [[6], [1, 1, 4], [2, 2, 2, 2], [3, 5], [4, 4], [8]])
+async def test_a_synthesis_that_fails_is_started_again_and_goes_on_where_it_was(chunks: list[int]) -> None:
+    whole, attempts = bytes(range(8)), 0
+
+    async def make() -> AsyncGenerator[bytes, None]:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            yield whole[:3]
+            yield whole[3:4]
+            raise ValueError("broken")
+        at = 0
+        for size in [*chunks, 8]:
+            if whole[at : at + size]:
+                yield whole[at : at + size]
+            at += size
+
+    async def may_retry(error: Exception) -> bool:
+        return isinstance(error, ValueError)
+
+    audio = InFlightAudio(lambda audio: audio.make(make, may_retry), lambda _: None)
+    assert await everything(audio) == whole
+    assert attempts == 2
+
+
+@pytest.mark.parametrize("again", [b"\x00\x40\x00\x40\x00\x40", b"\0\0", b""])
+async def test_a_second_attempt_that_is_different_or_shorter_raises_the_first_error(again: bytes) -> None:
+    attempts = 0
+
+    async def make() -> AsyncGenerator[bytes, None]:
+        nonlocal attempts
+        attempts += 1
+        yield bytes(4) if attempts == 1 else again
+        if attempts == 1:
+            raise ValueError("broken")
+
+    async def may_retry(error: Exception) -> bool:
+        return True
+
+    audio = InFlightAudio(lambda audio: audio.make(make, may_retry), lambda _: None)
+    with pytest.raises(ValueError, match="broken"):
+        await everything(audio)
+    assert attempts == 2
+    assert b"".join(audio.chunks) == bytes(4)
 
 
 # -- all together -------------------------------------------------------------------------------------------
@@ -536,17 +594,17 @@ async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
     for name in "abcde":
         assert await said(cache, name, Voice()) == WHOLE
     assert shaky.asked == 1
-    assert caplog.text.count("The cache goes on without its shaky: gone for lunch") == 1
+    assert caplog.text.count("cache: shaky is not used reason=gone for lunch") == 1
     shaky.broken = False
-    cache._tiers[0]._reading.wake()
-    cache._tiers[0]._writing.wake()
+    cache._tiers[0]._reading.end_rest()
+    cache._tiers[0]._writing.end_rest()
     await said(cache, "f", Voice())
     await written(cache)
     assert key("f") in shaky.kept
 
 
 async def test_speech_does_not_wait_for_a_tier_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(guarded, "SPEECH_TIMEOUT", 0.01)
     shaky = Shaky()
     shaky.stuck = True
     cache = Cache(Memory(0), [shaky])

@@ -29,6 +29,7 @@ from tests.test_register import Cloner, Shelf, shelved
 from tests.test_said_before import KEPT, Repeatable, ask
 from wyoming_qwen3tts import client
 from wyoming_qwen3tts.cache import cache as cache_module
+from wyoming_qwen3tts.cache import guarded
 from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.entry import CacheCounts, Entry
 from wyoming_qwen3tts.cache.memory import Memory
@@ -75,10 +76,10 @@ async def test_what_is_under_way_when_it_is_forgotten_is_not_kept() -> None:
 async def test_what_is_under_way_when_another_process_forgets_is_not_kept() -> None:
     shaky, make = Shaky(), Maker()
     cache = Cache(Memory(1_000_000), [shaky])
-    await cache._look_round()
+    await cache.check_tiers()
     listening = await begun(cache, make)
     shaky.forgotten += 1
-    await cache._look_round()
+    await cache.check_tiers()
     make.go.release()
     make.go.release()
     assert await listening == WHOLE
@@ -102,7 +103,7 @@ async def test_what_is_forgotten_cannot_be_pinned_any_more() -> None:
 async def test_what_is_written_while_somebody_forgets_it_goes_again() -> None:
     shaky, go = Shaky(), asyncio.Event()
     cache = Cache(Memory(1_000_000), [shaky])
-    await cache._look_round()
+    await cache.check_tiers()
     put = shaky.put
 
     async def slowly(key: bytes, entry: Entry) -> bool:
@@ -144,7 +145,7 @@ async def test_who_has_heard_nothing_when_the_cache_is_closed_does_not_begin_aga
     await cache.close()
     with pytest.raises(AbandonedError):
         await asyncio.wait_for(listening, HANG)
-    assert not cache._flights
+    assert not cache._running
 
 
 async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
@@ -159,8 +160,8 @@ async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
     await cache.start()
     assert await said(cache, "a", Voice()) == WHOLE
     await asyncio.sleep(0)
-    assert cache._housekeeping is not None
-    assert not cache._housekeeping.done()
+    assert cache._housekeeper is not None
+    assert not cache._housekeeper.done()
     await cache.close()
 
 
@@ -240,28 +241,28 @@ async def test_a_tier_that_cannot_write_can_still_be_read(caplog: pytest.LogCapt
         await written(cache)
     assert make.times == 2
     assert tier.asked == 4
-    assert caplog.text.count("The cache goes on without its shaky: OSError('read only')") == 1
+    assert caplog.text.count("cache: shaky is not used reason=OSError('read only')") == 1
     assert "again" not in caplog.text
 
 
 async def test_a_failure_that_many_meet_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(guarded, "SPEECH_TIMEOUT", 0.01)
     shaky = Shaky()
     shaky.stuck = True
     cache = Cache(Memory(0), [shaky])
     await asyncio.gather(*(said(cache, name, Voice()) for name in "abcdefgh"))
     left = cache._tiers[0]._reading._until - time.monotonic()
-    assert 0 < left <= cache_module.REST[0]
+    assert 0 < left <= guarded.REST[0]
 
 
 async def test_a_pin_is_tried_though_the_tier_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "RETRY", 0.01)
+    monkeypatch.setattr(cache_module, "PIN_RETRY", 0.01)
     shaky = Shaky()
     cache = Cache(Memory(0), [shaky])
     shaky.broken = True
     await said(cache, "a", Voice())
     await written(cache)
-    assert cache._tiers[0]._writing.resting
+    assert cache._tiers[0]._writing.is_resting
     pinning = asyncio.create_task(said(cache, "b", Voice(), pin=True))
     await asyncio.sleep(0.05)
     assert not pinning.done()
@@ -291,7 +292,7 @@ async def test_what_a_tier_raises_harms_nobody(caplog: pytest.LogCaptureFixture)
     await cache.start()
     assert await said(cache, "a", Voice()) == WHOLE
     await written(cache)
-    await cache._look_round()
+    await cache.check_tiers()
     await cache.forget("Ryan")
     await cache.close()
     assert "What Ryan said may still be in the cache's shaky: odd forget" in caplog.text
@@ -386,7 +387,7 @@ async def test_a_file_that_another_process_writes_to_is_read_meanwhile(tmp_path:
         assert await said(cache, name, make) == WHOLE
     await written(cache)
     assert await tier.get(key(0)) == entry()
-    await cache._look_round()
+    await cache.check_tiers()
     other.execute("ROLLBACK")
     other.close()
     assert await said(cache, "d", make, pin=True) == WHOLE
@@ -404,11 +405,11 @@ async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_t
 ) -> None:
     cache = Cache(Memory(1_000_000), [Disk(tmp_path / FILE, 1_000_000)])
     await said(cache, "a", Voice(), pin=True)
-    await cache._look_round()
+    await cache.check_tiers()
     for path in tmp_path.iterdir():
         path.unlink()
     await said(cache, "b", Voice(), pin=True)
-    await cache._look_round()
+    await cache.check_tiers()
     assert key("a") not in cache.memory, "what was there is not remembered either"
     await cache.close()
     assert "was taken away; a new one is begun" in caplog.text
@@ -423,10 +424,10 @@ async def test_what_could_not_be_counted_is_counted_once(tmp_path: Path) -> None
     tier = Disk(tmp_path / "data" / FILE, 1_000_000)
     cache = Cache(Memory(1_000_000), [tier])
     cache.memory.find(key("a"))
-    await cache._look_round()
+    await cache.check_tiers()
     (tmp_path / "data").unlink()
-    await cache._look_round()
-    await cache._look_round()
+    await cache.check_tiers()
+    await cache.check_tiers()
     assert (await tier.totals())["memory"].misses == 1
     await cache.close()
 

@@ -127,7 +127,7 @@ class Shell:
         self._running.append(process)
         wanted = max(1, len(re.findall(r"^wyoming-qwen3tts", block.content, re.M)))
         until = time.monotonic() + HANG
-        while (said := log.read_text()).count("Ready in ") < wanted:
+        while (said := log.read_text()).count("service: ready") < wanted:
             assert process.poll() is None, f"{where}: it ended: {said}"
             assert time.monotonic() < until, f"{where}: it is not ready: {said}"
             time.sleep(0.02)

@@ -86,9 +86,10 @@ async def read_log(running: asyncio.subprocess.Process, until: str) -> list[str]
 
 async def test_the_first_lines_say_who_speaks_why_where_and_how_to_hear_it() -> None:
     async with process("--uri", "tcp://127.0.0.1:0", program=WHOLE) as running:
-        lines = await read_log(running, "Ready")
-        assert "Voice: Heart (American English, built-in), because no Qwen3-TTS model is set up" in lines[0]
-        match = re.search(r"Listening on (tcp://127\.0\.0\.1:\d+)", lines[1])
+        lines = await read_log(running, "service: ready")
+        assert 'default="Heart (American English, built-in)"' in lines[0]
+        assert 'reason="no Qwen3-TTS model is set up' in lines[0]
+        match = re.search(r"wyoming: listening uri=(tcp://127\.0\.0\.1:\d+)", lines[1])
         assert match
         assert f'say "Hello" --uri {match[1]}' in lines[2]
         async with connect(match[1]) as client:
@@ -100,7 +101,7 @@ async def test_the_first_lines_say_who_speaks_why_where_and_how_to_hear_it() -> 
 async def test_a_unix_socket_serves_and_goes_with_the_process(tmp_path: Path) -> None:
     path = tmp_path / "speech.sock"
     async with process("--uri", f"unix://{path}") as running:
-        await read_log(running, "Ready")
+        await read_log(running, "service: ready")
         async with connect(f"unix://{path}") as client:
             assert await home_assistant_plain(client, "Hello.") == tone("Hello.")
         running.send_signal(signal.SIGINT)
@@ -133,7 +134,8 @@ async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> 
 async def test_several_addresses_are_served_at_once(tmp_path: Path) -> None:
     path = tmp_path / "speech.sock"
     running = Service(
-        Settings.of(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS), [ScriptedEngine()]
+        Settings.of(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS),
+        [ScriptedEngine()],
     )
     await running.start()
     for address in running.addresses:
@@ -285,7 +287,7 @@ async def test_what_does_not_finish_in_time_ends_with_an_error() -> None:
 async def test_sigterm_under_load_ends_every_answer_whole_or_with_an_error(tmp_path: Path) -> None:
     arguments = ("--uri", f"unix://{tmp_path}/s", "--stop-timeout", "0.3")
     async with process(*arguments, program=WHOLE) as running:
-        await read_log(running, "Ready")
+        await read_log(running, "service: ready")
 
         heard = asyncio.Semaphore(0)
 
@@ -313,7 +315,7 @@ async def test_sigterm_under_load_ends_every_answer_whole_or_with_an_error(tmp_p
 
 async def test_logs_can_be_json() -> None:
     async with process("--uri", "tcp://127.0.0.1:0", "--log-format", "json") as running:
-        for line in await read_log(running, "Ready"):
+        for line in await read_log(running, "service: ready"):
             assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
 
 
@@ -334,7 +336,7 @@ async def test_the_limit_of_open_files_is_no_surprise() -> None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        log = await read_log(running, "Ready")
+        log = await read_log(running, "service: ready")
         assert "may open 256 files" in log[0]
         uri = next(line.split()[-1] for line in log if "Listening" in line)
         async with contextlib.AsyncExitStack() as stack:

@@ -18,6 +18,7 @@ from wyoming.tts import Synthesize
 
 from tests.house import (
     AS_SET,
+    UNPROCESSED,
     ScriptedEngine,
     SpeechFailedError,
     connect,
@@ -32,13 +33,12 @@ from tests.house import (
 from wyoming_qwen3tts.audio.loudness import Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import FRAME, from_db, power, silence, to_pcm, to_samples
 from wyoming_qwen3tts.audio.postprocess import (
-    PostprocessingSettings,
     Postprocessor,
     ReplyPostprocessor,
     Stage,
 )
 from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, Trim
-from wyoming_qwen3tts.config.settings import Settings
+from wyoming_qwen3tts.config.settings import AudioSettings, Settings
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
@@ -49,7 +49,7 @@ THRESHOLD = -50.0
 PADDING = 0.05
 PAUSE = 0.3
 VOICE = Voice("any", "", ("en",), "any", Attribution("", ""))
-TRIMMED = PostprocessingSettings(trim_silence=THRESHOLD, trim_padding=PADDING, sentence_silence=PAUSE)
+TRIMMED = AudioSettings(trim_silence=THRESHOLD, trim_padding=PADDING, sentence_silence=PAUSE)
 PEAK = 16_384
 PADDED = round(PADDING * SAMPLE_RATE)
 
@@ -141,7 +141,7 @@ def test_a_fade_takes_nothing_away_but_level(length: int) -> None:
 
 def finished(
     utterances: Iterable[Samples],
-    finishing: PostprocessingSettings = TRIMMED,
+    finishing: AudioSettings = TRIMMED,
     speed: float = 1.0,
     cut: int = 4000,
 ) -> bytes:
@@ -190,7 +190,7 @@ def test_the_pause_between_two_utterances_counts_the_padding() -> None:
 def test_padding_longer_than_the_pause_is_the_pause() -> None:
     quiet = np.zeros(SAMPLE_RATE // 2, np.int16)
     padded = np.concatenate((quiet, tone(0.2), quiet))
-    wide = PostprocessingSettings(trim_silence=THRESHOLD, trim_padding=0.2, sentence_silence=0.3)
+    wide = AudioSettings(trim_silence=THRESHOLD, trim_padding=0.2, sentence_silence=0.3)
     assert len(finished([padded, padded], wide)) == BYTES_PER_SECOND * 1.2
 
 
@@ -213,7 +213,7 @@ def test_a_pause_of_ones_own() -> None:
 
 def test_what_is_not_to_be_finished_is_not_touched() -> None:
     utterances = [noise(0.3, -20), np.zeros(100, np.int16), noise(0.001, -60)]
-    assert finished(utterances, PostprocessingSettings()) == b"".join(sound.tobytes() for sound in utterances)
+    assert finished(utterances, UNPROCESSED) == b"".join(sound.tobytes() for sound in utterances)
 
 
 # Through a real server.

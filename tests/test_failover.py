@@ -36,15 +36,16 @@ from tests.house import (
 )
 from tests.web import web
 from wyoming_qwen3tts.app import Service
-from wyoming_qwen3tts.config.settings import Settings
-from wyoming_qwen3tts.engines import pool
+from wyoming_qwen3tts.config.settings import LimitSettings, Settings
+from wyoming_qwen3tts.engines import audio_check, supervisor
 from wyoming_qwen3tts.engines.base import (
     DeviceLostError,
     EngineUnavailableError,
     TruncatedAudioError,
     UnsupportedTextError,
 )
-from wyoming_qwen3tts.engines.pool import EngineLimits, EnginePool, State
+from wyoming_qwen3tts.engines.pool import EnginePool
+from wyoming_qwen3tts.engines.supervisor import State
 from wyoming_qwen3tts.speech import Attribution, TextFeed, Utterance, Voice
 
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -55,7 +56,7 @@ SILENCE = bytes(48_000)
 @pytest.fixture(autouse=True)
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines rest for a moment only."""
-    monkeypatch.setattr(pool, "REST", (0.02,))
+    monkeypatch.setattr(supervisor, "REST", (0.02,))
 
 
 class Model(ScriptedEngine):
@@ -279,7 +280,7 @@ async def test_what_was_said_before_needs_no_engine(tmp_path: Path) -> None:
     async with speaking(model, Spare(), data_dir=tmp_path, **KEPT) as client:
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
         model.script = refuses
-        for number in range(pool.TRIPS + 1):
+        for number in range(supervisor.TRIPS + 1):
             text = f"This is new, number {'x' * number}."
             assert await home_assistant_plain(client, text) == octave(text)
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
@@ -454,7 +455,7 @@ async def test_a_voice_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch)
 
     model = Model()
     model.script = endless
-    monkeypatch.setattr(pool, "ROOM", 1.0)
+    monkeypatch.setattr(audio_check, "LONGEST_BASE", 1.0)
     async with speaking(model, Spare()) as client:
         sound = await home_assistant_plain(client, HELLO)
     assert 0 < len(sound) <= (1 + len(HELLO)) * 48_000
@@ -507,7 +508,7 @@ async def test_health_tells_who_speaks() -> None:
     model.script = refuses
     async with web([model, Spare()]) as client:
         assert (await client.get("/health")).json()["status"] == "ok"
-        for _ in range(pool.TRIPS):
+        for _ in range(supervisor.TRIPS):
             await client.post("/v1/audio/speech", json={"input": HELLO})
         health = (await client.get("/health")).json()
         assert (health["status"], health["speaking"]) == ("degraded", "spare")
@@ -520,14 +521,14 @@ async def test_health_tells_who_speaks() -> None:
 async def test_an_engine_that_fails_is_left_alone_and_probed_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "REST", (0.3,))
+    monkeypatch.setattr(supervisor, "REST", (0.3,))
     model = Model()
     model.script = refuses
     async with service([model, Spare()]) as uri, connect(uri) as client:
-        for _ in range(pool.TRIPS + 3):
+        for _ in range(supervisor.TRIPS + 3):
             assert await home_assistant_plain(client, HELLO) == octave(HELLO)
-        assert model.said.count(HELLO) == pool.TRIPS
-        await until(lambda: model.said.count(pool.PROBE) > 1)
+        assert model.said.count(HELLO) == supervisor.TRIPS
+        await until(lambda: model.said.count(supervisor.PROBE) > 1)
         model.script = say_tone
         async with asyncio.timeout(HANG):
             while await home_assistant_plain(client, HELLO) != tone(HELLO):
@@ -601,20 +602,20 @@ async def test_an_engine_that_cannot_start_is_tried_until_it_can() -> None:
         assert await home_assistant_plain(client, HELLO, SynthesizeVoice("Vivian")) == tone(HELLO)
 
 
-SOON = EngineLimits(waiting=10, stall=0.2, gap=5.0, restart=0.3, resume=True)
+SOON = LimitSettings(max_queue=10, stall_timeout=0.2, engine_timeout=5.0, exit_when_hung_for=0.3)
 
 
 async def test_an_engine_without_a_sign_of_life_has_hung_and_whoever_waits_is_told() -> None:
     model = Watched()
     model.script = hangs
     lost: list[str] = []
-    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, on_lost=lost.append) as able:
         model.beats = "the same beat"
         asked = asyncio.create_task(failed(able))
         await state(able, "model", State.HUNG)
         assert await asked
         assert await failed(able)  # and now at once
-        assert "no sign of life" in able.members["model"].reason
+        assert "made no progress" in able.members["model"].reason
         await until(lambda: lost)
         assert "has hung for" in lost[0]
         model.beats, model.script = None, say_tone
@@ -685,7 +686,7 @@ async def test_who_waits_for_a_turn_is_told_when_the_engine_stands_aside() -> No
 async def test_a_device_that_is_lost_asks_for_a_new_process() -> None:
     model = Watched()
     lost: list[str] = []
-    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, on_lost=lost.append) as able:
         model.broken = DeviceLostError("the device failed: CUDA error: an illegal memory access")
         await until(lambda: lost)
         assert not able.up("model")
@@ -704,7 +705,7 @@ async def test_an_engine_that_cannot_be_looked_at_harms_nobody(caplog: pytest.Lo
         spare_one.broken = EngineUnavailableError("ended")
         await state(able, "second", State.UP)
         await until(lambda: spare_one.starts == 2)
-    assert "The model engine cannot be looked at" in caplog.text
+    assert "engine model: cannot be supervised" in caplog.text
 
 
 # -- a new process ------------------------------------------------------------------------------------------
@@ -719,8 +720,8 @@ from wyoming_qwen3tts.__main__ import leave, main
 model = test_failover.Watched()
 if "hang" in sys.argv:
     model.beats, model.script = "the same beat", test_failover.hangs
-app.engines_for = lambda settings: [model, test_failover.Spare()]
-leave(main(sys.argv[1 : sys.argv.index("--")]))
+make = lambda settings: app.Service(settings, [model, test_failover.Spare()])
+leave(main(sys.argv[1 : sys.argv.index("--")], make))
 """
 
 
@@ -743,9 +744,9 @@ async def process(*words: str, **options: object) -> AsyncIterator[tuple[asyncio
     assert running.stderr is not None
     try:
         async with asyncio.timeout(HANG):
-            while b"Listening on" not in (line := await running.stderr.readline()):
+            while b"listening uri=" not in (line := await running.stderr.readline()):
                 assert line, "it has ended"
-        uri = line.decode().split()[-1]
+        uri = line.decode().split("uri=")[-1].strip()
         drain = asyncio.create_task(running.stderr.read())
         yield running, uri
         await drain
@@ -843,10 +844,10 @@ async def test_an_engine_that_gives_silence_stands_aside(cached: bool, tmp_path:
     model.script = silent
     how: dict[str, Any] = {"trim_silence": -50.0, **({"data_dir": tmp_path, **KEPT} if cached else {})}
     async with service([model, Spare()], **how) as uri, connect(uri) as client:
-        for number in range(pool.TRIPS + 3):
+        for number in range(supervisor.TRIPS + 3):
             text = f"{'Please ' * number}come to dinner."
             assert octave(text)[2000:-2000] in await home_assistant_plain(client, text)
-    assert len([text for text in model.said if text != pool.PROBE]) == pool.TRIPS
+    assert len([text for text in model.said if text != supervisor.PROBE]) == supervisor.TRIPS
 
 
 async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
@@ -864,7 +865,7 @@ async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:
                 model.broken = EngineUnavailableError("the model's thread has ended")
                 await until(lambda: able.members["model"].restarts)
                 await state(able, "model", State.UP)
-        assert model.said == [HELLO, pool.PROBE, HELLO]
+        assert model.said == [HELLO, supervisor.PROBE, HELLO]
 
 
 async def test_an_engine_that_cannot_be_closed_is_started_again_all_the_same() -> None:
@@ -959,7 +960,7 @@ async def test_an_engine_that_hangs_while_it_is_started_again_asks_for_a_new_pro
 
     model = Hangs()
     lost: list[str] = []
-    async with running_pool(model, Spare(), limits=SOON, lost=lost.append) as able:
+    async with running_pool(model, Spare(), limits=SOON, on_lost=lost.append) as able:
         model.broken = EngineUnavailableError("the model's thread has ended")
         await until(lambda: lost)
         assert able.speaking == "spare"
@@ -978,4 +979,4 @@ async def test_who_takes_its_time_to_give_up_is_told_once(caplog: pytest.LogCapt
     model.script = slow_to_leave
     async with running_pool(model, Spare(), limits=SOON) as able:
         assert await failed(able)
-    assert "cannot be looked at" not in caplog.text
+    assert "cannot be supervised" not in caplog.text

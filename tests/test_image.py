@@ -220,7 +220,7 @@ async def test_the_image_speaks_from_a_root_that_cannot_be_written_to(
         log: list[str] = []
         try:
             async with asyncio.timeout(HANG):
-                while "Ready in" not in (log or [""])[-1]:
+                while "service: ready" not in (log or [""])[-1]:
                     line = (await process.stderr.readline()).decode()
                     assert line, "".join(log)
                     log.append(line)

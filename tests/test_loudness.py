@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wyoming.tts import SynthesizeVoice
 
-from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service
+from tests.house import HANG, UNPROCESSED, ScriptedEngine, connect, home_assistant_plain, service
 from wyoming_qwen3tts.audio.loudness import LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
-from wyoming_qwen3tts.audio.postprocess import LOUDEST, PostprocessingSettings, ReplyPostprocessor
+from wyoming_qwen3tts.audio.postprocess import LOUDEST, ReplyPostprocessor
 from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
@@ -186,7 +186,7 @@ def test_neither_style_nor_language_changes_a_level_and_a_recording_does() -> No
 
 def test_a_voice_ends_a_reply_as_it_began_it() -> None:
     levels = Levels(TARGET)
-    reply = ReplyPostprocessor(PostprocessingSettings(), levels)
+    reply = ReplyPostprocessor(UNPROCESSED, levels)
 
     def level(of: ReplyPostprocessor) -> float:
         finish = of.begin(voice())
@@ -195,7 +195,7 @@ def test_a_voice_ends_a_reply_as_it_began_it() -> None:
     assert level(reply) == pytest.approx(-30, abs=0.2)
     levels.keep(voice(), -30)
     assert level(reply) == pytest.approx(-30, abs=0.2)
-    assert level(ReplyPostprocessor(PostprocessingSettings(), levels)) == pytest.approx(TARGET, abs=0.2)
+    assert level(ReplyPostprocessor(UNPROCESSED, levels)) == pytest.approx(TARGET, abs=0.2)
 
 
 def scripted(level: float) -> ScriptedEngine:
@@ -296,7 +296,7 @@ async def test_a_style_s_gain_comes_on_top_of_the_level(gain: float) -> None:
 
 def test_a_style_s_gain_has_bounds_of_its_own() -> None:
     """The learned part is bounded by LARGEST_GAIN; what a style adds comes on top, and bends at full scale."""
-    reply = ReplyPostprocessor(PostprocessingSettings(), Levels(TARGET))
+    reply = ReplyPostprocessor(UNPROCESSED, Levels(TARGET))
     finish = reply.begin(styled(Style("shout", gain=99), loudness=-60.0))
     sound = to_samples(finish.push(noise(1, -60).tobytes()) + finish.finish())
     assert measured(sound) == pytest.approx(-60 + LARGEST_GAIN + LOUDEST, abs=0.3)
@@ -306,7 +306,7 @@ def test_a_style_s_gain_has_bounds_of_its_own() -> None:
 
 
 def test_no_more_of_a_soft_style_is_taken_for_silence() -> None:
-    finishing = PostprocessingSettings(trim_silence=-50.0)
+    finishing = replace(UNPROCESSED, trim_silence=-50.0)
     sound = np.concatenate((noise(0.5, -45), noise(0.5, -20), noise(0.5, -45)))
 
     def length(style: Style) -> int:

@@ -60,11 +60,11 @@ async def serve_and_speak(tmp_path: Path, *options: str) -> None:
     try:
         async with asyncio.timeout(HANG):
             said: list[str] = []
-            while "Listening on tcp" not in (line := (await process.stderr.readline()).decode()):
+            while "listening uri=tcp" not in (line := (await process.stderr.readline()).decode()):
                 said.append(line)
                 assert line, "".join(said)
         drain = asyncio.create_task(process.stderr.read())
-        async with connect(line.split()[-1]) as client:
+        async with connect(line.split("uri=")[-1].strip()) as client:
             assert await home_assistant_plain(client, "Dinner is ready. Das Essen ist fertig.")
         await asyncio.sleep(UPLOAD_AFTER)
         child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])

@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,15 @@ from tests.house import (
 )
 from tests.omni import BASE, CUSTOM, Omni, serving
 from tests.web import free_port, web
-from wyoming_qwen3tts.config.settings import SettingsError
+from wyoming_qwen3tts.config.settings import RemoteSettings, SettingsError
 from wyoming_qwen3tts.config.sources import load
 from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
-from wyoming_qwen3tts.engines.remote.server import RemoteTimeouts
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, CustomVoice, Reference, Style, Utterance, Voice
 
-LIMITS = RemoteTimeouts(connect=5.0, first=HANG, gap=HANG)
-HASTY = RemoteTimeouts(connect=0.3, first=0.3, gap=0.5)
+LIMITS = RemoteSettings(remote_connect_timeout=5.0, remote_first_timeout=HANG, remote_gap_timeout=HANG)
+HASTY = RemoteSettings(remote_connect_timeout=0.3, remote_first_timeout=0.3, remote_gap_timeout=0.5)
 TEXT = "The washing machine has finished."
 NEXT = "The lamp is on."
 
@@ -56,17 +56,22 @@ NEXT = "The lamp is on."
 @pytest.fixture(autouse=True)
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let servers be looked at often."""
-    monkeypatch.setattr(remote_module, "LOOK", 0.1)
+    monkeypatch.setattr(remote_module, "LOOK_INTERVAL", 0.1)
     monkeypatch.setattr(remote_module, "REST", (0.05,))
-    monkeypatch.setattr("wyoming_qwen3tts.engines.pool.REST", (0.05,))
+    monkeypatch.setattr("wyoming_qwen3tts.engines.supervisor.REST", (0.05,))
+
+
+def engine_for(*uris: str) -> RemoteEngine:
+    """An engine for these servers."""
+    return RemoteEngine(replace(LIMITS, remote_uri=uris))
 
 
 @asynccontextmanager
 async def remote(
-    *uris: str, limits: RemoteTimeouts = LIMITS, key: str | None = None
+    *uris: str, limits: RemoteSettings = LIMITS, key: str | None = None
 ) -> AsyncIterator[RemoteEngine]:
     """An engine for these servers, started."""
-    engine = RemoteEngine.of(uris, limits, 16, key)
+    engine = RemoteEngine(replace(limits, remote_uri=uris, remote_key=key))
     try:
         await engine.start()
         yield engine
@@ -103,7 +108,7 @@ async def test_another_server_is_heard_as_it_speaks() -> None:
 
 async def test_the_voices_of_another_server_are_those_of_this_one() -> None:
     async with service([ScriptedEngine(voices=CAST)], voice="Vivian") as back:
-        async with service([RemoteEngine.of([back], LIMITS, 16)]) as front:
+        async with service([engine_for(back)]) as front:
             async with connect(back) as one, connect(front) as other:
                 there, here = await listed(one), await listed(other)
     assert [voice.name for voice in here] == [voice.name for voice in there]
@@ -118,7 +123,7 @@ async def test_the_voices_of_another_server_are_those_of_this_one() -> None:
 async def test_a_server_like_this_one_has_brought_its_voices_to_a_level() -> None:
     own = ScriptedEngine()
     async with service([own]) as back:
-        async with service([RemoteEngine.of([back], LIMITS, 16)], loudness=-30.0) as front_uri:
+        async with service([engine_for(back)], loudness=-30.0) as front_uri:
             assert await says(front_uri, TEXT) == tone(TEXT)
     assert own.said == [TEXT], "it was not measured"
 
@@ -557,7 +562,7 @@ async def comes(
 
 async def test_while_the_other_machine_is_away_somebody_else_speaks() -> None:
     port = free_port()
-    engine = RemoteEngine.of([f"tcp://127.0.0.1:{port}"], LIMITS, 16)
+    engine = engine_for(f"tcp://127.0.0.1:{port}")
     async with mortal(port) as end, service([engine, Spare()]) as uri:
         assert await says(uri, TEXT) == tone(TEXT)
         await end()
@@ -570,7 +575,7 @@ async def test_while_the_other_machine_is_away_somebody_else_speaks() -> None:
 
 async def test_a_machine_that_comes_late_is_welcome() -> None:
     port = free_port()
-    engine = RemoteEngine.of([f"tcp://127.0.0.1:{port}"], LIMITS, 16)
+    engine = engine_for(f"tcp://127.0.0.1:{port}")
     async with service([engine, Spare()], fallback=True) as uri:
         assert await says(uri, TEXT) == octave(TEXT)
         async with mortal(port):
@@ -582,7 +587,7 @@ async def test_a_machine_that_comes_late_is_welcome() -> None:
 
 def front(uri: str, data: Path) -> RemoteEngine:
     """The engine of a front that remembers."""
-    return RemoteEngine.of([uri], LIMITS, 16, remembered=data / "remote.json")
+    return RemoteEngine(replace(LIMITS, remote_uri=(uri,)), data / "remote.json")
 
 
 async def test_a_house_that_starts_while_the_other_machine_is_away_knows_its_voices(tmp_path: Path) -> None:
@@ -667,7 +672,7 @@ async def test_a_voice_of_the_same_name_stands_in_for_the_one_that_is_away() -> 
         yield octave(said.text)
 
     port = free_port()
-    engine = RemoteEngine.of([f"tcp://127.0.0.1:{port}"], LIMITS, 16)
+    engine = engine_for(f"tcp://127.0.0.1:{port}")
     async with mortal(port) as end, service([engine, Twin(low)]) as uri:
         assert await says(uri, TEXT, "tone") == tone(TEXT)
         await end()
@@ -682,7 +687,7 @@ async def test_who_has_the_same_name_stands_in_before_others_do() -> None:
         yield b""
 
     own, other = ScriptedEngine(refuse, CAST), ScriptedEngine(voices=CAST)
-    async with service([other]) as uri, service([own, RemoteEngine.of([uri], LIMITS, 16)]) as front:
+    async with service([other]) as uri, service([own, engine_for(uri)]) as front:
         for name, text in (("heart", TEXT), ("Ryan", NEXT), ("Dylan", "你好。"), ("Vivian", "再见。")):
             await comes(partial(says, front, text, name), tone(text))
             assert other.told[-1].voice.name == name
@@ -700,7 +705,7 @@ async def help_each_other(*down: bool) -> AsyncIterator[list[str]]:
                 raise EngineUnavailableError("the GPU fell over")
             yield tone(said.text)
 
-        helper = RemoteEngine.of([uris[(at + 1) % len(down)]], LIMITS, 16)
+        helper = engine_for(uris[(at + 1) % len(down)])
         return [ScriptedEngine(say), helper, Spare()]
 
     async with AsyncExitStack() as stack:
@@ -740,7 +745,7 @@ async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) ->
 
     kept: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0, "data_dir": tmp_path}
     async with service([ScriptedEngine(maybe), Spare()]) as back:
-        engine = RemoteEngine.of([back], LIMITS, 16)
+        engine = engine_for(back)
         async with service([engine, Spare()], **kept) as front:
             assert await says(front, TEXT, "tone") == octave(TEXT)
             down = False
@@ -752,7 +757,7 @@ async def test_what_somebody_else_said_there_is_not_kept_here(tmp_path: Path) ->
 async def test_health_and_metrics_tell_how_the_other_machines_are() -> None:
     gone = f"tcp://127.0.0.1:{free_port()}"
     async with service([ScriptedEngine()]) as back:
-        async with web([RemoteEngine.of([back, gone], LIMITS, 16), Spare()]) as client:
+        async with web([engine_for(back, gone), Spare()]) as client:
             assert await says(client.wyoming, TEXT) == tone(TEXT)
             (remote, _) = (await client.get("/health")).json()["engines"]
             assert remote["servers"][back] | {"reason": ""} == {

@@ -110,10 +110,10 @@ async def shop(data: Path, redis: Server) -> AsyncIterator[Shop]:
     assert process.stderr is not None
     uri = ""
     async with asyncio.timeout(HANG):
-        while b"Ready" not in (line := await process.stderr.readline()):
+        while b"service: ready" not in (line := await process.stderr.readline()):
             assert line, "the server ended"
-            if b"Listening on " in line:
-                uri = line.decode().rpartition("Listening on ")[2].strip()
+            if b"listening uri=" in line:
+                uri = line.decode().rpartition("uri=")[2].strip()
     log = asyncio.create_task(process.stderr.read())
     try:
         yield Shop(process, uri)

@@ -9,17 +9,20 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator
-from typing import NoReturn
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from .config.settings import Settings, SettingsError
 from .config.sources import load
+
+if TYPE_CHECKING:
+    from .app import Service
 
 COMMANDS = ("say", "voices", "prerender", "cache", "health")
 """Commands for people."""
 VERIFY = "verify"
 """The command that takes the server's own options."""
-AGAIN = os.EX_TEMPFAIL
+RESTART = os.EX_TEMPFAIL
 """The exit status, 75, of a service that has to be started again: a device hangs, say."""
 ENGINE_THREADS = "qwen3-", "builtin-voice"
 """How the names of engines' threads begin."""
@@ -29,8 +32,11 @@ PATIENCE = 0.5
 """Seconds that such a thread may take to end, once it was told to."""
 
 
-def main(arguments: list[str]) -> int:
-    """Return the exit status: 0 ended as asked, 1 could not serve, 2 wrong options, AGAIN."""
+def main(arguments: list[str], make_service: Callable[[Settings], Service] | None = None) -> int:
+    """Return the exit status: 0 ended as asked, 1 could not serve, 2 wrong options, RESTART.
+
+    ``make_service``: for services with other engines.
+    """
     if arguments and arguments[0] in COMMANDS:
         from . import cli
 
@@ -50,11 +56,11 @@ def main(arguments: list[str]) -> int:
 
         return cli.verify(settings)
     try:
-        as_asked = asyncio.run(Service(settings).run())
+        as_asked = asyncio.run((make_service or Service)(settings).run())
     except StartupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0 if as_asked else AGAIN
+    return 0 if as_asked else RESTART
 
 
 @contextlib.asynccontextmanager

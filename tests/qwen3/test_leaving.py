@@ -39,4 +39,4 @@ def test_a_service_that_is_stopped_while_a_model_is_read_ends_as_asked(tiny: Pat
             process.kill()
     assert process.returncode == 0, said
     assert "terminate called" not in said
-    assert said.endswith("Stopped\n")
+    assert said.endswith("service: stopped\n")

@@ -264,9 +264,9 @@ async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
     CustomVoiceStore(tmp_path).add("May", recording)
     async with serving(tmp_path, models["custom_voice"], models["base"], voice="May", fallback=False) as uri:
         may = (await listed(uri))["May"]
-    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Voice: ")]
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("voice: ")]
     base = may.attribution.name
-    assert f"Voice: May (cloned, {base}), because " in line
+    assert f'default="May (cloned, {base})" reason=' in line
     assert line.endswith(f", and {base} when needed")
     assert " is loaded on cpu (" in line
 

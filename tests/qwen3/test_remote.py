@@ -17,10 +17,9 @@ from tests.omni import BASE, Omni, by, serving
 from tests.qwen3.official import Official
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import engine
-from tests.test_remote import LIMITS
+from tests.test_remote import engine_for
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling
-from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
 from wyoming_qwen3tts.speech import CustomVoice, Reference, Utterance
 
 TEXT = "Hi there."
@@ -42,7 +41,7 @@ async def test_a_client_hears_what_the_official_package_says_on_another_machine(
     speakers = tuple(voice.name.lower().replace(" ", "_") for voice in there.voices())
     try:
         async with serving(Omni(by(there), speakers=speakers)) as omni:
-            async with house.service([RemoteEngine.of([omni.uri], LIMITS, 16)]) as uri:
+            async with house.service([engine_for(omni.uri)]) as uri:
                 async with house.connect(uri) as client:
                     sound = await house.home_assistant_plain(client, TEXT, SynthesizeVoice(name="ryan"))
         assert off(sound, expected) < 1e-3
@@ -55,7 +54,7 @@ async def test_a_server_like_this_one_in_front_of_another_is_heard_as_that(
 ) -> None:
     _, expected = custom_voice.codes(Speech(TEXT, "english", "ryan"), Sampling(), 0, 300)
     async with house.service([engine(tiny)], model=(str(tiny),)) as back:
-        async with house.service([RemoteEngine.of([back], LIMITS, 16)]) as front:
+        async with house.service([engine_for(back)]) as front:
             async with house.connect(front) as client:
                 plain = await house.home_assistant_plain(client, TEXT, SynthesizeVoice(name="ryan"))
                 streamed = await house.home_assistant_streamed(
@@ -87,7 +86,7 @@ async def test_a_recording_of_this_house_is_cloned_on_another_machine(
         async with aclosing(there.speak(Utterance(TEXT, voice, "en-US"))) as sounds:
             expected = b"".join([sound async for sound in sounds])
         async with serving(Omni(say, BASE, ())) as omni:
-            remote = RemoteEngine.of([omni.uri], LIMITS, 16)
+            remote = engine_for(omni.uri)
             await remote.start()
             asked = Utterance(TEXT, remote.clone(recorded), "en-US")
             async with aclosing(remote.speak(asked)) as sounds:

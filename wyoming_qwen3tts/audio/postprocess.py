@@ -30,7 +30,7 @@ SOFTEST, LOUDEST = -20.0, 12.0
 Peaks are limited before full scale, so that more would not be louder.
 """
 FAST = BYTES_PER_SECOND // 2
-"""Bytes that are processed on the event loop, where the speed is not changed: see ``Postprocessor.is_fast``."""
+"""Bytes that are processed on the event loop at unchanged speed: see ``Postprocessor.is_fast``."""
 
 
 class Stage(Protocol):
@@ -89,7 +89,7 @@ class ReplyPostprocessor:
         return Postprocessor(self, stages, trim=trim, speed=speed, pause=pause, keep=keep)
 
     def settings(self, voice: Voice, speed: float = 1.0) -> Hashable:
-        """Return all that ``begin`` depends on: the same settings turn the same audio into the same result."""
+        """Return all that ``begin`` depends on: with the same settings the result is the same."""
         return (
             self._settings,
             self._gain(voice),

@@ -88,7 +88,7 @@ class Cache:
                 for chunk in _slices(entry.pcm):
                     yield chunk
                 if pin:
-                    await self._pin(key, replace(entry, text=text, voice=voice), generation)
+                    await self.pin(key, replace(entry, text=text, voice=voice), generation)
                 return
             flight = self._in_flight.get(key)
             is_own = flight is None or flight.audio.is_leaving
@@ -111,7 +111,7 @@ class Cache:
                 await audio.detach()
             if pin:
                 entry = Entry(b"".join(audio.chunks), flight.cost, text, voice)
-                await self._pin(key, entry, flight.generation)
+                await self.pin(key, entry, flight.generation)
             return
 
     async def knows(self, key: bytes, *, in_flight: bool = True) -> bool:
@@ -167,7 +167,7 @@ class Cache:
 
     # -- storing --------------------------------------------------------------------------------------------
 
-    async def _pin(self, key: bytes, entry: Entry, generation: int) -> None:
+    async def pin(self, key: bytes, entry: Entry, generation: int) -> None:
         """Store an entry for ever in one slower tier at least, within PIN_TIMEOUT. Raises PinError.
 
         ``generation``: the one in which it was begun.
@@ -293,12 +293,16 @@ class Cache:
     # -- housekeeping ---------------------------------------------------------------------------------------
 
     async def _housekeep(self) -> None:
-        """Add up counts, and notice what other processes forgot, until the cache is closed."""
+        """Check the tiers until the cache is closed."""
         while not self._is_closed:
-            await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
+            await self.check_tiers()
             with suppress(TimeoutError):
                 async with asyncio.timeout(HOUSEKEEPING):
                     await self._closing.wait()
+
+    async def check_tiers(self) -> None:
+        """Add up counts, and drop from memory what other processes have forgotten."""
+        await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
 
     async def _look_at(self, each: GuardedTier, counts: Mapping[str, CacheCounts]) -> None:
         if await each.tally(counts):
@@ -306,7 +310,7 @@ class Cache:
             self.memory.clear()
 
     async def close(self) -> None:
-        """End what is being made, wait for what is being written, close the tiers: each within CLOSE_TIMEOUT."""
+        """Cancel what is being made, finish writing, close the tiers: each within CLOSE_TIMEOUT."""
         self._is_closed = True
         self._closing.set()
         if self._housekeeper is not None:

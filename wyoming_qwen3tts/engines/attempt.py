@@ -16,7 +16,7 @@ class Attempt:
     """Waits for an engine's audio, and can be aborted from outside while it does."""
 
     def __init__(self, incidents: int, text: TextFeed | None = None) -> None:
-        """``incidents``: of the engine's breaker, at the start. ``text``: the text that is still being written."""
+        """``incidents``: of the engine's breaker, at the start. ``text``: still being written, if it is."""
         self.incidents = incidents
         self.started = False
         """Whether the engine works on it, and not on utterances before it."""
@@ -48,7 +48,7 @@ class Attempt:
             self._timeout.reschedule(asyncio.get_running_loop().time())
 
     async def next(self, audio: AsyncGenerator[bytes, None]) -> object:
-        """Return the engine's next chunk, END after the last. Raises what ended the audio, or the abort's error."""
+        """Return the engine's next chunk, END after the last. Raises its error, or the abort's."""
         if self._error is not None:
             raise self._error
         self._ticks = 0

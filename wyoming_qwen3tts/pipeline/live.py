@@ -18,44 +18,45 @@ from .reply import Reply
 from .speaker import UtteranceSpeaker
 
 
-async def speak_live(
-    utterance: Utterance,
-    segment: Segment,
-    language: str,
-    reply: Reply,
-    *,
-    frontend: Frontend,
-    speaker: UtteranceSpeaker,
-    fallback: Fallback,
-) -> None:
-    """Speak a segment whose text is still being written, with an engine that ``supports_live_text``.
+class LiveSpeaker:
+    """Speaks segments whose text is still being written."""
 
-    Where it fails without audio, another engine speaks the sentence when it is whole. Raises SpeechError.
-    """
-    normalized = segmentation.spoken_while_written(
-        segment, lambda text: frontend.spoken(frontend.plain(text, language), language)
-    )
-    rest = TextFeed()
-    async with aclosing(normalized):
-        first = await anext(normalized, "")
-        written = [first]
-        pump = asyncio.create_task(_pump(normalized, rest, written), name="live text")
-        size = reply.buffer.size
-        try:
-            if has_words(first):
-                await speaker.attempt(replace(utterance, text=first), reply, rest)
-        except (EngineUnavailableError, UnsupportedTextError) as error:
-            failed = [utterance.voice.engine]
-            other = None
-            if reply.buffer.size == size:
-                other = fallback.replace(replace(utterance, text=first), language, reply, failed, error)
-            if other is None:
-                raise
-            await asyncio.wait({pump})  # until the sentence is whole
-            await speaker.speak(replace(other, text="".join(written)), reply, language)
-        finally:
-            pump.cancel()
-            await asyncio.wait({pump})
+    def __init__(self, frontend: Frontend, speaker: UtteranceSpeaker, fallback: Fallback) -> None:
+        self._frontend = frontend
+        self._speaker = speaker
+        self._fallback = fallback
+
+    async def speak(self, utterance: Utterance, segment: Segment, language: str, reply: Reply) -> None:
+        """Speak a segment with an engine that ``supports_live_text``; its text need not be complete.
+
+        Where the engine fails without audio, another one speaks the sentence when it is complete.
+        ``language``: of the text, BCP 47. Raises SpeechError.
+        """
+        normalized = segmentation.spoken_while_written(segment, lambda text: self._normalize(text, language))
+        rest = TextFeed()
+        async with aclosing(normalized):
+            first = await anext(normalized, "")
+            written = [first]
+            pump = asyncio.create_task(_pump(normalized, rest, written), name="live text")
+            size = reply.buffer.size
+            try:
+                if has_words(first):
+                    await self._speaker.attempt(replace(utterance, text=first), reply, rest)
+            except (EngineUnavailableError, UnsupportedTextError) as error:
+                other = None
+                if reply.buffer.size == size:
+                    failed, begun = [utterance.voice.engine], replace(utterance, text=first)
+                    other = self._fallback.replace(begun, language, reply, failed, error)
+                if other is None:
+                    raise
+                await asyncio.wait({pump})  # until the sentence is complete
+                await self._speaker.speak(replace(other, text="".join(written)), reply, language)
+            finally:
+                pump.cancel()
+                await asyncio.wait({pump})
+
+    def _normalize(self, text: str, language: str) -> str:
+        return self._frontend.spoken(self._frontend.plain(text, language), language)
 
 
 async def _pump(text: AsyncGenerator[str, None], feed: TextFeed, written: list[str]) -> None:

@@ -47,14 +47,16 @@ class CacheLookup:
             key = self.key(utterance, engine, caching)
         except EngineUnavailableError:
             return False  # what its audio depends on is not known now
-        return key is not None and self._cache is not None and await self._cache.knows(key, in_flight=in_flight)
+        return (
+            key is not None and self._cache is not None and await self._cache.knows(key, in_flight=in_flight)
+        )
 
     def key(
         self, utterance: Utterance, engine: Engine, caching: Caching, *, is_live: bool = False
     ) -> bytes | None:
         """Return the cache key of an utterance; None where it is not cached.
 
-        ``is_live``: its text is still being written. Raises SpeechError where it should be pinned and cannot be.
+        ``is_live``: its text is still being written. Raises SpeechError where it cannot be pinned.
         """
         voice = utterance.voice
         reason = self._reason_not_cached(voice)

@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def cache(self) -> str:
-        """The source of the audio: PART where some was made and some was not, else that of the last utterance."""
+        """Source of the audio: PART where some was made and some was not, else that of the last utterance."""
         made = [source in {MISS, OFF} for source in self.sources]
         if any(made) and not all(made):
             return PART

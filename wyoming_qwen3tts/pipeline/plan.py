@@ -86,7 +86,9 @@ class Planner:
         """Return the plan of a request. Raises SpeechError."""
         if self._hop in request.hops:
             raise SpeechError("this server asks another one that asks it", "loop-detected")
-        plan = await self._for_language(request, request.language, reject_unknown=request.reject_unknown_voice)
+        plan = await self._for_language(
+            request, request.language, reject_unknown=request.reject_unknown_voice
+        )
         if request.instructions:
             plan = replace(plan, voice=instructed(plan.voice, request.instructions))
         return replace(
@@ -98,7 +100,7 @@ class Planner:
         )
 
     async def for_segment(self, segment: Segment, request: SpeechRequest, plan: SpeechPlan) -> SpeechPlan:
-        """Return the plan of a segment, whose markup may name a voice, language or speed. Raises SpeechError."""
+        """Return the plan of a segment; markup may name a voice, language or speed. Raises SpeechError."""
         own = plan
         if segment.voice:
             own = await self._resolve(segment.voice, None, segment.language or request.language)
@@ -174,7 +176,7 @@ class Planner:
     # -- utterances -----------------------------------------------------------------------------------------
 
     async def utterance(self, plain: str, plan: SpeechPlan) -> tuple[str, Utterance]:
-        """Return the language (BCP 47) of text without markup, and its utterance, whose text is still empty."""
+        """Return the language (BCP 47) of text without markup, and its utterance without text."""
         language = plan.language or self._frontend.language(plain, plan.expected, plan.languages)
         voice = self._reader(plan, plain, language)
         if not speaks(voice, language):

@@ -11,7 +11,13 @@ from dataclasses import replace
 from ..audio.postprocess import Postprocessor
 from ..cache.cache import PinError
 from ..cache.memory import Memory
-from ..engines.base import Engine, EngineUnavailableError, TooShortAudioError, TruncatedAudioError, UnsupportedTextError
+from ..engines.base import (
+    Engine,
+    EngineUnavailableError,
+    TooShortAudioError,
+    TruncatedAudioError,
+    UnsupportedTextError,
+)
 from ..engines.pool import EnginePool
 from ..speech import Caching, TextFeed, Utterance, Voice
 from .buffer import AudioBuffer, read_ahead
@@ -172,5 +178,7 @@ async def _process(
             return
         timing.record_audio(chunk)
         await reply.put(
-            processor.push(chunk) if processor.is_fast(chunk) else await asyncio.to_thread(processor.push, chunk)
+            processor.push(chunk)
+            if processor.is_fast(chunk)
+            else await asyncio.to_thread(processor.push, chunk)
         )

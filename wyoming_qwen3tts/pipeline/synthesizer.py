@@ -22,7 +22,7 @@ from ..voices.calibration import Calibration
 from ..voices.registry import Voices
 from .buffer import AudioBuffer
 from .fallback import Fallback
-from .live import speak_live
+from .live import LiveSpeaker
 from .lookup import CacheLookup
 from .outcome import VOICE, Outcome
 from .plan import Planner, SpeechPlan
@@ -55,8 +55,9 @@ class Synthesizer:
         self._frontend = frontend
         self._planner = Planner(voices, pool, frontend, calibration, settings.text, settings.audio.speed)
         self._lookup = CacheLookup(cache, voices, settings.cache)
-        self._fallback = Fallback(voices, pool, self._planner)
-        self._speaker = UtteranceSpeaker(pool, self._lookup, self._fallback)
+        fallback = Fallback(voices, pool, self._planner)
+        self._speaker = UtteranceSpeaker(pool, self._lookup, fallback)
+        self._live_speaker = LiveSpeaker(frontend, self._speaker, fallback)
 
     def speak(self, request: SpeechRequest) -> SpeechStream:
         """Return the audio of a request; the work begins when the first chunk is asked for."""
@@ -124,8 +125,7 @@ class Synthesizer:
             plain = self._frontend.plain(segment.text, language)
         reply.expect_audio_within(self._settings.limits.first_audio_timeout)
         if segment.rest is not None:
-            parts = {"frontend": self._frontend, "speaker": self._speaker, "fallback": self._fallback}
-            await speak_live(utterance, segment, language, reply, **parts)
+            await self._live_speaker.speak(utterance, segment, language, reply)
             reply.sentence_voice = None
             return True
         if self._planner.reads_pronunciations(utterance.voice):
@@ -167,7 +167,12 @@ class Synthesizer:
         if segmentation.is_short(text):
             return False
         segment = await segmentation.first(text, markup=request.markup, language=plan.expected)
-        if segment is None or segment.voice or segment.language or len(segmentation.pieces(segment.text)) == 1:
+        if (
+            segment is None
+            or segment.voice
+            or segment.language
+            or len(segmentation.pieces(segment.text)) == 1
+        ):
             return False
         plain = self._frontend.plain(segment.text, plan.expected)
         if not has_words(plain):
@@ -179,7 +184,7 @@ class Synthesizer:
     async def _cached_fragments(
         self, utterance: Utterance, segment: Segment, language: str, reply: Reply
     ) -> Sequence[Utterance]:
-        """Return the fragments of a sentence where all of them are cached and the whole is not; else the whole.
+        """Return a sentence's fragments where they are cached and the whole is not; else the whole.
 
         A reply may have begun with its first clause, so that a sentence is cached in fragments.
         """

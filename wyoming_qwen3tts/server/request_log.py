@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from ..audio.pcm import duration
+from ..pipeline.outcome import Outcome
 from ..speech import SpeechError, SpeechRequest
 from ..telemetry import quote
 
@@ -54,7 +55,7 @@ class RequestRecord:
     rtf: float | None
     """Real-time factor: seconds of synthesis per second of synthesized audio; cached audio does not count."""
     cache: str
-    """The cache tier that all audio came from; or miss, part, shared, off (see ``speech.Report.cache``)."""
+    """The cache tier that all audio came from; or miss, part, shared, off: ``pipeline.outcome``."""
     outcome: str
     fallback: str = ""
     """Why another voice or engine was used than requested; empty if none was."""
@@ -158,6 +159,8 @@ class RequestLog:
         self._sending = self._encoding = 0.0
         self._admitted = False
         self.audio_seconds = 0.0
+        self.outcome = Outcome()
+        """The outcome of its speech; set it when that begins."""
 
     def begin(self) -> None:
         """Admit the request. Raises SpeechError (``busy``)."""
@@ -202,31 +205,30 @@ class RequestLog:
 
     def write(self, outcome: str) -> None:
         """Record the request with its outcome. Call once."""
-        request, report = self._request, self._request.report
-        made = report.made
+        request, speech = self._request, self.outcome
         if self._admitted:
             self._admission.release(request.client)
         self._history.add(
             RequestRecord(
-                id=report.id,
+                id=request.id,
                 time=self._time,
                 door=self._interface,
                 client=request.source,
-                voice=report.voice,
-                engine=report.engine,
-                language=report.language,
+                voice=speech.voice,
+                engine=speech.engine,
+                language=speech.language,
                 characters=request.text.length,
-                queue_ms=_ms(report.queue),
+                queue_ms=_ms(speech.queue),
                 first_audio_ms=None if self._first is None else _ms(self._first),
-                synthesis_ms=_ms(report.synthesis),
+                synthesis_ms=_ms(speech.synthesis),
                 encode_ms=_ms(self._encoding),
                 send_ms=_ms(self._sending),
                 total_ms=_ms(self.elapsed),
                 audio_seconds=round(self.audio_seconds, 3),
-                rtf=round(report.synthesis / made, 4) if made else None,
-                cache=report.cache,
+                rtf=round(speech.synthesis / speech.made, 4) if speech.made else None,
+                cache=speech.cache,
                 outcome=outcome,
-                fallback=report.fallback,
+                fallback=speech.fallback,
             )
         )
 

@@ -12,12 +12,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from ...config.settings import RemoteSettings
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, CustomVoice, Reference, Utterance, Voice
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from ..qwen3 import speakers
 from ..qwen3.download import KINDS, supports_instructions
 from ..qwen3.guards import FRAMES_A_SECOND, SLACK_FRAMES
-from .server import ANSWER, ENGINE, Found, NoResponseError, RemoteTimeouts, RequestRefusedError
+from .server import ANSWER, ENGINE, Found, NoResponseError, RequestRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,12 +42,11 @@ _SIZE = re.compile(r"[01]\.[67]B", re.IGNORECASE)
 class OmniServer:
     """A vllm-omni server."""
 
-    def __init__(self, uri: str, limits: RemoteTimeouts, key: str | None = None) -> None:
-        """``key``: sent as a bearer token."""
+    def __init__(self, uri: str, settings: RemoteSettings) -> None:
         self.uri = uri.rstrip("/")
-        self._limits = limits
+        self._settings = settings
         self._headers = {"Accept-Encoding": "identity"}
-        if key:
+        if key := settings.remote_key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._client: httpx2.AsyncClient | None = None
         self._names: dict[str, str] = {}
@@ -161,7 +161,7 @@ class OmniServer:
             import httpx2
 
             # How long sound may take is counted elsewhere, of all servers alike.
-            timeout = httpx2.Timeout(None, connect=self._limits.connect)
+            timeout = httpx2.Timeout(None, connect=self._settings.remote_connect_timeout)
             pool = httpx2.Limits(max_connections=None, keepalive_expiry=IDLE)
             # Reading the system's certificates takes half a second.
             secure = self.uri.startswith("https://")
@@ -189,7 +189,8 @@ class OmniServer:
         try:
             yield
         except httpx2.ConnectTimeout as error:
-            raise NoResponseError(f"{self.uri} did not answer for {self._limits.connect:g} s") from error
+            limit = self._settings.remote_connect_timeout
+            raise NoResponseError(f"{self.uri} did not answer for {limit:g} s") from error
         except httpx2.ConnectError as error:
             raise NoResponseError(f"{self.uri} cannot be reached: {error}") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:

@@ -16,6 +16,7 @@ from wyoming.info import TtsVoice
 
 from ... import client as wyoming_client
 from ...client import ServerError, Sound
+from ...config.settings import RemoteSettings
 from ...speech import (
     DEFAULT,
     LAST,
@@ -30,7 +31,7 @@ from ...speech import (
     Voice,
 )
 from ..base import EngineUnavailableError, UnsupportedTextError
-from .server import ANSWER, ENGINE, Found, NoResponseError, RemoteTimeouts, RequestRefusedError, within
+from .server import ANSWER, ENGINE, Found, NoResponseError, RequestRefusedError, within
 
 if TYPE_CHECKING:
     from soxr import ResampleStream
@@ -45,9 +46,9 @@ ITS_TEXT = frozenset({"cannot-speak", "invalid-text", "no-voice-for-script", "un
 class WyomingPeer:
     """A Wyoming server. Every sentence is a ``synthesize`` event of its own."""
 
-    def __init__(self, uri: str, limits: RemoteTimeouts) -> None:
+    def __init__(self, uri: str, settings: RemoteSettings) -> None:
         self.uri = uri
-        self._limits = limits
+        self._settings = settings
         self._idle: dict[AsyncClient, asyncio.Task[None]] = {}
         """Connections for later, and what notices that the other end closes one."""
 
@@ -128,7 +129,7 @@ class WyomingPeer:
 
     async def _connect(self) -> AsyncClient:
         connection = AsyncClient.from_uri(self.uri, connect_timeout=None)
-        limit = self._limits.connect
+        limit = self._settings.remote_connect_timeout
         try:
             await within(
                 limit, connection.connect(), NoResponseError(f"{self.uri} did not answer for {limit:g} s")

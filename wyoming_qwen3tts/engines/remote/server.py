@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from ...speech import CustomVoice, Utterance, Voice
 from ..base import EngineUnavailableError
-from ..pool import TICK
+from ..supervisor import TICK
 
 _Result = TypeVar("_Result")
 
@@ -29,17 +29,6 @@ class RequestRefusedError(EngineUnavailableError):
     """It answers, but not this request now: nothing is wrong with it."""
 
     code = "busy"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteTimeouts:
-    """How long a server is waited for, in seconds; the settings have the defaults."""
-
-    connect: float
-    first: float
-    """From the request to the first sound, its turn in the server's own queue included."""
-    gap: float
-    """Between two pieces of sound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,10 @@ def add_middleware(app: ASGIApp, settings: Settings, keys: ApiKeys) -> ASGIApp:
         ingress_port=settings.http.ingress_port or None,
     )
     app = BodyLimitMiddleware(
-        app, limit=body_limit, timeout=settings.limits.event_timeout, send_timeout=settings.limits.send_timeout
+        app,
+        limit=body_limit,
+        timeout=settings.limits.event_timeout,
+        send_timeout=settings.limits.send_timeout,
     )
     app = AuthMiddleware(app, authenticator, PUBLIC_PATHS | page.paths())
     if settings.http.cors_origins:

@@ -40,7 +40,9 @@ class AudioResponse:
         self._first = b""
         self._slice_bytes = MIN_ENCODED_BYTES
         self._ended = False
+        self.outcome = self._audio.outcome
         self._log = RequestLog(request, context.admission, context.history, INTERFACE)
+        self._log.outcome = self.outcome
         self.request = request
         self.cancel_outcome = GONE
         """The outcome logged if the request is cancelled; by default the client's disconnect."""
@@ -60,15 +62,15 @@ class AudioResponse:
     @property
     def headers(self) -> Mapping[str, str]:
         """The response headers known after ``begin``; ``make_file`` adds more."""
-        report = self.request.report
+        outcome = self.outcome
         found = {
-            "X-Request-Id": report.id,
+            "X-Request-Id": self.request.id,
             "X-First-Audio-Ms": f"{self.first_audio_ms:.1f}",
-            "X-Cache": report.cache,
-            "X-Engine": report.engine,
+            "X-Cache": outcome.cache,
+            "X-Engine": outcome.engine,
         }
-        if report.fallback:
-            found["X-Fallback"] = report.fallback
+        if outcome.fallback:
+            found["X-Fallback"] = outcome.fallback
         if self._file is not None:
             total, seconds = self.total_ms, self.audio_seconds
             found |= {

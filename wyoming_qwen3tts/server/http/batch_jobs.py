@@ -209,8 +209,8 @@ class BatchJob:
         except Exception:
             _LOGGER.exception("http: internal error batch=%s number=%d", self._progress.id, item.number)
             return BatchResult(item, error=internal_error())
-        report = request.report
-        return BatchResult(item, answer.file, report.voice, answer.audio_seconds, report.cache)
+        outcome = answer.outcome
+        return BatchResult(item, answer.file, outcome.voice, answer.audio_seconds, outcome.cache)
 
     def _member(self, result: BatchResult) -> ArchiveMember:
         """Return the archive's entry of one text, and add it to the index."""

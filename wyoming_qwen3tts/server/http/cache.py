@@ -94,7 +94,9 @@ def routes(context: AppContext) -> APIRouter:
     async def prerender(asked: PrerenderBody, http: Request) -> Response:
         """Synthesize phrases and pin them; with ``Accept: text/event-stream`` progress is reported."""
         _cache(context)
-        phrases = await asyncio.to_thread(_expand, asked, TEXTS_PER_REQUEST * context.settings.limits.max_text)
+        phrases = await asyncio.to_thread(
+            _expand, asked, TEXTS_PER_REQUEST * context.settings.limits.max_text
+        )
         return await respond(http, lambda report: _PrerenderJob(context, phrases, report).run())
 
     return router
@@ -228,8 +230,9 @@ async def _store(context: AppContext, phrase: Phrase) -> float:
     log = RequestLog(request, context.admission, context.history, INTERFACE)
     try:
         log.begin()
-        async with aclosing(context.synthesizer.speak(request)) as audio:
-            async for pcm in audio:
+        async with aclosing(context.synthesizer.speak(request)) as speech:
+            log.outcome = speech.outcome
+            async for pcm in speech:
                 log.add_audio(pcm)
     except BaseException as error:
         log.write(outcome_of(error))

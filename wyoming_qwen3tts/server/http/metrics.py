@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ... import __version__
-from ...speech import ENGINE, VOICE
+from ...pipeline.outcome import ENGINE, VOICE
 from ..request_log import RequestRecord
 from .context import AppContext
 

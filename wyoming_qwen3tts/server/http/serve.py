@@ -166,11 +166,11 @@ class HttpServer:
             remove_socket(path, inode)
 
 
-def open_http_server(settings: Settings, connections: int) -> HttpServer:
+def open_http_server(settings: Settings) -> HttpServer:
     """Return a started server that listens as configured. Raises ListenError, SettingsError."""
     keys = load_api_keys(settings)
     limits = HttpLimits(
-        connections=connections,
+        connections=settings.limits.max_connections,
         head_timeout=settings.limits.event_timeout,
         message_bytes=settings.limits.max_event_bytes,
         send_timeout=settings.limits.send_timeout,
@@ -179,7 +179,13 @@ def open_http_server(settings: Settings, connections: int) -> HttpServer:
     try:
         if port := settings.http.http_port:
             # Without keys only this machine may send requests, so other interfaces are of no use.
-            hosts = (settings.http.http_host,) if settings.http.http_host else ALL_INTERFACES if keys else LOOPBACK
+            hosts = (
+                (settings.http.http_host,)
+                if settings.http.http_host
+                else ALL_INTERFACES
+                if keys
+                else LOOPBACK
+            )
             server.listen(port, hosts)
             shown = "localhost" if hosts[0] in {*ALL_INTERFACES, *LOOPBACK} else hosts[0]
             _LOGGER.info("http: listening uri=http://%s:%d", shown, port)

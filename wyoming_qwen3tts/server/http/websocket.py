@@ -201,7 +201,7 @@ class WebSocketConnection:
         except PeerGoneError:
             raise
         except Exception:
-            _LOGGER.exception("websocket: internal error id=%s", request.report.id)
+            _LOGGER.exception("websocket: internal error id=%s", request.id)
             return Failed(internal_error(), utterance.id)
         finally:
             self._speaking = None
@@ -211,8 +211,8 @@ class WebSocketConnection:
             audio_seconds=round(seconds, 3),
             total_ms=round(total, 1),
             rtf=round(total / 1000 / seconds, 4),
-            cache=request.report.cache,
-            request_id=request.report.id,
+            cache=answer.outcome.cache,
+            request_id=request.id,
         )
 
     async def _send_audio(self, answer: AudioResponse, utterance: PendingUtterance) -> None:
@@ -222,7 +222,7 @@ class WebSocketConnection:
         async with aclosing(answer.chunks()) as chunks:
             async for chunk in chunks:
                 if not started:
-                    first, cache = round(answer.first_audio_ms, 1), utterance.request.report.cache
+                    first, cache = round(answer.first_audio_ms, 1), answer.outcome.cache
                     await self._send(
                         Started(utterance.id, audio_format.name, first, cache, audio_format.rate)
                     )

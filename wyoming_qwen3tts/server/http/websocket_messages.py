@@ -94,7 +94,7 @@ class Started:
     first_audio_ms: float
     """Time to first audio, since the utterance before it ended."""
     cache: str
-    """Where the first audio came from (see ``speech.Report.cache``)."""
+    """Where the first audio came from (see ``pipeline.outcome.Outcome.cache``)."""
     sample_rate: int
     type: str = field(default="speech.started", init=False)
 

@@ -150,7 +150,7 @@ class WebSocketSession:
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
         request = message.request(self._context, text)
         audio_format = format_of(message.response_format, message.sample_rate)
-        return PendingUtterance(message.id or request.report.id, request, audio_format)
+        return PendingUtterance(message.id or request.id, request, audio_format)
 
     def _append_text(self, message: Text) -> None:
         utterance = self._open_utterance(message)

@@ -18,7 +18,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
@@ -26,6 +25,7 @@ from wyoming.event import Event
 from wyoming.info import Describe
 from wyoming.tts import SynthesizeStopped
 
+from ...config.settings import LimitSettings, ServerSettings
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH, SpeechError, internal_error
 from ...telemetry import quote
@@ -51,24 +51,6 @@ socket with unread input makes the system drop what was sent."""
 _AUDIO_FORMAT = {"rate": SAMPLE_RATE, "width": SAMPLE_WIDTH, "channels": CHANNELS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WyomingLimits:
-    """Limits of a connection; the settings have the defaults. Times are seconds."""
-
-    samples_per_chunk: int
-    streaming: bool
-    max_event_bytes: int
-    max_text: int
-    """Characters of one request."""
-    max_requests: int
-    """Requests that may wait on one connection; beyond it nothing more is read from it."""
-    max_connections: int
-    idle_timeout: float
-    text_timeout: float
-    event_timeout: float
-    send_timeout: float
-
-
 class Connection:
     """One client's connection."""
 
@@ -80,21 +62,22 @@ class Connection:
         writer: asyncio.StreamWriter,
         synthesizer: Synthesizer,
         info: Callable[[], bytes],
-        limits: WyomingLimits,
+        settings: ServerSettings,
+        limits: LimitSettings,
         *,
         admission: AdmissionControl,
         history: RequestHistory,
         refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._reader = reader
-        self._writer = EventWriter(writer, limits.samples_per_chunk, limits.send_timeout)
+        self._writer = EventWriter(writer, settings.samples_per_chunk, limits.send_timeout)
         self._synthesizer = synthesizer
         self._limits = limits
         self._admission = admission
         self._history = history
         self._refresh = refresh
         self._parser = EventParser(limits.max_event_bytes)
-        self._session = WyomingSession(info, streaming=limits.streaming, max_text=limits.max_text)
+        self._session = WyomingSession(info, streaming=settings.streaming, max_text=limits.max_text)
         self._queue: asyncio.Queue[PendingRequest | SpeechError | None] = asyncio.Queue(limits.max_requests)
         """Requests to speak in order; an error ends the connection with it, None ends it without one."""
         self._current: PendingRequest | None = None
@@ -306,8 +289,9 @@ class Connection:
         log = RequestLog(request, self._admission, self._history, INTERFACE)
         try:
             log.begin()
-            async with aclosing(self._synthesizer.speak(request)) as pieces:
-                async for pcm in pieces:
+            async with aclosing(self._synthesizer.speak(request)) as speech:
+                log.outcome = speech.outcome
+                async for pcm in speech:
                     if not log.audio_seconds:
                         self._writer.write(AudioStart(**_AUDIO_FORMAT, timestamp=0).event())
                     await self._writer.send_audio(pcm, log)

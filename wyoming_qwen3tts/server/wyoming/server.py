@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
+from ...config.settings import LimitSettings, ServerSettings
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import SpeechError
 from ...telemetry import quote
 from ..network import parse_address
 from ..request_log import AdmissionControl, RequestHistory
-from .connection import LINGER, Connection, WyomingLimits
+from .connection import LINGER, Connection
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,25 +26,26 @@ class WyomingServer:
         self,
         synthesizer: Synthesizer,
         info: Callable[[], bytes],
-        limits: WyomingLimits,
+        settings: ServerSettings,
+        limits: LimitSettings,
         *,
         refresh: Callable[[], Awaitable[None]] | None = None,
         admission: AdmissionControl | None = None,
         history: RequestHistory | None = None,
-        allowed: Sequence[str] = (),
     ) -> None:
         """Serve with ``synthesizer``.
 
         ``info``: returns the encoded answer to ``describe``. ``refresh``: looks for changed voices before a
         ``describe`` is answered; it must not raise, and continues in the background when the wait for it
-        times out. ``allowed``: networks (CIDR) of permitted clients, beside this machine; empty for any.
+        times out.
         """
         self._synthesizer = synthesizer
         self._info = info
         self._refresh = refresh
         self._admission = admission if admission is not None else AdmissionControl()
         self._history = history if history is not None else RequestHistory()
-        self._allowed = [ipaddress.ip_network(network) for network in allowed]
+        self._allowed = [ipaddress.ip_network(network) for network in settings.allowed_networks]
+        self._settings = settings
         self._limits = limits
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._stopping = False
@@ -62,6 +64,7 @@ class WyomingServer:
             writer,
             self._synthesizer,
             self._info,
+            self._settings,
             self._limits,
             admission=self._admission,
             history=self._history,
