@@ -32,7 +32,7 @@ from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, plain
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
-from wyoming_qwen3tts.engines.qwen3.scheduler import RAMP, Generation, Scheduler, SchedulerLimits
+from wyoming_qwen3tts.engines.qwen3.scheduler import RAMP, Generation, Scheduler
 
 TEXT = "Good evening, all is well."
 """26 tokens for the tokenizer of random checkpoints, which spells: as many as five seconds of speech have."""
@@ -59,8 +59,7 @@ class Ours:
         length = frames + 256
         self.decoder = Decoder(found.model, slots=takes, length=length, linear=linear, graphs=graphs)
         codec = Codec(found.codec, slots=takes, length=length, graphs=graphs)
-        limits = SchedulerLimits(waiting=takes, frames_per_token=frames)
-        self.scheduler = Scheduler(self.builder, self.decoder, codec, found.sampling, limits)
+        self.scheduler = Scheduler(self.builder, self.decoder, codec, found.sampling, frames)
         self.frames = frames
 
     def run(self, takes: int) -> Run:

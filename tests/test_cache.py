@@ -669,7 +669,7 @@ async def test_what_is_pinned_is_stored_when_its_sound_has_ended(disk: Disk) -> 
 
 
 async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "PIN", 0.0)
+    monkeypatch.setattr(cache_module, "PIN_TIMEOUT", 0.0)
     broken, whole = Shaky(), Shaky()
     broken.broken = True
     assert await said(Cache(Memory(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE
@@ -691,7 +691,7 @@ async def test_a_full_tier_is_no_broken_one(caplog: pytest.LogCaptureFixture) ->
         await said(cache, name, Voice())
         await written(cache)
     assert shaky.asked == 3
-    assert caplog.text.count("Nothing new is kept: the cache's shaky has no room") == 1
+    assert caplog.text.count("cache: nothing new is stored reason=the cache's shaky has no room") == 1
 
 
 async def test_what_another_process_forgot_leaves_memory(

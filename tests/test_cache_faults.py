@@ -295,7 +295,7 @@ async def test_what_a_tier_raises_harms_nobody(caplog: pytest.LogCaptureFixture)
     await cache.check_tiers()
     await cache.forget("Ryan")
     await cache.close()
-    assert "What Ryan said may still be in the cache's shaky: odd forget" in caplog.text
+    assert "cache: shaky may hold forgotten entries voice=Ryan reason=odd forget" in caplog.text
     assert "never retrieved" not in caplog.text
 
 
@@ -308,7 +308,8 @@ async def test_a_tier_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatc
         async def close(self) -> None:
             await asyncio.sleep(3600)
 
-    monkeypatch.setattr(cache_module, "CLOSE", 0.05)
+    monkeypatch.setattr(guarded, "CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(cache_module, "CLOSE_TIMEOUT", 0.05)
     cache = Cache(Memory(1_000_000), [Hanging()])
     await hear(cache, Voice())
     async with asyncio.timeout(HANG):

@@ -359,10 +359,10 @@ def breaks_off(times: int, *, after: int = 1000, other: bytes | None = None) -> 
 
 
 @pytest.mark.parametrize("after", [2, 700, 1000, len(tone(HELLO)) - 2])
-async def test_what_broke_off_is_finished_by_the_engine_that_began_it(after: int) -> None:
+async def test_what_broke_off_is_finished_by_the_engine_that_began_it(after: int, tmp_path: Path) -> None:
     model = Model()
     model.script = breaks_off(1, after=after)
-    async with speaking(model, Spare()) as client:
+    async with speaking(model, Spare(), data_dir=tmp_path, **KEPT) as client:
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
     assert model.said == [HELLO, HELLO]
 
@@ -383,10 +383,11 @@ async def test_what_cannot_be_finished_ends_with_an_error(script: Any, tmp_path:
             assert await home_assistant_plain(client, HELLO) == tone(HELLO)
 
 
-async def test_finishing_can_be_switched_off() -> None:
+@pytest.mark.parametrize("how", [{"resume": False, **KEPT}, {}])
+async def test_without_resume_or_cache_a_sentence_that_broke_off_is_an_error(how: dict[str, Any]) -> None:
     model = Model()
     model.script = breaks_off(1)
-    async with speaking(model, Spare(), resume=False) as client:
+    async with speaking(model, Spare(), **how) as client:
         with pytest.raises(SpeechFailedError, match="it broke off"):
             await home_assistant_plain(client, HELLO)
     assert model.said == [HELLO]

@@ -461,7 +461,7 @@ async def test_a_slow_disk_keeps_no_client_waiting_for_the_list(monkeypatch: pyt
 
 
 async def test_a_slow_disk_keeps_no_sentence_waiting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.pipeline.plan.REFRESH", 0.0)
+    monkeypatch.setattr("wyoming_qwen3tts.pipeline.plan.REFRESH_TIMEOUT", 0.0)
     engine, shelf = Cloner(), Shelf()
     async with service([engine], store=shelf) as uri, connect(uri) as client:
         shelf.gate.clear()

@@ -19,7 +19,7 @@ from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, Quantize, plain
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Noise, Sampling
-from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler, SchedulerLimits
+from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 
 CPU = torch.device("cpu")
 
@@ -161,7 +161,6 @@ def scheduler(
     slots: int = 4,
     overlap: bool = False,
     length: int = 512,
-    waiting: int = 64,
     frames_per_token: float = 12.0,
     linear: Quantize = plain,
 ) -> Scheduler:
@@ -175,7 +174,7 @@ def scheduler(
         Decoder(own.model, slots=slots, length=length, linear=linear, graphs=graphs),
         Codec(own.codec, slots=slots, length=2 * length, graphs=graphs),
         own.sampling,
-        SchedulerLimits(waiting=waiting, frames_per_token=frames_per_token),
+        frames_per_token,
         overlap=overlap,
     )
 

@@ -303,7 +303,7 @@ async def test_whoever_leaves_makes_room_for_others_that_wait(
     models: dict[str, Path], tmp_path: Path, loads: Loads
 ) -> None:
     loads.held = "base"
-    async with speaking(models["custom_voice"], models["base"], max_queue=3) as engine:
+    async with speaking(models["custom_voice"], models["base"]) as engine:
         _, clone = both(engine, tmp_path)
         for _ in range(5):
             gone = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
@@ -512,7 +512,7 @@ async def test_pieces_of_a_text_are_not_utterances_that_wait(
         end(self, error)
 
     monkeypatch.setattr(_Sounds, "end", noted)
-    async with speaking(models["custom_voice"], models["base"], max_queue=4) as engine:
+    async with speaking(models["custom_voice"], models["base"]) as engine:
         _, clone = both(engine, tmp_path)
         feed = TextFeed()
         said = asyncio.create_task(all_of(engine.speak_live(Utterance("", clone, "en-US", 5), feed)))

@@ -7,6 +7,7 @@ import json
 import shutil
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official
 from wyoming_qwen3tts.app import engines_for
-from wyoming_qwen3tts.config.settings import Settings
+from wyoming_qwen3tts.config.settings import LimitSettings, Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
@@ -290,20 +291,21 @@ async def test_no_text_does_harm(speaking: Qwen3Engine, text: str) -> None:
     assert all(await others)
 
 
-async def test_a_full_waiting_room_is_busy(tiny: Path) -> None:
-    speaker = engine(tiny, max_batch_size=1, max_queue=2)
-    await speaker.start()
-    try:
-        results = await asyncio.gather(
-            *(heard(speaker, utterance(speaker, seed=seed)) for seed in range(12)), return_exceptions=True
-        )
+async def test_a_full_queue_is_busy(tiny: Path) -> None:
+    speaker = engine(tiny, max_batch_size=1)
+    limits = LimitSettings(max_queue=2, stall_timeout=house.HANG, engine_timeout=house.HANG)
+    async with house.running_pool(speaker, limits=limits) as pool:
+
+        async def said(seed: int) -> bytes:
+            async with aclosing(pool.speak(utterance(speaker, seed=seed))) as audio:
+                return b"".join([chunk async for chunk in audio])
+
+        results = await asyncio.gather(*map(said, range(12)), return_exceptions=True)
         refused = [result for result in results if isinstance(result, EngineUnavailableError)]
         assert refused
         assert {error.code for error in refused} == {"busy"}
         assert sum(isinstance(result, bytes) for result in results) + len(refused) == 12
         assert await heard(speaker, utterance(speaker, "Hi."))
-    finally:
-        await speaker.close()
 
 
 async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:

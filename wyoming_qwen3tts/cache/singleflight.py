@@ -73,14 +73,17 @@ class InFlightAudio:
         """Append what a synthesis yields. Raises what it raises.
 
         A synthesis that fails after its first chunk is started once more, if ``may_retry`` allows it; what is
-        here already is skipped. Where the second attempt yields other audio, the first error is raised.
+        here already is skipped. Where that fails too or yields other audio, the first error is raised.
         """
         try:
             await self._collect(make)
         except Exception as error:
             if not self.chunks or may_retry is None or not await may_retry(error):
                 raise
-            await self._collect(make, error)
+            try:
+                await self._collect(make, error)
+            except Exception as second:
+                raise error from second
 
     async def _collect(self, make: Make, first_error: Exception | None = None) -> None:
         """Append what a synthesis yields beyond the chunks that are here.

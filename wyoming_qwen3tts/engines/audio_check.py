@@ -7,7 +7,7 @@ import re
 from ..audio.pcm import AUDIBLE, peak
 from ..speech import BYTES_PER_SECOND, SAMPLE_WIDTH
 from ..text import phonemes
-from .base import EngineUnavailableError, TooShortAudioError, TruncatedAudioError
+from .base import EngineUnavailableError, SilentAudioError, TooShortAudioError, TruncatedAudioError
 
 LONGEST_BASE, LONGEST_PER_CHARACTER = 60.0, 1.0
 """Seconds of audio that an utterance may have, and for each character more: slow readers need a quarter."""
@@ -50,10 +50,10 @@ class AudioCheck:
     def finish(self) -> None:
         """Check the whole.
 
-        Raises EngineUnavailableError for silence, TooShortAudioError for less audio than the text takes.
+        Raises SilentAudioError for silence, TooShortAudioError for less audio than the text takes.
         """
         if not self.is_audible:
-            raise EngineUnavailableError(f"the {self._engine} voice gave nothing to be heard")
+            raise SilentAudioError(f"the {self._engine} voice gave nothing to be heard")
         if self._text is None:
             return
         letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", phonemes.words(self._text))))

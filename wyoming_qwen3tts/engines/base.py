@@ -15,6 +15,10 @@ class EngineUnavailableError(SpeechError):
     code = "engine-unavailable"
 
 
+class SilentAudioError(EngineUnavailableError):
+    """The engine yielded silence, or nothing, for a text with words."""
+
+
 class UnsupportedTextError(SpeechError):
     """This engine will never be able to say this text."""
 

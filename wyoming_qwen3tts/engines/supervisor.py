@@ -359,8 +359,8 @@ class ManagedEngine:
         """Yield PCM as ``Engine.speak``, after the utterance's turn in the queue; all of it, or an error.
 
         ``text``: the rest of a text that is still being written, for ``Engine.speak_live``. Raises
-        EngineUnavailableError, also for silence; UnsupportedTextError; TruncatedAudioError after audio that
-        is endless, TooShortAudioError after audio that seems truncated.
+        EngineUnavailableError, for silence SilentAudioError; UnsupportedTextError; TruncatedAudioError after
+        endless audio, TooShortAudioError after audio that seems truncated.
         """
         async with self._turn(utterance, is_probe=is_probe):
             if not is_probe and not self._may_speak():

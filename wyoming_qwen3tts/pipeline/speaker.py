@@ -14,6 +14,7 @@ from ..cache.memory import Memory
 from ..engines.base import (
     Engine,
     EngineUnavailableError,
+    SilentAudioError,
     TooShortAudioError,
     TruncatedAudioError,
     UnsupportedTextError,
@@ -124,7 +125,7 @@ class UtteranceSpeaker:
             processor.finish() if processor.is_fast(b"") else await asyncio.to_thread(processor.finish)
         )
         if not is_whole and reply.buffer.size == size:
-            raise EngineUnavailableError(f"the {engine.name} voice gave nothing to be heard")
+            raise SilentAudioError(f"the {engine.name} voice gave nothing to be heard")
         if key is not None and keep and is_whole:
             self._lookup.keep_processed(key, settings, processor.processed)
 
@@ -141,6 +142,8 @@ class UtteranceSpeaker:
         """Open the audio of an utterance: of the cache, or of its engine where it is not cached."""
 
         async def may_retry(error: Exception) -> bool:
+            if isinstance(error, SilentAudioError):
+                return False
             is_failure = isinstance(error, EngineUnavailableError | TooShortAudioError)
             return is_failure and await self._pool.may_retry(engine.name)
 

@@ -26,8 +26,6 @@ class Configuration:
     quantize: str
     max_batch_size: int
     """Utterances spoken at a time."""
-    max_queue: int
-    """Utterances that wait."""
     max_seq_len: int
     """Positions of an utterance: prompt and frames."""
     frames_per_token: float
@@ -55,7 +53,6 @@ class Configuration:
             dtype=settings.model.dtype,
             quantize=settings.model.quantize,
             max_batch_size=settings.model.max_batch_size,
-            max_queue=settings.limits.max_queue,
             max_seq_len=settings.model.max_seq_len,
             frames_per_token=settings.model.frames_per_token,
             idle_unload=settings.model.idle_unload,

@@ -35,7 +35,7 @@ from .download import About, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
-from .scheduler import Scheduler, SchedulerLimits, Work
+from .scheduler import Scheduler, Work
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -205,11 +205,6 @@ class ModelManager:
             and not (undisturbed and self._loading is not None)
         ):
             order(None)
-            return
-        if len(loaded_model.waiting) >= self._configuration.max_queue:
-            order(
-                EngineUnavailableError(f"{len(loaded_model.waiting)} utterances are waiting already", "busy")
-            )
             return
         loaded_model.waiting.append((of, order))
         self._want(loaded_model)
@@ -414,10 +409,9 @@ class ModelManager:
         found.to(device)
         parts = parts or self._build(found)
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
-        limits = SchedulerLimits(waiting=said.max_queue, frames_per_token=said.frames_per_token)
         loaded_model.checkpoint = found
         loaded_model.scheduler = Scheduler(
-            builder, decoder, codec, found.sampling, limits, work=loaded_model.work
+            builder, decoder, codec, found.sampling, said.frames_per_token, work=loaded_model.work
         )
         loaded_model.leaving = False
         loaded_model.used = time.monotonic()

@@ -169,16 +169,6 @@ class Generation:
         self._begin()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerLimits:
-    """Bounds of the scheduler; the settings have their defaults."""
-
-    waiting: int
-    """Takes that wait for a slot."""
-    frames_per_token: float
-    """Frames an utterance may take for each token of its text."""
-
-
 @dataclass(slots=True)
 class Work:
     """What a model has done since the process began."""
@@ -201,7 +191,7 @@ class Scheduler:
         decoder: Decoder,
         codec: Codec,
         sampling: Sampling,
-        limits: SchedulerLimits,
+        frames_per_token: float,
         *,
         overlap: bool | None = None,
         work: Work | None = None,
@@ -214,7 +204,7 @@ class Scheduler:
         self._decoder = decoder
         self._codec = codec
         self._sampling = sampling
-        self._limits = limits
+        self._frames_per_token = frames_per_token
         self.work = work if work is not None else Work()
         self._overlap = decoder.device.type == "cuda" if overlap is None else overlap
         self.most = decoder.slots
@@ -242,9 +232,7 @@ class Scheduler:
         return take in self.running or take in self.waiting
 
     def submit(self, take: Generation) -> None:
-        """Let ``take`` wait for its turn. Raises EngineUnavailableError when too many wait already."""
-        if len(self.waiting) >= self._limits.waiting:
-            raise EngineUnavailableError(f"{len(self.waiting)} utterances are waiting already", "busy")
+        """Let ``take`` wait for a slot; the engine pool bounds how many do."""
         self.waiting.append(take)
 
     @torch.inference_mode()
@@ -372,7 +360,7 @@ class Scheduler:
         """
         assert take.prompt is not None
         room = self._decoder.length - take.prompt.length - 2
-        return min(frame_cap(take.tokens, self._limits.frames_per_token), room)
+        return min(frame_cap(take.tokens, self._frames_per_token), room)
 
     def _opening(self, prompt: Prompt) -> Tensor:
         """Return what is known of a prompt's opening, computed if it is new."""
