@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.normalize.beginnings import Beginnings
+from wyoming_qwen3tts.text.normalize.first_characters import Beginnings
 
 PATTERNS = [
     r"abc",

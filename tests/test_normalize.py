@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.normalize import say_as, spoken, units
+from wyoming_qwen3tts.text.normalize import interpret_say_as, spoken, units
 from wyoming_qwen3tts.text.normalize.currencies import symbols as currency_symbols
 
 TABLES = Path(__file__).parent / "normalize"
@@ -183,7 +183,7 @@ def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
     ],
 )
 def test_say_as_follows_the_region(kind: str, form: str, text: str, tag: str, said: str) -> None:
-    assert say_as(kind, form, text, tag) == said
+    assert interpret_say_as(kind, form, text, tag) == said
 
 
 def test_traditional_chinese_holds_no_simplified_character() -> None:

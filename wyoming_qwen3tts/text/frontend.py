@@ -81,7 +81,7 @@ def speakable(text: str, lang: str) -> str:
     What is plain and has nothing to say differently comes back as it is. Lines stay lines.
     """
     if ssml.looks_like(text):
-        parts = ssml.parse(text, say_as=spoken_form.say_as_in(lang))
+        parts = ssml.parse(text, say_as=spoken_form.say_as_interpreter(lang))
         segments = [part for part in parts if isinstance(part, ssml.Segment)]
         return " ".join(speakable_plain(each.text, each.language or lang) for each in segments).strip()
     return speakable_plain(plain(text, lang=lang), lang)

@@ -12,9 +12,9 @@ import re
 from html.entities import html5
 
 from . import chat, latex, phonemes
+from .characters import GONE, is_usual, usual
+from .citations import has_words_of_sources, without_sources
 from .ruby import by_reading
-from .sources import has_words_of_sources, without_sources
-from .symbols import GONE, is_usual, usual
 
 _ROUNDS = 12
 """More is needed only by texts that are escaped as often."""

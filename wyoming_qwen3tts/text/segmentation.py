@@ -11,7 +11,7 @@ from ..speech import TextFeed
 from . import ssml
 from .chat import CANCEL, ChatFilter
 from .latex import FormulaFilter
-from .normalize import say_as_in
+from .normalize import say_as_interpreter
 from .scripts import has_words
 from .sentences import FIRST_CLAUSE_AFTER, Joiner, SentenceSplitter
 
@@ -160,7 +160,7 @@ def _ssml_parts(document: str, language: str) -> list[Segment]:
     """Return what an SSML document says, sentence by sentence."""
     found: list[Segment] = []
     pause: float | None = None
-    for each in ssml.parse(document, say_as=say_as_in(language), pronunciations=True):
+    for each in ssml.parse(document, say_as=say_as_interpreter(language), pronunciations=True):
         if isinstance(each, ssml.Break):
             pause = (pause or 0.0) + each.seconds
             continue

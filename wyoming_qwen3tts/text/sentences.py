@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..speech import base_language
-from . import sources
+from . import citations
 from .abbreviations import (
     AFTER_ORDINAL,
     BEFORE_ORDINAL,
@@ -68,15 +68,15 @@ _EMOJI = (
 )
 _WIDE_CHARACTERS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _STOPS = re.compile(rf"[{re.escape(_ENDERS + _CJK_ENDERS + _WAVES)}]{{1,40}}")
-_CLOSING = re.compile(rf"(?:[{re.escape(_CLOSERS)}]|{_EMOJI}|<<|>>|{sources.SPACED_MARK}){{0,20}}")
+_CLOSING = re.compile(rf"(?:[{re.escape(_CLOSERS)}]|{_EMOJI}|<<|>>|{citations.SPACED_MARK}){{0,20}}")
 _CLOSING_CJK = re.compile(rf"(?:[」』）》】〕〉”’\"')*_~`]|{_EMOJI}){{0,20}}")
 """Chinese quotes are never the other way round, so that “ after a stop opens the next."""
 _CANDIDATE = re.compile(rf"[{re.escape(_ENDERS + _CJK_ENDERS + _WAVES)}\n]")
 _LINE_END = re.compile(r"\n")
 _SPACED_CLOSER = re.compile(r" (?:»|>>)(?=[\s,.;:!?…)]|\Z)")
 _SPACED_EMOJI = re.compile(rf"(?: {_EMOJI}{{1,20}}){{1,3}}")
-_SPACED_MARK = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{1,6}}")
-_MARK_BEGUN = re.compile(rf"(?: ?(?:{sources.SPACED_MARK})){{0,6}} ?(?:[<>]|{sources.MARK_BEGUN})?\Z")
+_SPACED_MARK = re.compile(rf"(?: ?(?:{citations.SPACED_MARK})){{1,6}}")
+_MARK_BEGUN = re.compile(rf"(?: ?(?:{citations.SPACED_MARK})){{0,6}} ?(?:[<>]|{citations.MARK_BEGUN})?\Z")
 _OPEN = "\"'([{«»“‘„‚‹「『（【*_~`"
 _OPENERS = "\"'([{«»“‘„‚‹「『（【¿¡"
 _OPENING = re.compile(rf"[\s{re.escape(_OPEN)}—–-]*")

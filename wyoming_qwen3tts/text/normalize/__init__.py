@@ -40,7 +40,7 @@ def grammar(language: str) -> Grammar | None:
     if where is None:
         return None
     module, _, name = where.partition(":")
-    made: type[Grammar] = getattr(importlib.import_module(f".{module}", __name__), name)
+    made: type[Grammar] = getattr(importlib.import_module(f".languages.{module}", __name__), name)
     known = next((part for part in region.split("-") if part in made.regions), "")  # zh-Hant-TW
     if region != known:
         return grammar(f"{base}-{known}" if known else base)
@@ -54,9 +54,9 @@ def loaded(language: str) -> bool:
     return base not in _GRAMMARS or base in _LOADED
 
 
-def say_as(kind: str, form: str, text: str, language: str) -> str:
+def interpret_say_as(kind: str, form: str, text: str, language: str) -> str:
     """Return ``text`` as SSML's ``say-as`` asks; as any text where it is not of that kind."""
-    from .interpret import interpret
+    from .say_as import interpret
 
     rules = grammar(language or "en")
     try:
@@ -67,9 +67,9 @@ def say_as(kind: str, form: str, text: str, language: str) -> str:
     return text if words is None else words
 
 
-def say_as_in(language: str) -> Callable[[str, str, str, str], str]:
+def say_as_interpreter(language: str) -> Callable[[str, str, str, str], str]:
     """Return ``say_as`` for a document in ``language``: what names no language of its own is in that."""
-    return lambda kind, form, text, own: say_as(kind, form, text, own or language)
+    return lambda kind, form, text, own: interpret_say_as(kind, form, text, own or language)
 
 
 def spoken(text: str, language: str) -> str:

@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import context, numbers, scales, units
-from .beginnings import Beginnings
+from . import number_context, numbers, powers_of_ten, units
 from .currencies import currency
 from .currencies import names as currency_names
 from .currencies import symbols as currency_symbols
+from .first_characters import Beginnings
 from .maths import GREEK_LETTER, MATHS, Maths, named_power
 from .numbers import Number
-from .words import Words
+from .verbalizer import Words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -248,7 +248,7 @@ class Grammar(Words):
 
         An en dash behind a word is a sign only where the number can be negative: degrees, but no liters.
         """
-        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{context.SIGNED}))"
+        dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{number_context.SIGNED}))"
         return rf"(?:{self.free}[-−－]|{dash})"
 
     @functools.cached_property
@@ -487,7 +487,7 @@ class Grammar(Words):
         )
         if not self.scales:
             yield "thousands", rf"{START}(?P<n>\d+(?:[.,]\d{{1,2}})?)k(?![{LETTER}\d/])", self._thousands
-        if scales.name(self.code, 6):
+        if powers_of_ten.name(self.code, 6):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield (
             "rate",
@@ -830,17 +830,20 @@ class Grammar(Words):
     @functools.cached_property
     def scale_pattern(self) -> str:
         """The pattern of a power of ten in an amount; single letters are set close to the number or the currency."""
-        return self.scales or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(scales.LETTERS)}]"
+        return (
+            self.scales
+            or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(powers_of_ten.LETTERS)}]"
+        )
 
     @functools.cached_property
     def scale_words(self) -> str:
         """The pattern of a power of ten in letters."""
-        words = "|".join(map(re.escape, sorted(scales.written(self.code), key=len, reverse=True)))
+        words = "|".join(map(re.escape, sorted(powers_of_ten.written(self.code), key=len, reverse=True)))
         return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
 
     def _thousands(self, m: Match) -> str:
         """10k: a small letter, for 4K is a resolution."""
-        return self.number(scales.shifted(self.parse(m["n"]), 3))
+        return self.number(powers_of_ten.shifted(self.parse(m["n"]), 3))
 
     def _scaled_unit(self, m: Match) -> str | None:
         """100 million kg, 5-10 million kg."""
@@ -981,15 +984,17 @@ class Grammar(Words):
         if len(unit) > 1 or not digits.isdecimal():
             return False
         if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
-            return context.DECADE.search(before) is not None
+            return number_context.DECADE.search(before) is not None
         if not unit.isupper() and unit not in "abcdef":
             return False
-        if context.LETTERED.match(right(m)) or (unit in "NSEW" and context.ROAD.match(right(m))):
+        if number_context.LETTERED.match(right(m)) or (
+            unit in "NSEW" and number_context.ROAD.match(right(m))
+        ):
             return True
         if unit in "BБ" and len(digits) < 3 and re.search(rf"[{LETTER}]{{3,}}\.?\s$", before):
-            return not context.SIZED.search(before)
+            return not number_context.SIZED.search(before)
         named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
-        if not named and context.NUMBERED.search(before) is None:
+        if not named and number_context.NUMBERED.search(before) is None:
             return False
         return len(digits) < 3 or (len(digits) == 3 and unit not in "VWAВА")
 
@@ -1002,7 +1007,9 @@ class Grammar(Words):
     def _current(self, m: Match) -> str | None:
         """Say amperes before other words, where these words are about electricity."""
         return (
-            self._measure(m) if context.CURRENT.search(left(m)) or context.VOLTAGE.match(right(m)) else None
+            self._measure(m)
+            if number_context.CURRENT.search(left(m)) or number_context.VOLTAGE.match(right(m))
+            else None
         )
 
     def _word_per_time(self, m: Match) -> str | None:
@@ -1107,25 +1114,29 @@ class Grammar(Words):
 
     def _is_label(self, m: Match) -> bool:
         """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
-        return self._is_spaced(m) and context.LABELS.search(left(m)) is not None
+        return self._is_spaced(m) and number_context.LABELS.search(left(m)) is not None
 
     def _is_range(self, m: Match) -> bool:
         """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
         before, after = left(m), right(m)
         if self._is_sum(before, after):
             return False
-        if not self._is_spaced(m) or self.is_score(m) or context.RESULTS.search(before):
+        if not self._is_spaced(m) or self.is_score(m) or number_context.RESULTS.search(before):
             return True
-        asked = context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
-        return not asked and not context.LABELS.search(before) and self._rises(m) and self._may_range(m)
+        asked = number_context.SUMS.search(before) and not re.match(rf"\s?[°%{LETTER}]", after)
+        return (
+            not asked and not number_context.LABELS.search(before) and self._rises(m) and self._may_range(m)
+        )
 
     @staticmethod
     def _may_range(m: Match) -> bool:
         """Tell whether a minus sign between two numbers may stand for a dash: ages 3 − 5, 10 − 20 minutes."""
         if "−" not in m[0]:
             return True
-        counted = re.match(rf"\s(?!{context.EQUALS})[{LETTER}]{{4,}}", right(m))
-        named = re.search(rf"[{LETTER}]{{4,}}\s$", left(m)) and not re.match(rf"\s{context.EQUALS}", right(m))
+        counted = re.match(rf"\s(?!{number_context.EQUALS})[{LETTER}]{{4,}}", right(m))
+        named = re.search(rf"[{LETTER}]{{4,}}\s$", left(m)) and not re.match(
+            rf"\s{number_context.EQUALS}", right(m)
+        )
         return bool(counted or named)
 
     @staticmethod
@@ -1161,16 +1172,16 @@ class Grammar(Words):
         unit = rf"\s?[{LETTER}°%€$/²³]{{1,6}}"
         if re.search(rf"\d{unit}\s$", before) and re.match(rf"\s\d[\d.,]*(?:{unit})?\s?=", after):
             return self.symbols["−"]  # 5 kg - 2 kg = 3 kg
-        if first is None or context.LABELS.search(before[: first.start()]):
+        if first is None or number_context.LABELS.search(before[: first.start()]):
             return None
         last = re.match(r"\s\(?[-−–]?\d(?:[\d.,]*\d)?\)?", after)
         rest = after[last.end() :] if last else ""
         start = before[: first.start()]
         if re.match(r"[:/-]\d", rest):
             return None  # a time or a date
-        if self._is_sum(start, rest) or context.SUMS.search(start):
+        if self._is_sum(start, rest) or number_context.SUMS.search(start):
             return self.symbols["−"]
-        if m[0] == "–" or context.OPENING.search(start):
+        if m[0] == "–" or number_context.OPENING.search(start):
             return self.to
         if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]|\.?[ºª]", rest):
             return None
@@ -1185,7 +1196,7 @@ class Grammar(Words):
 
     def is_score(self, m: Match) -> bool:
         """Tell whether two numbers with a dash between them are a result."""
-        result = self._is_spaced(m) and context.RESULTS.search(left(m))
+        result = self._is_spaced(m) and number_context.RESULTS.search(left(m))
         return bool(result or re.search(rf"(?:{self.scores})\s?$", left(m)))
 
     def _operand(self, m: Match) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from . import context
+from . import number_context
 from .numbers import Number
 
 if TYPE_CHECKING:
@@ -213,7 +213,9 @@ class Maths:
     def _minus_between(self, m: Match) -> str:
         """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21", "net − tax", "… = …"."""
         before = m.string[max(0, m.start() - 100) : m.start()]
-        named = context.NAMED.search(before) or context.LABELS.search(re.sub(r"\d+\s$", "", before))
+        named = number_context.NAMED.search(before) or number_context.LABELS.search(
+            re.sub(r"\d+\s$", "", before)
+        )
         after = m.string[m.end() : m.end() + 23]
         equation = "=" in before or re.match(r"\s\S{1,20}\s=|\s[a-zà-öø-ÿа-я]{3,20}(?![\w@/:]|\.\w)", after)
         return "–" if named and not equation else self._grammar.symbols["−"]

@@ -6,12 +6,13 @@ import functools
 import re
 from typing import ClassVar
 
-from . import context, han, units
-from .currencies import currency
-from .currencies import symbols as currency_symbols
-from .eastern import Eastern
-from .grammar import DASH, Match, Rules, left, right
-from .numbers import Number
+from .. import number_context, units
+from ..currencies import currency
+from ..currencies import symbols as currency_symbols
+from ..grammar import DASH, Match, Rules, left, right
+from ..numbers import Number
+from . import chinese_numerals
+from .cjk import Eastern
 
 _MYRIADS = ("", "万", "亿", "万亿")
 _SIMPLIFIED = (
@@ -86,7 +87,7 @@ class Chinese(Eastern):
         return said.translate(_TO_TRADITIONAL) if self._traditional else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = han.cardinal(value, _MYRIADS, one=True, zero=True)
+        said = chinese_numerals.cardinal(value, _MYRIADS, one=True, zero=True)
         return re.sub(r"二(?=千|万|亿)|^二(?=百)|(?<=[万亿])二(?=百)", "两", said) if value >= 200 else said
 
     def counted(self, value: int, gender: str) -> str:
@@ -201,7 +202,7 @@ class Chinese(Eastern):
         if (
             text == "2"
             and not number.negative
-            and not context.LABELS.search(before)
+            and not number_context.LABELS.search(before)
             and after[:1] in _LIANG
             and after[:1]
             and not before.endswith(("第", "星期", "周", "週"))

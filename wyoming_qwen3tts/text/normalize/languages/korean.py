@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import units
-from .eastern import Eastern
-from .grammar import DASH, Match, Rules, left
-from .numbers import Number
+from .. import units
+from ..grammar import DASH, Match, Rules, left
+from ..numbers import Number
+from .cjk import Eastern
 
 _DIGITS = "영일이삼사오육칠팔구"
 _SMALL = ("", "십", "백", "천")

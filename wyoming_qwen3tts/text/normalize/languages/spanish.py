@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers
-from .currencies import Money
-from .grammar import START, Match, Rules, left, right
-from .numbers import Number
+from .. import numbers
+from ..currencies import Money
+from ..grammar import START, Match, Rules, left, right
+from ..numbers import Number
 from .romance import Romance
 
 _MONTHS = (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import han, units
-from .eastern import Eastern
-from .grammar import DASH, Match, Rules, left
-from .numbers import Number
+from .. import units
+from ..grammar import DASH, Match, Rules, left
+from ..numbers import Number
+from . import chinese_numerals
+from .cjk import Eastern
 
 _MYRIADS = ("", "万", "億", "兆")
 
@@ -47,19 +48,19 @@ class Japanese(Eastern):
     versions = "バージョン|Python|iOS|Android|macOS"
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        return han.cardinal(value, _MYRIADS, one=False, zero=False)
+        return chinese_numerals.cardinal(value, _MYRIADS, one=False, zero=False)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         return f"{self.cardinal(value)}番目"
 
     def digits(self, text: str) -> str:
-        return han.digits(text, "ゼロ")
+        return chinese_numerals.digits(text, "ゼロ")
 
     def fraction_digits(self, text: str) -> str:
-        return han.digits(text)
+        return chinese_numerals.digits(text)
 
     def decimal_words(self, number: Number) -> str:
-        return f"{self.cardinal(number.value)}点{han.digits(number.fraction)}"
+        return f"{self.cardinal(number.value)}点{chinese_numerals.digits(number.fraction)}"
 
     def version_word(self) -> str:
         return "バージョン"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers, units
+from .. import numbers, units
+from ..grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..numbers import Number
 from .english_addresses import DIRECTIONS, SHORT_WORDS, Addresses
-from .grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
-from .numbers import Number
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers, scales, units
-from .currencies import Money
-from .grammar import START, Match, Rules, left, right
-from .numbers import Number
+from .. import numbers, powers_of_ten, units
+from ..currencies import Money
+from ..grammar import START, Match, Rules, left, right
+from ..numbers import Number
 from .romance import Romance
 
 _MONTHS = (
@@ -133,7 +133,7 @@ class Portuguese(Romance):
         return f"{said} e {self.minor_money(minor, names)}"
 
     def scale_name(self, power: int) -> units.Name | None:
-        return scales.name("pt-br" if self._brazilian else "pt", power)
+        return powers_of_ten.name("pt-br" if self._brazilian else "pt", power)
 
     def of_noun(self, noun: str) -> str:
         return f"de {noun}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers, units
-from .currencies import Money, currency
-from .currencies import symbols as currency_symbols
-from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
-from .numbers import Number
+from .. import numbers, units
+from ..currencies import Money, currency
+from ..currencies import symbols as currency_symbols
+from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..numbers import Number
 
 _MONTHS = (
     "января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
-from .grammar import DASH, START, Grammar, Match, Rules, left, right
-from .numbers import Number
+from ..grammar import DASH, START, Grammar, Match, Rules, left, right
+from ..numbers import Number
 
 
 class Eastern(Grammar):

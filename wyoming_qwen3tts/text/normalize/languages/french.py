@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import units
-from .currencies import Money
-from .grammar import START, Match, Rules, left, right, roman
-from .numbers import Number
+from .. import units
+from ..currencies import Money
+from ..grammar import START, Match, Rules, left, right, roman
+from ..numbers import Number
 from .romance import Romance
 
 _MONTHS = (

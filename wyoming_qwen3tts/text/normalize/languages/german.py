@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from . import numbers, units
-from .currencies import Money
-from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
-from .numbers import Number
+from .. import numbers, units
+from ..currencies import Money
+from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..numbers import Number
 
 _MONTHS = (
     "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember",

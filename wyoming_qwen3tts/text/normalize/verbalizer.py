@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from . import numbers, scales, units
+from . import numbers, powers_of_ten, units
 from .currencies import Money, currency
 from .numbers import Number
 
@@ -219,12 +219,12 @@ class Words:
 
     def scaled(self, number: Number, scale: str) -> Number | str:
         """Return a number times a power of ten: as a number, or in words where the power is a noun."""
-        power = (scales.written(self.code) | scales.LETTERS).get(scale, 0)
+        power = (powers_of_ten.written(self.code) | powers_of_ten.LETTERS).get(scale, 0)
         if self.scales or not power:
             return self.join([self.number(number, counted=number.value == 2), scale])
         noun = self.scale_name(power)
         if noun is None:
-            return scales.shifted(number, power)
+            return powers_of_ten.shifted(number, power)
         if number.is_one and noun.one.startswith("mil "):
             return noun.one
         if scale in noun.forms:  # 1,5 million, 1,5 millions: as it is written
@@ -233,7 +233,7 @@ class Words:
 
     def scale_name(self, power: int) -> units.Name | None:
         """Return the noun for a power of ten."""
-        return scales.name(self.code, power)
+        return powers_of_ten.name(self.code, power)
 
     def of_noun(self, noun: str) -> str:
         """Return a noun as it stands after millions."""

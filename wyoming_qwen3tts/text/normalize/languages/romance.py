@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import re
 
-from . import units
-from .grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
-from .numbers import Number
+from .. import units
+from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..numbers import Number
 
 _NO_NOUNS = frozenset(
     "plus moins dans sans sous vers après depuis mais puis alors más menos tras antes mas depois pelos nosotros anche oltre "

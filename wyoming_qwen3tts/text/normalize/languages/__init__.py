@@ -1,0 +1,1 @@
+"""One class per language: its words and its own rules."""
