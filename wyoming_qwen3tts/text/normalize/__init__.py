@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from ...speech import base_language
-from .grammar import Grammar
+from .normalizer import Normalizer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ _LOADED: set[str] = set()
 
 
 @functools.cache
-def grammar(language: str) -> Grammar | None:
+def grammar(language: str) -> Normalizer | None:
     """Return the grammar for a BCP 47 tag, made when it is first asked for; None if there is none."""
     base, _, region = language.lower().replace("_", "-").partition("-")
     where = _GRAMMARS.get(base)
     if where is None:
         return None
     module, _, name = where.partition(":")
-    made: type[Grammar] = getattr(importlib.import_module(f".languages.{module}", __name__), name)
+    made: type[Normalizer] = getattr(importlib.import_module(f".languages.{module}", __name__), name)
     known = next((part for part in region.split("-") if part in made.regions), "")  # zh-Hant-TW
     if region != known:
         return grammar(f"{base}-{known}" if known else base)

@@ -12,7 +12,8 @@ from . import number_context
 from .numbers import Number
 
 if TYPE_CHECKING:
-    from .grammar import Grammar, Match, Rules
+    from .normalizer import Normalizer
+    from .rules.rule import Match, Rules
 
 
 def _right(m: Match) -> str:
@@ -168,7 +169,7 @@ def named_power(language: str, exponent: Number) -> str | None:
 class Maths:
     """The rules for mathematics of one language."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Normalizer) -> None:
         self._grammar = grammar
         self._signs = _column(_SIGNS, grammar.code)
         self._functions = _column(_FUNCTIONS, grammar.code)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .grammar import Grammar
+from .normalizer import Normalizer
 
 _ORDER = re.compile(r"[ymd]+")
 
 
-def interpret(rules: Grammar, kind: str, form: str, text: str) -> str | None:
+def interpret(rules: Normalizer, kind: str, form: str, text: str) -> str | None:
     """Return ``text`` as the ``kind`` (W3C's and the big platforms' names) asks; None if it is nothing of the kind.
 
     ``form``: the ``format`` attribute, such as ``mdy`` for a date.
@@ -20,7 +20,7 @@ def interpret(rules: Grammar, kind: str, form: str, text: str) -> str | None:
     return rules.in_region(said, text) if said is not None else None
 
 
-def _characters(rules: Grammar, form: str, text: str) -> str | None:
+def _characters(rules: Normalizer, form: str, text: str) -> str | None:
     said = []
     for character in text:
         if character.isdecimal():
@@ -34,21 +34,21 @@ def _characters(rules: Grammar, form: str, text: str) -> str | None:
     return " ".join(said) or None
 
 
-def _cardinal(rules: Grammar, form: str, text: str) -> str | None:
+def _cardinal(rules: Normalizer, form: str, text: str) -> str | None:
     match = re.fullmatch(rf"(?P<sign>[-−+]?)(?P<n>{rules.num})", text)
     return rules.number(rules.parse(match["n"], match["sign"] or None)) if match else None
 
 
-def _ordinal(rules: Grammar, form: str, text: str) -> str | None:
+def _ordinal(rules: Normalizer, form: str, text: str) -> str | None:
     digits = re.match(r"\d+", text)
     return rules.ordinal(int(digits[0])) if digits else None
 
 
-def _digits(rules: Grammar, form: str, text: str) -> str | None:
+def _digits(rules: Normalizer, form: str, text: str) -> str | None:
     return rules.digits(text) or None
 
 
-def _date(rules: Grammar, form: str, text: str) -> str | None:
+def _date(rules: Normalizer, form: str, text: str) -> str | None:
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     order = form.lower() if _ORDER.fullmatch(form.lower()) and len(form) == len(numbers) else ""
     if not order:
@@ -62,18 +62,18 @@ def _date(rules: Grammar, form: str, text: str) -> str | None:
     return rules.date(year, month, day)
 
 
-def _time(rules: Grammar, form: str, text: str) -> str | None:
+def _time(rules: Normalizer, form: str, text: str) -> str | None:
     match = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text)
     if match is None or not rules.valid_time(int(match[1]), int(match[2]), int(match[3] or 0)):
         return None
     return rules.time(int(match[1]), int(match[2]), int(match[3]) if match[3] else None)
 
 
-def _telephone(rules: Grammar, form: str, text: str) -> str | None:
+def _telephone(rules: Normalizer, form: str, text: str) -> str | None:
     return rules.phone(text) if any(character.isdecimal() for character in text) else None
 
 
-def _fraction(rules: Grammar, form: str, text: str) -> str | None:
+def _fraction(rules: Normalizer, form: str, text: str) -> str | None:
     match = re.fullmatch(r"(?:(\d+)[ +])?(\d+)/(\d+)", text)
     if match is None or int(match[3]) == 0:
         return None
@@ -81,11 +81,11 @@ def _fraction(rules: Grammar, form: str, text: str) -> str | None:
     return rules.mixed(int(match[1]), top, bottom) if match[1] else rules.fraction(top, bottom)
 
 
-def _expletive(rules: Grammar, form: str, text: str) -> str | None:
+def _expletive(rules: Normalizer, form: str, text: str) -> str | None:
     return "beep"
 
 
-_KINDS: dict[str, Callable[[Grammar, str, str], str | None]] = {
+_KINDS: dict[str, Callable[[Normalizer, str, str], str | None]] = {
     "characters": _characters,
     "spell-out": _characters,
     "spellout": _characters,

@@ -6,85 +6,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Iterator
 
 from . import numbers, powers_of_ten, units
 from .currencies import Money, currency
+from .maths import named_power
 from .numbers import Number
+from .vocabulary import Vocabulary
 
 MINUS_SIGNS = frozenset("-−–‐‑—－")
 
 
-class Words:
+class Verbalizer(Vocabulary):
     """What a language says: the class holds what is common, its children what is their own."""
-
-    code: ClassVar[str]
-    decimal: ClassVar[str] = ","
-    spaced: ClassVar[bool] = True
-    """Whether words have spaces between them."""
-    acronyms: ClassVar[bool] = False
-    """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
-    day_first: bool = True
-    """Whether 3/12 is the third of December."""
-
-    minus: ClassVar[str]
-    plus: ClassVar[str]
-    point: ClassVar[str]
-    symbols: ClassVar[Mapping[str, str]]
-    """Symbol → word, where nothing knows better: & @ + = × ÷ < > ≤ ≥ ± ≈ ≠ ~ ° § © № / → and more."""
-    dot: ClassVar[str]
-    """The point in an address."""
-    slash: ClassVar[str]
-    dash: ClassVar[str]
-    """The hyphen in an address."""
-    underscore: ClassVar[str]
-    at: ClassVar[str]
-    colon: ClassVar[str]
-    to: ClassVar[str]
-    """Between the ends of a range."""
-    until: ClassVar[str] = "(?!)"
-    """Words between the ends of a range of weekdays, as a pattern."""
-    scores: ClassVar[str] = "(?!)"
-    """Words before 3-0 that make it a result and no range, as a pattern."""
-    episode: ClassVar[str]
-    """How S02E05 is said, with {} for its numbers."""
-    number_word: ClassVar[str]
-    """What # before a number means."""
-    hashtag: ClassVar[str]
-    months: ClassVar[tuple[str, ...]]
-    month_forms: ClassVar[Mapping[str, int]] = {}
-    """Other forms and abbreviations of months, lower case, without full stop → 1 to 12."""
-    weekdays: ClassVar[Mapping[str, str]] = {}
-    """Abbreviation → weekday."""
-    abbreviations: ClassVar[Mapping[str, str]] = {}
-    """As written (with its full stops) → as spoken. Spaces inside are optional."""
-    short_words: ClassVar[str] = "(?!)"
-    """Abbreviations that rules of the language know, as a pattern."""
-    codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
-    """Words before a number that is said digit by digit."""
-    scales: ClassVar[str] = ""
-    """Words for powers of ten that go between an amount and its currency; empty: those of ``scales.py``."""
-    timers: ClassVar[str] = (
-        r"(?:timer|remaining|duration|elapsed|countdown|uptime|Restzeit|noch|Dauer|Laufzeit|durée|restant|temps|duración|"
-        r"restante|tiempo|duração|tempo|durata|rimanente|таймер|осталось|длительность|计时|剩余|倒计时|時間|残り|남은|타이머)"
-        r"[^.!?\d]{0,20}$"
-    )
-    """What says that 01:30:00 is a length of time."""
-    versions: ClassVar[str] = (
-        "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
-    )
-    per_word: ClassVar[str] = ""
-    """Between what is counted and any noun that it comes per."""
-    clings: ClassVar[str] = ""
-    """Letters after which a number has no space."""
-    free: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
-    """What a minus sign may not follow, or it is a hyphen."""
-    bare_units: ClassVar[str] = ""
-    """Units that are also words, and count only at the end of a clause."""
-
-    regions: ClassVar[frozenset[str]] = frozenset()
-    """Regions, lower case, in which something is said in another way."""
 
     def __init__(self, region: str = "") -> None:
         """``region``: one of ``regions``, or empty."""
@@ -332,3 +266,58 @@ class Words:
     def regnal(self, name: str, value: int) -> str | None:
         """Return what a Roman numeral after ``name`` means; None if it is not one."""
         return None
+
+    def key(self, sign: str) -> str:
+        """Return the name of a key of a telephone: * or #."""
+        return self.symbols["*" if sign in "*＊" else "#"]
+
+    def weekday_range(self, first: str, to: str, last: str) -> str:
+        """Return "Monday to Friday"."""
+        return f"{first} {to} {last}"
+
+    def date_and_time(self, date: str, time: str) -> str:
+        """Return a date and a time of day together."""
+        return f"{date}, {time}" if self.spaced else date + time
+
+    def zone(self, written: str) -> str:
+        """Return a time zone: Z, or its distance from UTC."""
+        utc = self.letters("UTC") if self.acronyms else "UTC"
+        if written == "Z":
+            return utc
+        hours, minutes = int(written[1:3]), int(written[-2:])
+        said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
+        return " ".join([*said, self.cardinal(minutes)] if minutes else said)
+
+    def range_words(self, low: str, high: str) -> str:
+        """Return a proportion or score."""
+        return self.range(low, high)
+
+    def rated(self, said: str, bottom: str) -> str:
+        """Return what is counted, per a unit."""
+        return f"{said} {self.per('', bottom)}"
+
+    def per_hundred(self, liters: str, distance: str) -> str:
+        """Return a consumption: litres per hundred kilometres."""
+        return f"{liters} {self.symbols['per']} {distance}"
+
+    def part_of(self, name: units.Name) -> str:
+        """Return a unit of which there is a fraction."""
+        return name.one
+
+    def scale_word(self, written: str) -> str:
+        """Return a power of ten without what only joins it to its noun."""
+        return re.sub(r"\sd(?:[ei]|['’])$", "", written)
+
+    def power(self, base: str, exponent: Number) -> str:
+        """Return a power."""
+        if named := named_power(self.code, exponent):
+            return f"{base} {named}"
+        return self.join([base, self.symbols["^"], self.number(exponent)])
+
+    def version_word(self) -> str:
+        """Return what the v in v2.1 stands for."""
+        return "version"
+
+    def token_letters(self, text: str) -> str:
+        """Return the letters of a name such as CO2: spelled where the language spells."""
+        return self.letters(text) if self.acronyms and text.isupper() and len(text) <= 4 else text

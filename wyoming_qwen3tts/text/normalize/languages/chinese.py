@@ -9,8 +9,8 @@ from typing import ClassVar
 from .. import number_context, units
 from ..currencies import currency
 from ..currencies import symbols as currency_symbols
-from ..grammar import DASH, Match, Rules, left, right
 from ..numbers import Number
+from ..rules.rule import DASH, Match, Rules, left, right
 from . import chinese_numerals
 from .cjk import Eastern
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import re
 
-from ..grammar import DASH, START, Grammar, Match, Rules, left, right
+from ..normalizer import Normalizer
 from ..numbers import Number
+from ..rules.rule import DASH, START, Match, Rules, left, right
 
 
-class Eastern(Grammar):
+class Eastern(Normalizer):
     """Year before month before day."""
 
     decimal = "."

@@ -6,8 +6,10 @@ import re
 from typing import ClassVar
 
 from .. import numbers, units
-from ..grammar import EDGE, LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..normalizer import Normalizer
 from ..numbers import Number
+from ..roman_numerals import roman
+from ..rules.rule import EDGE, LETTER, START, Match, Rules, left, right
 from .english_addresses import DIRECTIONS, SHORT_WORDS, Addresses
 
 _MONTHS = (
@@ -53,7 +55,7 @@ _DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday
 _DIGIT_CALLS = r"(?:[Cc]all|[Dd]ial|[Rr]ing|[Tt]ext|[Pp]hone|[Pp]ress)(?:ed|ing|s)?"
 
 
-class English(Grammar):
+class English(Normalizer):
     """English."""
 
     code = "en"

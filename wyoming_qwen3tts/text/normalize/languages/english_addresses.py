@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..grammar import START, Match, Rules, left, right
+from ..rules.rule import START, Match, Rules, left, right
 
 if TYPE_CHECKING:
     from .english import English

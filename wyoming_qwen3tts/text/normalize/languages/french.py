@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from .. import units
 from ..currencies import Money
-from ..grammar import START, Match, Rules, left, right, roman
 from ..numbers import Number
+from ..roman_numerals import roman
+from ..rules.rule import START, Match, Rules, left, right
 from .romance import Romance
 
 _MONTHS = (

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from .. import numbers, units
 from ..currencies import Money
-from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..normalizer import Normalizer
 from ..numbers import Number
+from ..roman_numerals import roman
+from ..rules.rule import LETTER, START, Match, Rules, left, right
 
 _MONTHS = (
     "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember",
@@ -65,7 +67,7 @@ _NOUN_GENDER = {
 _GENDER = {noun: gender for gender, nouns in _NOUN_GENDER.items() for noun in nouns.split()}
 
 
-class German(Grammar):
+class German(Normalizer):
     """German."""
 
     code = "de"

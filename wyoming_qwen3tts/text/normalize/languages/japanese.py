@@ -6,8 +6,8 @@ import re
 from typing import ClassVar
 
 from .. import units
-from ..grammar import DASH, Match, Rules, left
 from ..numbers import Number
+from ..rules.rule import DASH, Match, Rules, left
 from . import chinese_numerals
 from .cjk import Eastern
 

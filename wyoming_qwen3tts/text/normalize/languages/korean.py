@@ -6,8 +6,8 @@ import re
 from typing import ClassVar
 
 from .. import units
-from ..grammar import DASH, Match, Rules, left
 from ..numbers import Number
+from ..rules.rule import DASH, Match, Rules, left
 from .cjk import Eastern
 
 _DIGITS = "영일이삼사오육칠팔구"

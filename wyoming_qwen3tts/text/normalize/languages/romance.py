@@ -6,8 +6,10 @@ import functools
 import re
 
 from .. import units
-from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..normalizer import Normalizer
 from ..numbers import Number
+from ..roman_numerals import roman
+from ..rules.rule import LETTER, START, Match, Rules, left, right
 
 _NO_NOUNS = frozenset(
     "plus moins dans sans sous vers après depuis mais puis alors más menos tras antes mas depois pelos nosotros anche oltre "
@@ -16,7 +18,7 @@ _NO_NOUNS = frozenset(
 """Words after a number that it does not count."""
 
 
-class Romance(Grammar):
+class Romance(Normalizer):
     """Dates are "3 [de] December [de] 2024", decimals are read as numbers, centuries carry Roman numerals."""
 
     of = ""
@@ -158,7 +160,7 @@ class Romance(Grammar):
             self._regnal,
         )
 
-    def counts(self) -> Rules:
+    def fraction_rules(self) -> Rules:
         yield (
             "millions-of",
             rf"{START}(?P<n>{self.num}(?<=000))\s(?P<noun>[a-zà-ÿ]{{3,}}[sx]|[a-zà-ÿ]{{4,}}[ie]|euro)(?![{LETTER}'’])",
@@ -170,7 +172,7 @@ class Romance(Grammar):
             rf"(?<![\w/.,])(?P<n>\d{{1,2}})(?:\s1/2|\s?½)\s(?P<noun>{words})(?![{LETTER}])",
             lambda m: self.and_half(int(m["n"]), self._halved[m["noun"]]),
         )
-        yield from super().counts()
+        yield from super().fraction_rules()
 
     @functools.cached_property
     def _halved(self) -> dict[str, units.Name]:

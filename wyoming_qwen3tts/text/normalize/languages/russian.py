@@ -8,8 +8,10 @@ from typing import ClassVar
 from .. import numbers, units
 from ..currencies import Money, currency
 from ..currencies import symbols as currency_symbols
-from ..grammar import LETTER, START, Grammar, Match, Rules, left, right, roman
+from ..normalizer import Normalizer
 from ..numbers import Number
+from ..roman_numerals import roman
+from ..rules.rule import LETTER, START, Match, Rules, left, right
 
 _MONTHS = (
     "января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря",
@@ -56,7 +58,7 @@ _FEMININE_ONE = re.compile(
 _NEUTER_ONE = re.compile(r"\s+(?:[а-яё]+(?:ое|ее)\s+)?[а-яё]+(?:о|е)\b")
 
 
-class Russian(Grammar):
+class Russian(Normalizer):
     """Russian."""
 
     code = "ru"

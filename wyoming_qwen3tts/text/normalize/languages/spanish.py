@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from .. import numbers
 from ..currencies import Money
-from ..grammar import START, Match, Rules, left, right
 from ..numbers import Number
+from ..rules.rule import START, Match, Rules, left, right
 from .romance import Romance
 
 _MONTHS = (

@@ -1,0 +1,1 @@
+"""Rules that all languages share, one module for each kind of text."""

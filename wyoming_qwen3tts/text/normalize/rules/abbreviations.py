@@ -1,0 +1,73 @@
+"""Abbreviations and weekdays."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from .base import RuleBase
+from .rule import DASH, LETTER, Match, Rules, right
+
+
+class AbbreviationRules(RuleBase):
+    """Abbreviations and weekdays."""
+
+    def abbreviation_rules(self) -> Rules:
+        """Yield the rules for abbreviations, and for weekdays in ranges and forecasts."""
+        if self.weekdays:
+            days = self._day_names
+            between = rf"\s?[-–]\s?|\s(?:{self.until})\s"
+            yield (
+                "weekdays",
+                rf"(?<!\w)(?P<a>{days})\b\.?(?P<to>{between})(?P<b>{days})\b(?P<stop>\.?)",
+                self._weekdays,
+            )
+            yield (
+                "forecast",
+                rf"(?<!\w)(?P<day>{days})(?=(?::|\s{DASH})\s[-+−–]?\d[-\d.,–/ ]*\s?°)",
+                lambda m: self._days[m["day"]],
+            )
+        if self.abbreviations:
+            yield "abbreviation", self._abbreviation_pattern(), self._abbreviation
+
+    @functools.cached_property
+    def _days(self) -> dict[str, str]:
+        """What a range of weekdays is made of, with a capital too: written → spoken."""
+        days = dict(self.weekdays) | {day: day for day in self.weekdays.values()}
+        return days | {day[0].upper() + day[1:]: said for day, said in days.items()}
+
+    @functools.cached_property
+    def _day_names(self) -> str:
+        """A regular expression for all of them, the longest first."""
+        return "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
+
+    def _abbreviation_pattern(self) -> str:
+        sources = []
+        for written in sorted(self.abbreviations, key=len, reverse=True):
+            source = re.escape(written).replace(r"\ ", r"[ \u00a0\u202f]?")
+            end = rf"(?![{LETTER}])" if written[-1] in ".°º" else rf"(?![{LETTER}\d]|\.[{LETTER}\d])"
+            sources.append(f"{source}{end}")
+        return rf"(?<![{LETTER}\d.@/-])(?:{'|'.join(sources)})"
+
+    @functools.cached_property
+    def _abbreviation_keys(self) -> dict[str, str]:
+        return {re.sub(r"\s", "", written): written for written in self.abbreviations}
+
+    def _abbreviation(self, m: Match) -> str | None:
+        written = self._abbreviation_keys[re.sub(r"\s", "", m[0])]
+        said = self.expand(written, m)
+        if said is None:
+            return None
+        rest = right(m)
+        if written.endswith(".") and not rest.strip() and not said.endswith("."):
+            said += "."  # the full stop ends the sentence too
+        return said
+
+    def expand(self, written: str, m: Match) -> str | None:
+        """Return what an abbreviation stands for here; None if it is not one here."""
+        return self.abbreviations[written]
+
+    def _weekdays(self, m: Match) -> str:
+        to = m["to"].strip(" -–") or self.to
+        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._end(m)
+        return f"{self.weekday_range(self._days[m['a']], to, self._days[m['b']])}{stop}"
