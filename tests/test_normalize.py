@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.normalize import interpret_say_as, spoken, units
+from wyoming_qwen3tts.text.normalize import interpret_say_as, normalize, units
 from wyoming_qwen3tts.text.normalize.currencies import symbols as currency_symbols
 
 TABLES = Path(__file__).parent / "normalize"
@@ -100,7 +100,7 @@ def lines(language: str) -> list[str]:
 def test_the_tables_are_read_as_they_say(language: str) -> None:
     wrong = []
     for text, _, wanted in (line.partition(" → ") for line in lines(language)):
-        got = spoken(text, language)
+        got = normalize(text, language)
         able = {plain(reading, language) for reading in readings(wanted)}
         if (plain(got, language) not in able) if wanted else got != text:
             wrong.append(f"{text} → {got}, not {wanted or 'as it is'}")
@@ -116,7 +116,7 @@ def test_the_tables_are_read_as_they_say(language: str) -> None:
     ],
 )
 def test_keys_have_the_names_of_the_region(language: str, text: str, wanted: str) -> None:
-    assert spoken(text, language) == wanted
+    assert normalize(text, language) == wanted
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -128,8 +128,8 @@ def test_the_tables_hold_enough(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=ANYTHING)
 def test_said_once_it_is_said(language: str, text: str) -> None:
-    once = spoken(text, language)
-    assert spoken(once, language) == once
+    once = normalize(text, language)
+    assert normalize(once, language) == once
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -140,13 +140,13 @@ def test_words_are_left_alone(letters: str, language: str, data: st.DataObject) 
     word = st.text(letters, min_size=5, max_size=12)  # shorter ones may be abbreviations
     parts = data.draw(st.lists(st.tuples(word, st.sampled_from([" ", ", ", ". ", "! ", "? "])), max_size=8))
     text = "".join(word + mark for word, mark in parts).strip()
-    assert spoken(text, language) == text
+    assert normalize(text, language) == text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=SENTENCES)
 def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
-    got = spoken(text, language)
+    got = normalize(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
 
@@ -154,17 +154,17 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dash", [" - ", " – ", " — ", " − ", " － ", ": - ", ": − "])
 def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
-    base = spoken("OK", language)
+    base = normalize("OK", language)
     for form in FORMS:
-        said = spoken(f"OK{dash}{form}", language)
-        assert plain(said, language) == plain(f"{base}, {spoken(form, language)}", language), said
+        said = normalize(f"OK{dash}{form}", language)
+        assert plain(said, language) == plain(f"{base}, {normalize(form, language)}", language), said
 
 
 @pytest.mark.parametrize("tag", ["zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh_TW"])
 def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
     for line in lines("zh-TW"):
         text = line.partition(" → ")[0]
-        assert spoken(text, tag) == spoken(text, "zh-TW")
+        assert normalize(text, tag) == normalize(text, "zh-TW")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_say_as_follows_the_region(kind: str, form: str, text: str, tag: str, sa
 
 def test_traditional_chinese_holds_no_simplified_character() -> None:
     """A character is simplified where GB 2312 has it, and Big5 has not."""
-    said = set("".join(spoken(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
+    said = set("".join(normalize(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
     assert len(said) > 100
     assert not [c for c in said if not _encodes(c, "big5") and _encodes(c, "gb2312")]
 
@@ -198,7 +198,7 @@ def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
         began = time.process_time()
-        spoken(text, "en")
+        normalize(text, "en")
         return time.process_time() - began
 
     seconds(100)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_qwen3tts.text.phrases import MOST, Phrase, PhraseFileError, expand, read
+from wyoming_qwen3tts.text.phrases import MAX_PHRASES, Phrase, PhraseFileError, expand_template, read_phrases
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from wyoming_qwen3tts.text.phrases import MOST, Phrase, PhraseFileError, expand,
     ],
 )
 def test_a_template_stands_for_all_of_its_phrases(template: str, expected: list[str]) -> None:
-    assert expand(template) == expected
+    assert expand_template(template) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_template_stands_for_all_of_its_phrases(template: str, expected: list[
 )
 def test_a_template_that_cannot_be_names_its_fault(template: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        expand(template)
+        expand_template(template)
 
 
 def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
     path.write_text(
         "\ufeff# Doors\n#\n  The {front,back} door is open. \r\nIt is {1..2}, sharp.\nThe back door is open.\n#1 is best\n"
     )
-    assert read(path) == [
+    assert read_phrases(path) == [
         Phrase("The front door is open.", line=3),
         Phrase("The back door is open.", line=3),
         Phrase("It is 1, sharp.", line=4),
@@ -89,7 +89,7 @@ def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
 def test_a_table_has_voices(tmp_path: Path, name: str, content: str, expected: list[Phrase]) -> None:
     path = tmp_path / name
     path.write_bytes(content.encode())
-    assert read(path) == expected
+    assert read_phrases(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, content
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(PhraseFileError, match=fault):
-        read(path)
+        read_phrases(path)
 
 
 def test_the_most_is_the_most(tmp_path: Path) -> None:
     path = tmp_path / "phrases.txt"
-    path.write_text(f"{{1..{MOST}}}\n")
-    assert len(read(path)) == MOST
+    path.write_text(f"{{1..{MAX_PHRASES}}}\n")
+    assert len(read_phrases(path)) == MAX_PHRASES

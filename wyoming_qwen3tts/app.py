@@ -39,7 +39,7 @@ from .server.wyoming.listen import Listener, ListenError
 from .server.wyoming.server import WyomingLimits, WyomingServer
 from .speech import Voice
 from .text.frontend import Frontend
-from .text.language import DetectorNotInstalledError, LanguageFinder, load
+from .text.language import DetectorNotInstalledError, LanguageDetector, load_scorer
 from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoiceError
@@ -380,9 +380,9 @@ def frontend_for(settings: Settings) -> Frontend:
     if lexicon is not None:
         lexicon.refresh()
     return Frontend(
-        normalize=settings.normalize == "auto",
+        normalization=settings.normalize == "auto",
         emoji=settings.emoji,
-        finder=LanguageFinder(load(settings.language_detector), settings.languages),
+        language_detector=LanguageDetector(load_scorer(settings.language_detector), settings.languages),
         lexicon=lexicon,
     )
 

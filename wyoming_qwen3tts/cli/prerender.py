@@ -22,7 +22,7 @@ from .. import client
 from ..client import ServerError
 from ..config import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
 from ..speech import base_language
-from ..text.phrases import TABLES, Phrase, read
+from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI, key
 from . import sound
 from .arguments import language as language_argument
@@ -92,7 +92,7 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
 
 async def run(options: argparse.Namespace, serve: Serve) -> int:
     """Do it; return the exit status: 1 where a phrase is not stored. Raises ServerError, ValueError."""
-    phrases = _with_voices(read(options.file), options.voice, options.language)
+    phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
     async with _server(options, serve) as uri:
         await _check(phrases, options, uri)
         work = _PrerenderRun(phrases, uri)
@@ -157,7 +157,9 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
         for other in others[: SHOWN - 1]:
             sound.remark(other)
         hint = (
-            "; a text with a comma in it stands in quotation marks" if options.file.suffix in TABLES else ""
+            "; a text with a comma in it stands in quotation marks"
+            if options.file.suffix in TABLE_SUFFIXES
+            else ""
         )
         raise ServerError(f"{last}{hint}")
 

@@ -90,7 +90,7 @@ class EngineLimits:
 
 def _check_length(pcm: bytes | bytearray, text: str) -> None:
     """Raise _TooShortError for audio that is too short for its text; repeated letters count once."""
-    letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", phonemes.words(text))))
+    letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", phonemes.remove_pronunciations(text))))
     if (seconds := len(pcm) / BYTES_PER_SECOND) < letters * SHORTEST_LETTER:
         raise _TooShortError(f"{seconds:.2f} s of audio are too short for {letters} letters")
 

@@ -62,7 +62,7 @@ class Planner:
         if voice == utterance.voice:
             return utterance
         if not self.reads_pronunciations(voice):
-            utterance = replace(utterance, text=phonemes.words(utterance.text))
+            utterance = replace(utterance, text=phonemes.remove_pronunciations(utterance.text))
         tag = self._voices.catalog.language(voice, language)
         return replace(utterance, voice=voice, language=tag, seed=voice.seed)
 
@@ -73,14 +73,14 @@ class Planner:
 
     async def utterance(self, plain: str, plan: VoicePlan, speed: float) -> tuple[str, Utterance]:
         """Return the language of plain text and its utterance, whose text is still empty."""
-        language = plan.language or self._frontend.language(plain, plan.expected, plan.languages)
+        language = plan.language or self._frontend.detect_language(plain, plan.expected, plan.languages)
         voice = self._reader(plan, plain, language)
         if not speaks(voice, language):
             language = voice.languages[0]
         await self._calibration.ready(voice)
-        if not self._frontend.ready(language):
+        if not self._frontend.is_loaded(language):
             await asyncio.to_thread(self._frontend.load, language)
-        known = plan.language_known or self._frontend.detects or language != plan.expected
+        known = plan.language_known or self._frontend.detects_language or language != plan.expected
         tag = self._voices.catalog.language(voice, language if known else None)
         if voice.style is not None:
             speed *= voice.style.speed
@@ -88,9 +88,9 @@ class Planner:
 
     async def normalized(self, plain: str, language: str) -> str:
         """Return plain text in its spoken form."""
-        if self._frontend.light(plain):
-            return self._frontend.spoken(plain, language)
-        return await asyncio.to_thread(self._frontend.spoken, plain, language)
+        if self._frontend.is_fast_to_normalize(plain):
+            return self._frontend.normalize(plain, language)
+        return await asyncio.to_thread(self._frontend.normalize, plain, language)
 
     async def for_segment(self, segment: Segment, request: SpeechRequest) -> VoicePlan:
         """Return the plan of a segment whose markup names a voice or a language. Raises SpeechError."""

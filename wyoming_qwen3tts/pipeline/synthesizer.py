@@ -183,7 +183,7 @@ class Synthesizer:
             # What is to be kept is said in whole sentences.
             live = limits.live_text and request.caching not in {Caching.ON, Caching.PIN}
             cut = limits.first_clause and not live and request.caching != Caching.PIN
-            text = segmentation.segments(
+            text = segmentation.split_segments(
                 request.text,
                 markup=request.markup,
                 language=plan.expected,
@@ -240,10 +240,10 @@ class Synthesizer:
         self, job: _Job, segment: Segment, plan: VoicePlan, speed: float, pause: float | None
     ) -> bool:
         """Make the sound of one part of a text; tell whether there was anything to say."""
-        plain = self._frontend.plain(segment.text, plan.expected)
+        plain = self._frontend.remove_markup(segment.text, plan.expected)
         if segment.rest is not None and not has_words(plain):
-            segment = await segmentation.whole(segment)
-            plain = self._frontend.plain(segment.text, plan.expected)
+            segment = await segmentation.complete_segment(segment)
+            plain = self._frontend.remove_markup(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan, speed)
@@ -251,15 +251,15 @@ class Synthesizer:
         if job.begun is not None:
             utterance = self._planner.with_voice(job.begun, utterance, language)
         if segment.rest is not None and not self._speaks_live(utterance.voice.engine):
-            segment = await segmentation.whole(segment)
-            plain = self._frontend.plain(segment.text, language)
+            segment = await segmentation.complete_segment(segment)
+            plain = self._frontend.remove_markup(segment.text, language)
         job.lead.hurry(self._limits.deadline)
         if segment.rest is not None:
             await self._say_live(utterance, segment, language, job)
             job.begun = None
             return True
         if self._planner.reads_pronunciations(utterance.voice):
-            plain = self._frontend.plain(segment.text, language, pronunciations=True)
+            plain = self._frontend.remove_markup(segment.text, language, pronunciations=True)
         utterance = replace(utterance, text=await self._planner.normalized(plain, language))
         if not has_words(utterance.text):
             return False
@@ -277,17 +277,19 @@ class Synthesizer:
         request = job.request
         if self._cache is None or request.caching == Caching.OFF or not request.text.ended:
             return False
-        if segmentation.is_short(request.text.peek()):
+        if segmentation.is_too_short_to_split(request.text.peek()):
             return False
-        segment = await segmentation.first(request.text.peek(), markup=request.markup, language=plan.expected)
+        segment = await segmentation.find_first_segment(
+            request.text.peek(), markup=request.markup, language=plan.expected
+        )
         if (
             segment is None
             or segment.voice
             or segment.language
-            or len(segmentation.pieces(segment.text)) == 1
+            or len(segmentation.split_fragments(segment.text)) == 1
         ):
             return False
-        plain = self._frontend.plain(segment.text, plan.expected)
+        plain = self._frontend.remove_markup(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan, 1.0)
@@ -301,12 +303,12 @@ class Synthesizer:
         """Return the utterances that a sentence is said in: itself, or the pieces of it that are known."""
         if job.request.caching in {Caching.OFF, Caching.PIN} or self._cache is None:
             return [utterance]
-        pieces = segmentation.pieces(segment.text)
+        pieces = segmentation.split_fragments(segment.text)
         if len(pieces) == 1 or await self._known(utterance, job):
             return [utterance]
         found = []
         for piece in pieces:
-            spoken = await self._planner.normalized(self._frontend.plain(piece, language), language)
+            spoken = await self._planner.normalized(self._frontend.remove_markup(piece, language), language)
             if has_words(spoken):
                 found.append(replace(utterance, text=spoken))
                 if not await self._known(found[-1], job):
@@ -321,8 +323,8 @@ class Synthesizer:
     async def _say_live(self, utterance: Utterance, segment: Segment, language: str, job: _Job) -> None:
         """Say a sentence that is still being written."""
         frontend = self._frontend
-        pieces = segmentation.spoken_while_written(
-            segment, lambda text: frontend.spoken(frontend.plain(text, language), language)
+        pieces = segmentation.normalize_incrementally(
+            segment, lambda text: frontend.normalize(frontend.remove_markup(text, language), language)
         )
         rest = TextFeed()
         async with aclosing(pieces):

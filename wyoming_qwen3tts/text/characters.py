@@ -47,27 +47,27 @@ _HIDDEN = re.compile(
 _LINE = re.compile("\r\n|[\r\x85\u2028\u2029]")
 _SPACE = re.compile(f"[{_SPACES}]")
 
-GONE = "\x00"
+REMOVED_MARK = "\x00"
 """Stands where something was removed from between words, for whoever tidies up."""
 
 
-def is_usual(text: str) -> bool:
-    """Tell whether ``usual`` would change nothing."""
+def has_only_plain_characters(text: str) -> bool:
+    """Tell whether ``simplify_characters`` would change nothing."""
     return (text.isascii() and text.isprintable()) or not _UNUSUAL.search(text)
 
 
-def usual(text: str, *, emoji: str, lang: str) -> str:
-    """Return ``text`` in usual characters, and ``GONE`` where there was decoration.
+def simplify_characters(text: str, *, emoji: str, lang: str) -> str:
+    """Return ``text`` in usual characters, and ``REMOVED_MARK`` where there was decoration.
 
     ``emoji``: "name" says emoji in the language ``lang``, "drop" does not.
     """
     text = _LINE.sub("\n", _KEYCAP.sub(r"\1", text))
-    text = _TWINS.sub(_twin, text)
-    text = _EMOJI.sub(lambda match: _named(match[0], lang) if emoji == "name" else GONE, text)
-    return _SPACE.sub(" ", _HIDDEN.sub(lambda match: "" if match[0] != GONE else GONE, text))
+    text = _TWINS.sub(_replace_with_plain_form, text)
+    text = _EMOJI.sub(lambda match: _name_emoji(match[0], lang) if emoji == "name" else REMOVED_MARK, text)
+    return _SPACE.sub(" ", _HIDDEN.sub(lambda match: "" if match[0] != REMOVED_MARK else REMOVED_MARK, text))
 
 
-def _twin(match: re.Match[str]) -> str:
+def _replace_with_plain_form(match: re.Match[str]) -> str:
     """Return the plainer twin of a character, or of a run of half-width kana."""
     character = match[0].rstrip("\ufe0f")
     if "\uff61" <= character[0] <= "\uffdc":
@@ -76,22 +76,22 @@ def _twin(match: re.Match[str]) -> str:
         return (_ARROWS | _MARKS)[character]
     if "\u2776" <= character <= "\u2793" or "\u24eb" <= character <= "\u24fe":
         return str(int(unicodedata.numeric(character)))
-    return "".join(_decomposed(part) for part in character)
+    return "".join(_decompose(part) for part in character)
 
 
 @cache
-def _decomposed(character: str) -> str:
+def _decompose(character: str) -> str:
     """Return the compatibility decomposition, in which raised digits stay raised: ㎡ is m²."""
     kind, *codes = unicodedata.decomposition(character).split() or [""]
     if character in _KEPT or kind in {"", "<super>", "<fraction>", "<sub>"}:
         return character
     if not kind.startswith("<"):
         codes = [kind, *codes]
-    return "".join(_decomposed(chr(int(code, 16))) for code in codes)
+    return "".join(_decompose(chr(int(code, 16))) for code in codes)
 
 
-def _named(sequence: str, lang: str) -> str:
-    """Return the name of an emoji in ``lang``, English where it has none; ``GONE`` for mere decoration."""
+def _name_emoji(sequence: str, lang: str) -> str:
+    """Return the name of an emoji in ``lang``, else in English; ``REMOVED_MARK`` for mere decoration."""
     import emoji  # half a megabyte of names, for those who want them
 
     base = base_language(lang)
@@ -100,5 +100,5 @@ def _named(sequence: str, lang: str) -> str:
     for written in (sequence, sequence + "\ufe0f", sequence.replace("\ufe0f", "")):
         if emoji.is_emoji(written):
             name = emoji.demojize(written, language=known, delimiters=("", ""))
-            return f" {' '.join(name.replace('_', ' ').split())} " if name != written else GONE
-    return GONE
+            return f" {' '.join(name.replace('_', ' ').split())} " if name != written else REMOVED_MARK
+    return REMOVED_MARK

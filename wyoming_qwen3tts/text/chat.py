@@ -133,7 +133,7 @@ _CHARACTERS = re.compile(r"[<\[◁`]")
 _CLOSING_QUOTES = "`\"'”“’»«」』"
 
 
-def reply(text: str) -> str:
+def extract_reply(text: str) -> str:
     """Return ``text`` without what a chat template adds."""
     if not (_TAG_BEGINS.search(text) or "```tool" in text or begins_with_header(text.lstrip())):
         return text
@@ -145,7 +145,7 @@ def begins_with_header(text: str) -> bool:
     return text.startswith((_BARE, _ROLE_LEFT))
 
 
-def name_tags(text: str) -> str:
+def replace_tags_with_names(text: str) -> str:
     """Return ``text`` with the names of special tokens in place of the tokens."""
     return _TAG.sub(lambda tag: f" {' '.join(_WORD.findall(tag[0]))} ", text)
 

@@ -91,30 +91,30 @@ _POINTING_WIDE = re.compile(r"(?:[按选選键鍵項项步第图表见見押番�
 _STOPS = '.!?…。！？”"»)］]』」）'
 
 
-def without_sources(text: str) -> str:
+def remove_citations(text: str) -> str:
     """Return ``text`` without its source marks."""
-    if _POSSIBLE.search(text) or has_words_of_sources(text):
-        text = _MARKS.sub(_replaced, _GROUNDED.sub("", text))
+    if _POSSIBLE.search(text) or may_have_textual_citations(text):
+        text = _MARKS.sub(_replace_marks, _GROUNDED.sub("", text))
     return _RAISED.sub("", text) if _RAISED_DIGIT.search(text) else text
 
 
-def has_words_of_sources(text: str) -> bool:
+def may_have_textual_citations(text: str) -> bool:
     """Tell whether there may be source marks that are nothing but letters and digits."""
     return "cite" in text or ("turn" in text and _TURNS.search(text) is not None)
 
 
-def _replaced(mark: re.Match[str]) -> str:
+def _replace_marks(mark: re.Match[str]) -> str:
     """Return what stands for marks: nothing, or a space that the words around them need."""
     text = mark.string
     before = text[max(0, mark.start() - _NEAR) : mark.start()]
     after = text[mark.end() : mark.end() + _NEAR].partition("\n")[0]
-    if not mark["sure"] and not _is_source(mark[0], before, after):
+    if not mark["sure"] and not _is_citation(mark[0], before, after):
         return mark[0]
     spaced = after[:1].isascii() and after[:1].isalnum() and before[-1:].isascii()
     return " " if spaced else ""
 
 
-def _is_source(mark: str, before: str, after: str) -> bool:
+def _is_citation(mark: str, before: str, after: str) -> bool:
     """Tell whether numbers in brackets are a mark, given what stands before and after them."""
     attached = mark[0] != " "
     if _LINE_START.search(before) or before[-1].isspace():

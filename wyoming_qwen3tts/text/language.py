@@ -17,13 +17,13 @@ from . import scripts
 
 _LOGGER = logging.getLogger(__name__)
 
-MARGIN = 0.05
+SCORE_MARGIN = 0.05
 """How much more (of a score of about 1) a language must have than the expected one to be believed."""
 
-Scores = Callable[[str, Sequence[str]], Mapping[str, float]]
+LanguageScorer = Callable[[str, Sequence[str]], Mapping[str, float]]
 """Text and languages → language → score, greater is likelier; languages may be missing."""
 
-_NOISE = re.compile(r"\S*[@_/\\]\S*|\S*\d\S*|\w+\.\w[\w.]*")
+_LANGUAGE_NEUTRAL = re.compile(r"\S*[@_/\\]\S*|\S*\d\S*|\w+\.\w[\w.]*")
 """Addresses, entity ids and numbers: they are in no language."""
 _QUOTED = re.compile(r"[\"“„«»‘][^\"“”„«»‘’]{2,}[\"”“»«’]|(?<!\w)'[^']{2,}'(?!\w)")
 """Titles and names are quoted in whatever language they have."""
@@ -36,24 +36,24 @@ class DetectorNotInstalledError(Exception):
     """A detector was asked for that is not installed; the message says what installs it."""
 
 
-def load(name: str) -> Scores | None:
+def load_scorer(name: str) -> LanguageScorer | None:
     """Return the detector called ``name``: eld, fasttext or off (None). Raises DetectorNotInstalledError.
 
     What it needs is loaded now, so that the first sentence finds it ready.
     """
     if name == "off":
         return None
-    scores = {"eld": _eld, "fasttext": _fasttext}[name]()
+    scores = {"eld": _load_eld, "fasttext": _load_fasttext}[name]()
     scores("ready", LANGUAGES)
     return scores
 
 
-def _eld() -> Scores:
+def _load_eld() -> LanguageScorer:
     """Nito-ELD: its compiled build (x86-64) or its Python twin."""
     try:
         module = importlib.import_module("eldc")
     except ImportError:
-        return _eld_in_python()
+        return _load_eld_in_python()
     module.init()
 
     @functools.cache
@@ -66,7 +66,7 @@ def _eld() -> Scores:
     return lambda text, languages: detector(tuple(languages))(text)
 
 
-def _eld_in_python() -> Scores:
+def _load_eld_in_python() -> LanguageScorer:
     try:
         module = importlib.import_module("eld")
     except ImportError as error:
@@ -82,7 +82,7 @@ def _eld_in_python() -> Scores:
     return scores
 
 
-def _fasttext() -> Scores:
+def _load_fasttext() -> LanguageScorer:
     """fasttext-langdetect with fastText's small model, from ``FTLANG_CACHE`` or downloaded once."""
     try:
         module = importlib.import_module("ftlangdetect")
@@ -106,83 +106,91 @@ def _fasttext() -> Scores:
     return scores
 
 
-def _regional(tags: Sequence[str]) -> dict[str, str]:
+def _map_regional_tags(tags: Sequence[str]) -> dict[str, str]:
     """Return language → the first of ``tags`` that names a region of it: pt → pt-BR."""
     return {base_language(tag): tag for tag in reversed(tags) if base_language(tag) != tag.lower()}
 
 
-class LanguageFinder:
+class LanguageDetector:
     """Tells the language of sentences: by script where that decides, else by a detector with a bias."""
 
-    def __init__(self, scores: Scores | None, languages: Sequence[str] = LANGUAGES) -> None:
+    def __init__(self, scores: LanguageScorer | None, languages: Sequence[str] = LANGUAGES) -> None:
         """``scores``: a detector, None to go by script alone; ``languages``: BCP 47 tags to choose from."""
         self._scores = scores
-        self._regional = _regional(languages)
+        self._regional = _map_regional_tags(languages)
         self._languages = tuple(dict.fromkeys(base_language(tag) for tag in languages))
 
     @property
-    def detects(self) -> bool:
+    def has_scorer(self) -> bool:
         """Whether there is a detector, and not only the script to go by."""
         return self._scores is not None
 
-    def find(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
+    def detect(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
         """Return the language of ``text`` (BCP 47): ``expected`` unless much speaks against it.
 
         ``among``: what else it can be, of the languages to choose from; None is all of them. A language comes
         with its region where those name one: text in Brazilian Portuguese is read in another way.
         """
-        found = self._find(text, expected, among)
-        return found if found == expected else (_regional(among or ()) | self._regional).get(found, found)
+        found = self._detect(text, expected, among)
+        return (
+            found
+            if found == expected
+            else (_map_regional_tags(among or ()) | self._regional).get(found, found)
+        )
 
-    def _find(self, text: str, expected: str, among: Sequence[str] | None) -> str:
+    def _detect(self, text: str, expected: str, among: Sequence[str] | None) -> str:
         known = self._languages
         if among is not None:
             able_ones = {base_language(tag) for tag in among}
             known = tuple(language for language in known if language in able_ones)
         base = base_language(expected)
-        written = self._script(text, base)
+        written = self._detect_script(text, base)
         if written != scripts.LATIN:
-            if scripts.reads(base, written):
+            if scripts.can_read(base, written):
                 return expected
-            able = scripts.LANGUAGES.get(written, ())
+            able = scripts.LANGUAGES_OF_SCRIPT.get(written, ())
             first = able[0] if able else expected
             return next((language for language in able if language in known), first)
-        return self._latin(text, expected, known)
+        return self._detect_latin(text, expected, known)
 
-    def _script(self, text: str, expected: str) -> str:
+    def _detect_script(self, text: str, expected: str) -> str:
         """Return the script of ``text``; a few Latin words do not make one of another script Latin."""
-        written = scripts.script(text)
+        written = scripts.detect_script(text)
         if written != scripts.LATIN:
             return written
         letters = [character for character in text if character.isalpha()]
         others = [character for character in letters if ord(character) > 0x36F]
         if not others:
             return written
-        other = scripts.script("".join(others))
+        other = scripts.detect_script("".join(others))
         # A character of Chinese or Korean says about as much as three letters.
         weight = 1 if other == "CYRILLIC" else 3
-        if scripts.reads(expected, other) or weight * len(others) > len(letters) - len(others):
+        if scripts.can_read(expected, other) or weight * len(others) > len(letters) - len(others):
             return other
         return written
 
-    def _latin(self, text: str, expected: str, known: tuple[str, ...]) -> str:
+    def _detect_latin(self, text: str, expected: str, known: tuple[str, ...]) -> str:
         base = base_language(expected)
         known = tuple(dict.fromkeys((base, *known)))
         if len(known) < 2:
             return expected
-        text = _NOISE.sub(" ", text)
+        text = _LANGUAGE_NEUTRAL.sub(" ", text)
         unquoted = _QUOTED.sub(" ", text)
         if len(_WORD.findall(unquoted)) > 1:
             text = unquoted
         if self._scores is None or len(_WORD.findall(text)) < 2:
             return expected
-        best = self._best(text, base, known)
+        best = self._find_likeliest(text, base, known)
         nameless = _NAME.sub(" ", text)
-        if best != base and len(_WORD.findall(nameless)) > 1 and self._best(nameless, base, known) != best:
+        if (
+            best != base
+            and len(_WORD.findall(nameless)) > 1
+            and self._find_likeliest(nameless, base, known) != best
+        ):
             return expected  # only the names are foreign
         return expected if best == base else best
 
-    def _best(self, text: str, base: str, known: tuple[str, ...]) -> str:
+    def _find_likeliest(self, text: str, base: str, known: tuple[str, ...]) -> str:
         """Return the likeliest language; ``base`` if none is likelier by the margin."""
         assert self._scores is not None
         try:
@@ -191,4 +199,4 @@ class LanguageFinder:
             _LOGGER.warning("No language found for %r", text[:60], exc_info=True)
             return base
         best = max(scores, key=lambda language: scores[language], default=base)
-        return best if scores.get(best, 0) - scores.get(base, 0) > MARGIN else base
+        return best if scores.get(best, 0) - scores.get(base, 0) > SCORE_MARGIN else base

@@ -160,12 +160,12 @@ _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z]\])?")
 
 
-def visible(text: str) -> str:
+def remove_invisible_operators(text: str) -> str:
     """Return ``text`` without the invisible operators, for a voice that reads mathematics itself."""
     return text.replace(APPLY, "").replace(TIMES, "")
 
 
-def unicode(text: str) -> str:
+def convert_to_unicode(text: str) -> str:
     """Return ``text`` with Unicode in place of its LaTeX formulas and commands."""
     if "\\" in text or "$" in text:
         text = FormulaFilter().take_whole(text)
@@ -426,7 +426,7 @@ class _Reader:
             text = re.sub(
                 r"_\{?(\d+)\}?",
                 lambda index: index[1].translate(_SUBSCRIPTS),
-                unicode(siunitx.as_rate(self._raw())),
+                convert_to_unicode(siunitx.as_rate(self._raw())),
             )
             atoms += [_Atom(re.sub(r"\s+", " ", text), "word")] if text else []
         elif name in {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}:

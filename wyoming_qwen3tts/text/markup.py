@@ -12,20 +12,20 @@ import re
 from html.entities import html5
 
 from . import chat, latex, phonemes
-from .characters import GONE, is_usual, usual
-from .citations import has_words_of_sources, without_sources
-from .ruby import by_reading
+from .characters import REMOVED_MARK, has_only_plain_characters, simplify_characters
+from .citations import may_have_textual_citations, remove_citations
+from .ruby import replace_ruby
 
-_ROUNDS = 12
+_MAX_ROUNDS = 12
 """More is needed only by texts that are escaped as often."""
 
-_MAYBE = re.compile(
+_MARKUP_HINT = re.compile(
     r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
 )
 """Without any of these a text of usual characters is plain."""
 
-_SIGNS = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff9-\ufffb]")
-_LINE_SIGNS = tuple(" \t-+=")
+_MARKUP_CHARACTER = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff9-\ufffb]")
+_LINE_START_CHARACTERS = tuple(" \t-+=")
 """Without any of these, those only at the beginning, and a few words, a text of usual characters is plain."""
 
 _CAPITAL = "A-ZÀ-ÖØ-ÞА-ЯЁ\u3040-\u9fff\uac00-\ud7a3"
@@ -118,64 +118,64 @@ _SPACED_QUOTES = re.compile(r"(?<![\w<])<< ([^\W\d_][^<>;\n]{1,200}?) >>(?![\w>]
 _SPACED_QUOTE = re.compile(r"(?:\A|(?<=[.!?:,;—–] ))<<(?= [^\W\d_])|(?<=[.!?…] )>>(?=[\s.,;:!?…]|\Z)")
 """The same with spaces, as in French."""
 
-_REMOVED = re.compile(rf"\s*{GONE}(?:\s|{GONE})*")
+_REMOVED = re.compile(rf"\s*{REMOVED_MARK}(?:\s|{REMOVED_MARK})*")
 _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
 
 
-def plain(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: bool = False) -> str:
+def remove_markup(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: bool = False) -> str:
     """Return ``text`` without markup: no marks, tags or decoration, single spaces, lines with something on.
 
     ``emoji``: "drop", or "name" to say them in the language ``lang`` (a BCP 47 tag). Links leave their text,
     images what they show, tables their cells; list numbers, URLs, arrows, units and raised digits stay.
     ``pronunciations``: words keep theirs, as ``phonemes`` has them.
     """
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         if _is_plain(text):
             break
         before = text
-        text = without_sources(latex.unicode(chat.reply(text)))
+        text = remove_citations(latex.convert_to_unicode(chat.extract_reply(text)))
         if ">" in text or "›" in text:
             text = _MENU.sub(r"\1, ", text)
-        if not is_usual(text):
-            text = usual(text, emoji=emoji, lang=lang)
-        if _MAYBE.search(text):
-            text = _tidy(_without_marks(text))
+        if not has_only_plain_characters(text):
+            text = simplify_characters(text, emoji=emoji, lang=lang)
+        if _MARKUP_HINT.search(text):
+            text = _close_gaps(_remove_marks(text))
         if not pronunciations:
-            text = phonemes.words(text)
+            text = phonemes.remove_pronunciations(text)
         if text == before:
             break
-    return phonemes.only_whole(text) if pronunciations else text
+    return phonemes.remove_broken_annotations(text) if pronunciations else text
 
 
 def _is_plain(text: str) -> bool:
     """Tell in a few microseconds, for most texts, that there is nothing to do."""
     return not (
-        _SIGNS.search(text)
-        or text.startswith(_LINE_SIGNS)
+        _MARKUP_CHARACTER.search(text)
+        or text.startswith(_LINE_START_CHARACTERS)
         or text[-1:].isspace()
         or "  " in text
         or chat.begins_with_header(text)
-        or has_words_of_sources(text)
-    ) and is_usual(text)
+        or may_have_textual_citations(text)
+    ) and has_only_plain_characters(text)
 
 
-def _without_marks(text: str) -> str:
-    text = by_reading(text)
+def _remove_marks(text: str) -> str:
+    text = replace_ruby(text)
     if "<|" in text or "<｜" in text:
-        text = chat.name_tags(text)
+        text = chat.replace_tags_with_names(text)
     if "<<" in text or ">>" in text:
         text = _SPACED_QUOTES.sub(r"« \1 »", text)
         text = _SPACED_QUOTE.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
         text = _ANGLE_QUOTES.sub(lambda quote: "»" if quote[0][0] == ">" else "«", text)
     if "<" in text:
-        text = _without_elements(_ADDRESS.sub(r"\1", text))
+        text = _remove_elements(_ADDRESS.sub(r"\1", text))
     if "&" in text:
-        text = _ENTITY.sub(_character, _ESCAPED_ELEMENT.sub(r"\1", text))
-    text = _lines(text)
+        text = _ENTITY.sub(_decode_entity, _ESCAPED_ELEMENT.sub(r"\1", text))
+    text = _remove_line_marks(text)
     if "\\" in text:
-        text = _ESCAPE.sub(_unescaped, text)
+        text = _ESCAPE.sub(_unescape, text)
     if "[" in text or "](" in text:
-        text = phonemes.annotate(text)
+        text = phonemes.annotate_links(text)
         for _ in range(3):  # a picture may be in a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
@@ -185,11 +185,11 @@ def _without_marks(text: str) -> str:
     if "~~" in text:
         text = text.replace("~~", "")
     if "*" in text or "_" in text:
-        text = _without_emphasis(text)
+        text = _remove_emphasis(text)
     return text
 
 
-def _unescaped(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     """Return an escaped character; one that would be markup now as its wide twin, or apart."""
     following = escape.string[escape.end() : escape.end() + 1]
     if escape[1] == "*" and (following.isdigit() or following in "\\#" or _is_lone(escape, following)):
@@ -203,34 +203,34 @@ def _is_lone(escape: re.Match[str], following: str) -> bool:
     return following in "*.,;:!?)" and before in {" ", "*", "(", '"'}
 
 
-def _lines(text: str) -> str:
+def _remove_line_marks(text: str) -> str:
     """Drop what marks a line: fence, rule, heading, quotation, list item, box, cells of a table."""
     text = _FENCE.sub("", text)
     text = _TABLE_RULE.sub("", _RULE.sub("", text))
     text = _QUOTE.sub("", text)
     text = _BOX.sub(r"\1", _BULLET.sub("", text))
     text = _HEADING.sub(lambda heading: heading[1] or "", text)
-    return _ROW.sub(_row, text) if "|" in text else text
+    return _ROW.sub(_join_cells, text) if "|" in text else text
 
 
-def _row(match: re.Match[str]) -> str:
+def _join_cells(match: re.Match[str]) -> str:
     cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", match[0]))
     return ", ".join(cell for cell in cells if cell)
 
 
-def _without_elements(text: str) -> str:
+def _remove_elements(text: str) -> str:
     """Drop HTML: comments and scripts whole, tags by themselves; blocks begin a line."""
     text = _CDATA.sub(r"\1", text)
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _UNSPOKEN.sub("", text)
     if "<su" in text or "<SU" in text:
-        text = _RAISED.sub(_raised, text)
+        text = _RAISED.sub(_convert_raised, text)
     # In code a tag is a name.
     text = _CODE.sub(lambda code: _readable(code[0]), text) if "`" in text else text
-    return _ELEMENT.sub(_element, text)
+    return _ELEMENT.sub(_replace_element, text)
 
 
-def _raised(match: re.Match[str]) -> str:
+def _convert_raised(match: re.Match[str]) -> str:
     """Return raised or lowered digits; those behind a word or a stop are the mark of a note."""
     before, digits = match[1], match["digits"]
     if match["tag"].lower() == "sub":
@@ -241,10 +241,10 @@ def _raised(match: re.Match[str]) -> str:
 
 def _readable(code: str) -> str:
     """Return code as it is read: tags by their names, and no index that could be a source mark."""
-    return _INDEX.sub(r" \1 ", chat.name_tags(_ELEMENT.sub(r" \2 ", code)))
+    return _INDEX.sub(r" \1 ", chat.replace_tags_with_names(_ELEMENT.sub(r" \2 ", code)))
 
 
-def _element(match: re.Match[str]) -> str:
+def _replace_element(match: re.Match[str]) -> str:
     """Return what stands for a tag; the name of one that HTML does not have was meant to be read."""
     end, name, attributes = match[1], match[2].lower(), match[3]
     if name in _INLINE:
@@ -260,7 +260,7 @@ def _element(match: re.Match[str]) -> str:
     return f" {match[2]} " if quoted or not (end or attributes.strip()) else " "
 
 
-def _character(match: re.Match[str]) -> str:
+def _decode_entity(match: re.Match[str]) -> str:
     """Return the character an entity stands for; a ``<`` is set apart from what it would make a tag of."""
     name = re.sub(r"^&(?:amp;)*", "", match[0])
     if name in {"", ";"}:
@@ -275,27 +275,30 @@ def _character(match: re.Match[str]) -> str:
     return "< " if found == "<" else found
 
 
-def _without_emphasis(text: str) -> str:
+def _remove_emphasis(text: str) -> str:
     """Drop the asterisks and underscores that emphasise, outside addresses."""
     if _DIALLED_SIGN.search(text):
         text = _STRONG_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:
-        return _unstressed(text)
+        return _remove_emphasis_marks(text)
     parts: list[str] = []
     at = 0
     for match in _URL.finditer(text):
         end = match.end() - len(match[0]) + len(match[0].rstrip("_"))
-        parts += [_unstressed(text[at : match.start()], after=match[0][0]), text[match.start() : end]]
+        parts += [
+            _remove_emphasis_marks(text[at : match.start()], after=match[0][0]),
+            text[match.start() : end],
+        ]
         at = end
-    return "".join([*parts, _unstressed(text[at:], before="/" if at else " ")])
+    return "".join([*parts, _remove_emphasis_marks(text[at:], before="/" if at else " ")])
 
 
-def _unstressed(text: str, before: str = " ", after: str = " ") -> str:
+def _remove_emphasis_marks(text: str, before: str = " ", after: str = " ") -> str:
     def around(match: re.Match[str]) -> tuple[str, str]:
         start, end = match.span()
         return (text[start - 1] if start else before), (text[end] if end < len(text) else after)
 
-    codes = _star_codes(text) if _DIALLED_SIGN.search(text) else frozenset()
+    codes = _find_star_codes(text) if _DIALLED_SIGN.search(text) else frozenset()
 
     def star(match: re.Match[str]) -> str:
         left, right = around(match)
@@ -335,7 +338,7 @@ def _is_key(left: str, right: str) -> bool:
     return left in _PRESS or right in _PRESSED or (left.isspace() and right in ",;:!?)")
 
 
-def _star_codes(text: str) -> frozenset[int]:
+def _find_star_codes(text: str) -> frozenset[int]:
     """Return where the asterisks are that are dialled, and emphasise nothing."""
     found = {key.start() for key in _ALTERNATIVE_KEYS.finditer(text)}
     last = -_NEAR_CODE
@@ -370,14 +373,14 @@ def _is_wide(character: str) -> bool:
     return "\u3040" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"
 
 
-def _tidy(text: str) -> str:
+def _close_gaps(text: str) -> str:
     """Close the gaps that were left."""
-    if GONE in text:
-        text = _REMOVED.sub(lambda gap: _gap(text, gap), text)
+    if REMOVED_MARK in text:
+        text = _REMOVED.sub(lambda gap: _replace_gap(text, gap), text)
     return _GAP.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text.strip())
 
 
-def _gap(text: str, gap: re.Match[str]) -> str:
+def _replace_gap(text: str, gap: re.Match[str]) -> str:
     if "\n" in gap[0]:
         return "\n"
     return "" if text[gap.end() : gap.end() + 1] in tuple(".,;:!?…。，、！？") else " "

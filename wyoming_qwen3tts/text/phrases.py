@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .language_tags import requested
+from .language_tags import parse_requested_language
 
-MOST = 100_000
+MAX_PHRASES = 100_000
 """Phrases of one file."""
 TOO_MANY = "with it there are more than {:,} phrases"
-LONGEST_TEMPLATE = 1_000
+MAX_TEMPLATE_CHARACTERS = 1_000
 """Characters of a phrase that has templates in it: all that it stands for is as long."""
 COLUMNS = ("text", "voice", "language")
-TABLES = {".csv", ".tsv"}
+TABLE_SUFFIXES = {".csv", ".tsv"}
 
 _RANGE = r"\{(-?\d+|[A-Za-z])\.\.(-?\d+|[A-Za-z])(?:\.\.(-?\d+))?\}"
 _LIST = r"\{([^{},]*(?:,[^{},]*)+)\}"
@@ -42,18 +42,18 @@ class Phrase:
     """Where it stands in its file, from 1."""
 
 
-def read(path: Path) -> list[Phrase]:
+def read_phrases(path: Path) -> list[Phrase]:
     """Return the phrases of a file, each once, in its order. Raises PhraseFileError, OSError."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise PhraseFileError(f"{path}, line {line}: it is not UTF-8") from error
-    parse = _table if path.suffix.lower() in TABLES else _lines
+    parse = _read_table if path.suffix.lower() in TABLE_SUFFIXES else _read_lines
     found: dict[Phrase, Phrase] = {}
     try:
         for phrase in parse(content):
-            for text in expand(phrase.text, MOST - len(found)):
+            for text in expand_template(phrase.text, MAX_PHRASES - len(found)):
                 one = replace(phrase, text=text)
                 found.setdefault(replace(one, line=0), one)
     except PhraseFileError as error:
@@ -65,23 +65,23 @@ def read(path: Path) -> list[Phrase]:
     return list(found.values())
 
 
-def expand(text: str, most: int = MOST, of: int = MOST) -> list[str]:
+def expand_template(text: str, most: int = MAX_PHRASES, of: int = MAX_PHRASES) -> list[str]:
     """Return all that a template stands for, a text without braces for itself.
 
     ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one,
     ``{a..e}`` every letter; ``{front,back}`` is each of the words. The last one changes fastest. Raises
     ValueError where that is more than ``most``, what is left ``of`` so many, or braces are no template.
     """
-    if len(text) > LONGEST_TEMPLATE and "{" in text:
-        raise ValueError(f"with templates in it a phrase has {LONGEST_TEMPLATE:,} characters at most")
+    if len(text) > MAX_TEMPLATE_CHARACTERS and "{" in text:
+        raise ValueError(f"with templates in it a phrase has {MAX_TEMPLATE_CHARACTERS:,} characters at most")
     parts: list[Sequence[str]] = []
     end = 0
     for found in _TEMPLATE.finditer(text):
         first, last, step, words = found.groups()
-        chosen = words.split(",") if words is not None else _range(first, last, step)
-        parts += [[_without_braces(text[end : found.start()])], chosen]
+        chosen = words.split(",") if words is not None else _expand_range(first, last, step)
+        parts += [[_check_literal(text[end : found.start()])], chosen]
         end = found.end()
-    parts.append([_without_braces(text[end:])])
+    parts.append([_check_literal(text[end:])])
     number = 1
     for chosen in parts:
         number *= len(chosen)
@@ -90,13 +90,13 @@ def expand(text: str, most: int = MOST, of: int = MOST) -> list[str]:
     return ["".join(chosen) for chosen in itertools.product(*parts)]
 
 
-def _without_braces(text: str) -> str:
+def _check_literal(text: str) -> str:
     if "{" in text or "}" in text:
         raise ValueError("braces that are no template; {0..59}, {0..55..5}, {a..e} and {front,back} are")
     return text
 
 
-def _range(first: str, last: str, step: str | None) -> Sequence[str]:
+def _expand_range(first: str, last: str, step: str | None) -> Sequence[str]:
     """Return the numbers or letters of a range as they are written."""
     letters = first.isalpha()
     if letters != last.isalpha():
@@ -105,15 +105,15 @@ def _range(first: str, last: str, step: str | None) -> Sequence[str]:
     by = abs(int(step)) if step is not None else 1
     if not by:
         raise ValueError("a step of 0 leads nowhere")
-    if abs(stop - start) // by >= MOST:
-        raise ValueError(TOO_MANY.format(MOST))
+    if abs(stop - start) // by >= MAX_PHRASES:
+        raise ValueError(TOO_MANY.format(MAX_PHRASES))
     padded = any(len(number.lstrip("-")) > 1 and number.lstrip("-")[0] == "0" for number in (first, last))
     width = max(len(first), len(last)) if padded else 0
     numbers = range(start, stop + 1, by) if start <= stop else range(start, stop - 1, -by)
     return [chr(number) if letters else f"{number:0{width}d}" for number in numbers]
 
 
-def _lines(content: str) -> Iterator[Phrase]:
+def _read_lines(content: str) -> Iterator[Phrase]:
     """Yield the lines that say something; a ``#`` and a space begin a comment, and #1 is a phrase."""
     for number, line in enumerate(content.splitlines(), 1):
         text = line.strip()
@@ -121,7 +121,7 @@ def _lines(content: str) -> Iterator[Phrase]:
             yield Phrase(text, line=number)
 
 
-def _table(content: str) -> Iterator[Phrase]:
+def _read_table(content: str) -> Iterator[Phrase]:
     """Yield the rows of a table: its header names the columns, or they are text, voice and language."""
     head = content.partition("\n")[0]
     delimiter = max(",\t;", key=head.count)
@@ -148,15 +148,15 @@ def _table(content: str) -> Iterator[Phrase]:
             given = dict(zip(columns, cells, strict=False))
             if not given.get("text"):
                 raise PhraseFileError(f"line {line}: the text is missing")
-            language = _language(given.get("language"), line)
+            language = _parse_language(given.get("language"), line)
             yield Phrase(given["text"], given.get("voice") or None, language, line)
     except csv.Error as error:
         raise PhraseFileError(f"line {before + 1}: {error}") from error
 
 
-def _language(cell: str | None, line: int) -> str | None:
+def _parse_language(cell: str | None, line: int) -> str | None:
     try:
-        return requested(cell)
+        return parse_requested_language(cell)
     except ValueError as error:
         hint = "a text with a comma in it stands in quotation marks"
         raise PhraseFileError(f"line {line}: {error}; {hint}") from error

@@ -21,16 +21,16 @@ _WORKS = dict(
     )
 )
 """Words that a title follows, and their readings."""
-_LONGEST = 5
+_MAX_KANA_PER_HAN = 5
 """Kana of a reading for each Han character, at most: 《…》 after Han may also be a title."""
 _LATIN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ\u3100-\u312f]")
 """Letters of pinyin, and bopomofo: a Chinese voice reads the characters better."""
 
 
-def by_reading(text: str) -> str:
+def replace_ruby(text: str) -> str:
     """Return ``text`` with readings in place of what they are given for."""
     if "<r" in text or "<R" in text:
-        text = _RUBY.sub(lambda ruby: _read(ruby[1]), text)
+        text = _RUBY.sub(lambda ruby: _read_element(ruby[1]), text)
     if "《" in text:
         text = _MARKED.sub(r"\2", text)
         text = _UNMARKED.sub(lambda ruby: ruby[0] if _is_title(ruby[1], ruby[2]) else ruby[2], text)
@@ -39,13 +39,13 @@ def by_reading(text: str) -> str:
 
 def _is_title(before: str, marked: str) -> bool:
     """Tell whether 《…》 behind Han characters is a title."""
-    if len(marked) > _LONGEST * len(before):
+    if len(marked) > _MAX_KANA_PER_HAN * len(before):
         return True
     work = next((work for work in _WORKS if before.endswith(work)), "")
     return work != "" and not marked.endswith(_WORKS[work])
 
 
-def _read(content: str) -> str:
+def _read_element(content: str) -> str:
     content = _FALLBACK.sub("", content)
     said, at = [], 0
     for pair in _PAIR.finditer(content):

@@ -14,7 +14,7 @@ from pydantic import Field
 from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
-from ...text.phrases import Phrase, expand
+from ...text.phrases import Phrase, expand_template
 from ..request_log import OK, RequestLog, outcome_of
 from .context import TEXTS, AppContext, request_for, status_of
 from .model import Language, Name, RequestModel, Text
@@ -162,7 +162,7 @@ def _expanded(asked: Phrases, most: int) -> list[Phrase]:
         )
         voice, language = voice or asked.voice, language or asked.language
         try:
-            texts = expand(text, MOST - len(found), MOST)
+            texts = expand_template(text, MOST - len(found), MOST)
         except ValueError as error:
             raise SpeechError(f"{text[:40]!r}: {error}", "bad-phrase") from error
         characters += sum(map(len, texts))

@@ -20,7 +20,7 @@ from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from ...speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
-from ...text.language_tags import requested
+from ...text.language_tags import parse_requested_language
 from .framing import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
 def _language(event: Event, given: str | None) -> str | None:
     """Return the BCP 47 tag of the language that a client named; None where it named none that exists."""
     try:
-        return requested(given)
+        return parse_requested_language(given)
     except ValueError as error:
         _LOGGER.warning("%s: voice.language: %s; the language is detected", event.type, error)
         return None

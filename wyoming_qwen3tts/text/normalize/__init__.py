@@ -33,7 +33,7 @@ _LOADED: set[str] = set()
 
 
 @functools.cache
-def grammar(language: str) -> Normalizer | None:
+def load_normalizer(language: str) -> Normalizer | None:
     """Return the grammar for a BCP 47 tag, made when it is first asked for; None if there is none."""
     base, _, region = language.lower().replace("_", "-").partition("-")
     where = _GRAMMARS.get(base)
@@ -43,12 +43,12 @@ def grammar(language: str) -> Normalizer | None:
     made: type[Normalizer] = getattr(importlib.import_module(f".languages.{module}", __name__), name)
     known = next((part for part in region.split("-") if part in made.regions), "")  # zh-Hant-TW
     if region != known:
-        return grammar(f"{base}-{known}" if known else base)
+        return load_normalizer(f"{base}-{known}" if known else base)
     _LOADED.add(base)
     return made(region)
 
 
-def loaded(language: str) -> bool:
+def is_loaded(language: str) -> bool:
     """Tell whether the grammar of ``language`` is there already, or there is none."""
     base = base_language(language)
     return base not in _GRAMMARS or base in _LOADED
@@ -58,7 +58,7 @@ def interpret_say_as(kind: str, form: str, text: str, language: str) -> str:
     """Return ``text`` as SSML's ``say-as`` asks; as any text where it is not of that kind."""
     from .say_as import interpret
 
-    rules = grammar(language or "en")
+    rules = load_normalizer(language or "en")
     try:
         words = interpret(rules, kind.lower(), form, text) if rules is not None else None
     except Exception:
@@ -72,12 +72,12 @@ def say_as_interpreter(language: str) -> Callable[[str, str, str, str], str]:
     return lambda kind, form, text, own: interpret_say_as(kind, form, text, own or language)
 
 
-def spoken(text: str, language: str) -> str:
+def normalize(text: str, language: str) -> str:
     """Return plain ``text`` as it is spoken in ``language`` (BCP 47); unchanged where that is not known.
 
     Never raises: what a rule fails on is left as it is written, with a line in the log.
     """
-    rules = grammar(language)
+    rules = load_normalizer(language)
     if rules is None:
         return text
     text = text.translate(_SUBSCRIPTS)

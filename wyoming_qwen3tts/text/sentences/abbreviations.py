@@ -11,7 +11,7 @@ from enum import Enum, auto
 from functools import cache
 
 
-class Kind(Enum):
+class WordKind(Enum):
     """What a full stop after a word tells, and so which followers end a sentence there."""
 
     WORD = auto()
@@ -81,18 +81,22 @@ _UNITS = frozenset(
 )
 """Abbreviated units: after a number they may end a sentence, but not before a small letter."""
 
-_ONLY: dict[str, dict[Kind, str]] = {
-    "en": {Kind.LAST: "Sr sr", Kind.WEAK: "gen rev col assoc natl"},
+_LANGUAGE_SPECIFIC: dict[str, dict[WordKind, str]] = {
+    "en": {WordKind.LAST: "Sr sr", WordKind.WEAK: "gen rev col assoc natl"},
     "de": {
-        Kind.WEAK: "mind gem bes erg Bio rd best höchst Tab Art kath evang röm",
-        Kind.TITLE: "Sr",
-        Kind.LAST: "Co",
+        WordKind.WEAK: "mind gem bes erg Bio rd best höchst Tab Art kath evang röm",
+        WordKind.TITLE: "Sr",
+        WordKind.LAST: "Co",
     },
-    "fr": {Kind.WEAK: "ex bd pl quest adj obs"},
-    "es": {Kind.TITLE: "sr", Kind.WEAK: "art prov fig cap vol ed", Kind.DATE: "ago mar"},
-    "pt": {Kind.TITLE: "sr", Kind.WEAK: "art ex obs r cap", Kind.DATE: "ago set out mar"},
-    "it": {Kind.WEAK: "art prov loc", Kind.DATE: "ago set mar", Kind.TITLE: "rag arch gent ill es"},
-    "ru": {Kind.TITLE: "о"},
+    "fr": {WordKind.WEAK: "ex bd pl quest adj obs"},
+    "es": {WordKind.TITLE: "sr", WordKind.WEAK: "art prov fig cap vol ed", WordKind.DATE: "ago mar"},
+    "pt": {WordKind.TITLE: "sr", WordKind.WEAK: "art ex obs r cap", WordKind.DATE: "ago set out mar"},
+    "it": {
+        WordKind.WEAK: "art prov loc",
+        WordKind.DATE: "ago set mar",
+        WordKind.TITLE: "rag arch gent ill es",
+    },
+    "ru": {WordKind.TITLE: "о"},
 }
 """What is short for something in one language only. Sr. is a title in Spanish, a son's father in English."""
 
@@ -188,7 +192,7 @@ ORDINAL_LANGUAGES = frozenset("de da nb nn no fi cs sk hu pl tr et lv sl hr sr b
 
 _ZONES = "EST EDT CST CDT MST MDT PST PDT GMT UTC CET CEST BST ET PT CT"
 _WEEK = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
-_GOES_ON = {
+_CONTINUATIONS = {
     "a.m": frozenset(f"{_ZONES} {_WEEK}".split()),
     "p.m": frozenset(f"{_ZONES} {_WEEK}".split()),
     "co": frozenset({"KG", "KGaA"}),
@@ -196,7 +200,7 @@ _GOES_ON = {
 }
 """What may follow an abbreviation that is often last, with a capital and in the same sentence."""
 
-_LOWLY = (Kind.WEAK, Kind.NUMERIC, Kind.DATE)
+_NEVER_UPPER_CASE = (WordKind.WEAK, WordKind.NUMERIC, WordKind.DATE)
 """Not written in capitals only."""
 
 _ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:I[XV]|V?I{0,3})")
@@ -207,20 +211,20 @@ _LATIN_OR_CYRILLIC = re.compile(r"[A-Za-zÀ-ɏа-яёА-ЯЁ]{2,}")
 
 
 @cache
-def table(language: str | None) -> dict[str, Kind]:
+def table(language: str | None) -> dict[str, WordKind]:
     """Return abbreviation → kind, without the last full stop, for a language's base tag or for any."""
     words = (
-        (Kind.DATE, _DATES),
-        (Kind.NUMERIC, _NUMERIC),
-        (Kind.WEAK, _WEAK),
-        (Kind.TITLE, _TITLES),
-        (Kind.LAST, _LAST),
+        (WordKind.DATE, _DATES),
+        (WordKind.NUMERIC, _NUMERIC),
+        (WordKind.WEAK, _WEAK),
+        (WordKind.TITLE, _TITLES),
+        (WordKind.LAST, _LAST),
     )
-    merged = {word.rstrip("."): kind for kind, listed in words for word in listed.split()}
+    merged = {word.rstrip("."): word_kind for word_kind, listed in words for word in listed.split()}
     if language is None:
-        merged |= dict.fromkeys(("Sr", "sr"), Kind.TITLE)
-    for kind, listed in _ONLY.get(language or "", {}).items():
-        merged |= dict.fromkeys(listed.split(), kind)
+        merged |= dict.fromkeys(("Sr", "sr"), WordKind.TITLE)
+    for word_kind, listed in _LANGUAGE_SPECIFIC.get(language or "", {}).items():
+        merged |= dict.fromkeys(listed.split(), word_kind)
     return merged
 
 
@@ -228,7 +232,7 @@ _INITIALS = re.compile(r"(?:[^\W\d_]\.-)+[^\W\d_]")
 """Of a double first name: J.-P., without the last full stop."""
 
 
-def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
+def classify_word(words: list[str], language: str | None) -> tuple[WordKind, str]:
     """Return the kind of the last of ``words``, as far as they tell, and what it is called in the table.
 
     ``words`` are up to four, the last without its full stop and what opens it: ``["z.", "B"]``.
@@ -236,40 +240,40 @@ def kind(words: list[str], language: str | None) -> tuple[Kind, str]:
     word = words[-1]
     previous = words[-2] if len(words) > 1 else ""
     if _INITIALS.fullmatch(word):
-        return Kind.TITLE, ""
+        return WordKind.TITLE, ""
     known = table(language)
-    for key in _keys(words):
+    for key in _lookup_keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
-        if found in _LOWLY and word.isupper() and len(word) > 2 and "." not in key:
+        if found in _NEVER_UPPER_CASE and word.isupper() and len(word) > 2 and "." not in key:
             continue  # EST is a time zone, "est." a guess
         if found is not None and not _is_unit(word, previous):
-            return _by_neighbour(found, key, words), key.lower()
+            return _adjust_by_context(found, key, words), key.lower()
     if _is_unit(word, previous):
-        return Kind.LAST, ""
+        return WordKind.LAST, ""
     if len(word) == 1 and word.isalpha():
-        return _letter(word, previous), ""
-    if is_roman(word):
-        return Kind.LAST, "roman"
+        return _classify_letter(word, previous), ""
+    if is_roman_numeral(word):
+        return WordKind.LAST, "roman"
     if word.lower().endswith("str") and len(word) > 4:
-        return Kind.WEAK, ""
+        return WordKind.WEAK, ""
     if _LATIN_OR_CYRILLIC.fullmatch(word) and _is_clipped(word):
-        return Kind.LAST, ""
-    return (Kind.WEAK if _DOTTED.fullmatch(word) else Kind.WORD), ""
+        return WordKind.LAST, ""
+    return (WordKind.WEAK if _DOTTED.fullmatch(word) else WordKind.WORD), ""
 
 
-def goes_on(key: str, word: str) -> bool:
+def continues_sentence(key: str, word: str) -> bool:
     """Tell whether the abbreviation ``key`` belongs to the capitalised ``word`` after it: p.m. EST."""
     if key == "roman":
         return word.lower() in AFTER_ORDINAL
-    return word in _GOES_ON.get(key, ())
+    return word in _CONTINUATIONS.get(key, ())
 
 
-def is_roman(word: str) -> bool:
+def is_roman_numeral(word: str) -> bool:
     """Tell whether ``word`` is a Roman number from II to XXXIX."""
     return len(word) > 1 and _ROMAN.fullmatch(word) is not None
 
 
-def _keys(words: list[str]) -> list[str]:
+def _lookup_keys(words: list[str]) -> list[str]:
     """Return what the last word may be called, longest first: "z." and "B" are "z.B", then "B"."""
     word = words[-1]
     if word[:2].lower() in {"l'", "d'", "l’", "d’", "n'", "n’"}:
@@ -285,16 +289,16 @@ def _keys(words: list[str]) -> list[str]:
     return [key for key in keys if key]
 
 
-def _by_neighbour(found: Kind, key: str, words: list[str]) -> Kind:
+def _adjust_by_context(found: WordKind, key: str, words: list[str]) -> WordKind:
     """Correct a kind by the words before it: a letter after a noun that it numbers; a drive's Dr."""
-    if len(key) == 1 and len(words) > 1 and _numbers(words[-2]):
-        return Kind.LAST
+    if len(key) == 1 and len(words) > 1 and _is_labelled_noun(words[-2]):
+        return WordKind.LAST
     if key == "Dr" and len(words) > 2 and words[-3].isdigit() and words[-2].istitle():
-        return Kind.WEAK
+        return WordKind.WEAK
     return found
 
 
-def _numbers(noun: str) -> bool:
+def _is_labelled_noun(noun: str) -> bool:
     return noun.lower().strip("\"'([{«“‘„*_") in _LABELLED
 
 
@@ -303,11 +307,11 @@ def _is_unit(word: str, previous: str) -> bool:
     return previous[-1:].isdigit() and (word.lower() in _UNITS or word in set("mshglCFKVWA"))
 
 
-def _letter(word: str, previous: str) -> Kind:
+def _classify_letter(word: str, previous: str) -> WordKind:
     """Judge a letter alone: an initial, unless it is a word ("I", "я") or numbers a noun."""
     if word == "I" or not (word.isupper() or (word.isascii() and word.islower())):
-        return Kind.WORD
-    return Kind.LAST if _numbers(previous) else Kind.WEAK
+        return WordKind.WORD
+    return WordKind.LAST if _is_labelled_noun(previous) else WordKind.WEAK
 
 
 def _is_clipped(word: str) -> bool:
