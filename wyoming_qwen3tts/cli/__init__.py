@@ -15,7 +15,8 @@ from typing import Any
 
 from .. import client
 from ..client import ServerError, reachable
-from ..config import VARIABLE_PREFIX, Parser, Settings, SettingsError
+from ..config.settings import Settings, SettingsError
+from ..config.sources import VARIABLE_PREFIX, Parser
 from ..speech import SpeechError
 from . import arguments, cache, prerender, sound, voices
 
@@ -63,7 +64,7 @@ def _printed(status: int) -> int:
 
 def default_uri() -> str:
     """Return where the server of this machine listens, by the server's own variable or by default."""
-    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().uri)
+    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().server.uri)
     return reachable(next(uri for uri in listening if not uri.startswith("stdio")))
 
 
@@ -100,7 +101,7 @@ def verify(settings: Settings) -> int:
     """Compare the engine with the official package on the settings' model; print a table."""
     from ..engines.base import EngineUnavailableError
 
-    if len(settings.model) != 1:
+    if len(settings.model.model) != 1:
         print("error: verify needs one --model", file=sys.stderr)
         return 2
     try:
@@ -110,11 +111,14 @@ def verify(settings: Settings) -> int:
         print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
         return 1
     source = download.Source.parse(
-        settings.model[0], settings.revision, settings.download_dir, settings.local_files_only
+        settings.model.model[0],
+        settings.model.revision,
+        settings.model.download_dir,
+        settings.model.local_files_only,
     )
     try:
-        device, _ = checkpoint.choose_device(settings.device)
-        dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
+        device, _ = checkpoint.choose_device(settings.model.device)
+        dtype, _ = checkpoint.choose_dtype(settings.model.dtype, device)
         found = checkpoint.load(download.find(source), device, dtype)
     except EngineUnavailableError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -19,7 +19,8 @@ from ..cache.entry import CacheCounts, Tier, TierError
 from ..cache.sqlite import FILE, Disk
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import Sound
-from ..config import OPTIONS_FILE, Parser, Settings, add_options
+from ..config.settings import Settings
+from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import key
 from . import sound
@@ -60,7 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         arguments = [STATS, *arguments]
     options = parser.parse_args(arguments)
     taken = (*PLACE, OPTIONS_FILE)
-    options.settings = Settings.of({key: value for key, value in vars(options).items() if key in taken})
+    options.settings = load_flags({key: value for key, value in vars(options).items() if key in taken})
     return options
 
 
@@ -196,8 +197,8 @@ def _file_name(each: bytes, text: str) -> str:
 def _where(tier: Tier, settings: Settings) -> str:
     """Return where a tier is and how much may be there, with no password in it."""
     if isinstance(tier, Disk):
-        return f"{tier.path}, at most {_megabytes(settings.cache_disk * MEGABYTE)}"
-    place = urlsplit(settings.cache_redis or "")
+        return f"{tier.path}, at most {_megabytes(settings.cache.cache_disk * MEGABYTE)}"
+    place = urlsplit(settings.cache.cache_redis or "")
     return place._replace(netloc=place.netloc.rpartition("@")[2]).geturl()
 
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Scope
 
 from ... import __version__
 from ...cache.tiers import MEGABYTE
-from ...config import Settings
+from ...config.settings import Settings
 from ..web import page
 from . import batch, cache, errors, health, speech, voices, websocket
 from .auth import OPEN, Authenticator, AuthMiddleware, Keys
@@ -78,27 +78,27 @@ def application(context: AppContext) -> ASGIApp:
 
 def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
     """Return ``app`` for those who may come in, within what they may take."""
-    uploads = round(settings.max_upload * MEGABYTE)
+    uploads = round(settings.http.max_upload * MEGABYTE)
 
     def most(scope: Scope) -> int:
         if scope["path"] == SPEECH:
-            return settings.max_event_bytes + LARGEST_ENCODED
-        return uploads if scope["path"] == UPLOADS else settings.max_event_bytes
+            return settings.limits.max_event_bytes + LARGEST_ENCODED
+        return uploads if scope["path"] == UPLOADS else settings.limits.max_event_bytes
 
     keeper = Authenticator(
         keys,
-        rate=settings.rate_limit,
-        origins=settings.cors_origins,
-        ingress_port=settings.ingress_port or None,
+        rate=settings.http.rate_limit,
+        origins=settings.http.cors_origins,
+        ingress_port=settings.http.ingress_port or None,
     )
     app = BodyLimitMiddleware(
-        app, most=most, seconds=settings.event_timeout, send_timeout=settings.send_timeout
+        app, most=most, seconds=settings.limits.event_timeout, send_timeout=settings.limits.send_timeout
     )
     app = AuthMiddleware(app, keeper, OPEN | page.paths())
-    if settings.cors_origins:
+    if settings.http.cors_origins:
         app = CORSMiddleware(
             app,
-            allow_origins=settings.cors_origins,
+            allow_origins=settings.http.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),  # reflected: OpenAI's client sends a dozen x-stainless-* of its own
             allow_private_network=True,

@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...config import Settings, SettingsError
+from ...config.settings import Settings, SettingsError
 from ..network import plain
 from .errors import body
 from .middleware import unread
@@ -76,8 +76,8 @@ class Keys:
 
 def keys_of(settings: Settings) -> Keys:
     """Return the keys that the settings have, and those in the file they name. Raises SettingsError."""
-    found = list(settings.api_keys)
-    if (path := settings.api_key_file) is not None:
+    found = list(settings.http.api_keys)
+    if (path := settings.http.api_key_file) is not None:
         found += _lines(path)
         if not found:
             raise SettingsError(f"--api-key-file: there is no key in {path}")

@@ -114,7 +114,7 @@ def _wanted(asked: BatchBody, context: AppContext, client: str) -> list[Wanted]:
     """Return the texts. Raises SpeechError where all together are too long."""
     items = [each for each in asked.inputs if isinstance(each, Item)]  # as the model has made them
     characters = sum(len(each.input) for each in items)
-    if characters > (most := TEXTS * context.settings.max_text):
+    if characters > (most := TEXTS * context.settings.limits.max_text):
         raise SpeechError(
             f"the inputs have {characters} characters together; the most is {most}", "text-too-long"
         )

@@ -176,7 +176,7 @@ class Making:
 
     def _more(self) -> None:
         """Begin with as many texts as there is room for: one at the least."""
-        most = self._context.settings.max_text
+        most = self._context.settings.limits.max_text
         while self._left and len(self._tasks) < AHEAD:
             wanted = self._left[0]
             if self._tasks and self._held + len(wanted.text) > most:

@@ -92,7 +92,7 @@ def routes(context: AppContext) -> APIRouter:
     async def keep(asked: Phrases, http: Request) -> Response:
         """Say phrases and keep them for ever; with ``Accept: text/event-stream`` it is told how far it is."""
         _cache(context)
-        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * context.settings.max_text)
+        wanted = await asyncio.to_thread(_expanded, asked, TEXTS * context.settings.limits.max_text)
         return await answered(http, lambda tell: _PrerenderJob(context, wanted, tell).run())
 
     return router
@@ -104,7 +104,7 @@ async def tiers(context: AppContext, voice: str | None = None) -> dict[str, dict
     if cache is None:
         return {}
     settings, found = context.settings, dict[str, dict[str, Any]]()
-    limits = {"memory": settings.cache_memory, "disk": settings.cache_disk}
+    limits = {"memory": settings.cache.cache_memory, "disk": settings.cache.cache_disk}
     speaker = _speaker(context, voice)
     for name, stock in (await cache.stocks()).items():
         counts = cache.counts[name]

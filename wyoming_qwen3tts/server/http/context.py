@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from ...cache.cache import Cache
-from ...config import Settings
+from ...config.settings import Settings
 from ...engines.base import Engine
 from ...engines.pool import EnginePool
 from ...pipeline.synthesizer import Synthesizer
@@ -82,7 +82,7 @@ def check_model(model: str, context: AppContext) -> None:
 
 def check_length(characters: int, context: AppContext) -> None:
     """Raise SpeechError where a text is too long."""
-    if characters > (most := context.settings.max_text):
+    if characters > (most := context.settings.limits.max_text):
         raise SpeechError(f"input has over {most} characters, the most for one request", "text-too-long")
 
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
-from ...config import Settings
+from ...config.settings import Settings
 from ..web import page
 from ..wyoming.listen import BACKLOG, ListenError, remove_socket, unix_socket
 from ..wyoming.server import SEND_BUFFER
@@ -172,25 +172,27 @@ def open_doors(settings: Settings, connections: int) -> HttpServer:
     keys = keys_of(settings)
     limits = HttpLimits(
         connections=connections,
-        head_timeout=settings.event_timeout,
-        message_bytes=settings.max_event_bytes,
-        send_timeout=settings.send_timeout,
+        head_timeout=settings.limits.event_timeout,
+        message_bytes=settings.limits.max_event_bytes,
+        send_timeout=settings.limits.send_timeout,
     )
     server = HttpServer(limits, lambda app: guarded(app, settings, keys))
     try:
-        if port := settings.http_port:
-            hosts = (settings.http_host,) if settings.http_host else EVERYWHERE if keys else LOOPBACK
+        if port := settings.http.http_port:
+            hosts = (
+                (settings.http.http_host,) if settings.http.http_host else EVERYWHERE if keys else LOOPBACK
+            )
             server.listen(port, hosts)
             _LOGGER.info(
                 "Listening on http://%s:%d",
                 "localhost" if hosts[0] in {*EVERYWHERE, *LOOPBACK} else hosts[0],
                 port,
             )
-        if settings.ingress_port:
-            server.listen(settings.ingress_port, EVERYWHERE)
-        if settings.http_socket is not None:
-            server.listen_unix(settings.http_socket)
-            _LOGGER.info("Listening for HTTP on unix://%s", settings.http_socket)
+        if settings.http.ingress_port:
+            server.listen(settings.http.ingress_port, EVERYWHERE)
+        if settings.http.http_socket is not None:
+            server.listen_unix(settings.http.http_socket)
+            _LOGGER.info("Listening for HTTP on unix://%s", settings.http.http_socket)
     except ListenError:
         server.close()
         raise

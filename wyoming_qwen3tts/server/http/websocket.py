@@ -106,7 +106,9 @@ class WebSocketConnection:
                 self._last_heard = self._clock()
                 await self._take(message, group)
                 continue
-            late = SpeechError(f"nothing came for {self._context.settings.idle_timeout:g} s", "timeout")
+            late = SpeechError(
+                f"nothing came for {self._context.settings.limits.idle_timeout:g} s", "timeout"
+            )
             if not self._dialogue.fail(late):
                 await self._send(Failed(late))
                 return
@@ -127,7 +129,7 @@ class WebSocketConnection:
 
     def _time_left(self) -> float:
         """Return the seconds that the client may still be silent."""
-        limit = self._context.settings.idle_timeout
+        limit = self._context.settings.limits.idle_timeout
         if self._tasks and not self._dialogue.awaits_text:
             return limit  # while there is something to say, the client only has to listen
         return self._last_heard + limit - self._clock()

@@ -138,7 +138,7 @@ class WebSocketSession:
         """Return what a message asks for. Raises SpeechError."""
         if message.id in self._jobs:
             raise InvalidMessageError(f"{kind}: {message.id!r} has not ended yet", "duplicate-id", param="id")
-        if len(self._jobs) > (most := self._context.settings.max_requests):
+        if len(self._jobs) > (most := self._context.settings.limits.max_requests):
             raise InvalidMessageError(f"{most} utterances are waiting, the most there may be", "busy")
         text = TextFeed.whole(message.input) if isinstance(message, Speak) else TextFeed()
         request = message.request(self._context, text)
