@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-COMMANDS = {
+ARGUMENT_COUNTS = {
     "SI": 2,
     "qty": 2,
     "si": 1,
@@ -37,8 +37,8 @@ _RATE = re.compile(
 _BEFORE_UNIT = re.compile(r"([²³])([a-zA-ZµΩ°]+)")
 
 
-def quantity(command: str, arguments: list[str]) -> str:
-    """Return what a command of ``COMMANDS`` says, given its arguments without braces."""
+def format_quantity(command: str, arguments: list[str]) -> str:
+    """Return what a command of ``ARGUMENT_COUNTS`` says, given its arguments without braces."""
     if command in {"si", "unit"}:
         return _unit(arguments[0])
     numbers = [_number(each) for each in arguments]
@@ -65,17 +65,17 @@ def _unit(source: str) -> str:
         for part in _WORD.finditer(source)
     )
     unit = "".join(parts)
-    return by_second(_BEFORE_UNIT.sub(r"\2\1", unit) if "\\" in source else unit)
+    return format_per_second(_BEFORE_UNIT.sub(r"\2\1", unit) if "\\" in source else unit)
 
 
-def as_rate(source: str) -> str:
+def convert_negative_power(source: str) -> str:
     """Return a unit with a negative power, ``m s^{-1}``, as one with a slash."""
     if rate := _RATE.fullmatch(source):
         power = rate[3] or rate[4]
-        return by_second(f"{rate[1]}/{rate[2]}{'' if power == '1' else power.translate(_POWERS)}")
+        return format_per_second(f"{rate[1]}/{rate[2]}{'' if power == '1' else power.translate(_POWERS)}")
     return source
 
 
-def by_second(unit: str) -> str:
+def format_per_second(unit: str) -> str:
     """Return a unit as the spoken form knows it: ``m/s^2``."""
     return unit.replace("/s²", "/s^2")
