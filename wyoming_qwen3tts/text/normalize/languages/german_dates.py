@@ -1,0 +1,134 @@
+"""Dates and times of day in German."""
+
+from __future__ import annotations
+
+import re
+
+from ..rules.rule import LETTER, START, Match, Rules, left, right
+from .german_words import DATIVE, DAYS, MONTH_FORMS, GermanWords
+
+_FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
+_PRICED = re.compile(
+    r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–—−－:])\s$"
+)
+"""What makes of "Fr. 5.50" Swiss francs, and no Friday."""
+
+
+class GermanDates(GermanWords):
+    """Dates and times of day in German."""
+
+    def named_dates(self) -> Rules:
+        months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
+        days = "|".join(DAYS)
+        yield (
+            "named",
+            rf"{START}(?P<d>\d{{1,2}})(?:\.\s?|\s)(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
+            self._named_date,
+        )
+        yield from self.month_first()
+        yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
+        yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", self._day
+
+    def times(self) -> Rules:
+        one = r"\d{1,2}(?:[:.]\d{2})?"
+        yield (
+            "hours",
+            rf"{START}(?P<h>\d{{1,3}}):(?P<min>[0-5]\d)\s?(?P<w>Std\.?|Stunden|h)(?!\w)",
+            self._hours,
+        )
+        yield (
+            "clock-range",
+            rf"{START}(?P<a>{one})\s?(?:Uhr\s?|(?<=\d)h)?[-–]\s?(?P<b>{one})\s?(?:Uhr|h)(?!\w)",
+            self._unless_label(self._range_clock),
+        )
+        yield (
+            "clock-word",
+            rf"{START}(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}})(?::(?P<s>\d{{2}}))?)?\s?(?:Uhr(?!\w)|(?<=:\d\d)\s?h(?!\w))",
+            self._word_clock,
+        )
+        yield (
+            "clocks-bis",
+            rf"{START}(?P<a>\d{{1,2}})\s?h\sbis\s(?P<b>\d{{1,2}})\s?h(?!\w)",
+            lambda m: f"{self.time(int(m['a']), 0)} bis {self.time(int(m['b']), 0)}",
+        )
+        yield "clocks-h", rf"{START}(?P<a>\d{{1,2}}h\d\d)\s?[-–]\s?(?P<b>\d{{1,2}}h\d\d)(?!\w)", self._clocks
+        yield (
+            "clock-h",
+            rf"{START}(?P<h>\d{{1,2}})\s?h\s?(?P<min>[0-5]\d)(?!\w|\s?(?:m|[Mm]in)\b)(?:\sUhr\b)?",
+            self._h_clock,
+        )
+        at = r"(?:(?<=\b[Uu]m )|(?<=\b[Aa]b )|(?<=\b[Gg]egen ))"
+        yield "hour-h", rf"{at}(?P<h>\d{{1,2}})(?:\.(?P<min>[0-5]\d))?\s?h(?!\w)", self._word_clock
+        yield (
+            "duration",
+            rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
+            self._duration,
+        )
+        yield from super().times()
+
+    def _two_short_dates(self, m: Match) -> str | None:
+        """23.-25.11.: the month is said once."""
+        before, month, year = left(m), int(m["m"]), int(m["y"]) if m["y"] else None
+        if not 1 <= month <= 12:
+            return None
+        word = m["und"] if m["und"] in {"und", "bis"} else "bis"
+        lead = before if word == "und" or DATIVE.search(before) else "zum"
+        first = self.inflected(int(m["a"]), before)
+        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}{self._end(m)}"
+
+    def _two_dates(self, m: Match) -> str:
+        before = left(m)
+        month = MONTH_FORMS[m["month"].lower()]
+        word = {"-": "bis", "–": "bis"}.get(m["und"], m["und"]) + (
+            " zum" if m["zum"] or m["und"] in "-–" else ""
+        )
+        first = self.inflected(int(m["a"]), before)
+        year = int(m["y"]) if m["y"] else None
+        lead = before if word == "und" else "zum"
+        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
+
+    @staticmethod
+    def _is_francs(m: Match) -> bool:
+        """Tell Fr. 5.50 from a Friday: by what is before it, or by 1'234."""
+        price = _FRANCS.match(right(m))
+        return price is not None and ("'" in price[0] or "’" in price[0] or bool(_PRICED.search(left(m))))
+
+    def _day(self, m: Match) -> str | None:
+        return None if m[0] == "Fr." and self._is_francs(m) else DAYS[m["day"]]
+
+    def _named_date(self, m: Match) -> str | None:
+        month, day = MONTH_FORMS[m["month"].lower()], int(m["d"])
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
+        return said + self._month_stop(m) if said else None
+
+    def _short_date(self, m: Match) -> str | None:
+        said = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return said + "." if said and not right(m).strip() and left(m).strip() else said
+
+    def _hm(self, text: str) -> str:
+        hour, _, minute = text.replace(".", ":").partition(":")
+        return self.time(int(hour), int(minute or 0))
+
+    def _range_clock(self, m: Match) -> str:
+        first, last = self._hm(m["a"]), self._hm(m["b"])
+        if re.fullmatch(r"\d+", m["a"]):
+            first = first.removesuffix(" Uhr")
+        return f"{first} bis {last}"
+
+    def _hours(self, m: Match) -> str | None:
+        """1:30 Std. is a length of time; 8:30 h is one where the words before it say so."""
+        timed = m["w"] != "h" or re.search(self.timers, left(m), re.I)
+        parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
+        return self._length(parts or [("0", "min")]) + self._end(m) if timed else None
+
+    def _h_clock(self, m: Match) -> str | None:
+        """10h19 is a time, or a length of time where the words before it say so."""
+        if re.search(self.timers, left(m), re.I):
+            return self._duration(m)
+        hour, minute = int(m["h"]), int(m["min"])
+        return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
+
+    def _word_clock(self, m: Match) -> str | None:
+        hour, minute = int(m["h"]), int(m["min"] or 0)
+        second = int(m.groupdict().get("s") or 0) or None
+        return self.time(hour, minute, second) if self.valid_time(hour, minute, second) else None
