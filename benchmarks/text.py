@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tests.test_normalize import lines, plain, readings
 from wyoming_qwen3tts.speech import LANGUAGES
-from wyoming_qwen3tts.text.normalize.numbers import pattern
+from wyoming_qwen3tts.text.normalize.numbers import number_pattern
 
 Say = Callable[[str], str]
 
@@ -152,15 +152,17 @@ def _num2words(language: str) -> Say | None:
         return None
     point = "." if language in {"en", "ja", "ko"} else ","
     return lambda text: re.sub(
-        pattern(point), lambda m: str(num2words(m[0].replace(",", "."), lang=language)), text
+        number_pattern(point), lambda m: str(num2words(m[0].replace(",", "."), lang=language)), text
     )
 
 
 def _inflect(language: str) -> Say | None:
     import inflect
 
-    words = inflect.engine().number_to_words
-    return (lambda text: re.sub(pattern("."), lambda m: str(words(m[0])), text)) if language == "en" else None
+    to_words = inflect.engine().number_to_words
+    if language != "en":
+        return None
+    return lambda text: re.sub(number_pattern("."), lambda m: str(to_words(m[0])), text)
 
 
 def _damga(language: str) -> Say | None:

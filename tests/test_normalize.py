@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wyoming_qwen3tts.text.normalize import interpret_say_as, normalize, units
-from wyoming_qwen3tts.text.normalize.currencies import symbols as currency_symbols
+from wyoming_qwen3tts.text.normalize.currencies import currency_symbols
 
 TABLES = Path(__file__).parent / "normalize"
 LANGUAGES = [
@@ -42,7 +42,7 @@ PIECES = st.sampled_from(
 SENTENCES = st.lists(PIECES, min_size=1, max_size=8).map(" ".join)
 RUN_ON = st.lists(PIECES, max_size=5).map("".join)
 ANYTHING = st.one_of(SENTENCES, RUN_ON, st.text(), st.text(st.sampled_from("15.,:/-+ aм%°€$第")))
-WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.symbols())]
+WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.unit_symbols())]
 WRITTEN += [f"{symbol}2.50" for symbol in currency_symbols("zh")]
 WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
     "S02E05",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from wyoming_qwen3tts.text.normalize import normalize, numbers
-from wyoming_qwen3tts.text.normalize.numbers import Number, parse
+from wyoming_qwen3tts.text.normalize.numbers import Number, parse_number
 
 pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import, so one worker does it
 
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """Neither from the tests before, nor for those after: what failed here is remembered too."""
-    numbers.words.cache_clear()
+    numbers.to_words.cache_clear()
     yield
-    numbers.words.cache_clear()
+    numbers.to_words.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def _nothing_remembered() -> Iterator[None]:
     ],
 )
 def test_a_number_is_read_as_its_language_writes_it(text: str, decimal: str, number: Number) -> None:
-    assert parse(text, decimal) == number
-    assert parse(text, decimal, negative=True) == Number(number.whole, number.fraction, negative=True)
+    assert parse_number(text, decimal) == number
+    assert parse_number(text, decimal, negative=True) == Number(number.whole, number.fraction, negative=True)
 
 
 WITHOUT_NUM2WORDS = {
@@ -60,7 +60,7 @@ def test_inflect_stands_in_for_num2words_in_english(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = normalize(text, "en")
-    numbers.words.cache_clear()
+    numbers.to_words.cache_clear()
     monkeypatch.setitem(sys.modules, "num2words", None)
     with caplog.at_level(logging.WARNING):
         assert normalize(text, "en") == expected == WITHOUT_NUM2WORDS[text]

@@ -82,7 +82,7 @@ def normalize(text: str, language: str) -> str:
         return text
     text = text.translate(_SUBSCRIPTS)
     for _ in range(_ROUNDS):
-        before, text = text, rules.say(text)
+        before, text = text, rules.normalize(text)
         if text == before:
             break
     return text

@@ -10,7 +10,7 @@ from ...speech import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class CurrencyName:
     """What a currency is called in one language; ``minor`` is empty where there is nothing smaller."""
 
     major: tuple[str, ...]
@@ -38,7 +38,7 @@ _LOCAL = {
 
 
 @functools.cache
-def symbols(language: str) -> dict[str, str]:
+def currency_symbols(language: str) -> dict[str, str]:
     """Return how currencies are written in ``language`` → ISO 4217 code."""
     return {symbol: code for symbol, code in (_SYMBOLS | _LOCAL.get(language, {})).items() if code != "kop"}
 
@@ -57,23 +57,23 @@ _NAMED = ("EUR", "USD", "CHF", "CAD", "AUD", "RUB", "UAH", "PLN")
 
 
 @functools.cache
-def names(language: str) -> dict[str, str]:
+def currency_names(language: str) -> dict[str, str]:
     """Return what the currencies are called in ``language`` → ISO 4217 code."""
     codes = [*_NAMED, "BRL"] if language == "pt" else _NAMED
-    words = {form: code for code in codes for form in currency(language, code).major}
+    words = {form: code for code in codes for form in find_currency(language, code).major}
     return dict.fromkeys(_FRANCS.get(language, "").split(), "CHF") | words
 
 
 @functools.cache
-def currency(language: str, code: str) -> Money:
-    """Return the names of the currency ``code`` in ``language``."""
+def find_currency(language: str, code: str) -> CurrencyName:
+    """Return the names of the currency ``language_code`` in ``language``."""
     for line in (Path(__file__).parent / "currencies.txt").read_text("utf-8").splitlines():
         key, _, columns = line.partition(": ")
         if key == code:
             major, _, minor = columns.split("; ")[LANGUAGES.index(language)].partition(",")
             forms, _, gender = major.partition("/")
             minor_forms, _, minor_gender = minor.partition("/")
-            return Money(
+            return CurrencyName(
                 tuple(forms.split("|")),
                 tuple(minor_forms.split("|")) if minor_forms else (),
                 gender or "m",

@@ -25,7 +25,7 @@ _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 _NO_WIDTH = frozenset({"AT", "ASSERT", "ASSERT_NOT"})
 
 
-class Beginnings:
+class FirstCharacters:
     """The first characters of a pattern's matches."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
@@ -38,7 +38,7 @@ class Beginnings:
         except Exception:
             self._tests = [_any]
 
-    def include(self, character: str) -> bool:
+    def may_start_with(self, character: str) -> bool:
         """Tell whether a match may begin with ``character``."""
         return (
             character in self._letters

@@ -11,16 +11,16 @@ import functools
 import logging
 import re
 
-from .maths import GREEK_LETTER, MATHS, Maths
+from .maths import GREEK_LETTER, MATHS_CHARACTER, MathsRules
 from .rules.abbreviations import AbbreviationRules
 from .rules.addresses import AddressRules
 from .rules.dates import DateRules
 from .rules.measures import MeasureRules
 from .rules.money import MoneyRules
 from .rules.numbers import NumberRules
-from .rules.phones import PhoneRules
 from .rules.rule import LETTER, Match, Rule, Rules, RulesByFirstCharacter, compile_rules
 from .rules.signs import SignRules
+from .rules.telephone import TelephoneRules
 from .rules.times import TimeRules
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Normalizer(
     AddressRules,
     DateRules,
     TimeRules,
-    PhoneRules,
+    TelephoneRules,
     MoneyRules,
     MeasureRules,
     NumberRules,
@@ -50,50 +50,58 @@ class Normalizer(
     def __init__(self, region: str = "") -> None:
         super().__init__(region)
         self._failed: set[str] = set()
-        rules = list(compile_rules(self.sources()))
+        rules = list(compile_rules(self.all_rules()))
         self._rules = RulesByFirstCharacter(rules)
-        self._rules_with_maths = RulesByFirstCharacter([*compile_rules(Maths(self).rules()), *rules])
+        self._rules_with_maths = RulesByFirstCharacter([*compile_rules(MathsRules(self).rules()), *rules])
 
-    def sources(self) -> Rules:
+    def all_rules(self) -> Rules:
         """Yield the rules: name, pattern, handler; in the order in which they are asked."""
-        yield from self.own_first()
+        yield from self.leading_rules()
         yield from self.abbreviation_rules()
         yield from self.web_address_rules()
         yield from self.early_measure_rules()
         yield from self.identifier_rules()
-        yield from self.dates()
-        yield from self.times()
-        yield from self.phones()
+        yield from self.date_rules()
+        yield from self.time_rules()
+        yield from self.telephone_rules()
         yield from self.money_rules()
         yield from self.rate_rules()
         yield from self.measure_rules()
-        yield from self.own()
+        yield from self.language_rules()
         yield from self.fraction_rules()
         yield from self.number_rules()
-        yield from self.signs()
+        yield from self.sign_rules()
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         """Yield rules of this language that go before all others."""
         yield from ()
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         """Yield rules of this language that go before plain numbers and signs."""
         yield from ()
 
-    def say(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
-        if _WORDS.fullmatch(text) and not _CAPITALS.search(text) and not self._shortened.search(text):
+        if (
+            _WORDS.fullmatch(text)
+            and not _CAPITALS.search(text)
+            and not self._abbreviation_hint_pattern.search(text)
+        ):
             return text
-        rules = self._rules_with_maths if MATHS.search(text) else self._rules
+        rules = self._rules_with_maths if MATHS_CHARACTER.search(text) else self._rules
         said: list[str] = []
         at = 0
         while found := _CANDIDATE.search(text, at):
             said.append(text[at : found.start()])
             at = found.end()
-            for rule in rules.at(found[0][0]):
+            for rule in rules.matching(found[0][0]):
                 match = rule.pattern.match(text, found.start())
-                if match and match.end() > found.start() and (spoken := self._ask(rule, match)) is not None:
-                    self._append(said, spoken, text, match)
+                if (
+                    match
+                    and match.end() > found.start()
+                    and (spoken := self._apply_rule(rule, match)) is not None
+                ):
+                    self._append_words(said, spoken, text, match)
                     at = match.end()
                     break
             else:
@@ -103,44 +111,44 @@ class Normalizer(
         return spoken_text if spoken_text == text else re.sub(" {2,}", " ", spoken_text)
 
     @functools.cached_property
-    def _shortened(self) -> re.Pattern[str]:
+    def _abbreviation_hint_pattern(self) -> re.Pattern[str]:
         """What may be an abbreviation."""
         days = "|".join(f"{re.escape(day)}\\b" for day in self._days if day not in self.weekdays.values())
         full = "|".join(map(re.escape, self.weekdays.values()))
         words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
         return re.compile(
-            rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]|{self.short_words}"
+            rf"{words}|(?<!\w)(?:{days or '(?!)'})|(?i:{full or '(?!)'})\s?[-–]|{self.abbreviation_hint}"
         )
 
-    def _ask(self, rule: Rule, match: Match) -> str | None:
+    def _apply_rule(self, rule: Rule, match: Match) -> str | None:
         """Return what a rule says; one that fails says nothing, but for a line in the log."""
         try:
-            return rule.say(match)
+            return rule.verbalize(match)
         except Exception:
             if rule.name not in self._failed:  # once is enough to know
-                _LOGGER.warning("%s: %s failed on %r", self.code, rule.name, match[0], exc_info=True)
+                _LOGGER.warning("%s: %s failed on %r", self.language_code, rule.name, match[0], exc_info=True)
             self._failed.add(rule.name)
             return None
 
-    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""
-        spoken = self.in_region(spoken, match[0])
+        spoken = self.adapt_to_region(spoken, match[0])
         before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
         if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
             after = ""  # which is a pause
-        if self.spaced and spoken:
+        if self.uses_spaces and spoken:
             if (
                 before
-                and before not in self.clings
+                and before not in self.attached_prefixes
                 and (before.isalnum() or before in '%°.,;:!?…)"”»')
                 and spoken[0].isalnum()
             ):
                 spoken = f" {spoken}"
             if after and (after.isalnum() or after in "(@#+&=<>×$€£~°/") and spoken[-1].isalnum():
-                spoken = f"{spoken} " if self._separate(spoken[-1], after) else spoken
+                spoken = f"{spoken} " if self._needs_space_after(spoken[-1], after) else spoken
         said.append(spoken)
 
-    def _separate(self, last: str, after: str) -> bool:
+    def _needs_space_after(self, last: str, after: str) -> bool:
         """Tell whether a space goes between a word and what follows it in the text."""
         return True

@@ -15,7 +15,7 @@ from typing import Any
 
 _LOGGER = logging.getLogger(__name__)
 
-LONGEST = 15
+MAX_DIGITS = 15
 """Digits up to which a number is a quantity; nobody follows past the trillions, so longer ones are spelled."""
 
 
@@ -40,7 +40,7 @@ class Number:
         return self.whole.lstrip("0") == "1" and not self.fraction.strip("0")
 
 
-def pattern(decimal: str) -> str:
+def number_pattern(decimal: str) -> str:
     """Return a regular expression for a number without sign, in a language with this decimal mark.
 
     Home Assistant writes states with a point in every language, so a point that groups no thousands is a
@@ -52,10 +52,10 @@ def pattern(decimal: str) -> str:
     grouped = rf"[1-9]\d{{0,2}}(?:(?:[{group}\u00a0\u202f\u2009]|{space})\d{{3}})+(?!\d)"
     fraction = rf"(?:{re.escape(decimal)}\d+(?![.,]?\d))?"
     swiss = r"[1-9]\d{0,2}(?:['’]\d{3})+(?!\d)(?:[.,]\d+(?![.,]?\d))?"
-    return rf"(?:{_foreign(decimal)}(?![.,]?\d)|{swiss}|{grouped}{fraction}|\d+(?:[.,]\d+)?)"
+    return rf"(?:{_foreign_grouping_pattern(decimal)}(?![.,]?\d)|{swiss}|{grouped}{fraction}|\d+(?:[.,]\d+)?)"
 
 
-def _foreign(decimal: str) -> str:
+def _foreign_grouping_pattern(decimal: str) -> str:
     """Return a regular expression for what can only be grouped as others do: 1.234,56 in English.
 
     Groups alone tell no less, 1,234,567, but where the point is the decimal mark they look like a version.
@@ -66,12 +66,12 @@ def _foreign(decimal: str) -> str:
     return with_fraction if decimal == "." else rf"(?:{with_fraction}|{groups}{{2,}})"
 
 
-def parse(text: str, decimal: str, *, negative: bool = False) -> Number:
-    """Return the number that ``text`` (a match of ``pattern``) writes."""
+def parse_number(text: str, decimal: str, *, negative: bool = False) -> Number:
+    """Return the number that ``text`` (a match of ``number_pattern``) writes."""
     group = "," if decimal == "." else "."
     swiss = "'" in text or "’" in text
     text = re.sub(r"[\s'’]", "", text)
-    if not swiss and re.fullmatch(_foreign(decimal), text):
+    if not swiss and re.fullmatch(_foreign_grouping_pattern(decimal), text):
         text = text.replace(decimal, "").replace(group, ".")
     elif not swiss and re.fullmatch(
         rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(decimal)}\d+)?", text
@@ -82,7 +82,7 @@ def parse(text: str, decimal: str, *, negative: bool = False) -> Number:
 
 
 @functools.lru_cache(maxsize=4096)
-def words(value: int, language: str, kind: str = "cardinal", **forms: str) -> str | None:
+def to_words(value: int, language: str, kind: str = "cardinal", **forms: str) -> str | None:
     """Return ``value`` in the words of ``language``; None where no library can say it.
 
     ``kind``: cardinal, ordinal or year. ``forms``: what the language inflects by (Russian: case, gender).
@@ -103,7 +103,7 @@ def _num2words(value: int, language: str, kind: str, forms: dict[str, str]) -> s
 
 
 def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str:
-    engine = _engine()
+    engine = _load_inflect()
     if kind == "year" and value >= 1000 and (value < 2000 or value % 1000 >= 10):
         tail = "hundred" if value % 100 == 0 else engine.number_to_words(f"{value % 100:02d}", group=2)
         return f"{engine.number_to_words(value // 100)} {tail.replace('zero', 'oh')}".replace(",", "")
@@ -112,7 +112,7 @@ def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str
 
 
 @functools.cache
-def _engine() -> Any:
+def _load_inflect() -> Any:
     import inflect
 
     return inflect.engine()

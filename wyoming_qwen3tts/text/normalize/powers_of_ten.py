@@ -7,7 +7,7 @@ import functools
 from . import units
 from .numbers import Number
 
-_EVERYWHERE = {
+_ENGLISH_WORDS = {
     "thousand": 3,
     "million": 6,
     "millions": 6,
@@ -19,9 +19,9 @@ _EVERYWHERE = {
     "tn": 12,
 }
 """English words, which amounts such as US$76.3 trillion have in every language."""
-LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9, "T": 12}
+SCALE_LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9, "T": 12}
 """They count only where a currency tells that they mean no unit."""
-_WRITTEN = {
+_WORDS = {
     "de": "3 Tausend Tsd. Tsd; 6 Million Millionen Mio. Mio; 9 Milliarde Milliarden Mrd. Mrd; 12 Billion Billionen Bio. Bio; 0 Trillion Trillionen",
     "fr": "3 mille; 6 million millions; 9 milliard milliards Md Mds Mrd; 12 billions; 0 trillions",
     "es": "3 mil; 6 millón millones mill. mill mln; 9 mil_millones; 12 billón billones; 0 trillón trillones",
@@ -50,23 +50,23 @@ _NAMES = {
 
 
 @functools.cache
-def written(language: str) -> dict[str, int]:
+def words_for_powers(language: str) -> dict[str, int]:
     """Return the words for powers of ten in ``language`` → the power; 0 for those that are said as they are."""
     own: dict[str, int] = {}
-    for group in filter(None, _WRITTEN.get(language, "").split("; ")):
+    for group in filter(None, _WORDS.get(language, "").split("; ")):
         power, *words = group.split()
         own |= {word.replace("_", " "): int(power) for word in words}
-    return _EVERYWHERE | own
+    return _ENGLISH_WORDS | own
 
 
 @functools.cache
-def name(language: str, power: int) -> units.Name | None:
+def power_name(language: str, power: int) -> units.UnitName | None:
     """Return the noun for a power of ten; None where numbers are said with it in one."""
     column = _NAMES.get(language, {}).get(power)
-    return units.name(column) if column else None
+    return units.parse_name(column) if column else None
 
 
-def shifted(number: Number, power: int) -> Number:
+def multiply_by_power(number: Number, power: int) -> Number:
     """Return ``number`` times a power of ten."""
     digits = number.fraction.ljust(power, "0")
     whole = (number.whole + digits[:power]).lstrip("0") or "0"

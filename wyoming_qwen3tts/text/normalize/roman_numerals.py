@@ -8,7 +8,7 @@ _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
-def roman(text: str) -> int | None:
+def parse_roman(text: str) -> int | None:
     """Return the value of a Roman numeral, None if it is not a well-formed one."""
     if not text or not _ROMAN.fullmatch(text):
         return None

@@ -17,7 +17,7 @@ def interpret(rules: Normalizer, kind: str, form: str, text: str) -> str | None:
     """
     handler = _KINDS.get(kind)
     said = handler(rules, form, text.strip()) if handler is not None else None
-    return rules.in_region(said, text) if said is not None else None
+    return rules.adapt_to_region(said, text) if said is not None else None
 
 
 def _characters(rules: Normalizer, form: str, text: str) -> str | None:
@@ -36,7 +36,7 @@ def _characters(rules: Normalizer, form: str, text: str) -> str | None:
 
 def _cardinal(rules: Normalizer, form: str, text: str) -> str | None:
     match = re.fullmatch(rf"(?P<sign>[-−+]?)(?P<n>{rules.num})", text)
-    return rules.number(rules.parse(match["n"], match["sign"] or None)) if match else None
+    return rules.number(rules.parse_number(match["n"], match["sign"] or None)) if match else None
 
 
 def _ordinal(rules: Normalizer, form: str, text: str) -> str | None:
@@ -45,7 +45,7 @@ def _ordinal(rules: Normalizer, form: str, text: str) -> str | None:
 
 
 def _digits(rules: Normalizer, form: str, text: str) -> str | None:
-    return rules.digits(text) or None
+    return rules.spell_digits(text) or None
 
 
 def _date(rules: Normalizer, form: str, text: str) -> str | None:
@@ -70,7 +70,7 @@ def _time(rules: Normalizer, form: str, text: str) -> str | None:
 
 
 def _telephone(rules: Normalizer, form: str, text: str) -> str | None:
-    return rules.phone(text) if any(character.isdecimal() for character in text) else None
+    return rules.telephone(text) if any(character.isdecimal() for character in text) else None
 
 
 def _fraction(rules: Normalizer, form: str, text: str) -> str | None:
@@ -78,7 +78,7 @@ def _fraction(rules: Normalizer, form: str, text: str) -> str | None:
     if match is None or int(match[3]) == 0:
         return None
     top, bottom = int(match[2]), int(match[3])
-    return rules.mixed(int(match[1]), top, bottom) if match[1] else rules.fraction(top, bottom)
+    return rules.mixed_number(int(match[1]), top, bottom) if match[1] else rules.fraction(top, bottom)
 
 
 def _expletive(rules: Normalizer, form: str, text: str) -> str | None:

@@ -16,7 +16,7 @@ from ...speech import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class UnitName:
     """What a unit is called in one language."""
 
     forms: tuple[str, ...]
@@ -38,7 +38,7 @@ _TIME_WORDS = {
     "yr": "year Jahr año ano anno год 年 년",
 }
 """Symbol → words for it below a rate: kWh/day."""
-_BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
+_SYMBOL_OF_TIME_WORD = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
 _ALIASES = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
     "mins": "min", "hr": "h", "hrs": "h", "hs": "h", "Hs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
@@ -77,27 +77,27 @@ _ALIASES = {
 }  # fmt: skip
 """Other ways to write a symbol → the symbol of the table."""
 
-_PREFIXED = {
+_PREFIXES_OF_UNIT = {
     "W": "kMGTmµ", "Wh": "kMGTm", "VA": "kM", "var": "kM", "V": "kMmµ", "A": "kmµ", "Ah": "km", "Hz": "kMGTm", "Pa": "khMG",
     "J": "kMG", "cal": "k", "N": "k", "Ω": "kMm", "Bq": "kM", "Sv": "mµ", "S_": "mµ", "b": "kMGT", "B": "kMGT", "mol": "mµ",
 }  # fmt: skip
 """Unit → the prefixes it is met with."""
-_LETTER = {"S_": "S", "F_": "F"}
+_WRITTEN_SYMBOL = {"S_": "S", "F_": "F"}
 
 
-TIMES = frozenset({"h", "s", "min", "d", "wk", "mo", "yr"})
+TIME_SYMBOLS = frozenset({"h", "s", "min", "d", "wk", "mo", "yr"})
 """Denominators that are a time: Chinese, Japanese and Korean put them first."""
 
 
 @functools.cache
-def _section(name: str) -> dict[str, tuple[str, ...]]:
+def _read_section(name: str) -> dict[str, tuple[str, ...]]:
     """Return a section of ``units.txt``: symbol → a column for each of LANGUAGES."""
     text = (Path(__file__).parent / "units.txt").read_text("utf-8")
     _, _, rest = text.partition(f"[{name}]\n")
-    return _rows(rest.partition("\n[")[0])
+    return _parse_rows(rest.partition("\n[")[0])
 
 
-def _rows(table: str) -> dict[str, tuple[str, ...]]:
+def _parse_rows(table: str) -> dict[str, tuple[str, ...]]:
     rows = {}
     for line in table.strip().splitlines():
         symbol, _, columns = line.partition(": ")
@@ -105,17 +105,17 @@ def _rows(table: str) -> dict[str, tuple[str, ...]]:
     return rows
 
 
-def name(column: str) -> Name:
+def parse_name(column: str) -> UnitName:
     """Return the name that a column of ``units.txt`` writes."""
     forms, _, gender = column.partition("/")
-    return Name(tuple(forms.split("|")), gender or "m")
+    return UnitName(tuple(forms.split("|")), gender or "m")
 
 
-def _prefixed(prefix: str, name: Name, language: str) -> Name:
-    return Name(tuple(prefix + _inside(form, language) for form in name.forms), name.gender)
+def _add_prefix(prefix: str, name: UnitName, language: str) -> UnitName:
+    return UnitName(tuple(prefix + _lower_in_compound(form, language) for form in name.forms), name.gender)
 
 
-def _inside(form: str, language: str) -> str:
+def _lower_in_compound(form: str, language: str) -> str:
     """Return a German noun as it stands inside another."""
     return form[:1].lower() + form[1:] if language == "de" else form
 
@@ -139,59 +139,63 @@ _POWERS = {
 _LENGTHS = ("m", "km", "dm", "cm", "mm", "mi", "yd", "ft", "in")
 
 
-def _powered(name: Name, patterns: tuple[str, ...], language: str) -> Name:
+def _add_power(name: UnitName, patterns: tuple[str, ...], language: str) -> UnitName:
     forms = name.forms if len(name.forms) > 1 else name.forms * len(patterns)
     if name.gender == "f" and language in {"es", "pt", "it"}:  # milla cuadrada, polegadas cúbicas
         patterns = tuple(re.sub("o(s?)$", r"a\1", pattern) for pattern in patterns)
     pairs = zip(patterns, forms, strict=False)
-    return Name(tuple(pattern.format(_inside(form, language)) for pattern, form in pairs), name.gender)
+    return UnitName(
+        tuple(pattern.format(_lower_in_compound(form, language)) for pattern, form in pairs), name.gender
+    )
 
 
 @functools.cache
-def table(language: str) -> dict[str, Name]:
+def unit_names(language: str) -> dict[str, UnitName]:
     """Return symbol → name for every unit that is not a rate, in ``language`` (one of LANGUAGES)."""
     column = LANGUAGES.index(language)
-    names = {symbol: name(row[column]) for symbol, row in _section("units").items()}
-    prefixes = {symbol: row[column] for symbol, row in _section("prefixes").items()}
-    for symbol, wanted in _PREFIXED.items():
+    names = {symbol: parse_name(row[column]) for symbol, row in _read_section("units").items()}
+    prefixes = {symbol: row[column] for symbol, row in _read_section("prefixes").items()}
+    for symbol, wanted in _PREFIXES_OF_UNIT.items():
         for letter in wanted:
-            written = letter + _LETTER.get(symbol, symbol)
-            names.setdefault(written, _prefixed(prefixes[letter], names[symbol], language))
+            written = letter + _WRITTEN_SYMBOL.get(symbol, symbol)
+            names.setdefault(written, _add_prefix(prefixes[letter], names[symbol], language))
     for exponent, sign in enumerate("²³"):
         for symbol in _LENGTHS:
-            names[symbol + sign] = _powered(names[symbol], _POWERS[language][exponent], language)
+            names[symbol + sign] = _add_power(names[symbol], _POWERS[language][exponent], language)
     return names
 
 
 @functools.cache
-def per(language: str) -> dict[str, str]:
+def denominators(language: str) -> dict[str, str]:
     """Return symbol → what follows "per" in ``language``."""
     column = LANGUAGES.index(language)
-    return {symbol: row[column] for symbol, row in _section("per").items()}
+    return {symbol: row[column] for symbol, row in _read_section("per").items()}
 
 
-def canonical(symbol: str) -> str:
+def canonical_symbol(symbol: str) -> str:
     """Return the table's way to write ``symbol``."""
     symbol = symbol.replace("μ", "µ").replace("\u2126", "Ω")
-    return _ALIASES.get(symbol) or _BELOW.get(symbol, symbol)
+    return _ALIASES.get(symbol) or _SYMBOL_OF_TIME_WORD.get(symbol, symbol)
 
 
 @functools.cache
-def below(language: str) -> frozenset[str]:
+def denominator_symbols(language: str) -> frozenset[str]:
     """Return every way to write what a rate is per."""
-    known = per(language)
-    return frozenset(known).union(alias for alias, symbol in (_ALIASES | _BELOW).items() if symbol in known)
+    known = denominators(language)
+    return frozenset(known).union(
+        alias for alias, symbol in (_ALIASES | _SYMBOL_OF_TIME_WORD).items() if symbol in known
+    )
 
 
 def time_words() -> list[str]:
     """Return every word for a time that a rate is per."""
-    return list(_BELOW)
+    return list(_SYMBOL_OF_TIME_WORD)
 
 
 @functools.cache
-def symbols() -> frozenset[str]:
+def unit_symbols() -> frozenset[str]:
     """Return every way to write a unit that is not a rate."""
-    known = {symbol for symbol in table("en") if not symbol.endswith("_")}
+    known = {symbol for symbol in unit_names("en") if not symbol.endswith("_")}
     return frozenset(known).union(
         alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from . import numbers, powers_of_ten, units
-from .currencies import Money, currency
+from .currencies import CurrencyName, find_currency
 from .maths import named_power
 from .numbers import Number
 from .vocabulary import Vocabulary
@@ -22,10 +22,10 @@ class Verbalizer(Vocabulary):
 
     def __init__(self, region: str = "") -> None:
         """``region``: one of ``regions``, or empty."""
-        self._units = units.table(self.code)
-        self._per = units.per(self.code)
+        self._units = units.unit_names(self.language_code)
+        self._denominators = units.denominators(self.language_code)
 
-    def in_region(self, said: str, written: str) -> str:
+    def adapt_to_region(self, said: str, written: str) -> str:
         """Return what is said as the region says it. ``written``: what it stands for."""
         return said
 
@@ -33,55 +33,55 @@ class Verbalizer(Vocabulary):
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         """Return a whole number, 0 or more, in words. ``gender`` (m, f, n): of what is counted."""
-        return numbers.words(value, self.code) or str(value)
+        return numbers.to_words(value, self.language_code) or str(value)
 
-    def counted(self, value: int, gender: str) -> str:
+    def cardinal_before_noun(self, value: int, gender: str) -> str:
         """Return a number as it stands before a noun."""
         return self.cardinal(value, gender)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         """Return an ordinal in words, as it stands alone."""
-        return numbers.words(value, self.code, "ordinal") or str(value)
+        return numbers.to_words(value, self.language_code, "ordinal") or str(value)
 
     def year(self, value: int) -> str:
         """Return a year in words."""
         return self.cardinal(value)
 
-    def digits(self, text: str) -> str:
+    def spell_digits(self, text: str) -> str:
         """Return the digits of ``text`` one by one; everything else is left out."""
         return self.join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
 
     def join(self, words: Iterator[str] | list[str]) -> str:
         """Return words as the language sets them."""
-        return (" " if self.spaced else "").join(word for word in words if word)
+        return (" " if self.uses_spaces else "").join(word for word in words if word)
 
-    def fraction_digits(self, text: str) -> str:
+    def decimal_digits(self, text: str) -> str:
         """Return what is said after the decimal mark: one by one."""
-        return self.digits(text)
+        return self.spell_digits(text)
 
-    def number(self, number: Number, gender: str = "m", *, counted: bool = False) -> str:
-        """Return any number in words. ``counted``: a noun follows."""
-        if len(number.whole) > numbers.LONGEST:
-            said = self.digits(number.whole)
+    def number(self, number: Number, gender: str = "m", *, before_noun: bool = False) -> str:
+        """Return any number in words. ``before_noun``: a noun follows."""
+        if len(number.whole) > numbers.MAX_DIGITS:
+            said = self.spell_digits(number.whole)
         elif number.fraction:
-            said = self.decimal_words(number)
-        elif counted:
-            said = self.counted(number.value, gender)
+            said = self.decimal(number)
+        elif before_noun:
+            said = self.cardinal_before_noun(number.value, gender)
         else:
             said = self.cardinal(number.value, gender)
         if number.negative:
             said = self.join([self.minus, said])
         return said
 
-    def decimal_words(self, number: Number) -> str:
+    def decimal(self, number: Number) -> str:
         """Return a number with a fraction in words, without its sign."""
-        return self.join([self.cardinal(number.value), self.point, self.fraction_digits(number.fraction)])
+        return self.join([self.cardinal(number.value), self.point, self.decimal_digits(number.fraction)])
 
-    def parse(self, text: str, sign: str | None = None) -> Number:
+    def parse_number(self, text: str, sign: str | None = None) -> Number:
         """Return the number that ``text`` writes."""
-        return numbers.parse(text, self.decimal, negative=(sign or "").strip() in MINUS_SIGNS)
+        return numbers.parse_number(text, self.decimal_mark, negative=(sign or "").strip() in MINUS_SIGNS)
 
-    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+    def plural_form(self, number: Number, forms: tuple[str, ...]) -> str:
         """Return the form of a noun that goes with ``number``."""
         return forms[0] if number.is_one and not number.fraction else forms[-1]
 
@@ -89,30 +89,32 @@ class Verbalizer(Vocabulary):
 
     def measure(self, number: Number, symbol: str) -> str | None:
         """Return a number with its unit in words; None if the unit is not known."""
-        symbol = units.canonical(symbol)
+        symbol = units.canonical_symbol(symbol)
         name = self._units.get(symbol)
         if name is not None:
-            return self.count(number, name)
+            return self.quantity(number, name)
         top, _, bottom = symbol.partition("/")
-        top, bottom = units.canonical(top), units.canonical(bottom)
+        top, bottom = units.canonical_symbol(top), units.canonical_symbol(bottom)
         name = self._units.get(top)
-        if name is None or bottom not in self._per:
+        if name is None or bottom not in self._denominators:
             return None
         return self.rate(number, name, top, bottom)
 
-    def count(self, number: Number, name: units.Name) -> str:
+    def quantity(self, number: Number, name: units.UnitName) -> str:
         """Return so many of a unit in words."""
-        return self.join([self.number(number, name.gender, counted=True), self.plural(number, name.forms)])
+        return self.join(
+            [self.number(number, name.gender, before_noun=True), self.plural_form(number, name.forms)]
+        )
 
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+    def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
         """Return a number with a unit per another in words."""
-        return f"{self.count(number, name)} {self.per(top, bottom)}"
+        return f"{self.quantity(number, name)} {self.per_unit(top, bottom)}"
 
-    def per(self, top: str, bottom: str) -> str:
+    def per_unit(self, top: str, bottom: str) -> str:
         """Return "per hour" and the like."""
         raise NotImplementedError
 
-    def unit_alone(self, symbol: str) -> str | None:
+    def unit_name(self, symbol: str) -> str | None:
         """Return the name of a unit without a number: its plural."""
         said = self.measure(Number("5"), symbol)
         return said.replace(self.cardinal(5), "", 1).strip() if said is not None else None
@@ -124,68 +126,72 @@ class Verbalizer(Vocabulary):
     # --- money ---
 
     def money(self, number: Number, code: str) -> str:
-        """Return an amount in words. ``code``: ISO 4217."""
-        names = currency(self.code, code)
+        """Return an amount in words. ``language_code``: ISO 4217."""
+        names = find_currency(self.language_code, code)
         cents = number.fraction.ljust(2, "0") if number.fraction and len(number.fraction) <= 2 else ""
         if number.fraction and (not cents or not names.minor):
-            return self.join([self.number(number, names.gender), self.plural(number, names.major)])
+            return self.join([self.number(number, names.gender), self.plural_form(number, names.major)])
         sign = [self.minus] if number.negative else []
         whole, minor = Number(number.whole), Number(str(int(cents or "0")))
         if minor.value and not whole.value:
-            return self.join([*sign, self.minor_money(minor, names)])
-        said = self.join([self.number(whole, names.gender, counted=True), self.plural(whole, names.major)])
+            return self.join([*sign, self.minor_amount(minor, names)])
+        said = self.join(
+            [self.number(whole, names.gender, before_noun=True), self.plural_form(whole, names.major)]
+        )
         if minor.value:
-            said = self.major_and_minor(said, whole, minor, names)
+            said = self.join_major_and_minor(said, whole, minor, names)
         return self.join([*sign, said])
 
-    def minor_money(self, minor: Number, names: Money) -> str:
+    def minor_amount(self, minor: Number, names: CurrencyName) -> str:
         """Return cents in words."""
         gender = names.minor_gender
-        return self.join([self.number(minor, gender, counted=True), self.plural(minor, names.minor)])
+        return self.join([self.number(minor, gender, before_noun=True), self.plural_form(minor, names.minor)])
 
-    def hundredths(self, minor: Number, names: Money) -> str:
+    def trailing_cents(self, minor: Number, names: CurrencyName) -> str:
         """Return cents after euros: a number alone, but for one."""
-        return self.minor_money(minor, names) if minor.is_one else self.cardinal(minor.value)
+        return self.minor_amount(minor, names) if minor.is_one else self.cardinal(minor.value)
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
         """Return an amount of both; ``said`` is the greater part."""
-        return self.join([said, self.minor_money(minor, names)])
+        return self.join([said, self.minor_amount(minor, names)])
 
-    def scaled(self, number: Number, scale: str) -> Number | str:
+    def scaled_number(self, number: Number, scale: str) -> Number | str:
         """Return a number times a power of ten: as a number, or in words where the power is a noun."""
-        power = (powers_of_ten.written(self.code) | powers_of_ten.LETTERS).get(scale, 0)
-        if self.scales or not power:
-            return self.join([self.number(number, counted=number.value == 2), scale])
-        noun = self.scale_name(power)
+        power = (powers_of_ten.words_for_powers(self.language_code) | powers_of_ten.SCALE_LETTERS).get(
+            scale, 0
+        )
+        if self.amount_scales or not power:
+            return self.join([self.number(number, before_noun=number.value == 2), scale])
+        noun = self.power_of_ten_name(power)
         if noun is None:
-            return powers_of_ten.shifted(number, power)
+            return powers_of_ten.multiply_by_power(number, power)
         if number.is_one and noun.one.startswith("mil "):
             return noun.one
         if scale in noun.forms:  # 1,5 million, 1,5 millions: as it is written
-            return self.join([self.number(number, noun.gender, counted=True), scale])
-        return self.count(number, noun)
+            return self.join([self.number(number, noun.gender, before_noun=True), scale])
+        return self.quantity(number, noun)
 
-    def scale_name(self, power: int) -> units.Name | None:
+    def power_of_ten_name(self, power: int) -> units.UnitName | None:
         """Return the noun for a power of ten."""
-        return powers_of_ten.name(self.code, power)
+        return powers_of_ten.power_name(self.language_code, power)
 
-    def of_noun(self, noun: str) -> str:
+    def noun_after_million(self, noun: str) -> str:
         """Return a noun as it stands after millions."""
         return noun
 
     def scaled_money(self, number: Number, scale: str, code: str) -> str:
         """Return "one point five million dollars"."""
-        amount = self.scaled(number, scale)
+        amount = self.scaled_number(number, scale)
         if isinstance(amount, Number):
             return self.money(amount, code)
-        return self.join([amount, self.of_noun(currency(self.code, code).major[-1])])
+        return self.join([amount, self.noun_after_million(find_currency(self.language_code, code).major[-1])])
 
     def scaled_measure(self, number: Number, scale: str, symbol: str) -> str | None:
         """Return "one hundred million kilograms"; None if the unit is not known."""
-        amount, name = self.scaled(number, scale), self.unit_alone(symbol)
+        amount, name = self.scaled_number(number, scale), self.unit_name(symbol)
         if isinstance(amount, Number):
             return self.measure(amount, symbol)
-        return self.join([amount, self.of_noun(name)]) if name else None
+        return self.join([amount, self.noun_after_million(name)]) if name else None
 
     # --- time ---
 
@@ -200,7 +206,7 @@ class Verbalizer(Vocabulary):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        """Return a time of day in words. ``half``: am or pm, where written."""
+        """Return a time of day in words. ``half_before_noun``: am or pm, where written."""
         raise NotImplementedError
 
     def valid_time(self, hour: int, minute: int, second: int | None) -> bool:
@@ -213,47 +219,47 @@ class Verbalizer(Vocabulary):
         """Return a common fraction in words."""
         raise NotImplementedError
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         """Return a whole number and a fraction in words."""
         return self.join([self.cardinal(whole), self.symbols["&"], self.fraction(top, bottom)])
 
-    def half(self, noun: str) -> str | None:
+    def half_before_noun(self, noun: str) -> str | None:
         """Return half of what ``noun`` says, up to the noun; None where that is nothing special."""
         return None
 
-    def letters(self, text: str) -> str:
+    def spell_letters(self, text: str) -> str:
         """Return letters spelled out."""
         return " ".join(text.upper())
 
-    def ip(self, text: str) -> str:
+    def ip_address(self, text: str) -> str:
         """Return an IPv4 address in words."""
-        dot = f" {self.dot} " if self.spaced else self.dot
-        return dot.join(self.octet(part) for part in text.split("."))
+        dot = f" {self.dot} " if self.uses_spaces else self.dot
+        return dot.join(self.ip_octet(part) for part in text.split("."))
 
-    def octet(self, text: str) -> str:
+    def ip_octet(self, text: str) -> str:
         """Return a part of an IPv4 address in words."""
         return self.cardinal(int(text))
 
-    def phone(self, text: str) -> str:
+    def telephone(self, text: str) -> str:
         """Return a telephone number: digit by digit, groups apart."""
         groups = re.findall(r"\d+", text)
-        said = ", ".join(self.phone_group(group) for group in groups)
+        said = ", ".join(self.telephone_group(group) for group in groups)
         return f"{self.plus} {said}" if text.startswith("+") else said
 
-    def phone_group(self, digits: str) -> str:
+    def telephone_group(self, digits: str) -> str:
         """Return a group of a telephone number."""
-        return self.digits(digits)
+        return self.spell_digits(digits)
 
-    def status(self, code: str) -> str:
+    def http_status(self, code: str) -> str:
         """Return an HTTP status: as engineers say it, digit by digit."""
-        return self.digits(code)
+        return self.spell_digits(code)
 
     def version(self, text: str) -> str:
         """Return a version number: numbers with points between."""
-        point = self.point if self.decimal == "." else self.dot
-        separator = f" {point} " if self.spaced else point
+        point = self.point if self.decimal_mark == "." else self.dot
+        separator = f" {point} " if self.uses_spaces else point
         return separator.join(
-            self.digits(part)
+            self.spell_digits(part)
             if part.startswith("0") and len(part) > 1
             else (self.year if re.fullmatch(r"(?:19|20)\d\d", part) else self.cardinal)(int(part))
             for part in text.split(".")
@@ -261,13 +267,13 @@ class Verbalizer(Vocabulary):
 
     def range(self, low: str, high: str) -> str:
         """Return a range of what is already in words."""
-        return self.join([low, self.to, high])
+        return self.join([low, self.range_word, high])
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         """Return what a Roman numeral after ``name`` means; None if it is not one."""
         return None
 
-    def key(self, sign: str) -> str:
+    def key_name(self, sign: str) -> str:
         """Return the name of a key of a telephone: * or #."""
         return self.symbols["*" if sign in "*＊" else "#"]
 
@@ -277,40 +283,40 @@ class Verbalizer(Vocabulary):
 
     def date_and_time(self, date: str, time: str) -> str:
         """Return a date and a time of day together."""
-        return f"{date}, {time}" if self.spaced else date + time
+        return f"{date}, {time}" if self.uses_spaces else date + time
 
-    def zone(self, written: str) -> str:
+    def time_zone(self, written: str) -> str:
         """Return a time zone: Z, or its distance from UTC."""
-        utc = self.letters("UTC") if self.acronyms else "UTC"
+        utc = self.spell_letters("UTC") if self.spells_acronyms else "UTC"
         if written == "Z":
             return utc
         hours, minutes = int(written[1:3]), int(written[-2:])
         said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
         return " ".join([*said, self.cardinal(minutes)] if minutes else said)
 
-    def range_words(self, low: str, high: str) -> str:
+    def proportion(self, low: str, high: str) -> str:
         """Return a proportion or score."""
         return self.range(low, high)
 
-    def rated(self, said: str, bottom: str) -> str:
+    def amount_per_unit(self, said: str, bottom: str) -> str:
         """Return what is counted, per a unit."""
-        return f"{said} {self.per('', bottom)}"
+        return f"{said} {self.per_unit('', bottom)}"
 
-    def per_hundred(self, liters: str, distance: str) -> str:
+    def consumption(self, liters: str, distance: str) -> str:
         """Return a consumption: litres per hundred kilometres."""
         return f"{liters} {self.symbols['per']} {distance}"
 
-    def part_of(self, name: units.Name) -> str:
+    def unit_of_fraction(self, name: units.UnitName) -> str:
         """Return a unit of which there is a fraction."""
         return name.one
 
-    def scale_word(self, written: str) -> str:
+    def clean_scale_word(self, written: str) -> str:
         """Return a power of ten without what only joins it to its noun."""
         return re.sub(r"\sd(?:[ei]|['’])$", "", written)
 
     def power(self, base: str, exponent: Number) -> str:
         """Return a power."""
-        if named := named_power(self.code, exponent):
+        if named := named_power(self.language_code, exponent):
             return f"{base} {named}"
         return self.join([base, self.symbols["^"], self.number(exponent)])
 
@@ -318,6 +324,8 @@ class Verbalizer(Vocabulary):
         """Return what the v in v2.1 stands for."""
         return "version"
 
-    def token_letters(self, text: str) -> str:
+    def spell_token_letters(self, text: str) -> str:
         """Return the letters of a name such as CO2: spelled where the language spells."""
-        return self.letters(text) if self.acronyms and text.isupper() and len(text) <= 4 else text
+        return (
+            self.spell_letters(text) if self.spells_acronyms and text.isupper() and len(text) <= 4 else text
+        )

@@ -9,11 +9,11 @@ from typing import ClassVar
 class Vocabulary:
     """Words and patterns of a language."""
 
-    code: ClassVar[str]
-    decimal: ClassVar[str] = ","
-    spaced: ClassVar[bool] = True
+    language_code: ClassVar[str]
+    decimal_mark: ClassVar[str] = ","
+    uses_spaces: ClassVar[bool] = True
     """Whether words have spaces between them."""
-    acronyms: ClassVar[bool] = False
+    spells_acronyms: ClassVar[bool] = False
     """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
     day_first: bool = True
     """Whether 3/12 is the third of December."""
@@ -31,13 +31,13 @@ class Vocabulary:
     underscore: ClassVar[str]
     at: ClassVar[str]
     colon: ClassVar[str]
-    to: ClassVar[str]
+    range_word: ClassVar[str]
     """Between the ends of a range."""
-    until: ClassVar[str] = "(?!)"
+    weekday_range_words: ClassVar[str] = "(?!)"
     """Words between the ends of a range of weekdays, as a pattern."""
-    scores: ClassVar[str] = "(?!)"
+    score_cues: ClassVar[str] = "(?!)"
     """Words before 3-0 that make it a result and no range, as a pattern."""
-    episode: ClassVar[str]
+    episode_format: ClassVar[str]
     """How S02E05 is said, with {} for its numbers."""
     number_word: ClassVar[str]
     """What # before a number means."""
@@ -49,28 +49,28 @@ class Vocabulary:
     """Abbreviation → weekday."""
     abbreviations: ClassVar[Mapping[str, str]] = {}
     """As written (with its full stops) → as spoken. Spaces inside are optional."""
-    short_words: ClassVar[str] = "(?!)"
+    abbreviation_hint: ClassVar[str] = "(?!)"
     """Abbreviations that rules of the language know, as a pattern."""
-    codes: ClassVar[str] = r"PIN|pin|OTP|code|Code"
+    code_cues: ClassVar[str] = r"PIN|pin|OTP|code|Code"
     """Words before a number that is said digit by digit."""
-    scales: ClassVar[str] = ""
+    amount_scales: ClassVar[str] = ""
     """Words for powers of ten that go between an amount and its currency; empty: those of ``scales.py``."""
-    timers: ClassVar[str] = (
+    duration_cues: ClassVar[str] = (
         r"(?:timer|remaining|duration|elapsed|countdown|uptime|Restzeit|noch|Dauer|Laufzeit|durée|restant|temps|duración|"
         r"restante|tiempo|duração|tempo|durata|rimanente|таймер|осталось|длительность|计时|剩余|倒计时|時間|残り|남은|타이머)"
         r"[^.!?\d]{0,20}$"
     )
     """What says that 01:30:00 is a length of time."""
-    versions: ClassVar[str] = (
+    version_cues: ClassVar[str] = (
         "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
     )
     per_word: ClassVar[str] = ""
     """Between what is counted and any noun that it comes per."""
-    clings: ClassVar[str] = ""
+    attached_prefixes: ClassVar[str] = ""
     """Letters after which a number has no space."""
-    free: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
+    minus_lookbehind: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
     """What a minus sign may not follow, or it is a hyphen."""
-    bare_units: ClassVar[str] = ""
+    ambiguous_units: ClassVar[str] = ""
     """Units that are also words, and count only at the end of a clause."""
 
     regions: ClassVar[frozenset[str]] = frozenset()

@@ -7,10 +7,9 @@ import re
 from typing import ClassVar
 
 from .. import number_context, units
-from ..currencies import currency
-from ..currencies import symbols as currency_symbols
+from ..currencies import currency_symbols, find_currency
 from ..numbers import Number
-from ..rules.rule import DASH, Match, Rules, left, right
+from ..rules.rule import DASH, Match, Rules, text_after, text_before
 from . import chinese_numerals
 from .cjk import Eastern
 
@@ -51,10 +50,10 @@ _LIANG = _both(
 class Chinese(Eastern):
     """Chinese."""
 
-    code = "zh"
+    language_code = "zh"
     regions = frozenset({"tw", "hk", "mo", "hant"})
     minus, plus, point, dot, slash, dash, underscore = "负", "加", "点", "点", "斜杠", "杠", "下划线"
-    at, colon, to, number_word, hashtag = "艾特", "冒号", "到", "第", "话题"
+    at, colon, range_word, number_word, hashtag = "艾特", "冒号", "到", "第", "话题"
     symbols: ClassVar = {
         "of": "，满分", "per": "每", "&": "和", "@": "艾特", "+": "加", "=": "等于", "×": "乘以", "÷": "除以", "<": "小于", ">": "大于", "≤": "小于等于", "≥": "大于等于",
         "±": "正负", "≈": "约等于", "≠": "不等于", "~": "大约", "^": "的幂", "√": "根号", "∞": "无穷大", "°": "度", "§": "第", "©": "版权",
@@ -65,45 +64,45 @@ class Chinese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    episode = "第{}季第{}集"
-    scores = "(?:比分|得分)[是为為：:]?"
+    episode_format = "第{}季第{}集"
+    score_cues = "(?:比分|得分)[是为為：:]?"
     abbreviations: ClassVar = {"24/7": "全天候"}
     range_ends = _both("时点分日月年号元度天周秒层楼岁")
-    day_dash = r"(?<=[周週期拜][一二三四五六日天])[-–—~～](?=(?:周|週|星期|[礼禮]拜)[一二三四五六日天])"
-    codes = _both("PIN|密码|验证码|邮编|代码|编号|房间号|电话|邮递区号|房号")
-    versions = "版本|Python|iOS|Android|macOS"
+    weekday_dash = r"(?<=[周週期拜][一二三四五六日天])[-–—~～](?=(?:周|週|星期|[礼禮]拜)[一二三四五六日天])"
+    code_cues = _both("PIN|密码|验证码|邮编|代码|编号|房间号|电话|邮递区号|房号")
+    version_cues = "版本|Python|iOS|Android|macOS"
 
     def __init__(self, region: str = "") -> None:
         self._traditional = bool(region)
         super().__init__(region)
 
-    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         """Add words in the characters of the text, where the region does not say which."""
         if not self._traditional and _is_traditional(text):
             spoken = spoken.translate(_TO_TRADITIONAL)
-        super()._append(said, spoken, text, match)
+        super()._append_words(said, spoken, text, match)
 
-    def in_region(self, said: str, written: str) -> str:
+    def adapt_to_region(self, said: str, written: str) -> str:
         return said.translate(_TO_TRADITIONAL) if self._traditional else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         said = chinese_numerals.cardinal(value, _MYRIADS, one=True, zero=True)
         return re.sub(r"二(?=千|万|亿)|^二(?=百)|(?<=[万亿])二(?=百)", "两", said) if value >= 200 else said
 
-    def counted(self, value: int, gender: str) -> str:
+    def cardinal_before_noun(self, value: int, gender: str) -> str:
         return "两" if value == 2 else self.cardinal(value)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         return f"第{self.cardinal(value)}"
 
     def year(self, value: int) -> str:
-        return self.digits(str(value)) if value >= 1000 else self.cardinal(value)
+        return self.spell_digits(str(value)) if value >= 1000 else self.cardinal(value)
 
-    def decimal_words(self, number: Number) -> str:
-        return f"{self.cardinal(number.value)}点{self.digits(number.fraction)}"
+    def decimal(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)}点{self.spell_digits(number.fraction)}"
 
     def measure(self, number: Number, symbol: str) -> str | None:
-        symbol = units.canonical(symbol)
+        symbol = units.canonical_symbol(symbol)
         if symbol in {"%", "%RH", "‰"}:
             sign = "负" if number.negative else ""
             return f"{sign}{'千' if symbol == '‰' else '百'}分之{self.number(Number(number.whole, number.fraction))}"
@@ -113,37 +112,41 @@ class Chinese(Eastern):
             return f"{sign}{self.number(Number(number.whole, number.fraction))}{name}"
         return super().measure(number, symbol)
 
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
-        said = self.number(number, counted=True) + name.one
-        return f"每{self._per[bottom]}{said}" if bottom in units.TIMES else f"{said}每{self._per[bottom]}"
+    def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
+        said = self.number(number, before_noun=True) + name.one
+        return (
+            f"每{self._denominators[bottom]}{said}"
+            if bottom in units.TIME_SYMBOLS
+            else f"{said}每{self._denominators[bottom]}"
+        )
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"每{self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"每{self._denominators[bottom]}"
 
-    def rated(self, said: str, bottom: str) -> str:
-        return f"每{self._per[bottom]}{said}"
+    def amount_per_unit(self, said: str, bottom: str) -> str:
+        return f"每{self._denominators[bottom]}{said}"
 
-    def unit_alone(self, symbol: str) -> str | None:
-        said = super().unit_alone(symbol)
+    def unit_name(self, symbol: str) -> str | None:
+        said = super().unit_name(symbol)
         return {"%": "百分比"}.get(symbol, said)
 
     def money(self, number: Number, code: str) -> str:
-        name = currency("zh", code).major[0]
+        name = find_currency("zh", code).major[0]
         if code == "CNY" and number.value and len(number.fraction) == 2 and number.fraction.strip("0"):
-            whole = self.number(Number(number.whole, "", number.negative), counted=True)
+            whole = self.number(Number(number.whole, "", number.negative), before_noun=True)
             return f"{whole}元{self._cents(number.fraction)}"
         if not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)
-        return self.number(number, counted=True) + name
+        return self.number(number, before_noun=True) + name
 
     def _cents(self, fraction: str) -> str:
         """Return hundredths of a yuan: 三角二分."""
         tens, ones = fraction[0], fraction[1]
-        said = f"{self.counted(int(tens), 'm')}角" if tens != "0" else "零"
+        said = f"{self.cardinal_before_noun(int(tens), 'm')}角" if tens != "0" else "零"
         return said + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
 
     def _money(self, m: Match) -> str | None:
-        number = self.parse(m["n"])
+        number = self.parse_number(m["n"])
         small = not number.value and len(number.fraction) == 2 and number.fraction.strip("0")
         if small and not m["scale"] and not m["sign"] and currency_symbols("zh")[m["cur"]] == "CNY":
             return self._cents(number.fraction).removeprefix("零")
@@ -152,7 +155,7 @@ class Chinese(Eastern):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{self.counted(hour, 'm')}点"
+        said = f"{self.cardinal_before_noun(hour, 'm')}点"
         if minute or second:
             said += f"{'零' if minute < 10 and minute else ''}{self.cardinal(minute)}分"
         if second:
@@ -162,24 +165,24 @@ class Chinese(Eastern):
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}分之{self.cardinal(top)}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         return f"{self.cardinal(whole)}又{self.fraction(top, bottom)}"
 
-    def per_hundred(self, liters: str, distance: str) -> str:
+    def consumption(self, liters: str, distance: str) -> str:
         return f"每{distance}{liters}"
 
-    def octet(self, text: str) -> str:
-        return self.digits(text)
+    def ip_octet(self, text: str) -> str:
+        return self.spell_digits(text)
 
-    def phone_group(self, digits: str) -> str:
-        return self.digits(digits).replace("一", "幺")
+    def telephone_group(self, digits: str) -> str:
+        return self.spell_digits(digits).replace("一", "幺")
 
-    def phone(self, text: str) -> str:
+    def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = "".join(self.phone_group(group) for group in groups)
+        said = "".join(self.telephone_group(group) for group in groups)
         return f"加{said}" if text.startswith("+") else said
 
-    def range_words(self, low: str, high: str) -> str:
+    def proportion(self, low: str, high: str) -> str:
         return f"{low}比{high}"
 
     def power(self, base: str, exponent: Number) -> str:
@@ -189,10 +192,10 @@ class Chinese(Eastern):
 
     def _scientific(self, m: Match) -> str:
         exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
-        return f"{self.number(self.parse(m['n'], m['sign']))}乘以{self.power('十', exponent)}"
+        return f"{self.number(self.parse_number(m['n'], m['sign']))}乘以{self.power('十', exponent)}"
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], left(m).rstrip(), right(m).lstrip()
+    def plain_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], text_before(m).rstrip(), text_after(m).lstrip()
         if number.negative and re.match(r"(?:到|至|~|～)\s?[-−]?[\d.]+\s?[度°℃]", after):
             return "零下" + self.number(Number(number.whole, number.fraction))
         if text == "2" and re.match(r"[点點]\d{1,2}分", after):
@@ -218,19 +221,19 @@ class Chinese(Eastern):
         era = re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before) and len(text) < 4
         if after.startswith("年") and not era and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
             if len(text) == 4 or (len(text) == 2 and text[0] in "0789" and not after.startswith("年代")):
-                return self.digits(text)
+                return self.spell_digits(text)
         elif era:
             return self.cardinal(int(text)).replace("两", "二")
         elif re.fullmatch(r"(?:1\d|20)\d\d", text) and (
             re.search(r"[日号號][,，]?\s?$", before) or re.match(r"[,，]?\s?\d{1,2}\s?月", after)
         ):
-            return self.digits(text)  # the year of a date
+            return self.spell_digits(text)  # the year of a date
         return None
 
     # --- rules ---
 
-    def own_first(self) -> Rules:
-        yield from super().own_first()
+    def leading_rules(self) -> Rules:
+        yield from super().leading_rules()
         num = self.num
         yield (
             "per-cent-range",
@@ -242,11 +245,11 @@ class Chinese(Eastern):
             rf"(?<=[一-龠])/(?={_both('小时|天|月|年|分钟|秒|次|人|度|升|公升|公斤|千克|平方米|立方米|平方公尺|个|件|张|台|位')})",
             lambda m: self.symbols["per"],
         )
-        yield "day-range", self.day_dash, lambda m: self.to
+        yield "day-range", self.weekday_dash, lambda m: self.range_word
         yield (
             "above-zero",
             rf"(?<![A-Za-z\d)])\+(?P<n>{num})\s?(?P<u>°C|℃|度)",
-            lambda m: f"零上{self.number(self.parse(m['n']))}{'度' if m['u'] == '度' else '摄氏度'}",
+            lambda m: f"零上{self.number(self.parse_number(m['n']))}{'度' if m['u'] == '度' else '摄氏度'}",
         )
         yield (
             "degree",
@@ -259,8 +262,8 @@ class Chinese(Eastern):
             lambda m: f"，星期{m['d']}",
         )
         yield "ratio-word", r"(?P<a>\d+):(?P<b>\d)(?!\d)", self._ratio
-        yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.phone(m[0])
-        yield "phone-zh2", r"(?<!\d)(?:400|800)-?\d{3}-?\d{4}(?!\d)", lambda m: self.phone(m[0])
+        yield "phone-zh", r"(?<!\d)1[3-9]\d{9}(?!\d)", lambda m: self.telephone(m[0])
+        yield "phone-zh2", r"(?<!\d)(?:400|800)-?\d{3}-?\d{4}(?!\d)", lambda m: self.telephone(m[0])
         yield "call", r"(?<!\d)(?:1[0-2]\d|12\d{3}|9\d{4}|10\d{3})(?!\d)", self._hotline
         yield (
             "range-zh",
@@ -268,33 +271,37 @@ class Chinese(Eastern):
             self._unless_label(self._word_range),
         )
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield (
             "quarter",
             r"(?<!\w)Q(?P<q>[1-4])\s(?P<y>20\d\d)(?!\d|年)",
             lambda m: f"{self.year(int(m['y']))}年第{self.cardinal(int(m['q']))}季度",
         )
-        yield "room", r"(?<!\d)\d{3,4}(?=[室房])", lambda m: self.digits(m[0])
-        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.counted(int(m['n']), 'm')}倍"
+        yield "room", r"(?<!\d)\d{3,4}(?=[室房])", lambda m: self.spell_digits(m[0])
+        yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal_before_noun(int(m['n']), 'm')}倍"
 
     def _range_unit(self, m: Match) -> str | None:
         said = super()._range_unit(m)
-        return re.sub("^负", "零下", said) if said and units.canonical(m["u"]) == "°C" else said
+        return re.sub("^负", "零下", said) if said and units.canonical_symbol(m["u"]) == "°C" else said
 
     def _hotline(self, m: Match) -> str | None:
-        return self.phone(m[0]) if re.search(_both("拨|热线|报警|急救|致电|客服"), left(m)) else None
+        return (
+            self.telephone(m[0]) if re.search(_both("拨|热线|报警|急救|致电|客服"), text_before(m)) else None
+        )
 
     def _percent_range(self, m: Match) -> str:
-        return f"百分之{self.number(self.parse(m['n']))}到百分之{self.number(self.parse(m['to']))}"
+        return (
+            f"百分之{self.number(self.parse_number(m['n']))}到百分之{self.number(self.parse_number(m['to']))}"
+        )
 
     def _degree(self, m: Match) -> str | None:
-        number = self.parse(m["n"])
+        number = self.parse_number(m["n"])
         sign = "零下" if m["sign"] else ""
         said = self.number(number)
         return f"{sign}{said}{'摄氏度' if '℃' in m[0] else '度'}"
 
     def _word_range(self, m: Match) -> str:
-        low, high = self.parse(m["n"]), self.parse(m["to"])
-        after = right(m)[:1]
+        low, high = self.parse_number(m["n"]), self.parse_number(m["to"])
+        after = text_after(m)[:1]
         counted = after not in "月日号號年"
-        return f"{self.number(low, counted=counted)}到{self.number(high, counted=counted)}"
+        return f"{self.number(low, before_noun=counted)}到{self.number(high, before_noun=counted)}"

@@ -48,6 +48,6 @@ def _group(value: int, *, one: bool, zero: bool, first: bool) -> str:
     return said
 
 
-def digits(text: str, zero: str = "零") -> str:
+def spell_digits(text: str, zero: str = "零") -> str:
     """Return digits one by one."""
     return "".join(zero if digit == "0" else DIGITS[int(digit)] for digit in text if digit.isdecimal())

@@ -7,27 +7,27 @@ import re
 
 from ..normalizer import Normalizer
 from ..numbers import Number
-from ..rules.rule import DASH, START, Match, Rules, left, right
+from ..rules.rule import DASH, START, Match, Rules, text_after, text_before
 
 
 class Eastern(Normalizer):
     """Year before month before day."""
 
-    decimal = "."
-    spaced = False
+    decimal_mark = "."
+    uses_spaces = False
     day_first = False
     date_words = ("年", "月", "日")
-    free = r"(?<![A-Za-z\d)°%])(?<!\d\.)"
+    minus_lookbehind = r"(?<![A-Za-z\d)°%])(?<!\d\.)"
     range_ends = ""
     """Last characters of what a range may begin with: hours, days, floors."""
-    day_dash = "(?!)"
+    weekday_dash = "(?!)"
     """The dash between two weekdays, as a pattern."""
 
     @functools.cached_property
-    def _shortened(self) -> re.Pattern[str]:
-        return re.compile(rf"{super()._shortened.pattern}|{self.day_dash}")
+    def _abbreviation_hint_pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"{super()._abbreviation_hint_pattern.pattern}|{self.weekday_dash}")
 
-    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+    def plural_form(self, number: Number, forms: tuple[str, ...]) -> str:
         return forms[0]
 
     def month(self, month: int) -> str:
@@ -38,7 +38,7 @@ class Eastern(Normalizer):
         said = f"{self.year(year)}{self.date_words[0]}" if year is not None else ""
         return f"{said}{self.month(month)}{self.date_words[1]}{self.cardinal(day)}{self.date_words[2]}"
 
-    def digits(self, text: str) -> str:
+    def spell_digits(self, text: str) -> str:
         return "".join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
 
     def version_word(self) -> str:
@@ -46,27 +46,27 @@ class Eastern(Normalizer):
 
     def _version(self, m: Match) -> str:
         word = "".join(self._version_words(m))
-        return f"{word}{' ' if word and (word.isascii() or self.spaced) else ''}{self.version(m['v'])}"
+        return f"{word}{' ' if word and (word.isascii() or self.uses_spaces) else ''}{self.version(m['v'])}"
 
     def money(self, number: Number, code: str) -> str:
         if number.fraction and not number.fraction.strip("0"):
             number = Number(number.whole, "", number.negative)  # nobody says "5.00"
         return super().money(number, code)
 
-    def tildes(self) -> Rules:
+    def tilde_rules(self) -> Rules:
         """Yield the rule for 10~12, which says no "about"."""
         numbers = rf"(?P<n>{self.num})\s?[〜～~]\s?(?P<to>{self.num})(?!\d|\s?{self.unit})"
         yield "tilde", numbers, self._range_of_numbers
 
     def _range_of_numbers(self, m: Match) -> str:
-        low, high = self.number(self.parse(m["n"])), self.number(self.parse(m["to"]))
-        return self.range_words(low, high) if self.is_score(m) else self.range(low, high)
+        low, high = self.number(self.parse_number(m["n"])), self.number(self.parse_number(m["to"]))
+        return self.proportion(low, high) if self.is_score(m) else self.range(low, high)
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield (
             "from-to",
             rf"(?<=\d[{self.range_ends}])\s?(?:{DASH}|〜|～|~)\s?(?=\d)",
-            lambda m: self.to + (" " if self.spaced else ""),
+            lambda m: self.range_word + (" " if self.uses_spaces else ""),
         )
         yield "keypad", r"(?P<s>[#＃*＊])(?:[号號](?=[键鍵]))?(?![#＃*＊]\d)", self._keypad
 
@@ -75,16 +75,16 @@ class Eastern(Normalizer):
         pressed = re.search(
             "按|押|누르|누릅|눌러|キー|ボタン|버튼|键|鍵|シャープ|우물|井号|星号|井號|星號", m.string
         )
-        number = re.match(r"\s?\d", right(m))
+        number = re.match(r"\s?\d", text_after(m))
         return self.symbols["#" if m["s"] in "#＃" else "*"] if pressed and not number else None
 
-    def per_hundred(self, liters: str, distance: str) -> str:
+    def consumption(self, liters: str, distance: str) -> str:
         return f"{distance}{liters}"
 
     def date_and_time(self, date: str, time: str) -> str:
         return date + time
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         y, mo, d = (re.escape(word) for word in self.date_words)
         yield (
             "days-range",
@@ -102,28 +102,28 @@ class Eastern(Normalizer):
             self._written_date,
         )
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         yield (
             "duration",
             rf"{START}(?P<h>\d+)\s?h\s?(?P<min>\d{{1,2}})\s?(?:min|m)(?![A-Za-z\d])",
             self._duration,
         )
         yield "clock-h", rf"{START}(?P<h>\d{{1,2}})h(?P<min>[0-5]\d)(?![A-Za-z\d])", self._clock_h
-        yield from super().times()
+        yield from super().time_rules()
 
     def _clock_h(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
         return self.time(hour, minute) if self.valid_time(hour, minute, None) else None
 
-    def _ymd(self, m: Match) -> str | None:
+    def _year_month_day(self, m: Match) -> str | None:
         """A date; 2026.11.1 after a name in Latin letters is a version."""
-        named = "." in m[0] and re.search(rf"(?:[A-Za-z]|{self.version_word()})\s?$", left(m))
-        return None if named else super()._ymd(m)
+        named = "." in m[0] and re.search(rf"(?:[A-Za-z]|{self.version_word()})\s?$", text_before(m))
+        return None if named else super()._year_month_day(m)
 
     def _fraction(self, m: Match) -> str | None:
         """12/25 is a date where it can be, unless it is a likely fraction too."""
         top, bottom = int(m["a"]), int(m["b"])
-        weekday = re.match(r"\s?[（(][月火水木金土日一二三四五六월화수목금토일][)）]", right(m))
+        weekday = re.match(r"\s?[（(][月火水木金土日一二三四五六월화수목금토일][)）]", text_after(m))
         likely = 13 <= bottom <= 31 and not (top == 1 and bottom in {16, 20, 24, 25})
         if not m["w"] and 1 <= top <= 12 and 1 <= bottom <= 31 and (weekday or likely or top > bottom):
             return self.date(None, top, bottom)
@@ -138,7 +138,7 @@ class Eastern(Normalizer):
     def _written_date(self, m: Match) -> str | None:
         groups = m.groupdict()
         said = f"{self.year(int(groups['y']))}{self.date_words[0]}" if groups.get("y") else ""
-        gap = " " if self.spaced else ""
+        gap = " " if self.uses_spaces else ""
         if groups.get("m"):
             if not 1 <= int(m["m"]) <= 12:
                 return None
@@ -149,8 +149,8 @@ class Eastern(Normalizer):
 
     def _number_letters(self, m: Match) -> str | None:
         said = super()._number_letters(m)
-        return said.replace(" ", "") if said and not self.spaced else said
+        return said.replace(" ", "") if said and not self.uses_spaces else said
 
     def _mixed_token(self, m: Match) -> str | None:
         said = super()._mixed_token(m)
-        return said.replace(" ", "") if said and not self.spaced else said
+        return said.replace(" ", "") if said and not self.uses_spaces else said

@@ -6,9 +6,9 @@ import re
 
 from .. import units
 from ..numbers import Number
-from ..roman_numerals import roman
-from ..rules.rule import LETTER, START, Match, Rules, left, right
-from .english_addresses import DIRECTIONS, Addresses
+from ..roman_numerals import parse_roman
+from ..rules.rule import LETTER, START, Match, Rules, text_after, text_before
+from .english_addresses import DIRECTIONS, EnglishAddressRules
 from .english_dates import EnglishDates
 
 _WORDS_IN_CAPITALS = frozenset(
@@ -29,8 +29,8 @@ _WORDS_IN_CAPITALS = frozenset(
 class English(EnglishDates):
     """English."""
 
-    def own_first(self) -> Rules:
-        yield from Addresses(self).rules()
+    def leading_rules(self) -> Rules:
+        yield from EnglishAddressRules(self).rules()
         yield from self._year_rules()
         yield from self._amount_rules()
         yield from self._decade_rules()
@@ -76,7 +76,7 @@ class English(EnglishDates):
         yield (
             "thousands-of",
             rf"{START}(?P<n>\d+(?:\.\d+)?) K(?=\s[a-z]{{3,}}s\b)",
-            lambda m: f"{self.number(self.parse(m['n']))} {self.scale_word('K')}",
+            lambda m: f"{self.number(self.parse_number(m['n']))} {self.clean_scale_word('K')}",
         )
 
     def _decade_rules(self) -> Rules:
@@ -108,7 +108,7 @@ class English(EnglishDates):
             rf"{START}(?P<n>[1-9]\d?)p(?![\w/])",
             lambda m: self.money(Number("0", m["n"].zfill(2)), "GBP"),
         )
-        yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.digits(m[0])
+        yield "zip", r"(?<=\b[A-Z]{2} )(?P<n>\d{5})(?P<four>-\d{4})?(?!\d)", lambda m: self.spell_digits(m[0])
         yield "rated", rf"{START}(?P<a>\d{{1,2}})/(?P<b>5|10|100)(?![\d/])", self._rated
         yield "more", r"(?<=\s)(?P<s>[<>≥≤])(?=\s?[\d$€£-])", self._more
         yield "variable", r"\$(?P<n>[A-Z][A-Z_]+)\b", lambda m: f"dollar {m['n'].replace('_', ' ').lower()}"
@@ -126,7 +126,7 @@ class English(EnglishDates):
         yield "possessive", rf"(?P<l>[A-Z]{{2,5}})(?P<s>['’]s|s)(?![{LETTER}])", self._plural_acronym
         yield "dotted-letters", rf"(?<![{LETTER}.])(?:[A-Z]\.){{2,}}(?![{LETTER}])", self._dotted_letters
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield (
             "ordinal",
             rf"(?:{START}|(?<=[stndrh]/))(?P<n>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b",
@@ -141,14 +141,14 @@ class English(EnglishDates):
         yield (
             "star",
             r"(?P<n>\d+(?:\.\d)?)\s?[★⭐]",
-            lambda m: f"{self.number(self.parse(m['n']))} star{'' if m['n'] == '1' else 's'}",
+            lambda m: f"{self.number(self.parse_number(m['n']))} star{'' if m['n'] == '1' else 's'}",
         )
         yield "acronym", r"(?<![\w'’])(?P<l>[A-Z]{2,5})(?![\w]|['’][A-Za-z]{2})", self._acronym
 
     def _era(self, m: Match) -> str:
         """Say a year of an era: 340 A.D. is no current."""
-        ends = "." if m["era"].endswith(".") and not right(m).strip() else ""
-        return f"{self.year(int(m['y']))} {self.letters(re.sub(r'[^A-Z]', '', m['era']))}{ends}"
+        ends = "." if m["era"].endswith(".") and not text_after(m).strip() else ""
+        return f"{self.year(int(m['y']))} {self.spell_letters(re.sub(r'[^A-Z]', '', m['era']))}{ends}"
 
     def _full_year(self, text: str) -> str:
         year = int(text.strip(" '’"))
@@ -163,28 +163,30 @@ class English(EnglishDates):
             return f"{m['l']} {self.cardinal(int(m['n']))} {year}"
         the = (
             "the "
-            if re.search(r"\b(?:in|of|for|during|since|from|to|until|by|and|than|after|before)\s$", left(m))
+            if re.search(
+                r"\b(?:in|of|for|during|since|from|to|until|by|and|than|after|before)\s$", text_before(m)
+            )
             else ""
         )
         return f"{the}{self.ordinal(int(m['n']))} {'quarter' if m['l'] == 'Q' else 'half'} of {year}"
 
     def _fiscal(self, m: Match) -> str | None:
         """Say FY22; after a quarter its letters are enough."""
-        if re.search(r"\b[QH][1-4]\s$", left(m)):
+        if re.search(r"\b[QH][1-4]\s$", text_before(m)):
             return None
         to = f" to {self.cardinal(int(m['to']))}" if m["to"] else ""
         return f"fiscal year {self._full_year(m['y'])}{to}"
 
     def _decade_apart(self, m: Match) -> str | None:
         """Say "the 1980 s", whose s is no second."""
-        decade = re.search(r"\b(?:the|early|mid|late|mid-|early-|late-)\s?$", left(m), re.I)
+        decade = re.search(r"\b(?:the|early|mid|late|mid-|early-|late-)\s?$", text_before(m), re.I)
         return self.decade(int(m["y"])) if decade else None
 
     def _roman(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         if value is None:
             return None
-        if said := self.regnal(m["name"], value):
+        if said := self.regnal_number(m["name"], value):
             return f"{m['name']} {said}"
         keyed = re.fullmatch(
             r"War|Chapter|Part|Act|Volume|Section|Phase|Type|Class|Level|Stage|Scene|Book|Article|Title|Appendix|Mark|Bowl|"
@@ -211,33 +213,33 @@ class English(EnglishDates):
 
     def _acronym(self, m: Match) -> str | None:
         word = m["l"]
-        value = roman(word)
+        value = parse_roman(word)
         if (
             value is not None
             and set(word) <= set("IVX")
             and word not in {"IV", "XI", "VI", "XX", "II", "III"}
         ):
             return None
-        return self.letters(word) if self._spells(word, left(m) + word + right(m)) else None
+        return self.spell_letters(word) if self._spells(word, text_before(m) + word + text_after(m)) else None
 
     def _plural_acronym(self, m: Match) -> str | None:
-        if not self._spells(m["l"], left(m) + m["l"] + right(m)) or m["l"] in {"I", "A"}:
+        if not self._spells(m["l"], text_before(m) + m["l"] + text_after(m)) or m["l"] in {"I", "A"}:
             return None
-        return f"{self.letters(m['l'])}{m['s'] if len(m['s']) > 1 else chr(39) + 's'}"
+        return f"{self.spell_letters(m['l'])}{m['s'] if len(m['s']) > 1 else chr(39) + 's'}"
 
     def _dotted_letters(self, m: Match) -> str | None:
         if m[0] in {"P.S.", "A.M.", "P.M."} or len(m[0]) > 12:
             return None
-        stop = "" if right(m).strip() else "."
-        return self.letters(m[0].replace(".", "")) + stop
+        stop = "" if text_after(m).strip() else "."
+        return self.spell_letters(m[0].replace(".", "")) + stop
 
     def _compound_unit(self, m: Match) -> str | None:
         """A 30-min walk has one minute in its name."""
-        name = self._units.get(units.canonical(m["u"]))
-        return f"{self.number(self.parse(m['n']))} {name.one}" if name else None
+        name = self._units.get(units.canonical_symbol(m["u"]))
+        return f"{self.number(self.parse_number(m['n']))} {name.one}" if name else None
 
     def _compound(self, m: Match) -> str:
-        return f"{self.ordinal(int(m['n'])) if m['th'] else self._plain(m['n'])} "
+        return f"{self.ordinal(int(m['n'])) if m['th'] else self._cardinal_or_digits(m['n'])} "
 
     def _ordinal(self, m: Match) -> str:
         return self.ordinal(int(m["n"].replace(",", "")))
@@ -245,7 +247,7 @@ class English(EnglishDates):
     def _more(self, m: Match) -> str | None:
         """Compare: "is < 5", "costs < 5" and "for <5" have their verb, or need none."""
         verb = r"\b(?:is|are|was|were|be|been|costs?|takes?|needs?|uses?|has|have|had|for|at|with|in|by|to|of|only|still|now)\s$"
-        if re.match(r"\s", right(m)) and not re.search(verb, left(m)):
+        if re.match(r"\s", text_after(m)) and not re.search(verb, text_before(m)):
             return None
         return {"<": "less than", ">": "more than", "≥": "at least", "≤": "at most"}[m["s"]] + " "
 
@@ -255,18 +257,18 @@ class English(EnglishDates):
             r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
             r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.|highway|route|figure|fig\.?|chapter|appendix|"
             r"part|lot|bay|bed|coach|carriage|track|stop|pier|berth|hall|house|form|hepatitis|vitamin|option|answer|question|team|group|wing|tower|stall|session|pool|division|page|item|step|exercise|problem|size|shelf|drawer|cell|court|field|pitch)\s$",
-            left(m),
+            text_before(m),
             re.I,
         )
-        return f"{self._plain(m['n'])} {m['l']}" if named else None
+        return f"{self._cardinal_or_digits(m['n'])} {m['l']}" if named else None
 
     def _lines(self, m: Match) -> str:
         """1080p: how many lines a picture has, in pairs of digits."""
         first, last = divmod(int(m["n"]), 100)
-        return f"{self.cardinal(first)} {self.cardinal(last)} {self.letters(m['l'])}"
+        return f"{self.cardinal(first)} {self.cardinal(last)} {self.spell_letters(m['l'])}"
 
     def _rated(self, m: Match) -> str | None:
-        before, after = left(m), right(m)
+        before, after = text_before(m), text_after(m)
         praise = re.search(
             r"\b(?:a|rated|rating|scored?|scoring|gives?(?: it| this)?(?: a)?|gave(?: it)?(?: a)?|got(?: a)?|is|was|at)\s$",
             before,
@@ -277,16 +279,16 @@ class English(EnglishDates):
         whole = int(m["b"]) == 10 and int(m["a"]) > 4
         if not (said or (praise and (whole or int(m["b"]) == 100))):
             return None
-        return f"{self._plain(m['a'])} out of {self._plain(m['b'])}"
+        return f"{self._cardinal_or_digits(m['a'])} out of {self._cardinal_or_digits(m['b'])}"
 
     def _glued(self, m: Match) -> str:
         """10k, 4K, 12B: a letter that stands for a thousand, or for itself."""
         scale = m["l"] == "k" or "." in m["n"]
-        letter = self.scale_word(m["l"]) if scale else self.letters(m["l"])
-        return f"{self.number(self.parse(m['n']))} {letter}"
+        letter = self.clean_scale_word(m["l"]) if scale else self.spell_letters(m["l"])
+        return f"{self.number(self.parse_number(m['n']))} {letter}"
 
-    def expand(self, written: str, m: Match) -> str | None:
-        before, after = left(m), right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        before, after = text_before(m), text_after(m)
         if written == "St.":
             road = re.search(r"(?:[A-Z][a-z]+(?:['’]s)?|\d(?:st|nd|rd|th))\s$", before)
             return (

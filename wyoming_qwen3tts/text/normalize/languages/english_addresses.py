@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..rules.rule import START, Match, Rules, left, right
+from ..rules.rule import START, Match, Rules, text_after, text_before
 
 if TYPE_CHECKING:
     from .english import English
@@ -51,15 +51,15 @@ _ZIPPED = frozenset("DE IN".split())
 _ROADS = r"(?:I-\d{1,3}|(?:Interstate|Highway|Hwy|Route|Rte|US|SR|Exit|exit|highway|route)[ -]\d{1,3})"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
 _CITY = r"(?:[A-Z][A-Za-z.'’-]+ ){0,3}[A-Z][A-Za-z.'’-]+"
-SHORT_WORDS = rf"\b(?:{'|'.join(_STREETS)}|Rte|Rt)\b"
+STREET_HINT = rf"\b(?:{'|'.join(_STREETS)}|Rte|Rt)\b"
 """What tells that a sentence may have a street in it."""
 
 
-class Addresses:
+class EnglishAddressRules:
     """The rules for addresses."""
 
-    def __init__(self, grammar: English) -> None:
-        self._grammar = grammar
+    def __init__(self, normalizer: English) -> None:
+        self._normalizer = normalizer
 
     def rules(self) -> Rules:
         """Yield the rules: name, pattern, handler."""
@@ -94,7 +94,7 @@ class Addresses:
         yield "state-zip", rf"(?<=[a-z] )(?P<s>{'|'.join(_STATES)})(?P<rest>)(?= \d{{5}}(?!\d))", self._state
 
     def _house(self, m: Match) -> str | None:
-        year = re.search(r"\b(?:in|since|until|by|of|the|from|after|before)\s$", left(m), re.I)
+        year = re.search(r"\b(?:in|since|until|by|of|the|from|after|before)\s$", text_before(m), re.I)
         if year and re.fullmatch(r"(?:1[5-9]|20)\d\d", m["n"]) and not m["way"]:
             return None
         letter = f" {m['letter']}" if m["letter"] else ""
@@ -103,9 +103,9 @@ class Addresses:
 
     def number(self, text: str) -> str:
         """Return a house number: four digits in pairs, a zero as "oh"."""
-        say = self._grammar.cardinal
+        say = self._normalizer.cardinal
         if len(text) < 3 or text[0] == "0" or text.endswith("000"):
-            return say(int(text)) if text[0] != "0" else self._grammar.digits(text)
+            return say(int(text)) if text[0] != "0" else self._normalizer.spell_digits(text)
         if len(text) == 3 and text[1] != "0":
             return say(int(text))
         head, *pairs = [text[:-4], text[-4:-2], text[-2:]] if len(text) == 5 else [text[:-2], text[-2:]]
@@ -114,16 +114,16 @@ class Addresses:
         return " ".join([say(int(head)), *(self._pair(pair) for pair in pairs)])
 
     def _pair(self, pair: str) -> str:
-        say = self._grammar.cardinal
+        say = self._normalizer.cardinal
         if pair == "00":
             return "hundred"
         return f"oh {say(int(pair))}" if pair[0] == "0" else say(int(pair))
 
     def _road_way(self, m: Match) -> str:
-        return f"{self._grammar.say(m['road'])} {DIRECTIONS[m['way']]}"
+        return f"{self._normalizer.normalize(m['road'])} {DIRECTIONS[m['way']]}"
 
     def _street(self, m: Match) -> str | None:
-        before, rest = left(m), right(m)
+        before, rest = text_before(m), text_after(m)
         lettered = m["t"] in _SURE and re.match(r" [A-Z]\b", rest)  # Ave A
         if not lettered and not re.search(rf"(?:[A-Z][\w'’-]+|{_ORDINAL}) $", before):
             return None
@@ -142,16 +142,16 @@ class Addresses:
         return f"{_STREETS[m['t']]}{way}{stop}"
 
     def _saint(self, m: Match) -> str | None:
-        return None if re.search(rf"(?:[A-Z][a-z'’]+|{_ORDINAL}) $", left(m)) else "saint"
+        return None if re.search(rf"(?:[A-Z][a-z'’]+|{_ORDINAL}) $", text_before(m)) else "saint"
 
     def _part(self, m: Match) -> str | None:
-        if m["t"] == "Fl" and not re.search(r", $", left(m)):
+        if m["t"] == "Fl" and not re.search(r", $", text_before(m)):
             return None
         return f"{_PARTS[m['t']]} "
 
     def _state(self, m: Match) -> str | None:
         """Say a state after its city; one that is a word too only with a ZIP code, or inside a sentence."""
-        before, rest = left(m), right(m)
+        before, rest = text_before(m), text_after(m)
         zipped = re.match(r"\s\d{5}(?!\d)", rest)
         if not zipped and not re.search(rf"(?<![\w'’]){_CITY}, $", before):
             return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from ..numbers import Number
-from ..rules.rule import EDGE, START, Match, Rules, left, right
+from ..rules.rule import EDGE, START, Match, Rules, text_after, text_before
 from .english_words import DAYS, MONTH_FORMS, MONTHS, EnglishWords
 
 
 class EnglishDates(EnglishWords):
     """Dates, times of day, durations, feet and inches in English."""
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
         caps = rf"(?i:(?P<month>{months})\b\.?)"
         days = "|".join(sorted(DAYS, key=len, reverse=True))
@@ -60,13 +60,13 @@ class EnglishDates(EnglishWords):
         )
         yield "month-day-short", rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})(?![\d/])", self._short_date
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         half = r"(?P<half>[aApP])\.?\s?[mM]\b(?P<stop>\.?)"
         clock = r"(?P<h>\d{1,2})(?:[:.](?P<min>\d{2}))?(?::(?P<s>\d{2}))?"
         yield (
             "half-range",
             rf"{START}(?P<a>{clock}\s?[aApP]\.?\s?[mM]\b\.?)\s?[-–]\s?(?P<b>\d{{1,2}}(?:[:.]\d\d)?\s?[aApP]\.?\s?[mM]\b)",
-            lambda m: f"{self.say(m['a'])} to {self.say(m['b'])}",
+            lambda m: f"{self.normalize(m['a'])} to {self.normalize(m['b'])}",
         )
         yield (
             "clock-range",
@@ -98,7 +98,7 @@ class EnglishDates(EnglishWords):
             rf"{START}(?P<n>\d+(?:\.\d+)?)[\"″](?=\s+(?:x|by|wide|tall|long|screen|TV|pipe|display)|[,.]|$)",
             self._inches,
         )
-        yield from super().times()
+        yield from super().time_rules()
 
     def _named_date(self, m: Match) -> str | None:
         month, day = MONTH_FORMS[m["month"].lower()], int(m["d"])
@@ -111,7 +111,7 @@ class EnglishDates(EnglishWords):
         year = int(m["y"]) if m["y"] else None
         tail = f", {self.year(year)}" if year is not None else ""
         if "to" not in m.groupdict():  # the day comes first
-            the = "" if re.search(r"\bthe\s*$", left(m), re.I) else "the "
+            the = "" if re.search(r"\bthe\s*$", text_before(m), re.I) else "the "
             return f"{the}{self.ordinal(day)} of {MONTHS[month - 1]}{tail}"
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
@@ -124,7 +124,7 @@ class EnglishDates(EnglishWords):
     def _dashed_date(self, m: Match) -> str | None:
         """Say Jan-15-2020 and 15-Jan-2020."""
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
-        return self._date_or_none(year, MONTH_FORMS[m["month"].lower()], int(m["d"]), left(m))
+        return self._date_or_none(year, MONTH_FORMS[m["month"].lower()], int(m["d"]), text_before(m))
 
     def _month_year(self, m: Match) -> str | None:
         if m["month"][0].islower():
@@ -136,7 +136,7 @@ class EnglishDates(EnglishWords):
 
     def _short_date(self, m: Match) -> str | None:
         """6/12 as a date, where the words before it ask for one."""
-        before = left(m)
+        before = text_before(m)
         sure = re.search(
             r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?(?:\s[-–—−])?)\s$",
             before,
@@ -153,7 +153,7 @@ class EnglishDates(EnglishWords):
         return "A M" if m["half"] in "aA" else "P M"
 
     def _stop(self, m: Match) -> str:
-        rest = right(m)
+        rest = text_after(m)
         ends = not rest.strip() or re.match(rf"\s+(?!(?i:{'|'.join(MONTH_FORMS)})\b)[A-Z]", rest)
         return "." if m["stop"] and ends else ""
 
@@ -168,7 +168,7 @@ class EnglishDates(EnglishWords):
         return self.time(int(hour), int(minute or 0), half=" ").strip()
 
     def _half_range(self, m: Match) -> str:
-        to = "and" if re.search(r"\bbetween\s$", left(m), re.I) else self.to
+        to = "and" if re.search(r"\bbetween\s$", text_before(m), re.I) else self.range_word
         return f"{self._bare_clock(m['a'])} {to} {self._bare_clock(m['b'])} {self._half(m)}{self._stop(m)}"
 
     def _feet(self, m: Match) -> str | None:
@@ -178,4 +178,4 @@ class EnglishDates(EnglishWords):
         return feet
 
     def _inches(self, m: Match) -> str | None:
-        return self.measure(self.parse(m["n"]), "in")
+        return self.measure(self.parse_number(m["n"]), "in")

@@ -8,8 +8,8 @@ from typing import ClassVar
 from .. import numbers
 from ..normalizer import Normalizer
 from ..numbers import Number
-from ..rules.rule import Match, left, right
-from .english_addresses import SHORT_WORDS
+from ..rules.rule import Match, text_after, text_before
+from .english_addresses import STREET_HINT
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -44,10 +44,10 @@ _DIGIT_CALLS = r"(?:[Cc]all|[Dd]ial|[Rr]ing|[Tt]ext|[Pp]hone|[Pp]ress)(?:ed|ing|
 class EnglishWords(Normalizer):
     """The words of English."""
 
-    code = "en"
-    decimal = "."
-    episode = "season {}, episode {}"
-    acronyms = True
+    language_code = "en"
+    decimal_mark = "."
+    episode_format = "season {}, episode {}"
+    spells_acronyms = True
     day_first = False
     regions = frozenset({"gb", "ie", "au", "nz", "in", "za"})
     minus, plus, point, dot, slash, dash, underscore = (
@@ -59,7 +59,7 @@ class EnglishWords(Normalizer):
         "dash",
         "underscore",
     )
-    at, colon, to, number_word, hashtag = "at", "colon", "to", "number", "hashtag"
+    at, colon, range_word, number_word, hashtag = "at", "colon", "to", "number", "hashtag"
     symbols: ClassVar = {
         "of": "out of", "per": "per", "&": "and", "@": "at", "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than",
         ">": "is greater than", "≤": "is less than or equal to", "≥": "is greater than or equal to", "±": "plus or minus", "≈": "about", "≠": "is not equal to",
@@ -71,11 +71,11 @@ class EnglishWords(Normalizer):
     months = MONTHS
     month_forms = MONTH_FORMS
     weekdays = DAYS
-    short_words = SHORT_WORDS
-    until = "to|through|until|and|or"
-    scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|(?<=\d)[mbT](?=\b)|bn|mn|mio"
-    bare_units = "in d t b B s mo C F"
-    codes = r"P\.?\s?O\.? [Bb]ox|PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
+    abbreviation_hint = STREET_HINT
+    weekday_range_words = "to|through|until|and|or"
+    amount_scales = r"thousand|million|billion|trillion|[kKMB](?=\b)|(?<=\d)[mbT](?=\b)|bn|mn|mio"
+    ambiguous_units = "in d t b B s mo C F"
+    code_cues = r"P\.?\s?O\.? [Bb]ox|PIN|pin|OTP|[Cc]ode|[Pp]asscode|[Pp]assword|[Zz][Ii][Pp](?: code)?|[Ee]xtension|[Ee]xt\.|ending in|ends in|last four(?: digits)?|ISBN(?:-1[03])?"
     abbreviations: ClassVar = {
         "Mr.": "mister", "Mrs.": "missus", "Ms.": "miz", "Dr.": "doctor", "Prof.": "professor", "St.": "saint", "Ave.": "avenue",
         "Blvd.": "boulevard", "Rd.": "road", "Jr.": "junior", "Sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera",
@@ -96,40 +96,40 @@ class EnglishWords(Normalizer):
         self.day_first = region in self.regions
         super().__init__(region)
 
-    def key(self, sign: str) -> str:
-        return "hash" if sign in "#＃" and self.day_first else super().key(sign)
+    def key_name(self, sign: str) -> str:
+        return "hash" if sign in "#＃" and self.day_first else super().key_name(sign)
 
     @staticmethod
-    def _plainly(words: str | None, value: int) -> str:
+    def _without_hyphens(words: str | None, value: int) -> str:
         return words.replace("-", " ").replace(",", "") if words is not None else str(value)
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        return self._plainly(numbers.words(value, "en"), value)
+        return self._without_hyphens(numbers.to_words(value, "en"), value)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        return self._plainly(numbers.words(value, "en", "ordinal"), value)
+        return self._without_hyphens(numbers.to_words(value, "en", "ordinal"), value)
 
     def year(self, value: int) -> str:
         if 2000 <= value < 2010 or not 1010 <= value < 2100:
             return self.cardinal(value)
-        return self._plainly(numbers.words(value, "en", "year"), value)
+        return self._without_hyphens(numbers.to_words(value, "en", "year"), value)
 
     def decade(self, value: int) -> str:
         """Return "nineteen eighties" for 1980."""
         words = self.year(value) if value > 99 else self.cardinal(value)
         return words[:-1] + "ies" if words.endswith("y") else words + "s"
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"per {self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"per {self._denominators[bottom]}"
 
     def measure(self, number: Number, symbol: str) -> str | None:
         symbol = {"C": "°C", "F": "°F"}.get(symbol, symbol)
         return super().measure(number, symbol)
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: object) -> str:
-        return f"{said} and {self.minor_money(minor, names)}"  # type: ignore[arg-type]
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: object) -> str:
+        return f"{said} and {self.minor_amount(minor, names)}"  # type: ignore[arg-type]
 
-    def scale_word(self, written: str) -> str:
+    def clean_scale_word(self, written: str) -> str:
         return {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "mn": "million", "mio": "million", "B": "billion",
                 "b": "billion", "bn": "billion", "T": "trillion"}.get(written, written)  # fmt: skip
 
@@ -169,38 +169,38 @@ class EnglishWords(Normalizer):
         name = "quarter" if bottom == 4 else self.ordinal(bottom)
         return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "a half", (1, 4): "a quarter"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} and {said}"
 
-    def octet(self, text: str) -> str:
-        return self.digits(text)
+    def ip_octet(self, text: str) -> str:
+        return self.spell_digits(text)
 
-    def status(self, code: str) -> str:
+    def http_status(self, code: str) -> str:
         return " ".join("oh" if digit == "0" else self.cardinal(int(digit)) for digit in code) if code[1:] != "00" else (
             f"{self.cardinal(int(code[0]))} hundred"
         )  # fmt: skip
 
-    def phone_group(self, digits: str) -> str:
+    def telephone_group(self, digits: str) -> str:
         return (
             f"{self.cardinal(int(digits[0]))} hundred"
             if re.fullmatch(r"[89]00", digits)
-            else self.digits(digits)
+            else self.spell_digits(digits)
         )
 
     def power(self, base: str, exponent: Number) -> str:
         named = {"2": "squared", "3": "cubed"}.get(exponent.whole) if not exponent.negative else None
         return f"{base} {named}" if named else super().power(base, exponent)
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], left(m), right(m)
+    def plain_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], text_before(m), text_after(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1010 <= number.value < 2100:
             alone = not before.strip() and not after.strip(" .!?")
             if (alone or _YEAR_BEFORE.search(before)) and not _COUNTED_AFTER.match(after):
                 return self.year(number.value)
         if text.isdecimal() and len(text) == 3 and re.search(_DIGIT_CALLS + r"\s+$", before):
-            return self.digits(text)
+            return self.spell_digits(text)
         return self.number(number)
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         return f"the {self.ordinal(value)}" if name in _REGNAL else None

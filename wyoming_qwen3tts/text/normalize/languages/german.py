@@ -6,8 +6,8 @@ import re
 
 from .. import units
 from ..numbers import Number
-from ..roman_numerals import roman
-from ..rules.rule import LETTER, START, Match, Rules, left, right
+from ..roman_numerals import parse_roman
+from ..rules.rule import LETTER, START, Match, Rules, text_after, text_before
 from .german_dates import GermanDates
 from .german_words import DATIVE, DATIVE_ONE, DAYS, MONTH_FORMS, WEAK
 
@@ -29,7 +29,7 @@ class German(GermanDates):
 
     def _range(self, m: Match) -> str | None:
         said = super()._range(m)
-        noun = re.match(r"\s[A-ZÄÖÜ]", right(m))  # one to two minutes
+        noun = re.match(r"\s[A-ZÄÖÜ]", text_after(m))  # one to two minutes
         return re.sub(r"^eins (?=bis)", "ein ", said) if said and noun else said
 
     def _measure(self, m: Match) -> str | None:
@@ -42,14 +42,14 @@ class German(GermanDates):
     @staticmethod
     def _after_preposition(said: str, m: Match) -> str:
         """Put "eine Stunde" into the dative where a preposition asks for it."""
-        if not said.startswith(("ein ", "eine ")) or not DATIVE_ONE.search(left(m)):
+        if not said.startswith(("ein ", "eine ")) or not DATIVE_ONE.search(text_before(m)):
             return said
         return re.sub(r"^ein(e?) ", lambda one: "einer " if one[1] else "einem ", said)
 
     def _half_of(self, m: Match) -> str | None:
-        noun = re.match(rf"[{LETTER}]+", right(m))
+        noun = re.match(rf"[{LETTER}]+", text_after(m))
         gender = self.gender_of(noun[0]) if noun else ""
-        return f"{self.a_half(gender, left(m))} " if gender else None
+        return f"{self.half_of(gender, text_before(m))} " if gender else None
 
     def _fraction_unit(self, m: Match) -> str | None:
         half = not m["w"] and (m["a"], m["b"]) == ("1", "2")
@@ -59,11 +59,11 @@ class German(GermanDates):
         return self._half_unit(m) if m["f"] == "½" and not m["w"] else super()._vulgar_unit(m)
 
     def _half_unit(self, m: Match) -> str | None:
-        name = self._units.get(units.canonical(m["u"]))
-        return f"{self.a_half(name.gender, left(m))} {name.one}" if name else None
+        name = self._units.get(units.canonical_symbol(m["u"]))
+        return f"{self.half_of(name.gender, text_before(m))} {name.one}" if name else None
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        text, before, after = m["n"], left(m), right(m)
+    def plain_number(self, number: Number, m: Match) -> str:
+        text, before, after = m["n"], text_before(m), text_after(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
             return self.year(number.value)  # so are prices and numbers of houses read
         if text == "1" and not number.negative:
@@ -74,7 +74,7 @@ class German(GermanDates):
                 return {"f": "einer" if dative else "eine"}.get(gender, "einem" if dative else "ein")
         return self.number(number)
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
         yield "street", r"(?P<l>[A-ZÄÖÜ][\wäöüß]+)str\.(?!\w)", lambda m: f"{m['l']}straße"
         yield (
@@ -101,11 +101,11 @@ class German(GermanDates):
         yield (
             "postcode",
             r"(?:(?<=\d, )|(?<=\d[a-z], ))(?P<n>\d{5})(?= [A-ZÄÖÜ][a-zäöü])",
-            lambda m: self.digits(m["n"]),
+            lambda m: self.spell_digits(m["n"]),
         )
         yield "roman-century", r"(?P<r>[IVX]+)\.\s(?P<w>Jahrhundert|Weltkrieg|Quartal)", self._roman_ordinal
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield (
             "decade",
             r"(?P<n>(?:1[1-9]|20)?\d0)(?P<e>ern?)(?!\w)",
@@ -121,12 +121,14 @@ class German(GermanDates):
         yield (
             "ordinals",
             rf"{START}(?P<n>\d{{1,3}})\.\s?(?:[-–]|bis)\s?(?P<to>\d{{1,3}})\.(?=\s(?:{_ORDINAL_BEFORE})\b)",
-            lambda m: f"{self.inflected_noun(int(m['n']), m)} bis {self.inflected_noun(int(m['to']), m)}",
+            lambda m: (
+                f"{self.inflect_ordinal_before_noun(int(m['n']), m)} bis {self.inflect_ordinal_before_noun(int(m['to']), m)}"
+            ),
         )
         yield (
             "ordinal",
             rf"{START}(?P<n>\d{{1,3}})\.(?=\s(?:(?:und|oder|bis)\s\d{{1,3}}\.\s)?(?:{_ORDINAL_BEFORE})\b)",
-            lambda m: self.inflected_noun(int(m["n"]), m),
+            lambda m: self.inflect_ordinal_before_noun(int(m["n"]), m),
         )
         yield (
             "ordinal-word",
@@ -142,17 +144,17 @@ class German(GermanDates):
 
     def _zip(self, m: Match) -> str | None:
         """Hauptstraße 5, 10115 Berlin."""
-        street = re.search(r"[a-zß.]\s\d{1,3}\s?[a-z]?,\s$|\b(?:PLZ:?\s|D-)$", left(m))
-        return self.digits(m[0]) if street else None
+        street = re.search(r"[a-zß.]\s\d{1,3}\s?[a-z]?,\s$|\b(?:PLZ:?\s|D-)$", text_before(m))
+        return self.spell_digits(m[0]) if street else None
 
     def _round_money(self, m: Match) -> str | None:
         """5,- € has no cents."""
-        priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", left(m))
+        priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", text_before(m))
         code = "CHF" if re.search("Fr|CHF", m["cur"] or "") else "EUR"
-        return self.money(self.parse(m["n"]), code) if priced else None
+        return self.money(self.parse_number(m["n"]), code) if priced else None
 
     def _compound(self, m: Match) -> str | None:
-        name = self._units.get(units.canonical(m["u"]))
+        name = self._units.get(units.canonical_symbol(m["u"]))
         return f"{self.cardinal(int(m['n'])).capitalize()}-{name.one}" if name else None
 
     def _times(self, m: Match) -> str:
@@ -160,9 +162,9 @@ class German(GermanDates):
         number = "ein" if m["n"] == "1" else self.cardinal(int(m["n"]))
         return number + word
 
-    def inflected_noun(self, value: int, m: Match) -> str:
-        before = left(m)
-        noun = re.match(r"\s(\w+)", right(m))
+    def inflect_ordinal_before_noun(self, value: int, m: Match) -> str:
+        before = text_before(m)
+        noun = re.match(r"\s(\w+)", text_after(m))
         stem = self.ordinal(value)
         if noun and self.gender_of(noun[1]) == "f" and _BARE_DATIVE.search(before):
             return f"{stem}r"
@@ -179,42 +181,42 @@ class German(GermanDates):
         return f"{stem}r"
 
     def _ordinal_word(self, m: Match) -> str | None:
-        before = left(m)
+        before = text_before(m)
         if not (DATIVE.search(before) or WEAK.search(before) or re.search(r"\bals $", before)):
             return None
-        return self.inflected(int(m["n"]), before)
+        return self.inflect_ordinal(int(m["n"]), before)
 
     def _ordinal_noun(self, m: Match) -> str | None:
         """Die 2. Lampe, ihr 1. Auto: what is before it tells the ending, or its gender does."""
-        before, value = left(m), int(m["n"])
+        before, value = text_before(m), int(m["n"])
         if _BEFORE_NOUN.search(before):
-            return self.inflected(value, before)
-        noun = re.match(r"\s(\w+)", right(m))
+            return self.inflect_ordinal(value, before)
+        noun = re.match(r"\s(\w+)", text_after(m))
         ending = {"m": "r", "f": "", "n": "s"}.get(self.gender_of(noun[1]) if noun else "")
         return None if ending is None or not _MIXED.search(before) else self.ordinal(value) + ending
 
     def _roman(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         if value is None:
             return None
         if re.fullmatch("Kapitel|Teil|Band|Klasse|Typ|Weltkrieg|Stufe|Phase|Akt|Abschnitt|Hartz", m["name"]):
             return f"{m['name']} {self.cardinal(value)}{m['stop']}"
-        ends = m["stop"] and not right(m).strip()
+        ends = m["stop"] and not text_after(m).strip()
         if not m["stop"]:
             return None
         article = "die" if _QUEENS.fullmatch(m["name"]) else "der"
         return f"{m['name']} {article} {self.ordinal(value).capitalize()}{'.' if ends else ''}"
 
     def _roman_ordinal(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         if value is None:
             return None
-        before = left(m)
+        before = text_before(m)
         ending = "n" if DATIVE.search(before) else "" if WEAK.search(before) else "s"
         return f"{self.ordinal(value)}{ending} {m['w']}"
 
-    def expand(self, written: str, m: Match) -> str | None:
-        before, after = left(m), right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        before, after = text_before(m), text_after(m)
         if written in {"EG", "OG", "UG", "S.", "Art.", "Abs."} and not (
             re.search(r"(?:[Ii]m|[.\d]) ?$", before) or re.match(r"\s?\d", after)
         ):

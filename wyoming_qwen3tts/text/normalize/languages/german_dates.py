@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..rules.rule import LETTER, START, Match, Rules, left, right
+from ..rules.rule import LETTER, START, Match, Rules, text_after, text_before
 from .german_words import DATIVE, DAYS, MONTH_FORMS, GermanWords
 
 _FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A-ZÄÖÜ]|\s?Uhr)")
@@ -17,7 +17,7 @@ _PRICED = re.compile(
 class GermanDates(GermanWords):
     """Dates and times of day in German."""
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
         days = "|".join(DAYS)
         yield (
@@ -25,11 +25,11 @@ class GermanDates(GermanWords):
             rf"{START}(?P<d>\d{{1,2}})(?:\.\s?|\s)(?i:(?P<month>{months})(?![{LETTER}])\.?)(?:\s(?P<y>\d{{4}})(?!\d))?",
             self._named_date,
         )
-        yield from self.month_first()
+        yield from self.month_first_rules()
         yield "short", rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?!\d)", self._short_date
         yield "day", rf"(?P<day>{days})\.?(?=,?\s\d|(?=x)x)", self._day
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         one = r"\d{1,2}(?:[:.]\d{2})?"
         yield (
             "hours",
@@ -64,25 +64,25 @@ class GermanDates(GermanWords):
             rf"{START}(?P<h>\d+)\s?(?:h|Std\.?)\s?(?P<min>\d{{1,2}})\s?(?:min|Min\.?)(?!\w)",
             self._duration,
         )
-        yield from super().times()
+        yield from super().time_rules()
 
     def _two_short_dates(self, m: Match) -> str | None:
         """23.-25.11.: the month is said once."""
-        before, month, year = left(m), int(m["m"]), int(m["y"]) if m["y"] else None
+        before, month, year = text_before(m), int(m["m"]), int(m["y"]) if m["y"] else None
         if not 1 <= month <= 12:
             return None
         word = m["und"] if m["und"] in {"und", "bis"} else "bis"
         lead = before if word == "und" or DATIVE.search(before) else "zum"
-        first = self.inflected(int(m["a"]), before)
-        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}{self._end(m)}"
+        first = self.inflect_ordinal(int(m["a"]), before)
+        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}{self._sentence_stop(m)}"
 
     def _two_dates(self, m: Match) -> str:
-        before = left(m)
+        before = text_before(m)
         month = MONTH_FORMS[m["month"].lower()]
         word = {"-": "bis", "–": "bis"}.get(m["und"], m["und"]) + (
             " zum" if m["zum"] or m["und"] in "-–" else ""
         )
-        first = self.inflected(int(m["a"]), before)
+        first = self.inflect_ordinal(int(m["a"]), before)
         year = int(m["y"]) if m["y"] else None
         lead = before if word == "und" else "zum"
         return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
@@ -90,40 +90,42 @@ class GermanDates(GermanWords):
     @staticmethod
     def _is_francs(m: Match) -> bool:
         """Tell Fr. 5.50 from a Friday: by what is before it, or by 1'234."""
-        price = _FRANCS.match(right(m))
-        return price is not None and ("'" in price[0] or "’" in price[0] or bool(_PRICED.search(left(m))))
+        price = _FRANCS.match(text_after(m))
+        return price is not None and (
+            "'" in price[0] or "’" in price[0] or bool(_PRICED.search(text_before(m)))
+        )
 
     def _day(self, m: Match) -> str | None:
         return None if m[0] == "Fr." and self._is_francs(m) else DAYS[m["day"]]
 
     def _named_date(self, m: Match) -> str | None:
         month, day = MONTH_FORMS[m["month"].lower()], int(m["d"])
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, left(m))
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, text_before(m))
         return said + self._month_stop(m) if said else None
 
     def _short_date(self, m: Match) -> str | None:
-        said = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
-        return said + "." if said and not right(m).strip() and left(m).strip() else said
+        said = self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))
+        return said + "." if said and not text_after(m).strip() and text_before(m).strip() else said
 
-    def _hm(self, text: str) -> str:
+    def _clock_words(self, text: str) -> str:
         hour, _, minute = text.replace(".", ":").partition(":")
         return self.time(int(hour), int(minute or 0))
 
     def _range_clock(self, m: Match) -> str:
-        first, last = self._hm(m["a"]), self._hm(m["b"])
+        first, last = self._clock_words(m["a"]), self._clock_words(m["b"])
         if re.fullmatch(r"\d+", m["a"]):
             first = first.removesuffix(" Uhr")
         return f"{first} bis {last}"
 
     def _hours(self, m: Match) -> str | None:
         """1:30 Std. is a length of time; 8:30 h is one where the words before it say so."""
-        timed = m["w"] != "h" or re.search(self.timers, left(m), re.I)
+        timed = m["w"] != "h" or re.search(self.duration_cues, text_before(m), re.I)
         parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
-        return self._length(parts or [("0", "min")]) + self._end(m) if timed else None
+        return self._duration_words(parts or [("0", "min")]) + self._sentence_stop(m) if timed else None
 
     def _h_clock(self, m: Match) -> str | None:
         """10h19 is a time, or a length of time where the words before it say so."""
-        if re.search(self.timers, left(m), re.I):
+        if re.search(self.duration_cues, text_before(m), re.I):
             return self._duration(m)
         hour, minute = int(m["h"]), int(m["min"])
         return self.time(hour, minute) if self.valid_time(hour, minute, None) else None

@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from .. import numbers
-from ..currencies import Money
+from ..currencies import CurrencyName
 from ..normalizer import Normalizer
 from ..numbers import Number
 
@@ -52,7 +52,7 @@ _GENDER = {noun: gender for gender, nouns in _NOUN_GENDER.items() for noun in no
 class GermanWords(Normalizer):
     """The words of German."""
 
-    code = "de"
+    language_code = "de"
     minus, plus, point, dot, slash, dash, underscore = (
         "minus",
         "plus",
@@ -62,7 +62,7 @@ class GermanWords(Normalizer):
         "Minus",
         "Unterstrich",
     )
-    at, colon, to, number_word, hashtag = "at", "Doppelpunkt", "bis", "Nummer", "Hashtag"
+    at, colon, range_word, number_word, hashtag = "at", "Doppelpunkt", "bis", "Nummer", "Hashtag"
     symbols: ClassVar = {
         "of": "von", "per": "auf", "&": "und", "@": "at", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch", "<": "kleiner als", ">": "größer als",
         "≤": "höchstens", "≥": "mindestens", "±": "plus minus", "≈": "ungefähr", "≠": "ungleich", "~": "ungefähr", "^": "hoch",
@@ -74,16 +74,16 @@ class GermanWords(Normalizer):
     months = _MONTHS
     month_forms = MONTH_FORMS
     weekdays = DAYS
-    episode = "Staffel {}, Folge {}"
-    scores = (
+    episode_format = "Staffel {}, Folge {}"
+    score_cues = (
         r"(?:gew(?:ann|innt|onnen)|siegte?|verl(?:or|iert|oren)|führt|[Ee]s st(?:eht|and)|endete|Endstand|Spielstand|Ergebnis)"
         r"(?: mit| das Spiel| heute| gestern| jetzt| aktuell| ist| lautet| am Ende)*:?"
     )
-    until = "bis|und|oder"
-    bare_units = "in d b B K t A C F s"
+    weekday_range_words = "bis|und|oder"
+    ambiguous_units = "in d b B K t A C F s"
     per_word = "pro"
-    codes = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
-    versions = "Version|Python|iOS|Android|macOS|Firmware|Release"
+    code_cues = r"PIN|Pin|Code|Passwort|Geheimzahl|PLZ|Postleitzahl"
+    version_cues = "Version|Python|iOS|Android|macOS|Firmware|Release"
     abbreviations: ClassVar = {
         "z. B.": "zum Beispiel", "Z. B.": "Zum Beispiel", "D. h.": "Das heißt", "d. h.": "das heißt", "u. a.": "unter anderem", "u. U.": "unter Umständen", "i. d. R.": "in der Regel",
         "z. T.": "zum Teil", "o. Ä.": "oder Ähnliches", "o. ä.": "oder ähnlich", "v. a.": "vor allem", "s. o.": "siehe oben",
@@ -101,19 +101,19 @@ class GermanWords(Normalizer):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.words(value, "de")
+        said = numbers.to_words(value, "de")
         if said is None:
             return str(value)
         said = re.sub(r"^ein(?=hundert|tausend)", "", said).replace("einstausend", "eintausend")  # 101,000
         return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", said)
 
-    def counted(self, value: int, gender: str) -> str:
+    def cardinal_before_noun(self, value: int, gender: str) -> str:
         if value == 1:
             return "eine" if gender == "f" else "ein"
         return self.cardinal(value)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.words(value, "de", "ordinal") or str(value)
+        said = numbers.to_words(value, "de", "ordinal") or str(value)
         return re.sub(r"^ein(?=hundert|tausend)", "", said)
 
     def year(self, value: int) -> str:
@@ -122,22 +122,22 @@ class GermanWords(Normalizer):
             return f"{self.cardinal(value // 100)}hundert{self.cardinal(rest) if rest else ''}"
         return self.cardinal(value)
 
-    def inflected(self, value: int, before: str) -> str:
+    def inflect_ordinal(self, value: int, before: str) -> str:
         """Return an ordinal with the ending that the words before it ask for."""
         stem = self.ordinal(value)
         if DATIVE.search(before) or _ON_DAY.search(before):
             return f"{stem}n"
         return stem if WEAK.search(before) else f"{stem}r"
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"pro {self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"pro {self._denominators[bottom]}"
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.hundredths(minor, names)}"
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{said} {self.trailing_cents(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f" {self.year(year)}" if year is not None else ""
-        return f"{self.inflected(day, before)} {self.months[month - 1]}{tail}"
+        return f"{self.inflect_ordinal(day, before)} {self.months[month - 1]}{tail}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -147,7 +147,7 @@ class GermanWords(Normalizer):
             said += f" {self.cardinal(minute)}"
         if second:
             unit = "Sekunde" if second == 1 else "Sekunden"
-            said += f" und {self.counted(second, 'f')} {unit}"
+            said += f" und {self.cardinal_before_noun(second, 'f')} {unit}"
         return said
 
     def date_and_time(self, date: str, time: str) -> str:
@@ -162,12 +162,12 @@ class GermanWords(Normalizer):
             stem = (words + ("tel" if bottom < 20 else "stel")).capitalize()
         return f"{'ein' if top == 1 else self.cardinal(top)} {stem}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         if (top, bottom) == (1, 2):
             return "eineinhalb" if whole == 1 else f"{self.cardinal(whole)}einhalb"
-        return f"{self.counted(whole, 'n') if whole > 1 else 'ein'} {self.fraction(top, bottom)}"
+        return f"{self.cardinal_before_noun(whole, 'n') if whole > 1 else 'ein'} {self.fraction(top, bottom)}"
 
-    def range_words(self, low: str, high: str) -> str:
+    def proportion(self, low: str, high: str) -> str:
         return f"{low} zu {high}"
 
     def version_word(self) -> str:
@@ -180,7 +180,7 @@ class GermanWords(Normalizer):
         return super().range("ein" if low == "eins" and not high.isalpha() else low, high)
 
     @staticmethod
-    def a_half(gender: str, before: str) -> str:
+    def half_of(gender: str, before: str) -> str:
         """Return "half a" in the case that the words before it ask for: the accusative, unless nothing does."""
         if DATIVE_ONE.search(before):
             return "einer halben" if gender == "f" else "einem halben"

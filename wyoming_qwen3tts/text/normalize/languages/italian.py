@@ -6,10 +6,10 @@ import re
 from typing import ClassVar
 
 from .. import numbers
-from ..currencies import Money
+from ..currencies import CurrencyName
 from ..numbers import Number
-from ..roman_numerals import roman
-from ..rules.rule import START, Match, Rules, left, right
+from ..roman_numerals import parse_roman
+from ..rules.rule import START, Match, Rules, text_after, text_before
 from .romance import Romance
 
 _MONTHS = (
@@ -28,7 +28,7 @@ _NO_NOUNS = frozenset("per con poi dei del sul tra fra che non più meno alle da
 class Italian(Romance):
     """Italian."""
 
-    code = "it"
+    language_code = "it"
     minus, plus, point, dot, slash, dash, underscore = (
         "meno",
         "più",
@@ -38,7 +38,7 @@ class Italian(Romance):
         "trattino",
         "trattino basso",
     )
-    at, colon, to, number_word, hashtag = "chiocciola", "due punti", "a", "numero", "hashtag"
+    at, colon, range_word, number_word, hashtag = "chiocciola", "due punti", "a", "numero", "hashtag"
     symbols: ClassVar = {
         "of": "su", "per": "ogni", "&": "e", "@": "chiocciola", "+": "più", "=": "uguale", "×": "per", "÷": "diviso", "<": "minore di", ">": "maggiore di",
         "≤": "minore o uguale a", "≥": "maggiore o uguale a", "±": "più o meno", "≈": "circa", "≠": "diverso da", "~": "circa",
@@ -56,24 +56,24 @@ class Italian(Romance):
         "sab": "sabato",
         "dom": "domenica",
     }
-    episode = "stagione {}, episodio {}"
-    until = "a|al|e|o"
+    episode_format = "stagione {}, episodio {}"
+    weekday_range_words = "a|al|e|o"
     months = _MONTHS
     month_forms: ClassVar = {
         "gen": 1, "genn": 1, "feb": 2, "febbr": 2, "mar": 3, "apr": 4, "mag": 5, "giu": 6, "lug": 7, "ago": 8, "set": 9, "sett": 9,
         "ott": 10, "nov": 11, "dic": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
     first_of_month = "primo"
-    halves = ("e mezzo", "e mezza")
-    halved = "tazza|tazze/f ora|ore/f cucchiaio|cucchiai cucchiaino|cucchiaini bicchiere|bicchieri giorno|giorni litro|litri chilo|chili anno|anni"
-    before_day = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
-    days_letter = "g"
-    century = "[Ss]ecolo|[Ss]ecoli"
+    half_suffixes = ("e mezzo", "e mezza")
+    halvable_units = "tazza|tazze/f ora|ore/f cucchiaio|cucchiai cucchiaino|cucchiaini bicchiere|bicchieri giorno|giorni litro|litri chilo|chili anno|anni"
+    date_cues = r"[Ii]l|[Dd]el|[Dd]al|[Aa]l|giorno|entro"
+    day_letter = "g"
+    century_words = "[Ss]ecolo|[Ss]ecoli"
     articles = "il|al|del|dal|nel|sul|(la|alla|della|dalla|nella|sulla)"
-    bare_units = "in d b B K t C F s A"
+    ambiguous_units = "in d b B K t C F s A"
     per_word = "a"
-    codes = r"PIN|pin|codice|Codice|password|CAP"
-    versions = "versione|Versione|Python|iOS|Android|macOS|firmware"
+    code_cues = r"PIN|pin|codice|Codice|password|CAP"
+    version_cues = "versione|Versione|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
         "Sig.": "signor", "sig.": "signor", "Sig.ra": "signora", "Sig.na": "signorina", "Sigg.": "signori", "Dott.": "dottor", "Dott.ssa": "dottoressa",
         "Dr.": "dottor", "Prof.": "professor", "Prof.ssa": "professoressa", "Ing.": "ingegner", "Avv.": "avvocato", "Arch.": "architetto",
@@ -91,7 +91,7 @@ class Italian(Romance):
         said = said.replace("dicotto", "diciotto")  # num2words elides where nothing is elided: 118
         return said.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
 
-    def agree(self, words: str, gender: str) -> str:
+    def inflect_for_gender(self, words: str, gender: str) -> str:
         if words == "uno":
             return "una" if gender == "f" else "un" if gender == "m" else words
         return words
@@ -100,8 +100,8 @@ class Italian(Romance):
         said = super().measure(number, symbol)
         return said.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if said else said
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        noun = re.match(r"\s+([a-zà-ÿ]{3,})", right(m))
+    def plain_number(self, number: Number, m: Match) -> str:
+        noun = re.match(r"\s+([a-zà-ÿ]{3,})", text_after(m))
         if m["n"] == "1" and not number.negative and noun and noun[1] not in _NO_NOUNS:
             word = noun[1]
             if self.is_feminine(word):
@@ -118,25 +118,25 @@ class Italian(Romance):
         }  # fmt: skip
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.words(value, "it", "ordinal") or str(value)
+        said = numbers.to_words(value, "it", "ordinal") or str(value)
         return said[:-1] + "a" if gender == "f" else said
 
-    def fraction_digits(self, text: str) -> str:
-        return self.digits(text) if len(text) > 2 else super().fraction_digits(text)
+    def decimal_digits(self, text: str) -> str:
+        return self.spell_digits(text) if len(text) > 2 else super().decimal_digits(text)
 
-    def per(self, top: str, bottom: str) -> str:
+    def per_unit(self, top: str, bottom: str) -> str:
         if (top, bottom) == ("km", "h"):
             return "orari"
-        return self._per[bottom]
+        return self._denominators[bottom]
 
     def rate(self, number: Number, name: object, top: str, bottom: str) -> str:
         said = super().rate(number, name, top, bottom)  # type: ignore[arg-type]
         return said.replace("chilometro orari", "chilometro orario")
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} e {self.hundredths(minor, names)}"
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{said} e {self.trailing_cents(minor, names)}"
 
-    def of_noun(self, noun: str) -> str:
+    def noun_after_million(self, noun: str) -> str:
         return f"di {noun}"
 
     def time(
@@ -163,27 +163,27 @@ class Italian(Romance):
         name = "mezzo" if bottom == 2 else self.ordinal(bottom)
         return f"{'un' if top == 1 else self.cardinal(top)} {name if top == 1 else name[:-1] + 'i'}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "mezzo"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} e {said}"
 
     def century_number(self, value: int, word: str) -> str:
         return self.ordinal(value)
 
-    def half(self, noun: str) -> str | None:
+    def half_before_noun(self, noun: str) -> str | None:
         return "mezza " if noun.endswith("a") else "mezzo "
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         if name in {"Capitolo", "Tomo", "Parte", "Fase", "Tipo", "Volume", "Titolo", "Atto"}:
             return self.cardinal(value)
         feminine = name.endswith("a") and name not in {"Andrea", "Luca", "Nicola"}
         return self.ordinal(value, "f" if feminine or name == "Elisabetta" else "m")
 
-    def phones(self) -> Rules:
+    def telephone_rules(self) -> Rules:
         yield "phone-it", rf"{START}3\d{{2}} \d{{3}} ?\d{{3,4}}(?![\d.,]\d|\d)", self._phone
-        yield from super().phones()
+        yield from super().telephone_rules()
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         yield "hours", r"(?<!\w)[hH]\.?\s?(?P<h>\d{1,2})[.:](?P<min>[0-5]\d)(?![\d:])", self._hours
         yield "hours-at", r"(?:(?<=\b[Aa]lle )|(?<=\b[Dd]alle ))[hH]\.?\s?(?=\d{1,2}(?!\d))", lambda m: "ore "
         yield (
@@ -191,9 +191,9 @@ class Italian(Romance):
             r"(?:(?<=\balle )|(?<=\bdalle )|(?<=\ble )|(?<=\bore ))(?P<h>\d{1,2})\.(?P<min>\d{2})(?!\d)",
             self._h_clock,
         )
-        yield from super().times()
+        yield from super().time_rules()
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>)(?!\w)", self._letter_ordinal
         letter = (
             rf"{START}(?P<n>\d{{1,3}})(?P<s>[oa])(?P<many>)(?=\s[a-zà-ÿ]{{3,}})(?!\s(?:per|con|che|ma)\b)"
@@ -204,17 +204,17 @@ class Italian(Romance):
 
     def _elided(self, m: Match) -> str | None:
         """1 ora: the article and its noun are one word."""
-        noun = re.match(r"[a-zà-ÿ]+", right(m))
+        noun = re.match(r"[a-zà-ÿ]+", text_after(m))
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield "mila", rf"{START}(?P<n>\d{{1,3}})mila(?:\s(?P<u>{self.unit}))?(?!\w)", self._mila
         yield "century-short", r"(?P<r>[IVX]+)\s(?P<w>sec\.)", self._short_century
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
-        yield from super().own_first()
+        yield from super().leading_rules()
 
     def _short_century(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         return f"{self.ordinal(value)} secolo" if value else None
 
     def _hours(self, m: Match) -> str | None:
@@ -228,14 +228,14 @@ class Italian(Romance):
     def is_ordinal(self, value: int, noun: str) -> bool:
         return value < 100 and noun not in _NO_ORDINAL
 
-    def expand(self, written: str, m: Match) -> str | None:
-        after = right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        after = text_after(m)
         if written in {"n.", "N.", "pag.", "cap.", "art."} and not re.match(r"\s?\d", after):
             return None
         if written in {"S.", "Ing.", "Avv.", "Arch."} and not re.match(r"\s?[A-ZÀ-Þ][a-z]", after):
             return None
         if written in {"max.", "min.", "es.", "sec."} and not re.match(r"\s?[\w-]", after):
             return None
-        if written == "sec." and not (re.match(r"\s?[IVX]", after) or re.search(r"[IVX]\s$", left(m))):
+        if written == "sec." and not (re.match(r"\s?[IVX]", after) or re.search(r"[IVX]\s$", text_before(m))):
             return None
         return self.abbreviations[written]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from .. import units
 from ..numbers import Number
-from ..rules.rule import DASH, Match, Rules, left
+from ..rules.rule import DASH, Match, Rules, text_before
 from . import chinese_numerals
 from .cjk import Eastern
 
@@ -17,7 +17,7 @@ _MYRIADS = ("", "万", "億", "兆")
 class Japanese(Eastern):
     """Japanese."""
 
-    code = "ja"
+    language_code = "ja"
     minus, plus, point, dot, slash, dash, underscore = (
         "マイナス",
         "プラス",
@@ -27,7 +27,7 @@ class Japanese(Eastern):
         "ハイフン",
         "アンダーバー",
     )
-    at, colon, to, number_word, hashtag = "アットマーク", "コロン", "から", "ナンバー", "ハッシュタグ"
+    at, colon, range_word, number_word, hashtag = "アットマーク", "コロン", "から", "ナンバー", "ハッシュタグ"
     symbols: ClassVar = {
         "of": "、満点", "per": "毎", "&": "アンド", "@": "アットマーク", "+": "プラス", "=": "イコール", "×": "かける", "÷": "割る", "<": "小なり", ">": "大なり",
         "≤": "以下", "≥": "以上", "±": "プラスマイナス", "≈": "約", "≠": "ノットイコール", "~": "約", "^": "の累乗", "√": "ルート",
@@ -39,13 +39,13 @@ class Japanese(Eastern):
     months = tuple(
         f"{n}月" for n in ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
     )
-    episode = "シーズン{}、第{}話"
-    scores = "(?:スコア|得点)[はが：:]?"
+    episode_format = "シーズン{}、第{}話"
+    score_cues = "(?:スコア|得点)[はが：:]?"
     abbreviations: ClassVar = {"24/7": "二十四時間年中無休"}
     range_ends = "時分日月年円度%％個人台階"
-    day_dash = r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?:(?![一-龠])|(?<=曜)(?=日))"
-    codes = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
-    versions = "バージョン|Python|iOS|Android|macOS"
+    weekday_dash = r"(?<=[月火水木金土日曜])(?<!\d[月日])[-–—~～〜](?P<day>[月火水木金土日])(?P<yo>曜?)(?:(?![一-龠])|(?<=曜)(?=日))"
+    code_cues = r"PIN|暗証番号|パスワード|認証コード|コード|郵便番号"
+    version_cues = "バージョン|Python|iOS|Android|macOS"
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         return chinese_numerals.cardinal(value, _MYRIADS, one=False, zero=False)
@@ -53,45 +53,45 @@ class Japanese(Eastern):
     def ordinal(self, value: int, gender: str = "m") -> str:
         return f"{self.cardinal(value)}番目"
 
-    def digits(self, text: str) -> str:
-        return chinese_numerals.digits(text, "ゼロ")
+    def spell_digits(self, text: str) -> str:
+        return chinese_numerals.spell_digits(text, "ゼロ")
 
-    def fraction_digits(self, text: str) -> str:
-        return chinese_numerals.digits(text)
+    def decimal_digits(self, text: str) -> str:
+        return chinese_numerals.spell_digits(text)
 
-    def decimal_words(self, number: Number) -> str:
-        return f"{self.cardinal(number.value)}点{chinese_numerals.digits(number.fraction)}"
+    def decimal(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)}点{chinese_numerals.spell_digits(number.fraction)}"
 
     def version_word(self) -> str:
         return "バージョン"
 
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+    def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
         said = self.number(number) + name.one
         if (top, bottom) in {("km", "h"), ("m", "s"), ("m", "min"), ("mi", "h")}:
             return {"h": "時速", "s": "秒速", "min": "分速"}[bottom] + said
-        if bottom in units.TIMES:
-            return f"毎{self._per[bottom]}{said}"
-        return f"{said}毎{self._per[bottom]}"
+        if bottom in units.TIME_SYMBOLS:
+            return f"毎{self._denominators[bottom]}{said}"
+        return f"{said}毎{self._denominators[bottom]}"
 
     def measure(self, number: Number, symbol: str) -> str | None:
-        if units.canonical(symbol) == "mph":
+        if units.canonical_symbol(symbol) == "mph":
             return f"時速{self.number(number)}マイル"
-        if units.canonical(symbol) == "°F":
+        if units.canonical_symbol(symbol) == "°F":
             return f"華氏{self.number(number)}度"
         return super().measure(number, symbol)
 
     def _measure(self, m: Match) -> str | None:
         said = super()._measure(m)
-        before = left(m).rstrip()
+        before = text_before(m).rstrip()
         if said and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
             said = said.removeprefix("時速").removeprefix("秒速")
         return said
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"毎{self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"毎{self._denominators[bottom]}"
 
-    def rated(self, said: str, bottom: str) -> str:
-        return f"{said}毎{self._per[bottom]}"
+    def amount_per_unit(self, said: str, bottom: str) -> str:
+        return f"{said}毎{self._denominators[bottom]}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -104,18 +104,18 @@ class Japanese(Eastern):
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}分の{self.cardinal(top)}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         return f"{self.cardinal(whole)}と{self.fraction(top, bottom)}"
 
-    def octet(self, text: str) -> str:
-        return self.digits(text)
+    def ip_octet(self, text: str) -> str:
+        return self.spell_digits(text)
 
-    def phone(self, text: str) -> str:
+    def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = "の".join(self.digits(group) for group in groups)
+        said = "の".join(self.spell_digits(group) for group in groups)
         return f"プラス{said}" if text.startswith("+") else said
 
-    def range_words(self, low: str, high: str) -> str:
+    def proportion(self, low: str, high: str) -> str:
         return f"{low}対{high}"
 
     def power(self, base: str, exponent: Number) -> str:
@@ -123,30 +123,30 @@ class Japanese(Eastern):
 
     def _scientific(self, m: Match) -> str:
         exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
-        return f"{self.number(self.parse(m['n'], m['sign']))}かける{self.power('十', exponent)}"
+        return f"{self.number(self.parse_number(m['n'], m['sign']))}かける{self.power('十', exponent)}"
 
     # --- rules ---
 
-    def own_first(self) -> Rules:
-        yield from super().own_first()
-        yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.phone(m[0])
-        yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.phone(m["n"])
+    def leading_rules(self) -> Rules:
+        yield from super().leading_rules()
+        yield "phone-ja", r"(?<!\d)0\d{1,4}-\d{1,4}-\d{3,4}(?!\d)", lambda m: self.telephone(m[0])
+        yield "postal", r"〒\s?(?P<n>\d{3}-\d{4})", lambda m: "郵便番号" + self.telephone(m["n"])
         yield (
             "call",
             r"(?<!\d)1(?:10|19|04|17|71|77)(?=番)",
-            lambda m: {"110": "百十", "119": "百十九"}.get(m[0], self.digits(m[0])),
+            lambda m: {"110": "百十", "119": "百十九"}.get(m[0], self.spell_digits(m[0])),
         )
         yield (
             "match",
             rf"(?P<n>\d{{1,3}})(?:{DASH}|対)(?P<to>\d{{1,3}})(?=で(?:勝|負|敗|引))",
-            lambda m: self.range_words(self._plain(m["n"]), self._plain(m["to"])),
+            lambda m: self.proportion(self._cardinal_or_digits(m["n"]), self._cardinal_or_digits(m["to"])),
         )
-        yield from self.tildes()
-        yield "days", self.day_dash, self._day_range
+        yield from self.tilde_rules()
+        yield "days", self.weekday_dash, self._day_range
         yield (
             "block",
             r"(?<=[一-龠ぁ-んァ-ヶ])(?!\d\d?-\d\d?-(?:19|20)\d\d(?!\d))\d{1,3}(?:-\d{1,4}){2,3}(?![\d-])",
-            lambda m: "の".join(self._plain(part) for part in m[0].split("-")),
+            lambda m: "の".join(self._cardinal_or_digits(part) for part in m[0].split("-")),
         )
         yield (
             "era",
@@ -162,16 +162,16 @@ class Japanese(Eastern):
 
     def _day_range(self, m: Match) -> str:
         """月-金: a weekday has 曜 after it, or it is the moon and gold."""
-        before = "" if re.search("曜日?$", left(m)) else "曜"
-        return f"{before}{self.to}{m['day']}曜"
+        before = "" if re.search("曜日?$", text_before(m)) else "曜"
+        return f"{before}{self.range_word}{m['day']}曜"
 
     def _era_date(self, m: Match) -> str | None:
         """R6.5.3: the letter is that of an era."""
         era = {"M": "明治", "T": "大正", "S": "昭和", "H": "平成", "R": "令和"}.get(m["l"], "")
-        date = self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        date = self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))
         return f"{era}{self.cardinal(int(m['y']))}年{date}" if date else None
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))}倍"
         yield (
             "range-ja",

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from .. import units
 from ..numbers import Number
-from ..rules.rule import DASH, Match, Rules, left
+from ..rules.rule import DASH, Match, Rules, text_before
 from .cjk import Eastern
 
 _DIGITS = "영일이삼사오육칠팔구"
@@ -55,9 +55,9 @@ def native(value: int) -> str:
 class Korean(Eastern):
     """Korean."""
 
-    code = "ko"
-    spaced = True
-    clings = "제"
+    language_code = "ko"
+    uses_spaces = True
+    attached_prefixes = "제"
     minus, plus, point, dot, slash, dash, underscore = (
         "마이너스",
         "플러스",
@@ -67,7 +67,7 @@ class Korean(Eastern):
         "하이픈",
         "밑줄",
     )
-    at, colon, to, number_word, hashtag = "골뱅이", "콜론", "에서", "번호", "해시태그"
+    at, colon, range_word, number_word, hashtag = "골뱅이", "콜론", "에서", "번호", "해시태그"
     symbols: ClassVar = {
         "of": "점, 만점", "per": "당", "&": "앤드", "@": "골뱅이", "+": "더하기", "=": "는", "×": "곱하기", "÷": "나누기", "<": "보다 작음", ">": "보다 큼", "≤": "이하",
         "≥": "이상", "±": "플러스마이너스", "≈": "약", "≠": "같지 않음", "~": "약", "^": "의 제곱", "√": "루트", "∞": "무한대", "°": "도",
@@ -90,26 +90,26 @@ class Korean(Eastern):
         "십일월",
         "십이월",
     )
-    episode = "시즌 {}, {}화"
-    scores = "(?:점수|스코어)[는가:]?"
+    episode_format = "시즌 {}, {}화"
+    score_cues = "(?:점수|스코어)[는가:]?"
     abbreviations: ClassVar = {"24/7": "연중무휴 이십사 시간"}
     range_ends = "시분일월년원도층세"
-    day_dash = r"(?:(?<=요일)[-–—~～](?=[월화수목금토일]요일)|(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣]))"
-    codes = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
-    versions = "버전|Python|iOS|Android|macOS"
+    weekday_dash = r"(?:(?<=요일)[-–—~～](?=[월화수목금토일]요일)|(?<=[월화수목금토일])(?<!\d[월일])[-–—~～](?P<day>[월화수목금토일])(?![가-힣]))"
+    code_cues = r"PIN|비밀번호|인증번호|코드|우편번호|핀"
+    version_cues = "버전|Python|iOS|Android|macOS"
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         return cardinal(value)
 
-    def digits(self, text: str) -> str:
+    def spell_digits(self, text: str) -> str:
         return "".join(_DIGITS[int(digit)] for digit in text if digit.isdecimal())
 
-    def phone_group(self, digits: str) -> str:
-        return self.digits(digits).replace("영", "공")
+    def telephone_group(self, digits: str) -> str:
+        return self.spell_digits(digits).replace("영", "공")
 
-    def phone(self, text: str) -> str:
+    def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = " ".join(self.phone_group(group) for group in groups)
+        said = " ".join(self.telephone_group(group) for group in groups)
         return f"플러스 {said}" if text.startswith("+") else said
 
     def ordinal(self, value: int, gender: str = "m") -> str:
@@ -125,8 +125,8 @@ class Korean(Eastern):
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} {time}"
 
-    def decimal_words(self, number: Number) -> str:
-        return f"{self.cardinal(number.value)} 점 {self.digits(number.fraction)}"
+    def decimal(self, number: Number) -> str:
+        return f"{self.cardinal(number.value)} 점 {self.spell_digits(number.fraction)}"
 
     def version_word(self) -> str:
         return "버전"
@@ -135,7 +135,7 @@ class Korean(Eastern):
         return " 점 ".join(self.cardinal(int(part)) for part in text.split("."))
 
     def measure(self, number: Number, symbol: str) -> str | None:
-        symbol = units.canonical(symbol)
+        symbol = units.canonical_symbol(symbol)
         if symbol in {"°C", "°F"}:
             plain = self.number(Number(number.whole, number.fraction))
             if number.negative:
@@ -147,26 +147,26 @@ class Korean(Eastern):
             return f"시속 {self.number(number)} 마일"
         return super().measure(number, symbol)
 
-    def rate(self, number: Number, name: units.Name, top: str, bottom: str) -> str:
+    def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
         said = f"{self.number(number)} {name.one}"
         if bottom == "h" and top in {"km", "m", "mi"}:
             return f"시속 {said}"
         if bottom == "s" and top in {"km", "m"}:
             return f"초속 {said}"
-        return f"{self._per[bottom]}당 {said}"
+        return f"{self._denominators[bottom]}당 {said}"
 
     def _measure(self, m: Match) -> str | None:
         said = super()._measure(m)
-        before = left(m).rstrip()
+        before = text_before(m).rstrip()
         if said and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
             said = said.removeprefix("시속 ").removeprefix("초속 ")
         return said
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"{self._per[bottom]}당"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"{self._denominators[bottom]}당"
 
-    def rated(self, said: str, bottom: str) -> str:
-        return f"{self._per[bottom]}당 {said}"
+    def amount_per_unit(self, said: str, bottom: str) -> str:
+        return f"{self._denominators[bottom]}당 {said}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -179,19 +179,19 @@ class Korean(Eastern):
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}분의 {self.cardinal(top)}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         return f"{self.cardinal(whole)}와 {self.fraction(top, bottom)}"
 
-    def per_hundred(self, liters: str, distance: str) -> str:
+    def consumption(self, liters: str, distance: str) -> str:
         return f"{distance}당 {liters}"
 
-    def octet(self, text: str) -> str:
-        return self.digits(text)
+    def ip_octet(self, text: str) -> str:
+        return self.spell_digits(text)
 
     def range(self, low: str, high: str) -> str:
         return f"{low}에서 {high}"
 
-    def range_words(self, low: str, high: str) -> str:
+    def proportion(self, low: str, high: str) -> str:
         return f"{low} 대 {high}"
 
     def power(self, base: str, exponent: Number) -> str:
@@ -201,27 +201,33 @@ class Korean(Eastern):
 
     def _scientific(self, m: Match) -> str:
         exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
-        return f"{self.number(self.parse(m['n'], m['sign']))} 곱하기 {self.power('십', exponent)}"
+        return f"{self.number(self.parse_number(m['n'], m['sign']))} 곱하기 {self.power('십', exponent)}"
 
-    def _separate(self, last: str, after: str) -> bool:
+    def _needs_space_after(self, last: str, after: str) -> bool:
         return not ("가" <= after <= "힣" or after == "~")  # particles follow their word without a space
 
-    def _append(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
         if spoken.startswith(("에서", "요일")):  # what belongs to the word before it
             said.append(spoken)
         else:
-            super()._append(said, spoken, text, match)
+            super()._append_words(said, spoken, text, match)
 
     # --- rules ---
 
-    def own_first(self) -> Rules:
-        yield from super().own_first()
+    def leading_rules(self) -> Rules:
+        yield from super().leading_rules()
         num = self.num
-        yield "phone-ko", r"(?<!\d)(?:0\d{1,2}|1\d{3})-\d{3,4}(?:-\d{4})?(?!\d)", lambda m: self.phone(m[0])
+        yield (
+            "phone-ko",
+            r"(?<!\d)(?:0\d{1,2}|1\d{3})-\d{3,4}(?:-\d{4})?(?!\d)",
+            lambda m: self.telephone(m[0]),
+        )
         yield (
             "call",
             r"(?<!\d)(?P<n>1(?:19|12|14|20|31|32|82))(?=번|에 (?:전화|신고))",
-            lambda m: {"119": "일일구", "112": "일일이", "114": "일일사"}.get(m["n"], self.digits(m["n"])),
+            lambda m: {"119": "일일구", "112": "일일이", "114": "일일사"}.get(
+                m["n"], self.spell_digits(m["n"])
+            ),
         )
         yield (
             "clock-word",
@@ -231,25 +237,29 @@ class Korean(Eastern):
         yield (
             "degree",
             rf"(?P<sign>{self.negative})(?P<n>{num})\s?도",
-            lambda m: f"영하 {self.number(self.parse(m['n']))} 도",
+            lambda m: f"영하 {self.number(self.parse_number(m['n']))} 도",
         )
         yield (
             "tilde-counter",
             rf"(?P<n>\d+)\s?(?:{DASH}|~|～)\s?(?P<to>\d+)\s?(?P<c>{_COUNTERS})",
             self._unless_label(self._counted_range),
         )
-        yield from self.tildes()
+        yield from self.tilde_rules()
         yield "day-week", r"\s?\((?P<d>[월화수목금토일])\)", lambda m: f" {m['d']}요일"
-        yield "days", self.day_dash, lambda m: f"요일{self.to} {m['day']}요일" if m["day"] else f"{self.to} "
+        yield (
+            "days",
+            self.weekday_dash,
+            lambda m: f"요일{self.range_word} {m['day']}요일" if m["day"] else f"{self.range_word} ",
+        )
         yield (
             "above-zero",
             rf"(?<![A-Za-z\d)])\+(?P<n>{num})\s?(?:°C|℃|도)",
-            lambda m: f"영상 {self.number(self.parse(m['n']))} 도",
+            lambda m: f"영상 {self.number(self.parse_number(m['n']))} 도",
         )
         yield (
             "result",
             r"(?<![\d.,])(?P<a>\d{1,3})대(?P<b>\d{1,3})(?![\d.,])",
-            lambda m: self.range_words(self._plain(m["a"]), self._plain(m["b"])),
+            lambda m: self.proportion(self._cardinal_or_digits(m["a"]), self._cardinal_or_digits(m["b"])),
         )
         yield (
             "date-dots",
@@ -268,7 +278,7 @@ class Korean(Eastern):
         )
         yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
@@ -282,21 +292,21 @@ class Korean(Eastern):
         )
 
     def _compare(self, m: Match) -> str:
-        low = self.number(self.parse(m["n"]))
+        low = self.number(self.parse_number(m["n"]))
         topic = "은" if (ord(low[-1]) - 0xAC00) % 28 else "는"
-        return f"{low}{topic} {self.number(self.parse(m['to']))}보다 {'크다' if m['s'] == '>' else '작다'}"
+        return f"{low}{topic} {self.number(self.parse_number(m['to']))}보다 {'크다' if m['s'] == '>' else '작다'}"
 
     def _dotted_date(self, m: Match) -> str | None:
         year = int(m["y"]) if m.groupdict().get("y") else None
         year = year + 2000 if year is not None and year < 100 else year
-        said = self._date_or_none(year, int(m["m"]), int(m["d"]), left(m))
-        return said + self._end(m) if said else None
+        said = self._date_or_none(year, int(m["m"]), int(m["d"]), text_before(m))
+        return said + self._sentence_stop(m) if said else None
 
     def _range_unit(self, m: Match) -> str | None:
         """A range of temperatures has its scale before both ends."""
-        if units.canonical(m["u"]) != "°C":
+        if units.canonical_symbol(m["u"]) != "°C":
             return super()._range_unit(m)
-        low, high = self.parse(m["n"], m["sign"]), self.number(self.parse(m["to"]))
+        low, high = self.parse_number(m["n"], m["sign"]), self.number(self.parse_number(m["to"]))
         first = self.number(Number(low.whole, low.fraction))
         if low.negative or m["sign2"]:
             below = "영하" if low.negative else "영상"
@@ -314,7 +324,7 @@ class Korean(Eastern):
         value = int(m["n"].replace(",", ""))
         if m["c"] == "번" and re.search("누르|눌러|선택|버튼", m.string):
             return f"{self.cardinal(value)}번"  # a number on a keypad, and not so many times
-        if left(m).endswith("제"):
+        if text_before(m).endswith("제"):
             return f"{self.cardinal(value)}{m['c']}"  # a number of a series
         if m["c"] == "번째":
             return self.ordinal(value)

@@ -6,9 +6,9 @@ import re
 from typing import ClassVar
 
 from .. import numbers, powers_of_ten, units
-from ..currencies import Money
+from ..currencies import CurrencyName
 from ..numbers import Number
-from ..rules.rule import START, Match, Rules, left, right
+from ..rules.rule import START, Match, Rules, text_after, text_before
 from .romance import Romance
 
 _MONTHS = (
@@ -28,7 +28,7 @@ _BRAZILIAN = re.compile(rf"\b(?:{'|'.join(_EUROPEAN)})")
 class Portuguese(Romance):
     """Portuguese."""
 
-    code = "pt"
+    language_code = "pt"
     regions = frozenset({"br"})
     minus, plus, point, dot, slash, dash, underscore = (
         "menos",
@@ -39,7 +39,7 @@ class Portuguese(Romance):
         "hífen",
         "sublinhado",
     )
-    at, colon, to, number_word, hashtag = "arroba", "dois pontos", "a", "número", "hashtag"
+    at, colon, range_word, number_word, hashtag = "arroba", "dois pontos", "a", "número", "hashtag"
     symbols: ClassVar = {
         "of": "de", "per": "por", "&": "e", "@": "arroba", "+": "mais", "=": "igual a", "×": "vezes", "÷": "dividido por", "<": "menor que", ">": "maior que",
         "≤": "menor ou igual a", "≥": "maior ou igual a", "±": "mais ou menos", "≈": "aproximadamente", "≠": "diferente de",
@@ -58,27 +58,27 @@ class Portuguese(Romance):
         "sab": "sábado",
         "dom": "domingo",
     }
-    until = "a|à|e|ou"
+    weekday_range_words = "a|à|e|ou"
     months = _MONTHS
     month_forms: ClassVar = {
         "jan": 1, "fev": 2, "mar": 3, "abr": 4, "mai": 5, "jun": 6, "jul": 7, "ago": 8, "set": 9, "out": 10, "nov": 11, "dez": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-    episode = "temporada {}, episódio {}"
-    of = "de"
-    halves = ("e meio", "e meia")
-    halved = "xícara|xícaras/f chávena|chávenas/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
-    before_day = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
+    episode_format = "temporada {}, episódio {}"
+    date_preposition = "de"
+    half_suffixes = ("e meio", "e meia")
+    halvable_units = "xícara|xícaras/f chávena|chávenas/f colher|colheres/f hora|horas/f copo|copos dia|dias litro|litros quilo|quilos ano|anos"
+    date_cues = r"[Dd]ia|[Ee]m|[Nn]o|[Aa]o|[Oo]|[Dd]o|até|[Aa]té"
     first_of_month = "primeiro"
-    century = "[Ss]éculos?"
+    century_words = "[Ss]éculos?"
     articles = "o|no|do|ao|os|pelo|(na|da|à|as|pela)"
-    feminine_after = (
+    feminine_nouns = (
         r"(?!dias?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|para$|cada$|gramas?$|quilogramas?$|miligramas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ções|ção|dades|dade|gens|gem)|vezes|vez|luzes|luz|noites?|partes?|tardes?|chaves?|colher(?:es)?|redes?|paredes?)"
     )
-    bare_units = "in d b B K t C F s A"
+    ambiguous_units = "in d b B K t C F s A"
     per_word = "por"
-    codes = r"PIN|pin|código|Código|senha|CEP"
-    versions = "versão|Versão|Python|iOS|Android|macOS|firmware"
+    code_cues = r"PIN|pin|código|Código|senha|CEP"
+    version_cues = "versão|Versão|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
         "Sr.": "senhor", "Sra.": "senhora", "Srta.": "senhorita", "Srs.": "senhores", "Dr.": "doutor", "Dra.": "doutora", "D.": "dom",
         "Prof.": "professor", "Profa.": "professora", "V. Exa.": "Vossa Excelência", "p. ex.": "por exemplo", "etc.": "et cetera",
@@ -97,7 +97,7 @@ class Portuguese(Romance):
             self.first_of_month = ""  # um de janeiro
         super().__init__(region)
 
-    def in_region(self, said: str, written: str) -> str:
+    def adapt_to_region(self, said: str, written: str) -> str:
         """Return what is said as the region says it; cents are European, but for those of the real."""
         if self._brazilian:
             return said.replace(self.symbols["#"], "cerquilha") if "#" in written else said
@@ -110,9 +110,9 @@ class Portuguese(Romance):
         return re.sub("^um ", "primeiro ", said) if said and ordinal else said
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        return (numbers.words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
+        return (numbers.to_words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
 
-    def agree(self, words: str, gender: str) -> str:
+    def inflect_for_gender(self, words: str, gender: str) -> str:
         if gender == "f":
             words = re.sub(r"\bum$", "uma", words)
             words = re.sub(r"\bdois(?=$| mil\b)", "duas", words)
@@ -123,25 +123,25 @@ class Portuguese(Romance):
         return super().gender_of(noun) or "m"
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.words(value, "pt", "ordinal") or str(value)
+        said = numbers.to_words(value, "pt", "ordinal") or str(value)
         return re.sub(r"o\b", "a", said) if gender == "f" else said
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"por {self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"por {self._denominators[bottom]}"
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} e {self.minor_money(minor, names)}"
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{said} e {self.minor_amount(minor, names)}"
 
-    def scale_name(self, power: int) -> units.Name | None:
-        return powers_of_ten.name("pt-br" if self._brazilian else "pt", power)
+    def power_of_ten_name(self, power: int) -> units.UnitName | None:
+        return powers_of_ten.power_name("pt-br" if self._brazilian else "pt", power)
 
-    def of_noun(self, noun: str) -> str:
+    def noun_after_million(self, noun: str) -> str:
         return f"de {noun}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = self.agree(self.cardinal(hour), "f")
+        said = self.inflect_for_gender(self.cardinal(hour), "f")
         hours = f"hora{'' if hour == 1 else 's'}"
         if second:
             return f"{said} {hours}, {self.cardinal(minute)} minuto{'' if minute == 1 else 's'} e {self.cardinal(second)} segundo{'' if second == 1 else 's'}"
@@ -165,14 +165,14 @@ class Portuguese(Romance):
             )
         return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('avos') else 's'}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} e {said}"
 
-    def half(self, noun: str) -> str | None:
+    def half_before_noun(self, noun: str) -> str | None:
         return "meia " if self.gender_of(noun) == "f" else "meio "
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         if (
             name in {"Capítulo", "Tomo", "Parte", "Fase", "Tipo", "Volume", "Título", "Ato", "Guerra"}
             or value > 10
@@ -180,20 +180,20 @@ class Portuguese(Romance):
             return self.cardinal(value)
         return self.ordinal(value, "f" if name.endswith("a") or name == "Isabel" else "m")
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         yield (
             "result-x",
             rf"{START}(?P<a>\d)\s?x\s?(?P<b>\d)(?!\w)",
             self._result,
         )
-        yield from super().own_first()
+        yield from super().leading_rules()
 
-    def phones(self) -> Rules:
+    def telephone_rules(self) -> Rules:
         yield (
             "postcode",
             rf"{START}\d{{4}}-\d{{3}}(?= [A-ZÀ-Þ])",
-            lambda m: ", ".join(map(self.digits, m[0].split("-"))),
+            lambda m: ", ".join(map(self.spell_digits, m[0].split("-"))),
         )
         yield (
             "emergency",
@@ -202,32 +202,38 @@ class Portuguese(Romance):
         )
         yield "phone-pt", rf"{START}[29]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-br", rf"{START}(?:\(\d\d\)\s?)?9?\d{{4}}-\d{{4}}(?!\d)", self._phone
-        yield from super().phones()
+        yield from super().telephone_rules()
 
     def _result(self, m: Match) -> str | None:
         """2x1 is a result where somebody won."""
-        played = re.search(r"\b(?:placar|ganh|venc|perd|empat|resultado|jogo)[^.!?\d]{0,30}$", left(m), re.I)
-        return self.range(self._plain(m["a"]), self._plain(m["b"])) if played else None
+        played = re.search(
+            r"\b(?:placar|ganh|venc|perd|empat|resultado|jogo)[^.!?\d]{0,30}$", text_before(m), re.I
+        )
+        return (
+            self.range(self._cardinal_or_digits(m["a"]), self._cardinal_or_digits(m["b"])) if played else None
+        )
 
     def _digit_call(self, m: Match) -> str:
-        return self.digits(m[0])
+        return self.spell_digits(m[0])
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         yield "hour-h", r"(?<=[sàa] )(?P<h>\d{1,2})\s?h(?![\w])", lambda m: self.time(int(m["h"]), 0)
-        yield from super().times()
+        yield from super().time_rules()
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield "ordinal", rf"{START}(?P<n>\d+)\.?(?P<s>[ºª])(?P<many>s?)(?!\w)", self._letter_ordinal
         letter = rf"{START}(?P<n>\d{{1,3}})\.?(?P<s>[oa])(?P<many>s?)(?=\s[a-zà-ÿ]{{3,}})"
         yield "ordinal-letter", letter, self._letter_ordinal
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
-            lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'vezes'}",
+            lambda m: (
+                f"{self.inflect_for_gender(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'vezes'}"
+            ),
         )
 
-    def expand(self, written: str, m: Match) -> str | None:
-        before, after = left(m), right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        before, after = text_before(m), text_after(m)
         if written in {"D.", "R.", "Av.", "Prof.", "Profa."} and not re.match(
             r"\s(?:d[aeo]s?\s)?[A-ZÀ-Þ]", after
         ):

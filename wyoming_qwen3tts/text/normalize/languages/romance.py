@@ -8,8 +8,8 @@ import re
 from .. import units
 from ..normalizer import Normalizer
 from ..numbers import Number
-from ..roman_numerals import roman
-from ..rules.rule import LETTER, START, Match, Rules, left, right
+from ..roman_numerals import parse_roman
+from ..rules.rule import LETTER, START, Match, Rules, text_after, text_before
 
 _NO_NOUNS = frozenset(
     "plus moins dans sans sous vers après depuis mais puis alors más menos tras antes mas depois pelos nosotros anche oltre "
@@ -21,54 +21,54 @@ _NO_NOUNS = frozenset(
 class Romance(Normalizer):
     """Dates are "3 [de] December [de] 2024", decimals are read as numbers, centuries carry Roman numerals."""
 
-    of = ""
+    date_preposition = ""
     """Between day, month and year."""
-    century = ""
+    century_words = ""
     """Words that go with a Roman numeral, as a pattern."""
     first_of_month = ""
-    feminine_after = ""
+    feminine_nouns = ""
     """A pattern for the noun after a number that is feminine."""
-    before_day = ""
+    date_cues = ""
     """Words before 31/12 that make it a date, as a pattern."""
-    halves = ("", "")
+    half_suffixes = ("", "")
     """What follows a masculine and a feminine noun in "one cup and a half"."""
-    halved = ""
+    halvable_units = ""
     """Nouns that are counted in halves, as ``units.txt`` writes them."""
     articles = "(?!)"
     """Words before an ordinal, as a pattern; its group is feminine."""
-    days_letter = "d"
+    day_letter = "d"
     """The letter for days in 2 d 4 h."""
 
-    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
-        return self.after_millions(number, super().plural(number, forms))
+    def plural_form(self, number: Number, forms: tuple[str, ...]) -> str:
+        return self.noun_after_number(number, super().plural_form(number, forms))
 
-    def after_millions(self, number: Number, noun: str) -> str:
+    def noun_after_number(self, number: Number, noun: str) -> str:
         """Return a noun as it stands after a number: un millón de euros."""
         millions = not number.fraction and number.value and number.value % 1_000_000 == 0
-        return self.of_noun(noun) if millions else noun
+        return self.noun_after_million(noun) if millions else noun
 
-    def fraction_digits(self, text: str) -> str:
+    def decimal_digits(self, text: str) -> str:
         stripped = text.lstrip("0")
         zeros = [self.cardinal(0)] * (len(text) - len(stripped))
         if len(text) > 3 or not stripped:
-            return self.digits(text)
+            return self.spell_digits(text)
         return self.join([*zeros, self.cardinal(int(stripped))])
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         said = self.first_of_month if day == 1 and self.first_of_month else self.cardinal(day)
         parts = [said, self.months[month - 1], *([self.year(year)] if year is not None else [])]
-        return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+        return f" {self.date_preposition} ".join(parts) if self.date_preposition else " ".join(parts)
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
-        de = rf"(?:{self.of}\s)?" if self.of else ""
+        de = rf"(?:{self.date_preposition}\s)?" if self.date_preposition else ""
         end = rf"(?![{LETTER}])\.?"
         yield (
             "named",
             rf"{START}(?P<d>\d{{1,2}})(?:er|º|ª|°|\.º)?\s{de}(?i:(?P<month>{months}){end})(?:\s(?:del?\s)?(?P<y>(?:1\d|20)\d\d)(?!\d))?",
             self._named_date,
         )
-        yield from self.month_first()
+        yield from self.month_first_rules()
         yield (
             "day-month",
             r"(?<![\w/.,-])(?P<d>0?[1-9]|[12]\d|3[01])/(?P<m>0[1-9]|1[0-2])(?![\d/])",
@@ -87,22 +87,22 @@ class Romance(Normalizer):
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
-        return said + (self._end(m) if m["y"] else self._month_stop(m)) if said else None
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
+        return said + (self._sentence_stop(m) if m["y"] else self._month_stop(m)) if said else None
 
     def _day_month(self, m: Match) -> str | None:
         """31/12; 3/12 after an article or a weekday only, for it may be a fraction or a score."""
-        before = rf"(?:\b(?:{self.before_day})\s|\b(?:{self._day_names})\.?,?\s|[’'])$"
-        if int(m["d"]) <= 12 and not re.search(before, left(m)):
+        before = rf"(?:\b(?:{self.date_cues})\s|\b(?:{self._day_names})\.?,?\s|[’'])$"
+        if int(m["d"]) <= 12 and not re.search(before, text_before(m)):
             return None
-        return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))
 
     def _month_year(self, m: Match) -> str:
         return self.month_year(self.month_forms[m["month"].lower()], int(m["y"]))
 
     def month_year(self, month: int, year: int) -> str:
         parts = [self.months[month - 1], self.year(year)]
-        return f" {self.of} ".join(parts) if self.of else " ".join(parts)
+        return f" {self.date_preposition} ".join(parts) if self.date_preposition else " ".join(parts)
 
     def _letter_ordinal(self, m: Match) -> str | None:
         """1.º, 2a, 3os: the letter tells the gender, and whether there are many."""
@@ -111,8 +111,8 @@ class Romance(Normalizer):
 
     def _degree_ordinal(self, m: Match) -> str | None:
         """2° is an ordinal between an article and a noun, and else a temperature or an angle."""
-        article = re.search(rf"(?:^|[^\w’'])(?:{self.articles})\s$", left(m), re.I)
-        noun = re.match(rf"\s([{LETTER}]{{3,}})", right(m))
+        article = re.search(rf"(?:^|[^\w’'])(?:{self.articles})\s$", text_before(m), re.I)
+        noun = re.match(rf"\s([{LETTER}]{{3,}})", text_after(m))
         if article is not None:
             return self.ordinal(int(m["n"]), "f" if article[1] else "m")
         if noun is None or not self.is_ordinal(int(m["n"]), noun[1]):
@@ -127,33 +127,37 @@ class Romance(Normalizer):
         """Tell whether a noun is feminine."""
         return self.gender_of(noun) == "f"
 
-    def agree(self, words: str, gender: str) -> str:
+    def inflect_for_gender(self, words: str, gender: str) -> str:
         """Return a number in words in the gender of what it counts."""
         return words
 
-    def counted(self, value: int, gender: str) -> str:
-        return self.agree(self.cardinal(value), gender)
+    def cardinal_before_noun(self, value: int, gender: str) -> str:
+        return self.inflect_for_gender(self.cardinal(value), gender)
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        after = right(m)
+    def plain_number(self, number: Number, m: Match) -> str:
+        after = text_after(m)
         if not number.fraction and (noun := re.match(rf"\s+(?:mil\s)?([{LETTER}]+)", after)):
-            said = self.counted(number.value, self.gender_of(noun[1].lower()))
+            said = self.cardinal_before_noun(number.value, self.gender_of(noun[1].lower()))
             return self.join([self.minus, said]) if number.negative else said
         return self.number(number)
 
     def gender_of(self, noun: str) -> str:
         """Return the likely gender of a noun after a number: m, f, or "" where it is no noun to agree with."""
-        return "f" if self.feminine_after and re.fullmatch(self.feminine_after, noun) else ""
+        return "f" if self.feminine_nouns and re.fullmatch(self.feminine_nouns, noun) else ""
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield (
             "chapter",
             r"(?P<w>[Cc]hapitre|[Tt]ome|[Aa]cte|[Cc]apítulo|[Tt]omo|[Aa]cto|[Aa]to|[Cc]apitolo|[Aa]tto|[Vv]olume|[Pp]arte|[Pp]artie)"
             r"\s(?P<r>[IVXLC]+)(?![\w'’-])",
             self._chapter,
         )
-        yield "century", rf"(?P<w>{self.century})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
-        yield "century-2", rf"(?P<r>[IVX]+)(?P<s>er|e|ème|º|°|o)?\s(?P<w>{self.century})(?!\w)", self._century
+        yield "century", rf"(?P<w>{self.century_words})\s(?P<r>[IVXLCM]+)(?![\w'’-])", self._century
+        yield (
+            "century-2",
+            rf"(?P<r>[IVX]+)(?P<s>er|e|ème|º|°|o)?\s(?P<w>{self.century_words})(?!\w)",
+            self._century,
+        )
         yield (
             "regnal",
             r"(?P<name>[A-ZÀ-Þ][a-zà-ÿ]+)\s(?P<r>[IVXL]+)(?P<er>er|º|°)?(?![\w'’-])",
@@ -166,44 +170,44 @@ class Romance(Normalizer):
             rf"{START}(?P<n>{self.num}(?<=000))\s(?P<noun>[a-zà-ÿ]{{3,}}[sx]|[a-zà-ÿ]{{4,}}[ie]|euro)(?![{LETTER}'’])",
             self._millions_of,
         )
-        words = "|".join(sorted(self._halved, key=len, reverse=True))
+        words = "|".join(sorted(self._halvable_unit_names, key=len, reverse=True))
         yield (
             "and-half",
             rf"(?<![\w/.,])(?P<n>\d{{1,2}})(?:\s1/2|\s?½)\s(?P<noun>{words})(?![{LETTER}])",
-            lambda m: self.and_half(int(m["n"]), self._halved[m["noun"]]),
+            lambda m: self.quantity_and_half(int(m["n"]), self._halvable_unit_names[m["noun"]]),
         )
         yield from super().fraction_rules()
 
     @functools.cached_property
-    def _halved(self) -> dict[str, units.Name]:
-        names = (units.name(column) for column in self.halved.split())
+    def _halvable_unit_names(self) -> dict[str, units.UnitName]:
+        names = (units.parse_name(column) for column in self.halvable_units.split())
         return {form: name for name in names for form in name.forms}
 
-    def and_half(self, value: int, name: units.Name) -> str:
+    def quantity_and_half(self, value: int, name: units.UnitName) -> str:
         """Return one and a half of something: the half comes after it."""
         number = Number(str(value))
-        said = self.count(number, name)
-        return f"{said} {self.halves[name.gender == 'f']}"
+        said = self.quantity(number, name)
+        return f"{said} {self.half_suffixes[name.gender == 'f']}"
 
-    def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
-        name = self._units.get(units.canonical(symbol))
+    def _fraction_of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
+        name = self._units.get(units.canonical_symbol(symbol))
         if whole and (top, bottom) == (1, 2) and name is not None:
-            return self.and_half(int(whole), name)
-        return super()._of_unit(whole, top, bottom, symbol)
+            return self.quantity_and_half(int(whole), name)
+        return super()._fraction_of_unit(whole, top, bottom, symbol)
 
     def _millions_of(self, m: Match) -> str | None:
-        number = self.parse(m["n"])
-        noun = self.after_millions(number, m["noun"])
-        if noun == m["noun"] or m["noun"] in _NO_NOUNS or (noun[-1] in "ie" and self.code != "it"):
+        number = self.parse_number(m["n"])
+        noun = self.noun_after_number(number, m["noun"])
+        if noun == m["noun"] or m["noun"] in _NO_NOUNS or (noun[-1] in "ie" and self.language_code != "it"):
             return None
         return self.join([self.number(number), noun])
 
     def _chapter(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         return f"{m['w']} {self.cardinal(value)}" if value else None
 
     def _century(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         if value is None:
             return None
         said = self.century_number(value, m["w"])
@@ -214,13 +218,13 @@ class Romance(Normalizer):
         return self.cardinal(value)
 
     def _regnal(self, m: Match) -> str | None:
-        value = roman(m["r"])
+        value = parse_roman(m["r"])
         if value is None or (len(m["r"]) == 1 and m["name"].endswith(("s", "ción")) and m["r"] != "I"):
             return None
-        said = self.regnal(m["name"], value)
+        said = self.regnal_number(m["name"], value)
         return f"{m['name']} {said}" if said else None
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"
         at = r"(?:(?<=\b[Aa] las )|(?<=\b[Ll]as )|(?<=\b[Aa]lle )|(?<=\b[ÀàÁá]s )|(?<=\b[Àà] ))"
         hours = r"\s?(?:[hH]s?|hrs?|horas|heures|ore)\b"
@@ -229,16 +233,16 @@ class Romance(Normalizer):
         yield "clock-h3", rf"{at}(?P<h>\d{{1,2}})\.(?P<min>[0-5]\d){hours}", self._h_clock
         yield (
             "duration-d",
-            rf"{START}(?P<d>\d+)\s?[d{self.days_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
+            rf"{START}(?P<d>\d+)\s?[d{self.day_letter}]\s?(?P<h>\d+)\s?h(?:\s?(?P<min>\d{{1,2}})\s?(?:min|m))?(?!\w)",
             self._duration,
         )
         yield "clocks", rf"{START}(?P<a>{one})\s?[-–]\s?(?P<b>{one})(?:\s[hH]s?\b)?(?![\d:])", self._clocks
         yield "duration", rf"{START}(?P<h>\d{{1,3}})\s?h\s?(?P<min>\d{{1,2}})\s?min(?!\w)", self._duration
         yield "clock-h", rf"{START}(?P<h>\d{{1,2}})\s?[hH]\s?(?P<min>\d{{2}})(?:\s?m)?(?![\w])", self._h_clock
-        yield from super().times()
+        yield from super().time_rules()
 
     def _h_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
-        if re.search(self.timers, left(m), re.I):
+        if re.search(self.duration_cues, text_before(m), re.I):
             return self._duration(m)
         return self.time(hour, minute) if self.valid_time(hour, minute, None) else None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from .. import units
-from ..currencies import currency
-from ..currencies import symbols as currency_symbols
+from ..currencies import currency_symbols, find_currency
 from ..numbers import Number
-from ..roman_numerals import roman
-from ..rules.rule import START, Match, Rules, left, right
+from ..roman_numerals import parse_roman
+from ..rules.rule import START, Match, Rules, text_after, text_before
 from .russian_dates import RussianDates
 from .russian_words import AT, DAY_FORMS, GENITIVE
 
@@ -34,62 +33,64 @@ class Russian(RussianDates):
     """Russian."""
 
     def _range(self, m: Match) -> str | None:
-        low, high = self.parse(m["n"]), self.parse(m["to"])
-        before = left(m)
+        low, high = self.parse_number(m["n"]), self.parse_number(m["to"])
+        before = text_before(m)
         if low.fraction or high.fraction or low == high:
             return super()._range(m)
         if GENITIVE.search(before):
             return self.range(self.genitive(low), self.genitive(high))
         if _TAKES_NUMBERS.search(before):
-            gender = "f" if _FEMININE_TWO.match(right(m)) else "m"
+            gender = "f" if _FEMININE_TWO.match(text_after(m)) else "m"
             case = "a" if gender == "f" and low.value == 1 and _ACCUSATIVE.search(before) else "n"
             return self.range(self.cardinal(low.value, gender, case), self.cardinal(high.value, gender))
         return self.genitive_range(low, high)
 
     def _range_unit(self, m: Match) -> str | None:
-        low, high = self.parse(m["n"], m["sign"]), self.parse(m["to"], m["sign2"])
+        low, high = self.parse_number(m["n"], m["sign"]), self.parse_number(m["to"], m["sign2"])
         found = self._unit_name(m["u"])
         if found is None:
             return super()._range_unit(m)
         name, per = found
-        before = left(m)
+        before = text_before(m)
         if not GENITIVE.search(before) and (per or low.negative or _TAKES_NUMBERS.search(before)):
             return super()._range_unit(m)
         ends = self.genitive(low, name.gender), self.genitive(high, name.gender)
         said = self.range(*ends) if GENITIVE.search(before) else f"от {ends[0]} до {ends[1]}"
-        return self.join([said, self.genitive_form(high, name.forms), per]) + self._end(m)
+        return self.join([said, self.genitive_form(high, name.forms), per]) + self._sentence_stop(m)
 
-    def _unit_name(self, symbol: str) -> tuple[units.Name, str] | None:
+    def _unit_name(self, symbol: str) -> tuple[units.UnitName, str] | None:
         """Return what a unit is called, and per what it is."""
-        symbol = units.canonical(symbol)
+        symbol = units.canonical_symbol(symbol)
         if (name := self._units.get(symbol)) is not None:
             return name, ""
         top, _, bottom = symbol.partition("/")
-        top, bottom = units.canonical(top), units.canonical(bottom)
+        top, bottom = units.canonical_symbol(top), units.canonical_symbol(bottom)
         name = self._units.get(top)
-        return (name, self.per(top, bottom)) if name is not None and bottom in self._per else None
+        return (
+            (name, self.per_unit(top, bottom)) if name is not None and bottom in self._denominators else None
+        )
 
     def _measure(self, m: Match) -> str | None:
-        number, before = self.parse(m["n"], m["sign"]), left(m)
+        number, before = self.parse_number(m["n"], m["sign"]), text_before(m)
         found = self._unit_name(m["u"])
         if found is None or not GENITIVE.search(before):
             said = super()._measure(m)
-            past = right(m).startswith(" назад")
+            past = text_after(m).startswith(" назад")
             return self.accusative(said) if said and (past or _ACCUSATIVE.search(before)) else said
         name, per = found
         words = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
-        return self.join(words) + self._end(m)
+        return self.join(words) + self._sentence_stop(m)
 
     def _money(self, m: Match) -> str | None:
         groups = m.groupdict()
-        number = self.parse(m["n"], groups.get("sign") or groups.get("sign2"))
-        if groups.get("scale") or number.fraction or not GENITIVE.search(left(m)):
+        number = self.parse_number(m["n"], groups.get("sign") or groups.get("sign2"))
+        if groups.get("scale") or number.fraction or not GENITIVE.search(text_before(m)):
             return super()._money(m)
-        name = currency("ru", currency_symbols("ru")[m["cur"]])
+        name = find_currency("ru", currency_symbols("ru")[m["cur"]])
         return self.join([self.genitive(number, name.gender), self.genitive_form(number, name.major)])
 
-    def bare_number(self, number: Number, m: Match) -> str:
-        before, after = left(m), right(m)
+    def plain_number(self, number: Number, m: Match) -> str:
+        before, after = text_before(m), text_after(m)
         if number.fraction:
             return self._bare_decimal(number, before)
         value = number.value
@@ -127,9 +128,9 @@ class Russian(RussianDates):
 
     def _half_of(self, m: Match) -> str | None:
         said = super()._half_of(m)
-        return "половину " if said and _TAKES_OBJECT.search(left(m)) else said
+        return "половину " if said and _TAKES_OBJECT.search(text_before(m)) else said
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
         yield "century", r"(?P<r>[IVXХ]+)\s(?P<w>век[а-яё]*|столети[а-яё]*|в\.)(?!\w)", self._century
         yield "regnal", r"(?P<name>[А-ЯЁ][а-яё]+)\s(?P<r>[IVX]+)(?![\w'’-])", self._regnal
@@ -145,16 +146,16 @@ class Russian(RussianDates):
         )
         yield "kop", r"(?P<n>\d{1,2})\s?коп\.?(?!\w)", self._kopecks
 
-    def phones(self) -> Rules:
+    def telephone_rules(self) -> Rules:
         yield (
             "phone-ru",
             r"(?:\+7|(?<!\d)8)[ -]?\(?\d{3}\)?[ -]?\d{3}[- ]?\d{2}[- ]?\d{2}(?!\d)",
             self._phone,
         )
         yield "phone-ru7", rf"{START}\d{{3}}-\d{{2}}-\d{{2}}(?!\d)", self._phone
-        yield from super().phones()
+        yield from super().telephone_rules()
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         endings = "|".join(sorted(_ORDINAL_ENDINGS, key=len, reverse=True))
         yield (
             "cardinal-letters",
@@ -165,14 +166,16 @@ class Russian(RussianDates):
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
-            lambda m: f"{self.cardinal(int(m['n']))} {self.plural(Number(m['n']), ('раз', 'раза', 'раз'))}",
+            lambda m: (
+                f"{self.cardinal(int(m['n']))} {self.plural_form(Number(m['n']), ('раз', 'раза', 'раз'))}"
+            ),
         )
         yield "floor", rf"{START}(?P<n>\d{{1,3}})\s(?P<w>этаж(?:[еу]|ом)?)(?!\w)", self._floor
         yield "grams", rf"{START}(?P<n>{self.num})\s?г(?=\s[а-яё]{{3,}})", self._grams
         yield "adjective", rf"{START}(?P<n>\d{{1,4}})-(?P<w>[а-яё]{{4,}})", self._adjective
 
     def _century(self, m: Match) -> str | None:
-        value = roman(m["r"].replace("Х", "X"))
+        value = parse_roman(m["r"].replace("Х", "X"))
         if value is None:
             return None
         word = "век" if m["w"] == "в." else m["w"]
@@ -184,8 +187,8 @@ class Russian(RussianDates):
         return f"{self.ordinal(value, gender, case)} {word}"
 
     def _regnal(self, m: Match) -> str | None:
-        value = roman(m["r"])
-        said = self.regnal(m["name"], value) if value else None
+        value = parse_roman(m["r"])
+        said = self.regnal_number(m["name"], value) if value else None
         if (
             said
             and re.search(r"(?:а|я)$", m["name"])
@@ -195,34 +198,34 @@ class Russian(RussianDates):
         return f"{m['name']} {said}" if said else None
 
     def _scaled(self, m: Match) -> str:
-        number = self.parse(m["n"])
+        number = self.parse_number(m["n"])
         forms = {"тыс": ("тысяча", "тысячи", "тысяч"), "млн": ("миллион", "миллиона", "миллионов"),
                  "млрд": ("миллиард", "миллиарда", "миллиардов")}[m["s"].rstrip(".")]  # fmt: skip
-        return f"{self.number(number, 'f' if forms[0] == 'тысяча' else 'm')} {self.plural(number, forms)}"
+        return (
+            f"{self.number(number, 'f' if forms[0] == 'тысяча' else 'm')} {self.plural_form(number, forms)}"
+        )
 
     def _scaled_rubles(self, m: Match) -> str:
         return f"{self._scaled(m)} рублей"
 
     def _rubles(self, m: Match) -> str:
-        number = self.parse(m["n"])
+        number = self.parse_number(m["n"])
         forms = ("рубль", "рубля", "рублей")
-        if GENITIVE.search(left(m)) and not m["k"]:
-            return f"{self.genitive(number)} {self.genitive_form(number, forms)}{self._end(m)}"
-        said = f"{self.number(number)} {self.plural(number, forms)}"
+        if GENITIVE.search(text_before(m)) and not m["k"]:
+            return f"{self.genitive(number)} {self.genitive_form(number, forms)}{self._sentence_stop(m)}"
+        said = f"{self.number(number)} {self.plural_form(number, forms)}"
         if m["k"]:
             cents = Number(m["k"])
-            said += f" {self.number(cents, 'f')} {self.plural(cents, ('копейка', 'копейки', 'копеек'))}"
-        return said + self._end(m)
+            said += f" {self.number(cents, 'f')} {self.plural_form(cents, ('копейка', 'копейки', 'копеек'))}"
+        return said + self._sentence_stop(m)
 
     def _kopecks(self, m: Match) -> str:
         cents = Number(m["n"])
-        return (
-            f"{self.number(cents, 'f')} {self.plural(cents, ('копейка', 'копейки', 'копеек'))}{self._end(m)}"
-        )
+        return f"{self.number(cents, 'f')} {self.plural_form(cents, ('копейка', 'копейки', 'копеек'))}{self._sentence_stop(m)}"
 
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
-        if m["e"] == "м" and not re.search(r"\b(?:во?|на|об?|при)\s+$", left(m), re.I):
+        if m["e"] == "м" and not re.search(r"\b(?:во?|на|об?|при)\s+$", text_before(m), re.I):
             case = "i"  # he came in first
         return self.ordinal(int(m["n"]), gender, case)
 
@@ -232,16 +235,16 @@ class Russian(RussianDates):
 
     def _grams(self, m: Match) -> str | None:
         """250 г масла: four digits are a year more often."""
-        return self.measure(self.parse(m["n"]), "g") if len(m["n"]) < 4 or "," in m["n"] else None
+        return self.measure(self.parse_number(m["n"]), "g") if len(m["n"]) < 4 or "," in m["n"] else None
 
     def _spoons(self, m: Match) -> str:
         adjective = {"ч": "чайн", "ст": "столов"}[m["w"]]
         if m["f"]:
-            half = "половину" if _TAKES_OBJECT.search(left(m)) else "половина"
+            half = "половину" if _TAKES_OBJECT.search(text_before(m)) else "половина"
             return f"{half} {adjective}ой ложки"
-        number = self.parse(m["n"])
+        number = self.parse_number(m["n"])
         forms = (f"{adjective}ая ложка", f"{adjective}ые ложки", f"{adjective}ых ложек")
-        noun = f"{adjective}ой ложки" if number.fraction else self.plural(number, forms)
+        noun = f"{adjective}ой ложки" if number.fraction else self.plural_form(number, forms)
         return f"{self.number(number, 'f')} {noun}"
 
     def _adjective(self, m: Match) -> str:
@@ -251,8 +254,8 @@ class Russian(RussianDates):
             else f"сто{m['w']}"
         )
 
-    def expand(self, written: str, m: Match) -> str | None:
-        before, after = left(m), right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        before, after = text_before(m), text_after(m)
         if written in {"д.", "кв.", "корп.", "стр.", "эт."} and not re.match(r"\s?\d", after):
             return None
         if written == "г." and not re.match(r"\s?[А-ЯЁ]", after):

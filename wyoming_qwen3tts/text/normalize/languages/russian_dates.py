@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..rules.rule import LETTER, START, Match, Rules, left
+from ..rules.rule import LETTER, START, Match, Rules, text_before
 from .russian_words import DAY_FORMS, MONTHS, RussianWords
 
 _NOMINATIVE = (
@@ -25,19 +25,19 @@ class RussianDates(RussianWords):
             return said
         hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
         first, last = (self.time(hour, minute, before="до ") for hour, minute in hours)
-        begun = re.search(r"\b(?:со?|от)\s+$", left(m), re.I)
+        begun = re.search(r"\b(?:со?|от)\s+$", text_before(m), re.I)
         return f"{'' if begun else 'с '}{first} до {last}"
 
     def _weekdays(self, m: Match) -> str:
         to, first, last = m["to"].strip(" -–"), self._days[m["a"]].lower(), self._days[m["b"]].lower()
         if to in {"и", "или"}:
             return super()._weekdays(m)
-        start = "" if re.search(r"\b[сС]о?\s+$", left(m)) else "со " if first == "вторник" else "с "
+        start = "" if re.search(r"\b[сС]о?\s+$", text_before(m)) else "со " if first == "вторник" else "с "
         end = DAY_FORMS[last][0 if to == "до" else 1]
-        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._end(m)
+        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._sentence_stop(m)
         return f"{start}{DAY_FORMS[first][0]} {to or 'по'} {end}{stop}"
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         months = "|".join(sorted(self.month_forms, key=len, reverse=True))
         yield (
             "named",
@@ -54,7 +54,7 @@ class RussianDates(RussianWords):
             rf"{START}(?P<a>\d{{1,2}})\s?[-–]\s?(?P<d>\d{{1,2}})\s(?P<month>{'|'.join(MONTHS)})(?!\w)",
             self._range_date,
         )
-        yield from self.month_first()
+        yield from self.month_first_rules()
         nominative = "|".join(_NOMINATIVE)
         yield (
             "month-year",
@@ -79,7 +79,7 @@ class RussianDates(RussianWords):
             self._short_date,
         )
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         yield (
             "duration",
             rf"{START}(?P<h>\d+)\s?ч\.?\s?(?P<min>\d{{1,2}}(?=\s?мин)|[0-5]\d)(?:\s?мин\.?)?(?!\w)",
@@ -96,20 +96,20 @@ class RussianDates(RussianWords):
             rf"{START}(?P<h>\d{{1,2}}):(?P<min>\d\d)\s?(?:ч\.?|час(?:ов|а)?)(?!\w)",
             self._word_clock,
         )
-        yield from super().times()
+        yield from super().time_rules()
 
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
-        said = self.time(hour, minute, before=left(m))
-        return said + self._end(m) if self.valid_time(hour, minute, None) else None
+        said = self.time(hour, minute, before=text_before(m))
+        return said + self._sentence_stop(m) if self.valid_time(hour, minute, None) else None
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), left(m))
+        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
         genitive = self.ordinal(int(m["d"]), "n", "g")
         if said and (m["e"] or "").endswith("го") and not said.startswith(genitive):
             said = said.replace(self.ordinal(int(m["d"]), "n"), genitive, 1)
-        return said + self._end(m) if said else None
+        return said + self._sentence_stop(m) if said else None
 
     def _range_date(self, m: Match) -> str:
         return (
@@ -118,33 +118,33 @@ class RussianDates(RussianWords):
 
     def _from_date(self, m: Match) -> str | None:
         """From the 23rd up to the 25th of November, as far as the word before says so."""
-        if not re.search(r"\bсо?\s$", left(m), re.I):
+        if not re.search(r"\bсо?\s$", text_before(m), re.I):
             return None
         last = self.ordinal(int(m["d"]), "n", "n" if m["to"] == "по" else "g")
         return f"{self.ordinal(int(m['a']), 'n', 'g')} {m['to']} {last} {m['month']}"
 
     def _month_year(self, m: Match) -> str:
-        return f"{m['month']} {self.year_ordinal(int(m['y']))} года{self._end(m)}"
+        return f"{m['month']} {self.year_ordinal(int(m['y']))} года{self._sentence_stop(m)}"
 
     def _year(self, m: Match) -> str:
         word = m["w"]
         case = {"году": "p", "годе": "p", "года": "g", "год": "n", "годом": "i"}.get(word)
         if case is None:
-            in_ = re.search(r"\b[вВ]\s+$", left(m))
+            in_ = re.search(r"\b[вВ]\s+$", text_before(m))
             case, word = ("p", "году") if in_ else ("g", "года")
-        return f"{self.ordinal(int(m['y']), 'm', case)} {word}{self._end(m)}"
+        return f"{self.ordinal(int(m['y']), 'm', case)} {word}{self._sentence_stop(m)}"
 
     def _years(self, m: Match) -> str:
-        return f"{self.ordinal(int(m['a']), 'm', 'n')} — {self.ordinal(int(m['y']), 'm', 'n')} годы{self._end(m)}"
+        return f"{self.ordinal(int(m['a']), 'm', 'n')} — {self.ordinal(int(m['y']), 'm', 'n')} годы{self._sentence_stop(m)}"
 
     def _decade(self, m: Match) -> str:
         genitive = self.ordinal(int(m["n"]), "pl")
         return genitive if m["e"] != "е" else re.sub("х$", "е", genitive)
 
     def _short_date(self, m: Match) -> str | None:
-        before = left(m)
+        before = text_before(m)
         if not re.search(r"(?:^|\b(?:с|до|от|по|на|к|дата:?)\s)\s*$", before, re.I) and not _AFTER_DAY.search(
             before
         ):
             return None
-        return self._date_or_none(None, int(m["m"]), int(m["d"]), left(m))
+        return self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))

@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from .. import numbers, units
-from ..currencies import Money
+from ..currencies import CurrencyName
 from ..normalizer import Normalizer
 from ..numbers import Number
 from ..rules.rule import Match
@@ -37,7 +37,7 @@ _ON_DAY = re.compile(
 class RussianWords(Normalizer):
     """The words of Russian."""
 
-    code = "ru"
+    language_code = "ru"
     minus, plus, point, dot, slash, dash, underscore = (
         "минус",
         "плюс",
@@ -47,7 +47,7 @@ class RussianWords(Normalizer):
         "дефис",
         "подчёркивание",
     )
-    at, colon, to, number_word, hashtag = "собака", "двоеточие", "до", "номер", "хештег"
+    at, colon, range_word, number_word, hashtag = "собака", "двоеточие", "до", "номер", "хештег"
     symbols: ClassVar = {
         "of": "из", "per": "на", "&": "и", "@": "собака", "+": "плюс", "=": "равно", "×": "умножить на", "÷": "разделить на", "<": "меньше", ">": "больше",
         "≤": "не больше", "≥": "не меньше", "±": "плюс-минус", "≈": "примерно", "≠": "не равно", "~": "примерно", "^": "в степени",
@@ -65,17 +65,17 @@ class RussianWords(Normalizer):
         "сб": "суббота",
         "вс": "воскресенье",
     }
-    episode = "сезон {}, серия {}"
-    until = "по|до|и|или"
+    episode_format = "сезон {}, серия {}"
+    weekday_range_words = "по|до|и|или"
     months = MONTHS
     month_forms: ClassVar = {
         "янв": 1, "фев": 2, "февр": 2, "мар": 3, "апр": 4, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "сент": 9, "окт": 10, "ноя": 11,
         "нояб": 11, "дек": 12,
     } | {month: at for at, month in enumerate(MONTHS, 1)}  # fmt: skip
-    bare_units = "in d b B K t A C F s m a с г"
+    ambiguous_units = "in d b B K t A C F s m a с г"
     per_word = "на"
-    codes = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
-    versions = "версия|Версия|версии|Python|iOS|Android|macOS"
+    code_cues = r"PIN|пин|ПИН|код|Код|пароль|Пароль|индекс|пин-код|ПИН-код"
+    version_cues = "версия|Версия|версии|Python|iOS|Android|macOS"
     abbreviations: ClassVar = {
         "т. е.": "то есть", "т. к.": "так как", "Т. е.": "То есть", "Т. к.": "Так как", "и т. д.": "и так далее", "и т. п.": "и тому подобное", "и др.": "и другие", "и пр.": "и прочее",
         "т. д.": "так далее", "т. п.": "тому подобное", "т. н.": "так называемый", "т. о.": "таким образом", "т. ч.": "том числе",
@@ -90,12 +90,12 @@ class RussianWords(Normalizer):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m", case: str = "n") -> str:
-        said = numbers.words(value, "ru", "cardinal", gender=gender, case=case) or str(value)
+        said = numbers.to_words(value, "ru", "cardinal", gender=gender, case=case) or str(value)
         if 1000 <= value < 2000:
             said = re.sub(r"^(?:одна тысяча)\b", "тысяча", said)
         return said
 
-    def counted(self, value: int, gender: str) -> str:
+    def cardinal_before_noun(self, value: int, gender: str) -> str:
         return self.cardinal(value, gender)
 
     def ordinal(self, value: int, gender: str = "m", case: str = "n") -> str:
@@ -104,9 +104,9 @@ class RussianWords(Normalizer):
             return re.sub(
                 r"(?:ого|его)$", lambda m: "их" if singular.endswith("третьего") else "ых", singular
             )
-        return numbers.words(value, "ru", "ordinal", gender=gender, case=case) or str(value)
+        return numbers.to_words(value, "ru", "ordinal", gender=gender, case=case) or str(value)
 
-    def plural(self, number: Number, forms: tuple[str, ...]) -> str:
+    def plural_form(self, number: Number, forms: tuple[str, ...]) -> str:
         if number.fraction:
             return forms[min(1, len(forms) - 1)]
         value = number.value % 100
@@ -114,10 +114,10 @@ class RussianWords(Normalizer):
             return forms[-1]
         return forms[0] if value % 10 == 1 else forms[min(1, len(forms) - 1)]
 
-    def decimal_words(self, number: Number) -> str:
+    def decimal(self, number: Number) -> str:
         digits = number.fraction
         if len(digits) > len(_PLACES):
-            return f"{self.cardinal(number.value)} {self.point} {self.digits(digits)}"
+            return f"{self.cardinal(number.value)} {self.point} {self.spell_digits(digits)}"
         whole = "целая" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
         part = int(digits)
         place = _PLACES_ONE if part % 10 == 1 and part % 100 != 11 else _PLACES
@@ -129,12 +129,12 @@ class RussianWords(Normalizer):
         """Return a year as Russians say it: an ordinal."""
         return self.ordinal(value, "m", case)
 
-    def per(self, top: str, bottom: str) -> str:
-        name = self._per[bottom]
+    def per_unit(self, top: str, bottom: str) -> str:
+        name = self._denominators[bottom]
         return name if name.startswith(("на ", "за ")) else f"в {name}"
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} {self.minor_money(minor, names)}"
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{said} {self.minor_amount(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         named = re.search(
@@ -170,7 +170,7 @@ class RussianWords(Normalizer):
         if not number.fraction:
             return self.join([*sign, self.cardinal(number.value, gender, "g")])
         if len(number.fraction) > len(_PLACES):
-            return self.join([*sign, self.decimal_words(number)])
+            return self.join([*sign, self.decimal(number)])
         part = int(number.fraction)
         whole = "целой" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
         at = len(number.fraction) - 1
@@ -205,21 +205,21 @@ class RussianWords(Normalizer):
         below = self.ordinal(bottom, "f" if top == 1 else "pl", "n" if top == 1 else "g")
         return f"{self.cardinal(top, 'f')} {below}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         if (top, bottom) == (1, 2):
             return f"{self.cardinal(whole)} с половиной"
         name = "целая" if whole % 10 == 1 and whole % 100 != 11 else "целых"
         return f"{self.cardinal(whole, 'f')} {name} {self.fraction(top, bottom)}"
 
-    def part_of(self, name: units.Name) -> str:
+    def unit_of_fraction(self, name: units.UnitName) -> str:
         return name.forms[min(1, len(name.forms) - 1)]
 
     def range(self, low: str, high: str) -> str:
         return f"{low} — {high}"
 
-    def phone_group(self, digits: str) -> str:
+    def telephone_group(self, digits: str) -> str:
         if len(digits) > 3:
-            return self.digits(digits)
+            return self.spell_digits(digits)
         zeros = len(digits) - len(digits.lstrip("0"))
         rest = [self.cardinal(int(digits))] if zeros < len(digits) else []
         return self.join([*[self.cardinal(0)] * zeros, *rest])
@@ -233,9 +233,9 @@ class RussianWords(Normalizer):
         """Return "from five to ten"."""
         return f"от {self.cardinal(low.value, 'm', 'g')} до {self.cardinal(high.value, 'm', 'g')}"
 
-    def half(self, noun: str) -> str | None:
+    def half_before_noun(self, noun: str) -> str | None:
         return "половина " if noun.endswith(("и", "ы", "а", "я")) else None
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         feminine = name.endswith(("а", "я"))
         return self.ordinal(value, "f" if feminine else "m")

@@ -6,9 +6,9 @@ import re
 from typing import ClassVar
 
 from .. import numbers
-from ..currencies import Money
+from ..currencies import CurrencyName
 from ..numbers import Number
-from ..rules.rule import START, Match, Rules, left, right
+from ..rules.rule import START, Match, Rules, text_after, text_before
 from .romance import Romance
 
 _MONTHS = (
@@ -23,7 +23,7 @@ _ORDINALS = (
 class Spanish(Romance):
     """Spanish."""
 
-    code = "es"
+    language_code = "es"
     minus, plus, point, dot, slash, dash, underscore = (
         "menos",
         "más",
@@ -33,7 +33,7 @@ class Spanish(Romance):
         "guion",
         "guion bajo",
     )
-    at, colon, to, number_word, hashtag = "arroba", "dos puntos", "a", "número", "hashtag"
+    at, colon, range_word, number_word, hashtag = "arroba", "dos puntos", "a", "número", "hashtag"
     symbols: ClassVar = {
         "of": "de", "per": "por cada", "&": "y", "@": "arroba", "+": "más", "=": "igual a", "×": "por", "÷": "dividido entre", "<": "menor que", ">": "mayor que",
         "≤": "menor o igual que", "≥": "mayor o igual que", "±": "más menos", "≈": "aproximadamente", "≠": "distinto de",
@@ -53,27 +53,27 @@ class Spanish(Romance):
         "sab": "sábado",
         "dom": "domingo",
     }
-    until = "a|al|y|o"
+    weekday_range_words = "a|al|y|o"
     months = _MONTHS
     month_forms: ClassVar = {
         "ene": 1, "feb": 2, "mar": 3, "abr": 4, "may": 5, "jun": 6, "jul": 7, "ago": 8, "sep": 9, "sept": 9, "setiembre": 9, "oct": 10,
         "nov": 11, "dic": 12,
     } | {month: at for at, month in enumerate(_MONTHS, 1)}  # fmt: skip
-    episode = "temporada {}, episodio {}"
-    of = "de"
-    halves = ("y medio", "y media")
-    halved = "taza|tazas/f cucharada|cucharadas/f cucharadita|cucharaditas/f hora|horas/f vaso|vasos día|días litro|litros kilo|kilos año|años"
-    before_day = r"[Ee]l|[Dd]el|[Aa]l|[Dd]ía|hasta|desde"
-    century = "[Ss]iglos?"
+    episode_format = "temporada {}, episodio {}"
+    date_preposition = "de"
+    half_suffixes = ("y medio", "y media")
+    halvable_units = "taza|tazas/f cucharada|cucharadas/f cucharadita|cucharaditas/f hora|horas/f vaso|vasos día|días litro|litros kilo|kilos año|años"
+    date_cues = r"[Ee]l|[Dd]el|[Aa]l|[Dd]ía|hasta|desde"
+    century_words = "[Ss]iglos?"
     articles = "el|del|al|los|(la|las)"
-    feminine_after = (
+    feminine_nouns = (
         r"(?!días?$|problemas?$|programas?$|sistemas?$|temas?$|mapas?$|idiomas?$|kilómetros?$|a$|para$|hasta$|cada$|más$|pistas?$)"
         r"(?:[a-zà-ÿ]+as?|[a-zà-ÿ]+(?:ciones|ción|dades|dad)|veces|luces|luz|noches?|clases?|calles?|llaves?|partes?|tardes?)|pistas?|puertas?"
     )
-    bare_units = "in d b B K t C F s A"
+    ambiguous_units = "in d b B K t C F s A"
     per_word = "por"
-    codes = r"PIN|pin|código|Código|contraseña|clave"
-    versions = "versión|Versión|Python|iOS|Android|macOS|firmware"
+    code_cues = r"PIN|pin|código|Código|contraseña|clave"
+    version_cues = "versión|Versión|Python|iOS|Android|macOS|firmware"
     abbreviations: ClassVar = {
         "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "Dr.": "doctor", "Dra.": "doctora", "D.": "don",
         "Dña.": "doña", "Ud.": "usted", "Uds.": "ustedes", "Vd.": "usted", "p. ej.": "por ejemplo", "P. ej.": "por ejemplo", "etc.": "etcétera",
@@ -93,7 +93,7 @@ class Spanish(Romance):
             said,
         )
 
-    def agree(self, words: str, gender: str) -> str:
+    def inflect_for_gender(self, words: str, gender: str) -> str:
         if gender == "f":
             words = re.sub(r"uno$", "una", words)
             return re.sub(r"cientos(?=\b)", "cientas", re.sub(r"quinientos\b", "quinientas", words))
@@ -134,17 +134,17 @@ class Spanish(Romance):
         said = (
             _ORDINALS[value]
             if value < len(_ORDINALS)
-            else numbers.words(value, "es", "ordinal") or str(value)
+            else numbers.to_words(value, "es", "ordinal") or str(value)
         )
         return re.sub(r"o\b", "a", said) if gender == "f" else said
 
-    def per(self, top: str, bottom: str) -> str:
-        return f"por {self._per[bottom]}"
+    def per_unit(self, top: str, bottom: str) -> str:
+        return f"por {self._denominators[bottom]}"
 
-    def major_and_minor(self, said: str, whole: Number, minor: Number, names: Money) -> str:
-        return f"{said} con {self.minor_money(minor, names)}"
+    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{said} con {self.minor_amount(minor, names)}"
 
-    def of_noun(self, noun: str) -> str:
+    def noun_after_million(self, noun: str) -> str:
         return f"de {noun}"
 
     def time(
@@ -152,11 +152,11 @@ class Spanish(Romance):
     ) -> str:
         if second is not None:
             parts = [
-                f"{self.counted(hour, 'f')} hora{'' if hour == 1 else 's'}",
-                f"{self.counted(minute, 'm')} minuto{'' if minute == 1 else 's'}",
+                f"{self.cardinal_before_noun(hour, 'f')} hora{'' if hour == 1 else 's'}",
+                f"{self.cardinal_before_noun(minute, 'm')} minuto{'' if minute == 1 else 's'}",
             ]
-            return f"{' '.join(parts)} y {self.counted(second, 'm')} segundo{'' if second == 1 else 's'}"
-        said = "una" if hour == 1 else self.agree(self.cardinal(hour), "f")
+            return f"{' '.join(parts)} y {self.cardinal_before_noun(second, 'm')} segundo{'' if second == 1 else 's'}"
+        said = "una" if hour == 1 else self.inflect_for_gender(self.cardinal(hour), "f")
         if minute:
             named = {15: "cuarto", 30: "media"}.get(minute) if hour <= 12 else None
             said += (
@@ -184,14 +184,14 @@ class Spanish(Romance):
                 name = "centésimo"
         return f"{'un' if top == 1 else self.cardinal(top)} {name}{'' if top == 1 else 's'}"
 
-    def mixed(self, whole: int, top: int, bottom: int) -> str:
+    def mixed_number(self, whole: int, top: int, bottom: int) -> str:
         said = {(1, 2): "medio", (1, 4): "cuarto"}.get((top, bottom)) or self.fraction(top, bottom)
         return f"{self.cardinal(whole)} y {said}"
 
-    def half(self, noun: str) -> str | None:
+    def half_before_noun(self, noun: str) -> str | None:
         return "media " if self.gender_of(noun) == "f" else "medio "
 
-    def regnal(self, name: str, value: int) -> str | None:
+    def regnal_number(self, name: str, value: int) -> str | None:
         if name in {"Capítulo", "Tomo", "Parte", "Fase", "Tipo", "Volumen", "Título", "Acto", "Guerra"}:
             return self.cardinal(value)
         if value > 10:
@@ -201,12 +201,12 @@ class Spanish(Romance):
         )
         return self.ordinal(value, "f" if feminine else "m")
 
-    def phones(self) -> Rules:
+    def telephone_rules(self) -> Rules:
         yield "phone-es", rf"{START}[6789]\d{{2}} \d{{3}} \d{{3}}(?![\d.,]\d|\d)", self._phone
         yield "phone-es2", rf"{START}9\d{{1,2}} \d{{2,3}} \d{{2}} \d{{2}}(?!\d)", self._phone
-        yield from super().phones()
+        yield from super().telephone_rules()
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         yield (
             "one-o'clock",
             r"(?:(?<=\b[Aa] la )|(?<=\b[Ee]s la )|(?<=\b[Dd]e la )|(?<=\bdesde la )|(?<=\bhasta la )|(?<=\bsobre la ))1(?=\s(?:de|y|menos|en)\b|\s?[.,;!?](?![\wªº])|\s*$)",
@@ -217,23 +217,25 @@ class Spanish(Romance):
             rf"{START}(?P<h>\d{{1,2}})(?::(?P<min>\d{{2}}))?\s?(?P<half>[ap])\.?\s?m\b(?P<stop>\.?)",
             self._half_clock,
         )
-        yield from super().times()
+        yield from super().time_rules()
 
     def _half_clock(self, m: Match) -> str:
         hour = int(m["h"])
         half = (
             "de la mañana" if m["half"] == "a" else "de la tarde" if hour < 8 or hour == 12 else "de la noche"
         )
-        return self.time(hour, int(m["min"] or 0), half=half) + self._end(m)
+        return self.time(hour, int(m["min"] or 0), half=half) + self._sentence_stop(m)
 
-    def own(self) -> Rules:
+    def language_rules(self) -> Rules:
         yield (
             "times",
             r"(?P<n>\d+)x(?!\w)",
-            lambda m: f"{self.agree(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'veces'}",
+            lambda m: (
+                f"{self.inflect_for_gender(self.cardinal(int(m['n'])), 'f')} {'vez' if m['n'] == '1' else 'veces'}"
+            ),
         )
 
-    def own_first(self) -> Rules:
+    def leading_rules(self) -> Rules:
         yield "ordinal°", rf"{START}(?P<n>\d{{1,3}})°(?!\s?[CF]\b|\w)", self._degree_ordinal
         letters = r"[ºª]|era|er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na|[oa](?=s?\s[a-zà-ÿ]{3,})"
         yield (
@@ -241,23 +243,27 @@ class Spanish(Romance):
             rf"{START}(?P<n>\d{{1,4}})\.?(?P<s>{letters})(?P<many>s?)(?!\w|\s?[CF]\b)(?:\.(?=\s[a-zà-ÿ]))?",
             self._ordinal,
         )
-        yield from super().own_first()
+        yield from super().leading_rules()
 
     def _degree_ordinal(self, m: Match) -> str | None:
         said = super()._degree_ordinal(m)
-        return re.sub(r"(primer|tercer)o$", r"\1", said) if said and re.match(r"\s[a-z]", right(m)) else said
+        return (
+            re.sub(r"(primer|tercer)o$", r"\1", said)
+            if said and re.match(r"\s[a-z]", text_after(m))
+            else said
+        )
 
     def _ordinal(self, m: Match) -> str | None:
         said = self._letter_ordinal(m) or ""
         feminine = m["s"] == "ª" or m["s"].endswith("a")
         if m["s"] == "er" or (
-            not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", right(m)) and m["s"] != "ª"
+            not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", text_after(m)) and m["s"] != "ª"
         ):
             said = re.sub(r"(primer|tercer)o$", r"\1", said)
         return said
 
-    def expand(self, written: str, m: Match) -> str | None:
-        before, after = left(m), right(m)
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
+        before, after = text_before(m), text_after(m)
         if written in {"D.", "Av.", "Prof."} and not re.match(r"\s?(?:de(?:l| la| los)?\s)?[A-ZÀ-Þ]", after):
             return None
         if written in {"s.", "prov."}:

@@ -6,7 +6,7 @@ import functools
 import re
 
 from .base import RuleBase
-from .rule import DASH, LETTER, Match, Rules, right
+from .rule import DASH, LETTER, Match, Rules, text_after
 
 
 class AbbreviationRules(RuleBase):
@@ -16,7 +16,7 @@ class AbbreviationRules(RuleBase):
         """Yield the rules for abbreviations, and for weekdays in ranges and forecasts."""
         if self.weekdays:
             days = self._day_names
-            between = rf"\s?[-–]\s?|\s(?:{self.until})\s"
+            between = rf"\s?[-–]\s?|\s(?:{self.weekday_range_words})\s"
             yield (
                 "weekdays",
                 rf"(?<!\w)(?P<a>{days})\b\.?(?P<to>{between})(?P<b>{days})\b(?P<stop>\.?)",
@@ -55,19 +55,19 @@ class AbbreviationRules(RuleBase):
 
     def _abbreviation(self, m: Match) -> str | None:
         written = self._abbreviation_keys[re.sub(r"\s", "", m[0])]
-        said = self.expand(written, m)
+        said = self.expand_abbreviation(written, m)
         if said is None:
             return None
-        rest = right(m)
+        rest = text_after(m)
         if written.endswith(".") and not rest.strip() and not said.endswith("."):
             said += "."  # the full stop ends the sentence too
         return said
 
-    def expand(self, written: str, m: Match) -> str | None:
+    def expand_abbreviation(self, written: str, m: Match) -> str | None:
         """Return what an abbreviation stands for here; None if it is not one here."""
         return self.abbreviations[written]
 
     def _weekdays(self, m: Match) -> str:
-        to = m["to"].strip(" -–") or self.to
-        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._end(m)
+        to = m["to"].strip(" -–") or self.range_word
+        stop = m["stop"] if self._days[m["b"]].lower() == m["b"].lower() else self._sentence_stop(m)
         return f"{self.weekday_range(self._days[m['a']], to, self._days[m['b']])}{stop}"

@@ -68,11 +68,15 @@ class AddressRules(RuleBase):
             r"(?P<word>HTTPS?|http)(?:[ /-]|\s(?:error|status|code|Fehler|erreur|error|ошибка)\s)(?P<code>[1-5]\d\d)\b",
             self._status,
         )
-        yield "hashtag", r"[#＃](?P<tag>[^\W\d]\w*)", lambda m: f"{self.hashtag} {self._humps(m['tag'])}"
+        yield (
+            "hashtag",
+            r"[#＃](?P<tag>[^\W\d]\w*)",
+            lambda m: f"{self.hashtag} {self._split_camel_case(m['tag'])}",
+        )
         yield (
             "handle",
             r"(?<![\w.])@(?P<name>[A-Za-z_][\w.]*\w)",
-            lambda m: f"{self.at} {self._humps(m['name'])}",
+            lambda m: f"{self.at} {self._split_camel_case(m['name'])}",
         )
 
     def address(self, text: str) -> str:
@@ -83,20 +87,20 @@ class AddressRules(RuleBase):
         said: list[str] = []
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
-                 "%": self.unit_alone("%") or "%", "~": "tilde"}  # fmt: skip
+                 "%": self.unit_name("%") or "%", "~": "tilde"}  # fmt: skip
         for part in re.findall(
             rf"(?<![\d.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\d.])|{_MIXED}|\d+|[^\W\d_]+|[\W_]", text
         ):
             if "." in part[1:]:
-                said.append(self.ip(part))
+                said.append(self.ip_address(part))
             elif len(part) > 1 and not part.isdecimal() and not part.isalpha():
-                said += [self.digits(c) if c.isdecimal() else self.letters(c) for c in part]
+                said += [self.spell_digits(c) if c.isdecimal() else self.spell_letters(c) for c in part]
             elif part in signs:
                 said.append(signs[part])
             elif part.isdecimal():
-                said.append(self._plain(part) if len(part) < 4 else self.digits(part))
+                said.append(self._cardinal_or_digits(part) if len(part) < 4 else self.spell_digits(part))
             elif part.lower() == "www":
-                said.append(self.letters(part))
+                said.append(self.spell_letters(part))
             elif part.strip():
                 said.append(part)
         return " ".join(said)
@@ -118,18 +122,23 @@ class AddressRules(RuleBase):
         assert address is not None
         if any(int(part) > 255 or re.match(r"0\d", part) for part in address[0].split(".")):
             return None  # 8.000.000.000 is a number
-        said = [self.ip(address[0])]
+        said = [self.ip_address(address[0])]
         if m["port"]:
-            said += [self.colon, self._plain(m["port"][1:]) if len(m["port"]) < 4 else self.digits(m["port"])]
+            said += [
+                self.colon,
+                self._cardinal_or_digits(m["port"][1:])
+                if len(m["port"]) < 4
+                else self.spell_digits(m["port"]),
+            ]
         if m["mask"]:
-            said += [self.slash, self._plain(m["mask"][1:])]
+            said += [self.slash, self._cardinal_or_digits(m["mask"][1:])]
         return self.join(said)
 
     def _hex(self, m: Match) -> str:
         return ", ".join(self._hex_digits(pair) for pair in re.split("[:-]", m[0]))
 
     def _episode(self, m: Match) -> str:
-        return self.episode.format(self.cardinal(int(m["s"])), self.cardinal(int(m["e"])))
+        return self.episode_format.format(self.cardinal(int(m["s"])), self.cardinal(int(m["e"])))
 
     def _entity(self, m: Match) -> str | None:
         if m["domain"] not in _DOMAINS:
@@ -139,23 +148,25 @@ class AddressRules(RuleBase):
 
     def _snake_words(self, text: str) -> str:
         words = text.replace("_", " ").split()
-        return " ".join(self._plain(word) if word.isdecimal() else self._split_token(word) for word in words)
+        return " ".join(
+            self._cardinal_or_digits(word) if word.isdecimal() else self._split_token(word) for word in words
+        )
 
     def _split_token(self, word: str) -> str:
         if not any(c.isdigit() for c in word):
             return word
         parts = re.findall(r"\d+|\D+", word)
-        return " ".join(self._plain(part) if part.isdecimal() else part for part in parts)
+        return " ".join(self._cardinal_or_digits(part) if part.isdecimal() else part for part in parts)
 
     def _snake(self, m: Match) -> str:
         return self._snake_words(m[0])
 
     def _status(self, m: Match) -> str:
         middle = m.string[m.end("word") : m.start("code")].strip(" /-")
-        word = self.letters(m["word"]) if self.acronyms else m["word"].upper()
-        return " ".join(part for part in (word, middle, self.status(m["code"])) if part)
+        word = self.spell_letters(m["word"]) if self.spells_acronyms else m["word"].upper()
+        return " ".join(part for part in (word, middle, self.http_status(m["code"])) if part)
 
-    def _humps(self, text: str) -> str:
+    def _split_camel_case(self, text: str) -> str:
         """CamelCase and snake_case apart."""
         text = re.sub(r"(?<=[a-zß-ÿа-яё0-9])(?=[A-ZÀ-ÞА-ЯЁ])", " ", text.replace("_", " "))
-        return self.say(text) if any(c.isdigit() for c in text) else " ".join(text.split())
+        return self.normalize(text) if any(c.isdigit() for c in text) else " ".join(text.split())

@@ -9,20 +9,20 @@ from collections.abc import Callable
 from .. import number_context, numbers, powers_of_ten, units
 from ..numbers import Number
 from ..verbalizer import Verbalizer
-from .rule import DASH, EDGE, LETTER, Match, left, right
+from .rule import DASH, EDGE, LETTER, Match, text_after, text_before
 
 
 class RuleBase(Verbalizer):
     """Patterns and helpers for rules; a rule group derives from it."""
 
-    def say(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """Return ``text`` as it is spoken; for rules whose match contains further text."""
         raise NotImplementedError
 
     @functools.cached_property
     def num(self) -> str:
         """The pattern of a number without sign."""
-        return numbers.pattern(self.decimal)
+        return numbers.number_pattern(self.decimal_mark)
 
     @functools.cached_property
     def negative(self) -> str:
@@ -31,71 +31,75 @@ class RuleBase(Verbalizer):
         An en dash behind a word is a sign only where the number can be negative: degrees, but no liters.
         """
         dash = rf"(?<![\w)])–(?:(?<!\w\s–)|(?={self.num}\s?{number_context.SIGNED}))"
-        return rf"(?:{self.free}[-−－]|{dash})"
+        return rf"(?:{self.minus_lookbehind}[-−－]|{dash})"
 
     @functools.cached_property
-    def _bottoms(self) -> str:
+    def _denominator_pattern(self) -> str:
         """The pattern of what a rate is per."""
-        return "|".join(map(re.escape, sorted(units.below(self.code), key=len, reverse=True)))
+        return "|".join(
+            map(re.escape, sorted(units.denominator_symbols(self.language_code), key=len, reverse=True))
+        )
 
     @functools.cached_property
     def unit(self) -> str:
         """The pattern of a unit; rates, ``X/Y``, are units too."""
-        known = [s for s in units.symbols() if self.is_unit(s)]
+        known = [s for s in units.unit_symbols() if self.is_unit(s)]
         known.sort(key=len, reverse=True)
-        bare = self.bare_units.split()
+        bare = self.ambiguous_units.split()
         plain = "|".join(re.escape(s) for s in known if s not in bare)
         tops = "|".join(map(re.escape, known))
         clause = rf"\s*(?:[.,;:!?)]|$)(?!(?<=\.)\s?[{LETTER}]{{1,2}}\.)"  # but no 200 d.C.
         ends = rf"|(?:{'|'.join(bare)})(?={clause})" if bare else ""
         ends += r"|(?<=\d\s)s" if "s" in bare else ""  # 45 s; what is set close is more: the 90s
-        return rf"(?:(?:{tops})/(?:{self._bottoms})|{plain}{ends}){EDGE}"
+        return rf"(?:(?:{tops})/(?:{self._denominator_pattern})|{plain}{ends}){EDGE}"
 
     @functools.cached_property
     def scale_words(self) -> str:
         """The pattern of a power of ten in letters."""
-        words = "|".join(map(re.escape, sorted(powers_of_ten.written(self.code), key=len, reverse=True)))
+        words = "|".join(
+            map(re.escape, sorted(powers_of_ten.words_for_powers(self.language_code), key=len, reverse=True))
+        )
         return rf"(?:{words})(?:(?<![{LETTER}])|(?![{LETTER}]))(?:\sd[ei]\b|\sd['’])?"
 
-    def _spaced(self, word: str) -> str:
-        return f" {word} " if self.spaced else word
+    def _between_spaces(self, word: str) -> str:
+        return f" {word} " if self.uses_spaces else word
 
-    def _set(self, word: str, m: Match) -> str:
+    def _with_spaces(self, word: str, m: Match) -> str:
         """Set a word where a sign stood: apart from what is around it."""
-        if not self.spaced:
+        if not self.uses_spaces:
             return word
-        before, after = left(m)[-1:], right(m)[:1]
+        before, after = text_before(m)[-1:], text_after(m)[:1]
         if not word:
             return " " if before and not before.isspace() else ""
         lead = " " if before and not before.isspace() and before not in "([{\"'" else ""
         trail = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
         return f"{lead}{word}{trail}"
 
-    def _plain(self, text: str) -> str:
+    def _cardinal_or_digits(self, text: str) -> str:
         """A whole number; one that begins with 0, or is too long for a quantity, digit by digit."""
-        if (len(text) > 1 and text[0] == "0") or len(text) > numbers.LONGEST:
-            return self.digits(text)
+        if (len(text) > 1 and text[0] == "0") or len(text) > numbers.MAX_DIGITS:
+            return self.spell_digits(text)
         return self.cardinal(int(text))
 
-    def _end(self, m: Match) -> str:
+    def _sentence_stop(self, m: Match) -> str:
         """Return the full stop of an abbreviation that ends the sentence too."""
-        return "." if m[0].endswith(".") and not right(m).strip() else ""
+        return "." if m[0].endswith(".") and not text_after(m).strip() else ""
 
     def _hex_digits(self, text: str) -> str:
-        return " ".join(self.digits(c) if c.isdecimal() else c.upper() for c in text)
+        return " ".join(self.spell_digits(c) if c.isdecimal() else c.upper() for c in text)
 
     def _number_letters(self, m: Match) -> str | None:
         """5G, 4K, 221B: the number, then letters."""
         if not m["l"].isupper() and m["l"] != "x":
             return None
         if m["l"] == "x":
-            return self.join([self._plain(m["n"]), self.symbols["x times"]])
-        return f"{self._plain(m['n'])} {self.letters(m['l'])}"
+            return self.join([self._cardinal_or_digits(m["n"]), self.symbols["x times"]])
+        return f"{self._cardinal_or_digits(m['n'])} {self.spell_letters(m['l'])}"
 
     def _date_or_none(self, year: int | None, month: int, day: int, before: str) -> str | None:
         return self.date(year, month, day, before) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
-    def _length(self, parts: list[tuple[str, str]]) -> str:
+    def _duration_words(self, parts: list[tuple[str, str]]) -> str:
         """Return a length of time: numbers, each with its unit."""
         return self.join([str(self.measure(Number(n), unit)) for n, unit in parts])
 
@@ -106,11 +110,11 @@ class RuleBase(Verbalizer):
 
     def _rises(self, m: Match) -> bool:
         """Tell whether the second number is the greater one."""
-        low, high = self.parse(m["n"]), self.parse(m["to"])
+        low, high = self.parse_number(m["n"]), self.parse_number(m["to"])
         return (low.value, low.fraction) < (high.value, high.fraction)
 
     @staticmethod
-    def _is_sum(before: str, after: str) -> bool:
+    def _is_calculation(before: str, after: str) -> bool:
         """Tell whether two numbers with a dash between them are part of a calculation: by what is around them."""
         return bool(
             re.search(r"[=＝+＋×÷*/]\s?\(?$", before) or re.match(r"\)?\s?(?:[=＝×÷*]|[+/＋]\s?\d)", after)
@@ -118,7 +122,7 @@ class RuleBase(Verbalizer):
 
     def _is_label(self, m: Match) -> bool:
         """Tell whether the first of two numbers, with a spaced dash between them, numbers what is before it."""
-        return self._is_spaced(m) and number_context.LABELS.search(left(m)) is not None
+        return self._is_spaced(m) and number_context.LABELS.search(text_before(m)) is not None
 
     def _unless_label(self, say: Callable[[Match], str | None]) -> Callable[[Match], str | None]:
         """Return a handler of ranges that declines "room 5 - 21 °C"."""
@@ -126,5 +130,5 @@ class RuleBase(Verbalizer):
 
     def is_score(self, m: Match) -> bool:
         """Tell whether two numbers with a dash between them are a result."""
-        result = self._is_spaced(m) and number_context.RESULTS.search(left(m))
-        return bool(result or re.search(rf"(?:{self.scores})\s?$", left(m)))
+        result = self._is_spaced(m) and number_context.RESULTS.search(text_before(m))
+        return bool(result or re.search(rf"(?:{self.score_cues})\s?$", text_before(m)))

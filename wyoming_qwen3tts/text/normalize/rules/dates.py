@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from .base import RuleBase
-from .rule import LETTER, START, Match, Rules, left, right
+from .rule import LETTER, START, Match, Rules, text_after, text_before
 
 
 class DateRules(RuleBase):
     """Dates in figures; a language adds those with the month in letters."""
 
-    def dates(self) -> Rules:
+    def date_rules(self) -> Rules:
         """Yield the rules for dates."""
         clock = r"(?P<h>\d{1,2}):(?P<min>\d{2})(?::(?P<s>\d{2})(?:[.,]\d+)?)?(?:\s?(?P<zone>Z|[+-]\d{2}:?\d{2})(?!\d))?"
         iso = r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})"
         yield "datetime", rf"{START}{iso}[T ]\s?{clock}(?![\d:])", self._datetime
-        yield "iso", rf"{START}{iso}(?!-?\d|[{LETTER}])", self._ymd
+        yield "iso", rf"{START}{iso}(?!-?\d|[{LETTER}])", self._year_month_day
         dots = (
-            "[/.]" if not self.day_first and self.decimal == "." and not self.acronyms else "/"
+            "[/.]" if not self.day_first and self.decimal_mark == "." and not self.spells_acronyms else "/"
         )  # 2024.12.1 is a version
         yield (
             "iso-slash",
             rf"{START}(?P<y>\d{{4}}){dots}(?P<m>\d{{1,2}}){dots}(?P<d>\d{{1,2}})(?![\d/])",
-            self._ymd,
+            self._year_month_day,
         )
         yield (
             "local",
             rf"{START}(?P<a>\d{{1,2}})(?P<sep>[/.-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}}|\d{{2}})(?![\d/])",
             self._local_date,
         )
-        yield from self.named_dates()
+        yield from self.named_date_rules()
 
-    def named_dates(self) -> Rules:
+    def named_date_rules(self) -> Rules:
         """Yield the rules for dates with the month in letters."""
         yield from ()
 
-    def month_first(self) -> Rules:
+    def month_first_rules(self) -> Rules:
         """Yield the rule for "jan. 15": a date whose month is short, and comes first."""
         short = "|".join(sorted((form for form in self.month_forms if len(form) < 6), key=len, reverse=True))
         yield (
@@ -45,13 +45,13 @@ class DateRules(RuleBase):
 
     def _month_first(self, m: Match) -> str | None:
         year = int(m["y"]) if m["y"] else None
-        return self._date_or_none(year, self.month_forms[m["month"].lower()], int(m["d"]), left(m))
+        return self._date_or_none(year, self.month_forms[m["month"].lower()], int(m["d"]), text_before(m))
 
-    def _ymd(self, m: Match) -> str | None:
+    def _year_month_day(self, m: Match) -> str | None:
         month, day = int(m["m"]), int(m["d"])
         if month > 12:
             month, day = day, month
-        return self._date_or_none(int(m["y"]), month, day, left(m))
+        return self._date_or_none(int(m["y"]), month, day, text_before(m))
 
     def _local_date(self, m: Match) -> str | None:
         first, second = int(m["a"]), int(m["b"])
@@ -59,20 +59,20 @@ class DateRules(RuleBase):
         if month > 12:
             day, month = month, day
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
-        if m["sep"] == "." and len(m["y"]) == 2 and self.decimal == ".":
+        if m["sep"] == "." and len(m["y"]) == 2 and self.decimal_mark == ".":
             return None  # more likely a version
-        return self._date_or_none(year, month, day, left(m))
+        return self._date_or_none(year, month, day, text_before(m))
 
     def _datetime(self, m: Match) -> str | None:
-        date = self._ymd(m)
+        date = self._year_month_day(m)
         second = int(m["s"]) if m["s"] else None
         if date is None or not self.valid_time(int(m["h"]), int(m["min"]), second):
             return None
         time = self.time(int(m["h"]), int(m["min"]), second or None)
         said = self.date_and_time(date, time)
-        return f"{said} {self.zone(m['zone'])}" if m["zone"] else said
+        return f"{said} {self.time_zone(m['zone'])}" if m["zone"] else said
 
     def _month_stop(self, m: Match) -> str:
         """Return the full stop after a month: one that the name did not need, or that ends the sentence too."""
         named = m["month"].lower() in map(str.lower, self.months)
-        return "." if m[0].endswith(".") and (named or not right(m).strip()) else ""
+        return "." if m[0].endswith(".") and (named or not text_after(m).strip()) else ""

@@ -7,7 +7,7 @@ import re
 from .. import units
 from ..numbers import Number
 from .base import RuleBase
-from .rule import LETTER, START, Match, Rules, right
+from .rule import LETTER, START, Match, Rules, text_after
 
 _FRACTIONS = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
@@ -38,31 +38,43 @@ class FractionRules(RuleBase):
 
     def _vulgar(self, m: Match) -> str:
         top, bottom = _FRACTIONS[m["f"]]
-        return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
+        return self.mixed_number(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
 
     def _vulgar_unit(self, m: Match) -> str | None:
         top, bottom = _FRACTIONS[m["f"]]
-        return self._of_unit(m["w"], top, bottom, m["u"])
+        return self._fraction_of_unit(m["w"], top, bottom, m["u"])
 
     def _fraction_unit(self, m: Match) -> str | None:
-        return self._of_unit(m["w"], int(m["a"]), int(m["b"]), m["u"])
+        return self._fraction_of_unit(m["w"], int(m["a"]), int(m["b"]), m["u"])
 
-    def _of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
-        name = self._units.get(units.canonical(symbol))
+    def _fraction_of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
+        name = self._units.get(units.canonical_symbol(symbol))
         if name is None or not 0 < top < bottom:
             return None
         if whole:
-            return self.join([self.mixed(int(whole), top, bottom), self.plural(Number("2"), name.forms)])
-        half = self.half(name.one) if (top, bottom) == (1, 2) else None
-        return f"{half}{name.one}" if half else self.join([self.fraction(top, bottom), self.part_of(name)])
+            return self.join(
+                [self.mixed_number(int(whole), top, bottom), self.plural_form(Number("2"), name.forms)]
+            )
+        half = self.half_before_noun(name.one) if (top, bottom) == (1, 2) else None
+        return (
+            f"{half}{name.one}"
+            if half
+            else self.join([self.fraction(top, bottom), self.unit_of_fraction(name)])
+        )
 
     def _half_of(self, m: Match) -> str | None:
-        noun = re.match(rf"[{LETTER}]+", right(m))
-        return self.half(noun[0].lower()) if noun else None
+        noun = re.match(rf"[{LETTER}]+", text_after(m))
+        return self.half_before_noun(noun[0].lower()) if noun else None
 
     def _score(self, m: Match) -> str:
         whole = self.measure(Number(m["b"]), m["u"]) if m["u"] else None
-        return self.join([self.number(self.parse(m["a"])), self.symbols["of"], whole or self._plain(m["b"])])
+        return self.join(
+            [
+                self.number(self.parse_number(m["a"])),
+                self.symbols["of"],
+                whole or self._cardinal_or_digits(m["b"]),
+            ]
+        )
 
     def _season(self, m: Match) -> str:
         return self.range(self.year(int(m["a"])), self.cardinal(int(m["b"])))
@@ -73,5 +85,5 @@ class FractionRules(RuleBase):
             if m["w"]:
                 return None
             between = "" if top == bottom else self.symbols["/"]
-            return self.join([self._plain(m["a"]), between, self._plain(m["b"])])
-        return self.mixed(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)
+            return self.join([self._cardinal_or_digits(m["a"]), between, self._cardinal_or_digits(m["b"])])
+        return self.mixed_number(int(m["w"]), top, bottom) if m["w"] else self.fraction(top, bottom)

@@ -7,7 +7,7 @@ import re
 from .. import number_context, powers_of_ten, units
 from ..numbers import Number
 from .fractions import FractionRules
-from .rule import DASH, EDGE, LETTER, MINUS, START, Match, Rules, left, right
+from .rule import DASH, EDGE, LETTER, MINUS, START, Match, Rules, text_after, text_before
 
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
 """Units that are said in words without a number too."""
@@ -39,12 +39,16 @@ class MeasureRules(FractionRules):
         )
         yield (
             "word-per",
-            rf"(?:(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км)|(?<=[{LETTER}]\.)/(?P<per2>{self._bottoms})){EDGE}",
-            lambda m: self._set(self.per("", units.canonical(m["per"] or m["per2"])), m),
+            rf"(?:(?<=[{LETTER}]{{2}})/(?P<per>[kM]?Wh|кВт·ч|кВтч|m²|m³|km|км)|(?<=[{LETTER}]\.)/(?P<per2>{self._denominator_pattern})){EDGE}",
+            lambda m: self._with_spaces(self.per_unit("", units.canonical_symbol(m["per"] or m["per2"])), m),
         )
         times = "|".join(sorted(units.time_words(), key=len, reverse=True))
         yield "word-per-time", rf"(?<=[{LETTER}]{{2}})/(?P<per>{times})(?!\w)", self._word_per_time
-        yield "times-per", rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._bottoms}){EDGE}", self._times_per
+        yield (
+            "times-per",
+            rf"(?P<n>\d+)\s?[x×]\s?/\s?(?P<per>{self._denominator_pattern}){EDGE}",
+            self._times_per,
+        )
         yield (
             "dimensions",
             rf"(?P<n>{num})(?:\s?(?P<first>{unit}))?\s?[x×]\s?(?P<to>{num})(?:\s?[x×]\s?(?P<third>{num}))?\s?(?P<u>{unit})?(?![\w])",
@@ -76,9 +80,9 @@ class MeasureRules(FractionRules):
             rf"{sign}(?:(?P<low>{num}){dash})?(?P<n>{num})\s?(?P<scale>{self.scale_words})\s?(?P<u>{unit}|t(?![{LETTER}]))",
             self._scaled_unit,
         )
-        if not self.scales:
+        if not self.amount_scales:
             yield "thousands", rf"{START}(?P<n>\d+(?:[.,]\d{{1,2}})?)k(?![{LETTER}\d/])", self._thousands
-        if powers_of_ten.name(self.code, 6):
+        if powers_of_ten.power_name(self.language_code, 6):
             yield "scaled", rf"{sign}(?P<n>{num})\s?(?P<scale>{_SHORT_SCALES})(?!\w)", self._scaled_number
         yield (
             "rate",
@@ -90,7 +94,7 @@ class MeasureRules(FractionRules):
         yield (
             "small-unit",
             rf"{START}(?P<n>\d+(?:[.,]\d+)?)(?P<u>[vw])(?!\w)",
-            lambda m: self.measure(self.parse(m["n"]), m["u"].upper()),
+            lambda m: self.measure(self.parse_number(m["n"]), m["u"].upper()),
         )
         yield "letter-power", r"(?<![A-Za-z])(?P<n>[a-zA-Z]{1,2})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
         yield "superscript", rf"(?P<n>{num})(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._power
@@ -98,125 +102,132 @@ class MeasureRules(FractionRules):
 
     def _two_temperatures(self, m: Match) -> str:
         """12/18 °C: the lowest and the highest of a day."""
-        first = self.number(self.parse(m["a"], m["sign"]))
-        second = self.measure(self.parse(m["b"], m["sign2"]), m["u"])
-        return f"{first}, {second}" if self.spaced else f"{first}、{second}"
+        first = self.number(self.parse_number(m["a"], m["sign"]))
+        second = self.measure(self.parse_number(m["b"], m["sign2"]), m["u"])
+        return f"{first}, {second}" if self.uses_spaces else f"{first}、{second}"
 
     def _unit_range(self, m: Match) -> str | None:
         """500 m-2 km has two units; with spaces around the dash these may be two measures."""
         falls = self._is_spaced(m) and not m["sign"] and not m["sign2"] and not self._rises(m)
         if (
             self._is_label(m)
-            or self._is_letter(m)
-            or self._is_sum(left(m), right(m))
-            or (falls and units.canonical(m["u"]) != "h")
+            or self._is_letter_after_number(m)
+            or self._is_calculation(text_before(m), text_after(m))
+            or (falls and units.canonical_symbol(m["u"]) != "h")
         ):
             return None
-        if not m["u1"] or units.canonical(m["u1"]) == units.canonical(m["u"]):
+        if not m["u1"] or units.canonical_symbol(m["u1"]) == units.canonical_symbol(m["u"]):
             return self._range_unit(m)
-        ends = self.measure(self.parse(m["n"], m["sign"]), m["u1"]), self.measure(self.parse(m["to"]), m["u"])
+        ends = (
+            self.measure(self.parse_number(m["n"], m["sign"]), m["u1"]),
+            self.measure(self.parse_number(m["to"]), m["u"]),
+        )
         spaced = re.search(rf"\s{DASH}\s", m[0])
-        return None if spaced or not all(ends) else self.range(str(ends[0]), str(ends[1])) + self._end(m)
+        return (
+            None
+            if spaced or not all(ends)
+            else self.range(str(ends[0]), str(ends[1])) + self._sentence_stop(m)
+        )
 
     def _range_unit(self, m: Match) -> str | None:
-        high = self.measure(self.parse(m["to"], m["sign2"]), m["u"])
+        high = self.measure(self.parse_number(m["to"], m["sign2"]), m["u"])
         if high is None:
             return None
-        name = self._units.get(units.canonical(m["u"]))
-        low = self.number(self.parse(m["n"], m["sign"]), name.gender if name else "m")
-        return self.range(low, high) + self._end(m)
+        name = self._units.get(units.canonical_symbol(m["u"]))
+        low = self.number(self.parse_number(m["n"], m["sign"]), name.gender if name else "m")
+        return self.range(low, high) + self._sentence_stop(m)
 
     def _word_per_time(self, m: Match) -> str | None:
         """5 pills/day: something is counted there."""
-        counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", left(m))
-        return self._set(self.per("", units.canonical(m["per"])), m) if counted else None
+        counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", text_before(m))
+        return self._with_spaces(self.per_unit("", units.canonical_symbol(m["per"])), m) if counted else None
 
     def _times_per(self, m: Match) -> str:
-        said = self.join([self._plain(m["n"]), self.symbols["x times"]])
-        return self.rated(said, units.canonical(m["per"]))
+        said = self.join([self._cardinal_or_digits(m["n"]), self.symbols["x times"]])
+        return self.amount_per_unit(said, units.canonical_symbol(m["per"]))
 
     def _dimensions(self, m: Match) -> str | None:
         if m["first"] and not m["u"]:
             return None
         last = m["third"] or m["to"]
-        sides = [self.number(self.parse(n)) for n in (m["n"], m["to"], m["third"]) if n]
-        if m["first"] and (first := self.measure(self.parse(m["n"]), m["first"])):
+        sides = [self.number(self.parse_number(n)) for n in (m["n"], m["to"], m["third"]) if n]
+        if m["first"] and (first := self.measure(self.parse_number(m["n"]), m["first"])):
             sides[0] = first
         by = self.symbols["x"]
-        if m["u"] and (measure := self.measure(self.parse(last), m["u"])):
+        if m["u"] and (measure := self.measure(self.parse_number(last), m["u"])):
             sides[-1] = measure
         elif "×" in m[0] or "=" in m.string[m.end() : m.end() + 3]:
             by = self.symbols["×"]
-        return (f" {by} " if self.spaced else by).join(sides)
+        return (f" {by} " if self.uses_spaces else by).join(sides)
 
     def _consumption(self, m: Match) -> str:
-        liters = str(self.measure(self.parse(m["n"]), "l"))
-        return self.per_hundred(liters, str(self.measure(Number("100"), "km")))
+        liters = str(self.measure(self.parse_number(m["n"]), "l"))
+        return self.consumption(liters, str(self.measure(Number("100"), "km")))
 
     def _scientific(self, m: Match) -> str:
         exponent = Number(m["e"].lstrip("+-"), negative=m["e"].startswith("-"))
         ten = self.join([self.cardinal(10), self.symbols["^"], self.number(exponent)])
-        return self.join([self.number(self.parse(m["n"], m["sign"])), self.symbols["×"], ten])
+        return self.join([self.number(self.parse_number(m["n"], m["sign"])), self.symbols["×"], ten])
 
     def _scaled_unit(self, m: Match) -> str | None:
         """100 million kg, 5-10 million kg."""
-        low = self.number(self.parse(m["low"], m["sign"])) if m["low"] else ""
-        number = self.parse(m["n"], None if low else m["sign"])
-        said = self.scaled_measure(number, self.scale_word(m["scale"]), m["u"])
+        low = self.number(self.parse_number(m["low"], m["sign"])) if m["low"] else ""
+        number = self.parse_number(m["n"], None if low else m["sign"])
+        said = self.scaled_measure(number, self.clean_scale_word(m["scale"]), m["u"])
         return self.range(low, said) if low and said else said
 
     def _thousands(self, m: Match) -> str:
         """10k: a small letter, for 4K is a resolution."""
-        return self.number(powers_of_ten.shifted(self.parse(m["n"]), 3))
+        return self.number(powers_of_ten.multiply_by_power(self.parse_number(m["n"]), 3))
 
     def _scaled_number(self, m: Match) -> str:
-        amount = self.scaled(self.parse(m["n"], m["sign"]), m["scale"])
-        return (self.number(amount) if isinstance(amount, Number) else amount) + self._end(m)
+        amount = self.scaled_number(self.parse_number(m["n"], m["sign"]), m["scale"])
+        return (self.number(amount) if isinstance(amount, Number) else amount) + self._sentence_stop(m)
 
     def _rate_of(self, m: Match) -> str:
         """12/kg: how many there are of what is not named."""
-        return self.rated(self.number(self.parse(m["n"])), units.canonical(m["per"]))
+        return self.amount_per_unit(self.number(self.parse_number(m["n"])), units.canonical_symbol(m["per"]))
 
     def _current(self, m: Match) -> str | None:
         """Say amperes before other words, where these words are about electricity."""
         return (
             self._measure(m)
-            if number_context.CURRENT.search(left(m)) or number_context.VOLTAGE.match(right(m))
+            if number_context.CURRENT.search(text_before(m)) or number_context.VOLTAGE.match(text_after(m))
             else None
         )
 
     def _measure(self, m: Match) -> str | None:
-        if self._is_letter(m):
+        if self._is_letter_after_number(m):
             return None
-        said = self.measure(self.parse(m["n"], m["sign"]), m["u"])
-        return said + self._end(m) if said else None
+        said = self.measure(self.parse_number(m["n"], m["sign"]), m["u"])
+        return said + self._sentence_stop(m) if said else None
 
-    def _is_letter(self, m: Match) -> bool:
+    def _is_letter_after_number(self, m: Match) -> bool:
         """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, but 230 V in line 5."""
-        unit, digits, before = m["u"], m["n"], left(m)
+        unit, digits, before = m["u"], m["n"], text_before(m)
         if len(unit) > 1 or not digits.isdecimal():
             return False
         if unit == "s" and re.fullmatch(r"(?:1[5-9]|20)\d0", digits):
             return number_context.DECADE.search(before) is not None
         if not unit.isupper() and unit not in "abcdef":
             return False
-        if number_context.LETTERED.match(right(m)) or (
-            unit in "NSEW" and number_context.ROAD.match(right(m))
+        if number_context.LETTERED.match(text_after(m)) or (
+            unit in "NSEW" and number_context.ROAD.match(text_after(m))
         ):
             return True
         if unit in "BБ" and len(digits) < 3 and re.search(rf"[{LETTER}]{{3,}}\.?\s$", before):
             return not number_context.SIZED.search(before)
-        named = unit in "NBS" and self.code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
+        named = unit in "NBS" and self.language_code != "de" and re.search(r"\w\s[A-Z][a-z]+\s$", before)
         if not named and number_context.NUMBERED.search(before) is None:
             return False
         return len(digits) < 3 or (len(digits) == 3 and unit not in "VWAВА")
 
     def _power(self, m: Match) -> str:
         exponent = m["e"].translate(_SUPERSCRIPTS)
-        base = " ".join(m["n"]) if m["n"].isalpha() else self.number(self.parse(m["n"]))
+        base = " ".join(m["n"]) if m["n"].isalpha() else self.number(self.parse_number(m["n"]))
         return self.power(base, Number(exponent.lstrip("-+"), negative=exponent[0] == "-"))
 
     def _unit(self, m: Match) -> str | None:
         if not re.search(r"[/²³°℃℉µ%]", m[0]) and m[0] not in _ALONE:
             return None
-        return self.unit_alone(m[0])
+        return self.unit_name(m[0])

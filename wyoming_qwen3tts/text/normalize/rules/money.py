@@ -6,9 +6,7 @@ import functools
 import re
 
 from .. import powers_of_ten, units
-from ..currencies import currency
-from ..currencies import names as currency_names
-from ..currencies import symbols as currency_symbols
+from ..currencies import currency_names, currency_symbols, find_currency
 from .base import RuleBase
 from .rule import DASH, EDGE, LETTER, MINUS, Match, Rules
 
@@ -18,7 +16,7 @@ class MoneyRules(RuleBase):
 
     def money_rules(self) -> Rules:
         """Yield the rules for money."""
-        signs = currency_symbols(self.code)
+        signs = currency_symbols(self.language_code)
         money = "|".join(sorted(map(re.escape, signs), key=len, reverse=True))
         scale = rf"(?:\s?(?P<scale>{self.scale_pattern})(?![{LETTER}]))?"
         sign = rf"(?P<sign>{self.negative})?"
@@ -30,7 +28,7 @@ class MoneyRules(RuleBase):
         )
         yield (
             "money-per",
-            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}}){scale.replace('scale>', 'scale2>')}|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._bottoms}){EDGE}",
+            rf"(?:(?P<cur>{money})\s?(?P<n>{num}|\.\d{{1,2}}){scale.replace('scale>', 'scale2>')}|(?P<n2>{num}){scale}\s?(?P<cur2>{money}))(?:/|\s/\s)(?P<per>{self._denominator_pattern}){EDGE}",
             self._money_per,
         )
         yield (
@@ -43,7 +41,7 @@ class MoneyRules(RuleBase):
             rf"(?P<n>{num})(?:\s?(?P<first>{money}))?{dash}(?P<to>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])",
             self._money_range_after,
         )
-        words = "|".join(sorted(map(re.escape, currency_names(self.code)), key=len, reverse=True))
+        words = "|".join(sorted(map(re.escape, currency_names(self.language_code)), key=len, reverse=True))
         yield (
             "money-word",
             rf"{sign}(?P<n>(?={num}(?<=[.,]\d\d)\s){num})\s(?P<cur>{words})(?![{LETTER}])",
@@ -52,36 +50,38 @@ class MoneyRules(RuleBase):
         yield "money-after", rf"{sign}(?P<n>{num}){scale}\s?(?P<cur>{money})(?![{LETTER}])", self._money
         yield (
             "money-alone",
-            rf"(?P<cur>{money})/(?P<per>{self._bottoms}){EDGE}",
-            lambda m: self.rated(currency(self.code, signs[m["cur"]]).major[-1], units.canonical(m["per"])),
+            rf"(?P<cur>{money})/(?P<per>{self._denominator_pattern}){EDGE}",
+            lambda m: self.amount_per_unit(
+                find_currency(self.language_code, signs[m["cur"]]).major[-1], units.canonical_symbol(m["per"])
+            ),
         )
 
     @functools.cached_property
     def scale_pattern(self) -> str:
         """The pattern of a power of ten in an amount; single letters are set close to the number or the currency."""
         return (
-            self.scales
-            or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(powers_of_ten.LETTERS)}]"
+            self.amount_scales
+            or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(powers_of_ten.SCALE_LETTERS)}]"
         )
 
-    def dollars(self, m: Match) -> str:
+    def amount_text(self, m: Match) -> str:
         """Return an amount as it is written; $1,234 and ¥1,000 are grouped as at home, in every language."""
         american = m["cur"][-1] in "$£¥￥₩₹" and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
         return m["n"].replace(",", "") if american else m["n"]
 
     def _money(self, m: Match) -> str | None:
         groups = m.groupdict()
-        code = currency_symbols(self.code)[m["cur"]]
-        number = self.parse(self.dollars(m), groups.get("sign") or groups.get("sign2"))
+        code = currency_symbols(self.language_code)[m["cur"]]
+        number = self.parse_number(self.amount_text(m), groups.get("sign") or groups.get("sign2"))
         if groups.get("scale"):
-            return self.scaled_money(number, self.scale_word(m["scale"]), code)
+            return self.scaled_money(number, self.clean_scale_word(m["scale"]), code)
         return self.money(number, code)
 
     def _money_word(self, m: Match) -> str:
         """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
-        code = currency_names(self.code)[m["cur"]]
-        said = self.money(self.parse(m["n"], m["sign"]), code)
-        forms = currency(self.code, code).major
+        code = currency_names(self.language_code)[m["cur"]]
+        said = self.money(self.parse_number(m["n"], m["sign"]), code)
+        forms = find_currency(self.language_code, code).major
         return (
             said
             if m["cur"] in forms
@@ -89,23 +89,30 @@ class MoneyRules(RuleBase):
         )
 
     def _money_per(self, m: Match) -> str:
-        number, code = self.parse(m["n"] or m["n2"]), currency_symbols(self.code)[m["cur"] or m["cur2"]]
+        number, code = (
+            self.parse_number(m["n"] or m["n2"]),
+            currency_symbols(self.language_code)[m["cur"] or m["cur2"]],
+        )
         scale = m["scale"] or m["scale2"]
-        said = self.scaled_money(number, self.scale_word(scale), code) if scale else self.money(number, code)
-        return self.rated(said, units.canonical(m["per"]))
+        said = (
+            self.scaled_money(number, self.clean_scale_word(scale), code)
+            if scale
+            else self.money(number, code)
+        )
+        return self.amount_per_unit(said, units.canonical_symbol(m["per"]))
 
     def _money_range_after(self, m: Match) -> str | None:
         falls = self._is_spaced(m) and not self._rises(m)
-        signs = currency_symbols(self.code)
+        signs = currency_symbols(self.language_code)
         other = m["first"] and signs[m["first"]] != signs[m["cur"]]
         return None if falls or other or self._is_label(m) else self._money_range(m)
 
     def _money_range(self, m: Match) -> str:
-        code = currency_symbols(self.code)[m["cur"]]
-        high = self.parse(m["to"])
+        code = currency_symbols(self.language_code)[m["cur"]]
+        high = self.parse_number(m["to"])
         said = (
-            self.scaled_money(high, self.scale_word(m["scale"]), code)
+            self.scaled_money(high, self.clean_scale_word(m["scale"]), code)
             if m["scale"]
             else self.money(high, code)
         )
-        return self.range(self.number(self.parse(m["n"])), said)
+        return self.range(self.number(self.parse_number(m["n"])), said)

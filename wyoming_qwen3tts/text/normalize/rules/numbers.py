@@ -8,7 +8,7 @@ import re
 from .. import number_context, numbers
 from ..numbers import Number
 from .base import RuleBase
-from .rule import DASH, LETTER, START, Match, Rules, left, right
+from .rule import DASH, LETTER, START, Match, Rules, text_after, text_before
 
 
 class NumberRules(RuleBase):
@@ -22,7 +22,7 @@ class NumberRules(RuleBase):
             rf"(?<![{LETTER}\d.])(?:[vV]er\.?\s?|[vV])(?P<v>\d+(?:\.\d+)*)(?!\.?\d|[{LETTER}])",
             self._version,
         )
-        yield "version-word", rf"(?P<word>{self.versions})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
+        yield "version-word", rf"(?P<word>{self.version_cues})\s(?P<v>\d+(?:\.\d+)+)(?!\.?\d)", self._version
         yield "dotted", rf"{START}\d+(?:\.\d+){{2,}}(?!\.?\d)", self._dotted
         yield (
             "isbn",
@@ -54,7 +54,7 @@ class NumberRules(RuleBase):
         yield (
             "times-decimal",
             rf"{START}(?P<n>\d+[.,]\d+)x(?![{LETTER}\d])",
-            lambda m: self.join([self.number(self.parse(m["n"])), self.symbols["x times"]]),
+            lambda m: self.join([self.number(self.parse_number(m["n"])), self.symbols["x times"]]),
         )
         yield (
             "number-letter",
@@ -70,41 +70,41 @@ class NumberRules(RuleBase):
         """Return what stands before a version number, unless it stands there already: version v1.2."""
         if "word" in m.groupdict():
             return [m["word"]]
-        said = re.search(rf"{self.version_word()[:5]}\w*\s?$", left(m), re.I)
+        said = re.search(rf"{self.version_word()[:5]}\w*\s?$", text_before(m), re.I)
         return [] if said else [self.version_word()]
 
     def _dotted(self, m: Match) -> str | None:
-        grouped = self.decimal == "," and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0])
+        grouped = self.decimal_mark == "," and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0])
         return None if grouped else self.version(m[0])
 
     @functools.cached_property
     def _code_before(self) -> re.Pattern[str]:
         is_ = "(?:is|ist|lautet|est|es|è|é|是|为|は|는|은)"
-        return re.compile(rf"(?:{self.codes})(?:\s?{is_}|\s)?(?:\s?[:：#№]|\s?{DASH}(?=\s))?\s?$")
+        return re.compile(rf"(?:{self.code_cues})(?:\s?{is_}|\s)?(?:\s?[:：#№]|\s?{DASH}(?=\s))?\s?$")
 
     def _code(self, m: Match) -> str | None:
-        return self.digits(m["n"]) if self._code_before.search(left(m)) else None
+        return self.spell_digits(m["n"]) if self._code_before.search(text_before(m)) else None
 
     def _number_sign(self, m: Match) -> str:
-        said = self.digits(m["n"]) if len(m["n"]) > 3 else self._plain(m["n"])
+        said = self.spell_digits(m["n"]) if len(m["n"]) > 3 else self._cardinal_or_digits(m["n"])
         return self.join([self.number_word, said])
 
     def _range(self, m: Match) -> str | None:
-        low, high = self.parse(m["n"]), self.parse(m["to"])
+        low, high = self.parse_number(m["n"]), self.parse_number(m["to"])
         if all(len(n.whole) == 4 and not n.fraction and 1100 <= n.value <= 2100 for n in (low, high)):
             return self.range(self.year(low.value), self.year(high.value))
         if len(low.whole) > 1 and low.whole.startswith("0"):
             return None
         if self.is_score(m):
-            return self.range_words(self.number(low), self.number(high))
+            return self.proportion(self.number(low), self.number(high))
         if low == high:
             return self.join([self.number(low), self.number(high)])
         return self.range(self.number(low), self.number(high))
 
     def _is_range(self, m: Match) -> bool:
         """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
-        before, after = left(m), right(m)
-        if self._is_sum(before, after):
+        before, after = text_before(m), text_after(m)
+        if self._is_calculation(before, after):
             return False
         if not self._is_spaced(m) or self.is_score(m) or number_context.RESULTS.search(before):
             return True
@@ -118,37 +118,41 @@ class NumberRules(RuleBase):
         """Tell whether a minus sign between two numbers may stand for a dash: ages 3 − 5, 10 − 20 minutes."""
         if "−" not in m[0]:
             return True
-        counted = re.match(rf"\s(?!{number_context.EQUALS})[{LETTER}]{{4,}}", right(m))
-        named = re.search(rf"[{LETTER}]{{4,}}\s$", left(m)) and not re.match(
-            rf"\s{number_context.EQUALS}", right(m)
+        counted = re.match(rf"\s(?!{number_context.EQUALS})[{LETTER}]{{4,}}", text_after(m))
+        named = re.search(rf"[{LETTER}]{{4,}}\s$", text_before(m)) and not re.match(
+            rf"\s{number_context.EQUALS}", text_after(m)
         )
         return bool(counted or named)
 
     def _operand(self, m: Match) -> str:
-        return self.number(self.parse(m["n"], m["sign"]))
+        return self.number(self.parse_number(m["n"], m["sign"]))
 
     def _mixed_token(self, m: Match) -> str | None:
         """CO2, PM2.5, A4, MP3, B12: letters, then the number."""
         if "-" in m[0] and m["l"].islower():
             return None
         number = (
-            self.number(self.parse(m["n"]))
+            self.number(self.parse_number(m["n"]))
             if not m["n"].startswith("0") or "." in m["n"]
-            else self.digits(m["n"])
+            else self.spell_digits(m["n"])
         )
         if m["n"].isdecimal() and len(m["n"]) > 3:
-            number = self.year(int(m["n"])) if re.fullmatch(r"(?:19|20)\d\d", m["n"]) else self.digits(m["n"])
-        letters = self.token_letters(m["l"])
-        rest = f" {self.token_letters(m['r'])}" if m["r"] else ""
+            number = (
+                self.year(int(m["n"]))
+                if re.fullmatch(r"(?:19|20)\d\d", m["n"])
+                else self.spell_digits(m["n"])
+            )
+        letters = self.spell_token_letters(m["l"])
+        rest = f" {self.spell_token_letters(m['r'])}" if m["r"] else ""
         return f"{letters} {number}{rest}"
 
     def _number(self, m: Match) -> str | None:
         sign, text = m["sign"], m["n"]
-        if text.isdecimal() and ((len(text) > 1 and text[0] == "0") or len(text) > numbers.LONGEST):
-            said = self.digits(text)
+        if text.isdecimal() and ((len(text) > 1 and text[0] == "0") or len(text) > numbers.MAX_DIGITS):
+            said = self.spell_digits(text)
             return self.join([self.minus, said]) if sign else said
-        return self.bare_number(self.parse(text, sign), m)
+        return self.plain_number(self.parse_number(text, sign), m)
 
-    def bare_number(self, number: Number, m: Match) -> str:
+    def plain_number(self, number: Number, m: Match) -> str:
         """Return a number that nothing else claims; its surroundings may tell its form."""
         return self.number(number)

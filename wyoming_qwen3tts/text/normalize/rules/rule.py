@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..first_characters import Beginnings
+from ..first_characters import FirstCharacters
 
 Match = re.Match[str]
 Rules = Iterator[tuple[str, str, Callable[[Match], str | None]]]
@@ -15,12 +15,12 @@ _NEAR = 100
 """Characters around a match that may tell what it means: so that a long line takes no longer for each of them."""
 
 
-def left(m: Match) -> str:
+def text_before(m: Match) -> str:
     """Return what stands before a match, as far as it matters."""
     return m.string[max(0, m.start() - _NEAR) : m.start()]
 
 
-def right(m: Match) -> str:
+def text_after(m: Match) -> str:
     """Return what stands after a match, as far as it matters."""
     return m.string[m.end() : m.end() + _NEAR]
 
@@ -39,15 +39,15 @@ class Rule:
 
     name: str
     pattern: re.Pattern[str]
-    say: Callable[[Match], str | None]
-    begins: Beginnings
+    verbalize: Callable[[Match], str | None]
+    first_characters: FirstCharacters
 
 
 def compile_rules(rules: Rules) -> Iterator[Rule]:
     """Yield the rules with compiled patterns."""
     for name, source, say in rules:
         pattern = re.compile(source)
-        yield Rule(name, pattern, say, Beginnings(pattern))
+        yield Rule(name, pattern, say, FirstCharacters(pattern))
 
 
 class RulesByFirstCharacter:
@@ -57,10 +57,10 @@ class RulesByFirstCharacter:
         self._rules = rules
         self._known: dict[str, list[Rule]] = {}
 
-    def at(self, character: str) -> list[Rule]:
+    def matching(self, character: str) -> list[Rule]:
         """Return the rules for what begins with ``character``."""
         known = self._known.get(character)
         if known is None:
-            known = [rule for rule in self._rules if rule.begins.include(character)]
+            known = [rule for rule in self._rules if rule.first_characters.may_start_with(character)]
             self._known[character] = known
         return known

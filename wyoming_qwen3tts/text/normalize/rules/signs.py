@@ -6,7 +6,7 @@ import re
 
 from .. import number_context, units
 from .base import RuleBase
-from .rule import LETTER, MINUS, Match, Rules, left, right
+from .rule import LETTER, MINUS, Match, Rules, text_after, text_before
 
 _DIGRAPHS = {
     "<=>": "≈",
@@ -29,22 +29,30 @@ _COUNTED = r"[€$£¥₽%]|руб\.?|EUR|USD|CHF|k?g|кг|г|[lLл]|k?m|м²|m�
 class SignRules(RuleBase):
     """Lone signs."""
 
-    def signs(self) -> Rules:
+    def sign_rules(self) -> Rules:
         """Yield the rules for lone signs."""
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
         yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
         yield "dash", r"(?:(?<!\S)|(?<=[：，。；]))[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
-        yield "star", r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])", lambda m: self._set(self.symbols["×"], m)
+        yield (
+            "star",
+            r"(?:(?<=[\d)])|(?<=[\d)]\s))\*\s?(?=[\d(])",
+            lambda m: self._with_spaces(self.symbols["×"], m),
+        )
         yield "divide", r"(?<=\d\s)/(?=\s\d)", lambda m: self.symbols["÷"]
         yield "key", r"(?<!\S)(?P<s>[*#＊＃])(?=[\s.,;!?]|-[A-Z]|$)", self._key
         yield "digraph", "|".join(map(re.escape, _DIGRAPHS)), self._digraph
-        yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._spaced(self.symbols["^"])
+        yield "caret", r"(?<=\w)\^(?=\d)", lambda m: self._between_spaces(self.symbols["^"])
         yield (
             "tilde-range",
             r"(?:(?<=\w)[~～〜](?=[^\W\d_])|(?<=[)）])[~～〜](?=\d))",
-            lambda m: self._set(self.to, m),
+            lambda m: self._with_spaces(self.range_word, m),
         )
-        yield "about", r"[~≈∼]\s?(?=[-\d$€£])", lambda m: self.symbols["~"] + (" " if self.spaced else "")
+        yield (
+            "about",
+            r"[~≈∼]\s?(?=[-\d$€£])",
+            lambda m: self.symbols["~"] + (" " if self.uses_spaces else ""),
+        )
         yield "sharp", r"(?<=\b[A-G])[#♯](?!\w)", lambda m: f" {self.symbols['♯']}"
         yield "plus-plus", r"(?<=\w)\+\+", lambda m: f" {self.plus} {self.plus}"
         yield (
@@ -61,7 +69,7 @@ class SignRules(RuleBase):
 
     def _between(self, m: Match) -> str | None:
         """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
-        before, after = left(m), right(m)
+        before, after = text_before(m), text_after(m)
         first = re.search(rf"(?<![{LETTER}\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
         unit = rf"\s?[{LETTER}°%€$/²³]{{1,6}}"
         if re.search(rf"\d{unit}\s$", before) and re.match(rf"\s\d[\d.,]*(?:{unit})?\s?=", after):
@@ -73,42 +81,44 @@ class SignRules(RuleBase):
         start = before[: first.start()]
         if re.match(r"[:/-]\d", rest):
             return None  # a time or a date
-        if self._is_sum(start, rest) or number_context.SUMS.search(start):
+        if self._is_calculation(start, rest) or number_context.SUMS.search(start):
             return self.symbols["−"]
         if m[0] == "–" or number_context.OPENING.search(start):
-            return self.to
+            return self.range_word
         if re.match(rf"\s?[\d$€£¥°℃%{LETTER}]|\.?[ºª]", rest):
             return None
-        return self.to if re.match(r"\s[-−–]", after) else self.symbols["−"]
+        return self.range_word if re.match(r"\s[-−–]", after) else self.symbols["−"]
 
     def _subtract(self, m: Match) -> str | None:
         """A minus without spaces around it, in a calculation."""
-        operands = re.search(r"[\d.,]+\)?$", left(m)), re.match(r"\(?[\d.,]+", right(m))
+        operands = re.search(r"[\d.,]+\)?$", text_before(m)), re.match(r"\(?[\d.,]+", text_after(m))
         if not all(operands):
             return None
-        start = left(m)[: operands[0].start()] if operands[0] else ""
-        sums = self._is_sum(start, right(m)[operands[1].end() :]) if operands[1] else False
-        return self._set(self.symbols["−"], m) if sums else None
+        start = text_before(m)[: operands[0].start()] if operands[0] else ""
+        sums = self._is_calculation(start, text_after(m)[operands[1].end() :]) if operands[1] else False
+        return self._with_spaces(self.symbols["−"], m) if sums else None
 
     def _dash(self, m: Match) -> str | None:
         """A minus sign between words is a dash; between letters of a formula it is none."""
         if m[0] == "–":
             return "– "
-        formula = re.search(r"(?:^|\W)(?:\w|\d[\d.,]*)\)?\s$", left(m)) and re.match(r"\s\(?\w\b", right(m))
+        formula = re.search(r"(?:^|\W)(?:\w|\d[\d.,]*)\)?\s$", text_before(m)) and re.match(
+            r"\s\(?\w\b", text_after(m)
+        )
         return None if formula else "–"
 
     def _key(self, m: Match) -> str | None:
         """A key of a telephone: a sign that stands alone among words."""
-        between_numbers = re.search(r"\d\s$", left(m)) and re.match(r"\s\d", right(m))
-        word = self.key(m["s"])
-        return None if between_numbers or not re.search(r"\w", left(m)) else word
+        between_numbers = re.search(r"\d\s$", text_before(m)) and re.match(r"\s\d", text_after(m))
+        word = self.key_name(m["s"])
+        return None if between_numbers or not re.search(r"\w", text_before(m)) else word
 
     def _digraph(self, m: Match) -> str:
-        return self._set(self.symbols[_DIGRAPHS[m[0]]], m)
+        return self._with_spaces(self.symbols[_DIGRAPHS[m[0]]], m)
 
     def _slash(self, m: Match) -> str | None:
         """A slash between words is a pause, between letters of a name nothing: on/off, A/B, TCP/IP."""
-        before, after = left(m), right(m)
+        before, after = text_before(m), text_after(m)
         words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[-−+]?[^\W_]+", after)
         if all(word and word[0].strip().isdecimal() for word in words):
             return None
@@ -121,17 +131,17 @@ class SignRules(RuleBase):
             and words[1][0].isalpha()
             and re.search(rf"\d[\d.,\s]*(?:{_COUNTED})$", before)
         ):
-            bottom = units.canonical(words[1][0])
-            return self._set(self.per_word, m) if bottom not in self._per else None
-        if not self.spaced and not before[-1:].isascii():
+            bottom = units.canonical_symbol(words[1][0])
+            return self._with_spaces(self.per_word, m) if bottom not in self._denominators else None
+        if not self.uses_spaces and not before[-1:].isascii():
             return "、"
         name = all(word and (len(word[0]) == 1 or word[0].isupper()) for word in words)
         either = words[1] is not None and words[1][0].lower() in _OR
         return " " if name or either else ", "
 
     def _symbol(self, m: Match) -> str:
-        return self._set(self.symbols[m["s"]], m)
+        return self._with_spaces(self.symbols[m["s"]], m)
 
     def _drop(self, m: Match) -> str:
-        before, after = left(m)[-1:], right(m)[:1]
-        return " " if before.isalnum() and after.isalnum() and self.spaced else ""
+        before, after = text_before(m)[-1:], text_after(m)[:1]
+        return " " if before.isalnum() and after.isalnum() and self.uses_spaces else ""

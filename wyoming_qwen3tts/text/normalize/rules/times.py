@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from .base import RuleBase
-from .rule import START, Match, Rules, left
+from .rule import START, Match, Rules, text_before
 
 
 class TimeRules(RuleBase):
     """Times of day, durations, time zones and ratios."""
 
-    def times(self) -> Rules:
+    def time_rules(self) -> Rules:
         """Yield the rules for times of day."""
         one = r"\d{1,2}:\d{2}"
         yield (
@@ -25,18 +25,18 @@ class TimeRules(RuleBase):
 
     def _utc(self, m: Match) -> str:
         """UTC-5, GMT+05:30."""
-        zone = self.letters(m["zone"]) if self.acronyms else m["zone"]
+        zone = self.spell_letters(m["zone"]) if self.spells_acronyms else m["zone"]
         said = [zone, self.plus if m["sign"] == "+" else self.minus, self.cardinal(int(m["h"]))]
         return " ".join([*said, self.cardinal(int(m["min"]))] if int(m["min"] or 0) else said)
 
     def _clock(self, m: Match) -> str | None:
         hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
-        if second is not None and (m["h"] == "00" or re.search(self.timers, left(m), re.I)):
+        if second is not None and (m["h"] == "00" or re.search(self.duration_cues, text_before(m), re.I)):
             parts = [(str(n), unit) for n, unit in ((hour, "h"), (minute, "min"), (second, "s")) if n]
-            return self._length(parts or [("0", "s")])
+            return self._duration_words(parts or [("0", "s")])
         if not self.valid_time(hour, minute, second):
             return None
-        return self.time(hour, minute, second, before=left(m))
+        return self.time(hour, minute, second, before=text_before(m))
 
     def _clocks(self, m: Match) -> str | None:
         ends = [[int(part or 0) for part in re.split("[:h.]", m[end])] for end in "ab"]
@@ -47,7 +47,7 @@ class TimeRules(RuleBase):
     def _duration(self, m: Match) -> str:
         """Hours and minutes, and whatever else has a group of its unit's name."""
         parts = [(n, unit) for unit in ("d", "h", "min", "s") if (n := m.groupdict().get(unit))]
-        return self._length(parts) + self._end(m)
+        return self._duration_words(parts) + self._sentence_stop(m)
 
     def _ratio(self, m: Match) -> str:
-        return self.range_words(self._plain(m["a"]), self._plain(m["b"]))
+        return self.proportion(self._cardinal_or_digits(m["a"]), self._cardinal_or_digits(m["b"]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from .base import RuleBase
-from .rule import LETTER, START, Match, Rules, left
+from .rule import LETTER, START, Match, Rules, text_before
 
 
-class PhoneRules(RuleBase):
+class TelephoneRules(RuleBase):
     """Telephone numbers and codes that are dialled."""
 
-    def phones(self) -> Rules:
+    def telephone_rules(self) -> Rules:
         """Yield the rules for telephone numbers."""
         yield (
             "star-code",
@@ -31,14 +31,14 @@ class PhoneRules(RuleBase):
 
     def _phone(self, m: Match) -> str | None:
         count = sum(c.isdecimal() for c in m[0])
-        return self.phone(m[0]) if 6 <= count <= 15 else None
+        return self.telephone(m[0]) if 6 <= count <= 15 else None
 
     def _star_code(self, m: Match) -> str | None:
         """Say what is dialled key by key; a lone # is a number's sign, and a * between numbers is a product."""
-        if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", left(m)):
+        if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", text_before(m)):
             return None
         said = [
-            self.plus if key == "+" else self.digits(key) if key.isdecimal() else self.key(key)
+            self.plus if key == "+" else self.spell_digits(key) if key.isdecimal() else self.key_name(key)
             for key in m[0]
         ]
         return self.join(said)
