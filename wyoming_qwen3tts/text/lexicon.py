@@ -30,8 +30,8 @@ class _Entries:
     folded: dict[str, str] = field(default_factory=dict)
     pattern: re.Pattern[str] | None = None
 
-    def add(self, word: str, spoken: str) -> None:
-        (self.folded if word == word.lower() else self.exact)[word] = spoken
+    def add(self, word: str, words: str) -> None:
+        (self.folded if word == word.lower() else self.exact)[word] = words
 
     def compile(self) -> None:
         sources = [(word, re.escape(word)) for word in self.exact]
@@ -43,7 +43,7 @@ class _Entries:
             )
             self.pattern = re.compile(either)
 
-    def spoken(self, found: str) -> str:
+    def words(self, found: str) -> str:
         return self.exact.get(found) or self.folded.get(found.lower(), found)
 
 
@@ -64,11 +64,11 @@ def parse(text: str) -> tuple[dict[str, _Entries], list[str]]:
         if match := _SECTION.fullmatch(line):
             section = match[1].lower()
             continue
-        word, equals, spoken = (part.strip() for part in line.partition("="))
+        word, equals, words = (part.strip() for part in line.partition("="))
         if not (equals and word):
             complaints.append(f"line {number}: {line[:40]!r} is not 'word = how to say it'")
             continue
-        entries.setdefault(section, _Entries()).add(word, spoken)
+        entries.setdefault(section, _Entries()).add(word, words)
     for each in entries.values():
         each.compile()
     return entries, complaints
@@ -113,13 +113,13 @@ class Lexicon:
 
     def _say(self, text: str, entries: _Entries, language: str, rest: Callable[[str], str]) -> str:
         assert entries.pattern is not None
-        said, at = [], 0
+        words, at = [], 0
         for match in entries.pattern.finditer(text):
             between = text[at : match.start()]
-            said += [self._between(between, language, rest), entries.spoken(match[0])]
+            words += [self._between(between, language, rest), entries.find_spoken_form(match[0])]
             at = match.end()
-        said.append(self._between(text[at:], language, rest))
-        return "".join(said)
+        words.append(self._between(text[at:], language, rest))
+        return "".join(words)
 
     def _between(self, text: str, language: str, rest: Callable[[str], str]) -> str:
         """What no entry of the language claims may still be claimed by one for every language."""

@@ -42,11 +42,11 @@ def annotate_links(text: str) -> str:
 
 def replace_annotations(text: str, say: Callable[[str, str], str], rest: Callable[[str], str]) -> str:
     """Return ``text`` with annotations as ``say`` (word, pronunciation), and all else as ``rest``, has it."""
-    said, at = [], 0
+    words, at = [], 0
     for match in _ANNOTATION.finditer(text):
-        said += [rest(text[at : match.start()]), say(match[1], match[2])]
+        words += [rest(text[at : match.start()]), say(match[1], match[2])]
         at = match.end()
-    return "".join([*said, rest(text[at:])])
+    return "".join([*words, rest(text[at:])])
 
 
 def remove_pronunciations(text: str) -> str:

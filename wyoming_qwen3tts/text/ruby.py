@@ -47,9 +47,9 @@ def _is_title(before: str, marked: str) -> bool:
 
 def _read_element(content: str) -> str:
     content = _FALLBACK.sub("", content)
-    said, at = [], 0
+    words, at = [], 0
     for pair in _PAIR.finditer(content):
         base, reading = (_TAG.sub("", part).strip() for part in pair.groups())
-        said.append(base if _LATIN.search(reading) and re.search(f"[{_HAN}]", base) else reading or base)
+        words.append(base if _LATIN.search(reading) and re.search(f"[{_HAN}]", base) else reading or base)
         at = pair.end()
-    return "".join([*said, _TAG.sub("", content[at:])])
+    return "".join([*words, _TAG.sub("", content[at:])])

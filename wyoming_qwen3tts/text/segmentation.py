@@ -288,8 +288,8 @@ async def normalize_incrementally(
         if len(known) > len(yielded) and normalize(known) == known:
             yield known[len(yielded) :]
             yielded = known
-    spoken = normalize(written)
-    yield spoken[len(yielded) :] if spoken.startswith(yielded) else normalize(written[len(yielded) :])
+    words = normalize(written)
+    yield words[len(yielded) :] if words.startswith(yielded) else normalize(written[len(yielded) :])
 
 
 async def _read_text(segment: Segment) -> AsyncGenerator[str, None]:

@@ -55,9 +55,9 @@ class FormulaFilter:
                 end = start
                 break
             at = formula.end() if formula else start + (2 if text.startswith("$$", start) else 1)
-            said = _replace_formula(formula) if formula else text[start:at]
-            found.append(text[begin:start] + said)
-            self._ends_with_formula = formula is not None and at == len(text) and not said.isspace()
+            words = _replace_formula(formula) if formula else text[start:at]
+            found.append(text[begin:start] + words)
+            self._ends_with_formula = formula is not None and at == len(text) and not words.isspace()
             begin = at
         if end == len(text) and not final and (partial := INCOMPLETE_START.search(text, max(begin, end - 6))):
             end = partial.start()
@@ -92,9 +92,9 @@ def _needs_space_before(after: str) -> bool:
     return after.isascii() and (after.isalnum() or after in tuple("(["))
 
 
-def add_spaces(match: re.Match[str], said: str) -> str:
+def add_spaces(match: re.Match[str], words: str) -> str:
     """Return what replaces a match, apart from the words around it."""
     before = match.string[max(0, match.start() - 1) : match.start()]
     after = match.string[match.end() : match.end() + 1]
-    lead = before.isascii() and before.isalnum() and said[:1] not in _ATTACHED_SIGNS
-    return f"{' ' if lead else ''}{said}{' ' if _needs_space_before(after) else ''}"
+    lead = before.isascii() and before.isalnum() and words[:1] not in _ATTACHED_SIGNS
+    return f"{' ' if lead else ''}{words}{' ' if _needs_space_before(after) else ''}"

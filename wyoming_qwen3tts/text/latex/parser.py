@@ -142,10 +142,10 @@ class FormulaParser:
             atoms.append(format_rate(above, below) or format_fraction(join_atoms(above), join_atoms(below)))
         elif name in siunitx.ARGUMENT_COUNTS:
             self._parse_option()
-            said = siunitx.format_quantity(
+            words = siunitx.format_quantity(
                 name, [self._read_raw_argument() for _ in range(siunitx.ARGUMENT_COUNTS[name])]
             )
-            atoms.append(Atom(said, "word"))
+            atoms.append(Atom(words, "word"))
         elif name == "sqrt":
             atoms += [
                 Atom(root_sign(self._parse_option()), "before"),

@@ -89,25 +89,25 @@ class Normalizer(
         ):
             return text
         rules = self._rules_with_maths if MATHS_CHARACTER.search(text) else self._rules
-        said: list[str] = []
+        words: list[str] = []
         at = 0
         while found := _CANDIDATE.search(text, at):
-            said.append(text[at : found.start()])
+            words.append(text[at : found.start()])
             at = found.end()
             for rule in rules.matching(found[0][0]):
                 match = rule.pattern.match(text, found.start())
                 if (
                     match
                     and match.end() > found.start()
-                    and (spoken := self._apply_rule(rule, match)) is not None
+                    and (result := self._apply_rule(rule, match)) is not None
                 ):
-                    self._append_words(said, spoken, text, match)
+                    self._append_words(words, result, text, match)
                     at = match.end()
                     break
             else:
-                said.append(found[0])
-        said.append(text[at:])
-        spoken_text = "".join(said)
+                words.append(found[0])
+        words.append(text[at:])
+        spoken_text = "".join(words)
         return spoken_text if spoken_text == text else re.sub(" {2,}", " ", spoken_text)
 
     @functools.cached_property
@@ -130,24 +130,24 @@ class Normalizer(
             self._failed.add(rule.name)
             return None
 
-    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+    def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
         """Add words with spaces where they would touch other words."""
-        spoken = self.adapt_to_region(spoken, match[0])
-        before = said[-1][-1:] if said and said[-1] else "".join(said[-3:])[-1:]
+        result = self.adapt_to_region(result, match[0])
+        before = words[-1][-1:] if words and words[-1] else "".join(words[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
         if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
             after = ""  # which is a pause
-        if self.uses_spaces and spoken:
+        if self.uses_spaces and result:
             if (
                 before
                 and before not in self.attached_prefixes
                 and (before.isalnum() or before in '%°.,;:!?…)"”»')
-                and spoken[0].isalnum()
+                and result[0].isalnum()
             ):
-                spoken = f" {spoken}"
-            if after and (after.isalnum() or after in "(@#+&=<>×$€£~°/") and spoken[-1].isalnum():
-                spoken = f"{spoken} " if self._needs_space_after(spoken[-1], after) else spoken
-        said.append(spoken)
+                result = f" {result}"
+            if after and (after.isalnum() or after in "(@#+&=<>×$€£~°/") and result[-1].isalnum():
+                result = f"{result} " if self._needs_space_after(result[-1], after) else result
+        words.append(result)
 
     def _needs_space_after(self, last: str, after: str) -> bool:
         """Tell whether a space goes between a word and what follows it in the text."""

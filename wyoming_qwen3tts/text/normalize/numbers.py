@@ -107,8 +107,8 @@ def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str
     if kind == "year" and value >= 1000 and (value < 2000 or value % 1000 >= 10):
         tail = "hundred" if value % 100 == 0 else engine.number_to_words(f"{value % 100:02d}", group=2)
         return f"{engine.number_to_words(value // 100)} {tail.replace('zero', 'oh')}".replace(",", "")
-    said = engine.number_to_words(value)
-    return str(engine.ordinal(said) if kind == "ordinal" else said)
+    words = engine.number_to_words(value)
+    return str(engine.ordinal(words) if kind == "ordinal" else words)
 
 
 @functools.cache

@@ -16,22 +16,22 @@ def interpret(rules: Normalizer, kind: str, form: str, text: str) -> str | None:
     ``form``: the ``format`` attribute, such as ``mdy`` for a date.
     """
     handler = _KINDS.get(kind)
-    said = handler(rules, form, text.strip()) if handler is not None else None
-    return rules.adapt_to_region(said, text) if said is not None else None
+    words = handler(rules, form, text.strip()) if handler is not None else None
+    return rules.adapt_to_region(words, text) if words is not None else None
 
 
 def _characters(rules: Normalizer, form: str, text: str) -> str | None:
-    said = []
+    words = []
     for character in text:
         if character.isdecimal():
-            said.append(rules.cardinal(int(character)))
+            words.append(rules.cardinal(int(character)))
         elif character.isalpha():
-            said.append(character.upper())
+            words.append(character.upper())
         elif character in rules.symbols and character.strip():
-            said.append(rules.symbols[character])
+            words.append(rules.symbols[character])
         elif character in ".-_:/@":
-            said.append({".": rules.dot, "-": rules.dash, "_": rules.underscore, ":": rules.colon, "/": rules.slash, "@": rules.at}[character])  # fmt: skip
-    return " ".join(said) or None
+            words.append({".": rules.dot, "-": rules.dash, "_": rules.underscore, ":": rules.colon, "/": rules.slash, "@": rules.at}[character])  # fmt: skip
+    return " ".join(words) or None
 
 
 def _cardinal(rules: Normalizer, form: str, text: str) -> str | None:

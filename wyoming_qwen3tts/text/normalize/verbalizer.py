@@ -25,9 +25,9 @@ class Verbalizer(Vocabulary):
         self._units = units.unit_names(self.language_code)
         self._denominators = units.denominators(self.language_code)
 
-    def adapt_to_region(self, said: str, written: str) -> str:
+    def adapt_to_region(self, words: str, written: str) -> str:
         """Return what is said as the region says it. ``written``: what it stands for."""
-        return said
+        return words
 
     # --- words and numbers ---
 
@@ -62,16 +62,16 @@ class Verbalizer(Vocabulary):
     def number(self, number: Number, gender: str = "m", *, before_noun: bool = False) -> str:
         """Return any number in words. ``before_noun``: a noun follows."""
         if len(number.whole) > numbers.MAX_DIGITS:
-            said = self.spell_digits(number.whole)
+            words = self.spell_digits(number.whole)
         elif number.fraction:
-            said = self.decimal(number)
+            words = self.decimal(number)
         elif before_noun:
-            said = self.cardinal_before_noun(number.value, gender)
+            words = self.cardinal_before_noun(number.value, gender)
         else:
-            said = self.cardinal(number.value, gender)
+            words = self.cardinal(number.value, gender)
         if number.negative:
-            said = self.join([self.minus, said])
-        return said
+            words = self.join([self.minus, words])
+        return words
 
     def decimal(self, number: Number) -> str:
         """Return a number with a fraction in words, without its sign."""
@@ -116,8 +116,8 @@ class Verbalizer(Vocabulary):
 
     def unit_name(self, symbol: str) -> str | None:
         """Return the name of a unit without a number: its plural."""
-        said = self.measure(Number("5"), symbol)
-        return said.replace(self.cardinal(5), "", 1).strip() if said is not None else None
+        words = self.measure(Number("5"), symbol)
+        return words.replace(self.cardinal(5), "", 1).strip() if words is not None else None
 
     def is_unit(self, symbol: str) -> bool:
         """Tell whether ``symbol`` can be said as a unit."""
@@ -135,12 +135,12 @@ class Verbalizer(Vocabulary):
         whole, minor = Number(number.whole), Number(str(int(cents or "0")))
         if minor.value and not whole.value:
             return self.join([*sign, self.minor_amount(minor, names)])
-        said = self.join(
+        words = self.join(
             [self.number(whole, names.gender, before_noun=True), self.plural_form(whole, names.major)]
         )
         if minor.value:
-            said = self.join_major_and_minor(said, whole, minor, names)
-        return self.join([*sign, said])
+            words = self.join_major_and_minor(words, whole, minor, names)
+        return self.join([*sign, words])
 
     def minor_amount(self, minor: Number, names: CurrencyName) -> str:
         """Return cents in words."""
@@ -151,9 +151,9 @@ class Verbalizer(Vocabulary):
         """Return cents after euros: a number alone, but for one."""
         return self.minor_amount(minor, names) if minor.is_one else self.cardinal(minor.value)
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
         """Return an amount of both; ``said`` is the greater part."""
-        return self.join([said, self.minor_amount(minor, names)])
+        return self.join([words, self.minor_amount(minor, names)])
 
     def scaled_number(self, number: Number, scale: str) -> Number | str:
         """Return a number times a power of ten: as a number, or in words where the power is a noun."""
@@ -243,8 +243,8 @@ class Verbalizer(Vocabulary):
     def telephone(self, text: str) -> str:
         """Return a telephone number: digit by digit, groups apart."""
         groups = re.findall(r"\d+", text)
-        said = ", ".join(self.telephone_group(group) for group in groups)
-        return f"{self.plus} {said}" if text.startswith("+") else said
+        words = ", ".join(self.telephone_group(group) for group in groups)
+        return f"{self.plus} {words}" if text.startswith("+") else words
 
     def telephone_group(self, digits: str) -> str:
         """Return a group of a telephone number."""
@@ -291,16 +291,16 @@ class Verbalizer(Vocabulary):
         if written == "Z":
             return utc
         hours, minutes = int(written[1:3]), int(written[-2:])
-        said = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
-        return " ".join([*said, self.cardinal(minutes)] if minutes else said)
+        words = [utc, self.plus if written[0] == "+" else self.minus, self.cardinal(hours)]
+        return " ".join([*words, self.cardinal(minutes)] if minutes else words)
 
     def proportion(self, low: str, high: str) -> str:
         """Return a proportion or score."""
         return self.range(low, high)
 
-    def amount_per_unit(self, said: str, bottom: str) -> str:
+    def amount_per_unit(self, words: str, bottom: str) -> str:
         """Return what is counted, per a unit."""
-        return f"{said} {self.per_unit('', bottom)}"
+        return f"{words} {self.per_unit('', bottom)}"
 
     def consumption(self, liters: str, distance: str) -> str:
         """Return a consumption: litres per hundred kilometres."""

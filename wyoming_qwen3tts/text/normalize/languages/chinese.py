@@ -76,18 +76,18 @@ class Chinese(Eastern):
         self._traditional = bool(region)
         super().__init__(region)
 
-    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
+    def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
         """Add words in the characters of the text, where the region does not say which."""
         if not self._traditional and _is_traditional(text):
-            spoken = spoken.translate(_TO_TRADITIONAL)
-        super()._append_words(said, spoken, text, match)
+            result = result.translate(_TO_TRADITIONAL)
+        super()._append_words(words, result, text, match)
 
-    def adapt_to_region(self, said: str, written: str) -> str:
-        return said.translate(_TO_TRADITIONAL) if self._traditional else said
+    def adapt_to_region(self, words: str, written: str) -> str:
+        return words.translate(_TO_TRADITIONAL) if self._traditional else words
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = chinese_numerals.cardinal(value, _MYRIADS, one=True, zero=True)
-        return re.sub(r"二(?=千|万|亿)|^二(?=百)|(?<=[万亿])二(?=百)", "两", said) if value >= 200 else said
+        words = chinese_numerals.cardinal(value, _MYRIADS, one=True, zero=True)
+        return re.sub(r"二(?=千|万|亿)|^二(?=百)|(?<=[万亿])二(?=百)", "两", words) if value >= 200 else words
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
         return "两" if value == 2 else self.cardinal(value)
@@ -113,22 +113,22 @@ class Chinese(Eastern):
         return super().measure(number, symbol)
 
     def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
-        said = self.number(number, before_noun=True) + name.one
+        words = self.number(number, before_noun=True) + name.one
         return (
-            f"每{self._denominators[bottom]}{said}"
+            f"每{self._denominators[bottom]}{words}"
             if bottom in units.TIME_SYMBOLS
-            else f"{said}每{self._denominators[bottom]}"
+            else f"{words}每{self._denominators[bottom]}"
         )
 
     def per_unit(self, top: str, bottom: str) -> str:
         return f"每{self._denominators[bottom]}"
 
-    def amount_per_unit(self, said: str, bottom: str) -> str:
-        return f"每{self._denominators[bottom]}{said}"
+    def amount_per_unit(self, words: str, bottom: str) -> str:
+        return f"每{self._denominators[bottom]}{words}"
 
     def unit_name(self, symbol: str) -> str | None:
-        said = super().unit_name(symbol)
-        return {"%": "百分比"}.get(symbol, said)
+        words = super().unit_name(symbol)
+        return {"%": "百分比"}.get(symbol, words)
 
     def money(self, number: Number, code: str) -> str:
         name = find_currency("zh", code).major[0]
@@ -142,8 +142,8 @@ class Chinese(Eastern):
     def _cents(self, fraction: str) -> str:
         """Return hundredths of a yuan: 三角二分."""
         tens, ones = fraction[0], fraction[1]
-        said = f"{self.cardinal_before_noun(int(tens), 'm')}角" if tens != "0" else "零"
-        return said + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
+        words = f"{self.cardinal_before_noun(int(tens), 'm')}角" if tens != "0" else "零"
+        return words + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
 
     def _money(self, m: Match) -> str | None:
         number = self.parse_number(m["n"])
@@ -155,12 +155,12 @@ class Chinese(Eastern):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{self.cardinal_before_noun(hour, 'm')}点"
+        words = f"{self.cardinal_before_noun(hour, 'm')}点"
         if minute or second:
-            said += f"{'零' if minute < 10 and minute else ''}{self.cardinal(minute)}分"
+            words += f"{'零' if minute < 10 and minute else ''}{self.cardinal(minute)}分"
         if second:
-            said += f"{self.cardinal(second)}秒"
-        return said
+            words += f"{self.cardinal(second)}秒"
+        return words
 
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}分之{self.cardinal(top)}"
@@ -179,8 +179,8 @@ class Chinese(Eastern):
 
     def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = "".join(self.telephone_group(group) for group in groups)
-        return f"加{said}" if text.startswith("+") else said
+        words = "".join(self.telephone_group(group) for group in groups)
+        return f"加{words}" if text.startswith("+") else words
 
     def proportion(self, low: str, high: str) -> str:
         return f"{low}比{high}"
@@ -281,8 +281,8 @@ class Chinese(Eastern):
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal_before_noun(int(m['n']), 'm')}倍"
 
     def _range_unit(self, m: Match) -> str | None:
-        said = super()._range_unit(m)
-        return re.sub("^负", "零下", said) if said and units.canonical_symbol(m["u"]) == "°C" else said
+        words = super()._range_unit(m)
+        return re.sub("^负", "零下", words) if words and units.canonical_symbol(m["u"]) == "°C" else words
 
     def _hotline(self, m: Match) -> str | None:
         return (
@@ -297,8 +297,8 @@ class Chinese(Eastern):
     def _degree(self, m: Match) -> str | None:
         number = self.parse_number(m["n"])
         sign = "零下" if m["sign"] else ""
-        said = self.number(number)
-        return f"{sign}{said}{'摄氏度' if '℃' in m[0] else '度'}"
+        words = self.number(number)
+        return f"{sign}{words}{'摄氏度' if '℃' in m[0] else '度'}"
 
     def _word_range(self, m: Match) -> str:
         low, high = self.parse_number(m["n"]), self.parse_number(m["to"])

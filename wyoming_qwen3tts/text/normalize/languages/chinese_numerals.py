@@ -18,34 +18,36 @@ def cardinal(value: int, myriads: tuple[str, ...], *, one: bool, zero: bool) -> 
     while value:
         value, group = divmod(value, 10_000)
         groups.append(group)
-    said = ""
+    words = ""
     for at in range(len(groups) - 1, -1, -1):
         group = groups[at]
         if not group:
             continue
         if (
             zero
-            and said
+            and words
             and (group < 1000 or (groups[at + 1] % 10 == 0 and groups[at + 1] != 0 and group < 1000))
-        ) or (zero and said and any(not g for g in groups[at + 1 :][:1])):
-            said += DIGITS[0]
-        said += _group(group, one=one or (at > 0 and group >= 1000), zero=zero, first=not said) + myriads[at]
-    return said
+        ) or (zero and words and any(not g for g in groups[at + 1 :][:1])):
+            words += DIGITS[0]
+        words += (
+            _group(group, one=one or (at > 0 and group >= 1000), zero=zero, first=not words) + myriads[at]
+        )
+    return words
 
 
 def _group(value: int, *, one: bool, zero: bool, first: bool) -> str:
-    said, skipped = "", False
+    words, skipped = "", False
     for place in (3, 2, 1, 0):
         digit = value // 10**place % 10
         if not digit:
-            skipped = bool(said)
+            skipped = bool(words)
             continue
-        if zero and skipped and said:
-            said += DIGITS[0]
+        if zero and skipped and words:
+            words += DIGITS[0]
         skipped = False
-        bare = digit == 1 and place > 0 and (not one or (place == 1 and not said and first))
-        said += ("" if bare else DIGITS[digit]) + _SMALL[place]
-    return said
+        bare = digit == 1 and place > 0 and (not one or (place == 1 and not words and first))
+        words += ("" if bare else DIGITS[digit]) + _SMALL[place]
+    return words
 
 
 def spell_digits(text: str, zero: str = "零") -> str:

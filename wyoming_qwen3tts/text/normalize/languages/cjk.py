@@ -35,8 +35,8 @@ class Eastern(Normalizer):
         return self.cardinal(month)
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        said = f"{self.year(year)}{self.date_words[0]}" if year is not None else ""
-        return f"{said}{self.month(month)}{self.date_words[1]}{self.cardinal(day)}{self.date_words[2]}"
+        words = f"{self.year(year)}{self.date_words[0]}" if year is not None else ""
+        return f"{words}{self.month(month)}{self.date_words[1]}{self.cardinal(day)}{self.date_words[2]}"
 
     def spell_digits(self, text: str) -> str:
         return "".join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
@@ -137,20 +137,20 @@ class Eastern(Normalizer):
 
     def _written_date(self, m: Match) -> str | None:
         groups = m.groupdict()
-        said = f"{self.year(int(groups['y']))}{self.date_words[0]}" if groups.get("y") else ""
+        words = f"{self.year(int(groups['y']))}{self.date_words[0]}" if groups.get("y") else ""
         gap = " " if self.uses_spaces else ""
         if groups.get("m"):
             if not 1 <= int(m["m"]) <= 12:
                 return None
-            said += (gap if said else "") + f"{self.month(int(m['m']))}{self.date_words[1]}"
+            words += (gap if words else "") + f"{self.month(int(m['m']))}{self.date_words[1]}"
         if groups.get("d"):
-            said += f"{gap}{self.cardinal(int(m['d']))}{m['w']}"
-        return said
+            words += f"{gap}{self.cardinal(int(m['d']))}{m['w']}"
+        return words
 
     def _number_letters(self, m: Match) -> str | None:
-        said = super()._number_letters(m)
-        return said.replace(" ", "") if said and not self.uses_spaces else said
+        words = super()._number_letters(m)
+        return words.replace(" ", "") if words and not self.uses_spaces else words
 
     def _mixed_token(self, m: Match) -> str | None:
-        said = super()._mixed_token(m)
-        return said.replace(" ", "") if said and not self.uses_spaces else said
+        words = super()._mixed_token(m)
+        return words.replace(" ", "") if words and not self.uses_spaces else words

@@ -186,8 +186,8 @@ class English(EnglishDates):
         value = parse_roman(m["r"])
         if value is None:
             return None
-        if said := self.regnal_number(m["name"], value):
-            return f"{m['name']} {said}"
+        if words := self.regnal_number(m["name"], value):
+            return f"{m['name']} {words}"
         keyed = re.fullmatch(
             r"War|Chapter|Part|Act|Volume|Section|Phase|Type|Class|Level|Stage|Scene|Book|Article|Title|Appendix|Mark|Bowl|"
             r"Fantasy|Episode|Tier|Season|Round|Grade|Figure|Table|Schedule|Category|Division|Rocky|Option|Step|Item",
@@ -274,10 +274,10 @@ class English(EnglishDates):
             before,
             re.I,
         )
-        said = re.match(r"\s(?:stars?|ratings?|points?|score)", after)
+        words = re.match(r"\s(?:stars?|ratings?|points?|score)", after)
         praise = praise or re.search(r"\b(?:volume|level|brightness|speed)\b[^.!?]{0,20}\s$", before, re.I)
         whole = int(m["b"]) == 10 and int(m["a"]) > 4
-        if not (said or (praise and (whole or int(m["b"]) == 100))):
+        if not (words or (praise and (whole or int(m["b"]) == 100))):
             return None
         return f"{self._cardinal_or_digits(m['a'])} out of {self._cardinal_or_digits(m['b'])}"
 

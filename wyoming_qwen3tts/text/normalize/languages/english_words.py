@@ -126,8 +126,8 @@ class EnglishWords(Normalizer):
         symbol = {"C": "°C", "F": "°F"}.get(symbol, symbol)
         return super().measure(number, symbol)
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: object) -> str:
-        return f"{said} and {self.minor_amount(minor, names)}"  # type: ignore[arg-type]
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: object) -> str:
+        return f"{words} and {self.minor_amount(minor, names)}"  # type: ignore[arg-type]
 
     def clean_scale_word(self, written: str) -> str:
         return {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "mn": "million", "mio": "million", "B": "billion",
@@ -170,8 +170,8 @@ class EnglishWords(Normalizer):
         return f"{self.cardinal(top)} {name}{'' if top == 1 else 's'}"
 
     def mixed_number(self, whole: int, top: int, bottom: int) -> str:
-        said = {(1, 2): "a half", (1, 4): "a quarter"}.get((top, bottom)) or self.fraction(top, bottom)
-        return f"{self.cardinal(whole)} and {said}"
+        words = {(1, 2): "a half", (1, 4): "a quarter"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} and {words}"
 
     def ip_octet(self, text: str) -> str:
         return self.spell_digits(text)

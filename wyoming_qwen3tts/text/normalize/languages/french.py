@@ -101,8 +101,8 @@ class French(Romance):
             return "par seconde"
         return f"par {self._denominators[bottom]}"
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} {self.trailing_cents(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} {self.trailing_cents(minor, names)}"
 
     def noun_after_million(self, noun: str) -> str:
         return f"d'{noun}" if noun[0] in "aeiouéh" and not noun.startswith("hryvnia") else f"de {noun}"
@@ -110,12 +110,12 @@ class French(Romance):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{self.cardinal_before_noun(hour, 'f')} heure{'' if hour < 2 else 's'}"
+        words = f"{self.cardinal_before_noun(hour, 'f')} heure{'' if hour < 2 else 's'}"
         if minute or second:
-            said += f" {self.cardinal_before_noun(minute, 'f') if second else self.cardinal(minute)}"
+            words += f" {self.cardinal_before_noun(minute, 'f') if second else self.cardinal(minute)}"
         if second:
-            said += f" minute{'' if minute < 2 else 's'} et {self.cardinal_before_noun(second, 'f')} seconde{'' if second < 2 else 's'}"
-        return said
+            words += f" minute{'' if minute < 2 else 's'} et {self.cardinal_before_noun(second, 'f')} seconde{'' if second < 2 else 's'}"
+        return words
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} à {time}"
@@ -127,10 +127,10 @@ class French(Romance):
         return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('s') else 's'}"
 
     def mixed_number(self, whole: int, top: int, bottom: int) -> str:
-        said = {(1, 2): "et demi", (1, 4): "un quart", (3, 4): "trois quarts"}.get(
+        words = {(1, 2): "et demi", (1, 4): "un quart", (3, 4): "trois quarts"}.get(
             (top, bottom)
         ) or self.fraction(top, bottom)
-        return f"{self.cardinal(whole)} {said}"
+        return f"{self.cardinal(whole)} {words}"
 
     def half_before_noun(self, noun: str) -> str | None:
         return "une demi-" if self.gender_of(noun.split()[0]) == "f" else "un demi-"
@@ -175,8 +175,10 @@ class French(Romance):
     def _bytes(self, m: Match) -> str | None:
         """1,5 Go: French bytes are octets."""
         prefix = {"K": "kilo", "k": "kilo", "M": "méga", "G": "giga", "T": "téra"}[m["p"]]
-        said = self.quantity(self.parse_number(m["n"]), units.UnitName((f"{prefix}octet", f"{prefix}octets")))
-        return f"{said} par seconde" if m["s"] else said
+        words = self.quantity(
+            self.parse_number(m["n"]), units.UnitName((f"{prefix}octet", f"{prefix}octets"))
+        )
+        return f"{words} par seconde" if m["s"] else words
 
     def _roman_e(self, m: Match) -> str | None:
         value = parse_roman(m["r"])
@@ -210,8 +212,8 @@ class French(Romance):
             return f"premi{'er' if masculine else 'ère'}{many}" if masculine or feminine else None
         if m["s"] in {"nd", "nde", "d"} and value == 2:
             return "seconde" if m["s"].endswith("e") else "second"
-        said = self.ordinal(value)
-        return said + many
+        words = self.ordinal(value)
+        return words + many
 
     def expand_abbreviation(self, written: str, m: Match) -> str | None:
         after = text_after(m)

@@ -28,23 +28,23 @@ class German(GermanDates):
     """German."""
 
     def _range(self, m: Match) -> str | None:
-        said = super()._range(m)
+        words = super()._range(m)
         noun = re.match(r"\s[A-ZÄÖÜ]", text_after(m))  # one to two minutes
-        return re.sub(r"^eins (?=bis)", "ein ", said) if said and noun else said
+        return re.sub(r"^eins (?=bis)", "ein ", words) if words and noun else words
 
     def _measure(self, m: Match) -> str | None:
-        said = super()._measure(m)
-        return self._after_preposition(said, m) if said else None
+        words = super()._measure(m)
+        return self._after_preposition(words, m) if words else None
 
     def _duration(self, m: Match) -> str:
         return self._after_preposition(super()._duration(m), m)
 
     @staticmethod
-    def _after_preposition(said: str, m: Match) -> str:
+    def _after_preposition(words: str, m: Match) -> str:
         """Put "eine Stunde" into the dative where a preposition asks for it."""
-        if not said.startswith(("ein ", "eine ")) or not DATIVE_ONE.search(text_before(m)):
-            return said
-        return re.sub(r"^ein(e?) ", lambda one: "einer " if one[1] else "einem ", said)
+        if not words.startswith(("ein ", "eine ")) or not DATIVE_ONE.search(text_before(m)):
+            return words
+        return re.sub(r"^ein(e?) ", lambda one: "einer " if one[1] else "einem ", words)
 
     def _half_of(self, m: Match) -> str | None:
         noun = re.match(rf"[{LETTER}]+", text_after(m))

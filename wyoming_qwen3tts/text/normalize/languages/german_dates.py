@@ -100,12 +100,12 @@ class GermanDates(GermanWords):
 
     def _named_date(self, m: Match) -> str | None:
         month, day = MONTH_FORMS[m["month"].lower()], int(m["d"])
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, text_before(m))
-        return said + self._month_stop(m) if said else None
+        words = self._date_or_none(int(m["y"]) if m["y"] else None, month, day, text_before(m))
+        return words + self._month_stop(m) if words else None
 
     def _short_date(self, m: Match) -> str | None:
-        said = self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))
-        return said + "." if said and not text_after(m).strip() and text_before(m).strip() else said
+        words = self._date_or_none(None, int(m["m"]), int(m["d"]), text_before(m))
+        return words + "." if words and not text_after(m).strip() and text_before(m).strip() else words
 
     def _clock_words(self, text: str) -> str:
         hour, _, minute = text.replace(".", ":").partition(":")

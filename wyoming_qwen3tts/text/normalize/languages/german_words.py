@@ -101,11 +101,11 @@ class GermanWords(Normalizer):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.to_words(value, "de")
-        if said is None:
+        words = numbers.to_words(value, "de")
+        if words is None:
             return str(value)
-        said = re.sub(r"^ein(?=hundert|tausend)", "", said).replace("einstausend", "eintausend")  # 101,000
-        return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", said)
+        words = re.sub(r"^ein(?=hundert|tausend)", "", words).replace("einstausend", "eintausend")  # 101,000
+        return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", words)
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
         if value == 1:
@@ -113,8 +113,8 @@ class GermanWords(Normalizer):
         return self.cardinal(value)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.to_words(value, "de", "ordinal") or str(value)
-        return re.sub(r"^ein(?=hundert|tausend)", "", said)
+        words = numbers.to_words(value, "de", "ordinal") or str(value)
+        return re.sub(r"^ein(?=hundert|tausend)", "", words)
 
     def year(self, value: int) -> str:
         if 1100 <= value < 2000:
@@ -132,8 +132,8 @@ class GermanWords(Normalizer):
     def per_unit(self, top: str, bottom: str) -> str:
         return f"pro {self._denominators[bottom]}"
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} {self.trailing_cents(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} {self.trailing_cents(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         tail = f" {self.year(year)}" if year is not None else ""
@@ -142,13 +142,13 @@ class GermanWords(Normalizer):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{'ein' if hour == 1 else self.cardinal(hour)} Uhr"
+        words = f"{'ein' if hour == 1 else self.cardinal(hour)} Uhr"
         if minute or second:
-            said += f" {self.cardinal(minute)}"
+            words += f" {self.cardinal(minute)}"
         if second:
             unit = "Sekunde" if second == 1 else "Sekunden"
-            said += f" und {self.cardinal_before_noun(second, 'f')} {unit}"
-        return said
+            words += f" und {self.cardinal_before_noun(second, 'f')} {unit}"
+        return words
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} um {time}"

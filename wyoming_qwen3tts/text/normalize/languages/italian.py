@@ -85,11 +85,11 @@ class Italian(Romance):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = super().cardinal(value)
-        if value > 20 and said.endswith("tre"):
-            said = said[:-1] + "é"
-        said = said.replace("dicotto", "diciotto")  # num2words elides where nothing is elided: 118
-        return said.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
+        words = super().cardinal(value)
+        if value > 20 and words.endswith("tre"):
+            words = words[:-1] + "é"
+        words = words.replace("dicotto", "diciotto")  # num2words elides where nothing is elided: 118
+        return words.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
 
     def inflect_for_gender(self, words: str, gender: str) -> str:
         if words == "uno":
@@ -97,8 +97,8 @@ class Italian(Romance):
         return words
 
     def measure(self, number: Number, symbol: str) -> str | None:
-        said = super().measure(number, symbol)
-        return said.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if said else said
+        words = super().measure(number, symbol)
+        return words.replace("una ora", "un'ora").replace("una oncia", "un'oncia") if words else words
 
     def plain_number(self, number: Number, m: Match) -> str:
         noun = re.match(r"\s+([a-zà-ÿ]{3,})", text_after(m))
@@ -118,8 +118,8 @@ class Italian(Romance):
         }  # fmt: skip
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.to_words(value, "it", "ordinal") or str(value)
-        return said[:-1] + "a" if gender == "f" else said
+        words = numbers.to_words(value, "it", "ordinal") or str(value)
+        return words[:-1] + "a" if gender == "f" else words
 
     def decimal_digits(self, text: str) -> str:
         return self.spell_digits(text) if len(text) > 2 else super().decimal_digits(text)
@@ -130,11 +130,11 @@ class Italian(Romance):
         return self._denominators[bottom]
 
     def rate(self, number: Number, name: object, top: str, bottom: str) -> str:
-        said = super().rate(number, name, top, bottom)  # type: ignore[arg-type]
-        return said.replace("chilometro orari", "chilometro orario")
+        words = super().rate(number, name, top, bottom)  # type: ignore[arg-type]
+        return words.replace("chilometro orari", "chilometro orario")
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} e {self.trailing_cents(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} e {self.trailing_cents(minor, names)}"
 
     def noun_after_million(self, noun: str) -> str:
         return f"di {noun}"
@@ -142,7 +142,7 @@ class Italian(Romance):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = (
+        words = (
             "una"
             if hour == 1
             else "mezzanotte"
@@ -150,8 +150,8 @@ class Italian(Romance):
             else self.cardinal(hour)
         )
         if second:
-            return f"{said} e {self.cardinal(minute)} e {self.cardinal(second)} second{'o' if second == 1 else 'i'}"
-        return f"{said} e {self.cardinal(minute)}" if minute else said
+            return f"{words} e {self.cardinal(minute)} e {self.cardinal(second)} second{'o' if second == 1 else 'i'}"
+        return f"{words} e {self.cardinal(minute)}" if minute else words
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} alle {time}"
@@ -164,8 +164,8 @@ class Italian(Romance):
         return f"{'un' if top == 1 else self.cardinal(top)} {name if top == 1 else name[:-1] + 'i'}"
 
     def mixed_number(self, whole: int, top: int, bottom: int) -> str:
-        said = {(1, 2): "mezzo"}.get((top, bottom)) or self.fraction(top, bottom)
-        return f"{self.cardinal(whole)} e {said}"
+        words = {(1, 2): "mezzo"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} e {words}"
 
     def century_number(self, value: int, word: str) -> str:
         return self.ordinal(value)
@@ -218,8 +218,8 @@ class Italian(Romance):
         return f"{self.ordinal(value)} secolo" if value else None
 
     def _hours(self, m: Match) -> str | None:
-        said = self._h_clock(m)
-        return f"ore {said}" if said else None
+        words = self._h_clock(m)
+        return f"ore {words}" if words else None
 
     def _mila(self, m: Match) -> str | None:
         number = Number(m["n"] + "000")

@@ -66,12 +66,12 @@ class Japanese(Eastern):
         return "バージョン"
 
     def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
-        said = self.number(number) + name.one
+        words = self.number(number) + name.one
         if (top, bottom) in {("km", "h"), ("m", "s"), ("m", "min"), ("mi", "h")}:
-            return {"h": "時速", "s": "秒速", "min": "分速"}[bottom] + said
+            return {"h": "時速", "s": "秒速", "min": "分速"}[bottom] + words
         if bottom in units.TIME_SYMBOLS:
-            return f"毎{self._denominators[bottom]}{said}"
-        return f"{said}毎{self._denominators[bottom]}"
+            return f"毎{self._denominators[bottom]}{words}"
+        return f"{words}毎{self._denominators[bottom]}"
 
     def measure(self, number: Number, symbol: str) -> str | None:
         if units.canonical_symbol(symbol) == "mph":
@@ -81,25 +81,25 @@ class Japanese(Eastern):
         return super().measure(number, symbol)
 
     def _measure(self, m: Match) -> str | None:
-        said = super()._measure(m)
+        words = super()._measure(m)
         before = text_before(m).rstrip()
-        if said and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
-            said = said.removeprefix("時速").removeprefix("秒速")
-        return said
+        if words and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
+            words = words.removeprefix("時速").removeprefix("秒速")
+        return words
 
     def per_unit(self, top: str, bottom: str) -> str:
         return f"毎{self._denominators[bottom]}"
 
-    def amount_per_unit(self, said: str, bottom: str) -> str:
-        return f"{said}毎{self._denominators[bottom]}"
+    def amount_per_unit(self, words: str, bottom: str) -> str:
+        return f"{words}毎{self._denominators[bottom]}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{self.cardinal(hour)}時"
+        words = f"{self.cardinal(hour)}時"
         if minute or second:
-            said += f"{self.cardinal(minute)}分"
-        return said + (f"{self.cardinal(second)}秒" if second else "")
+            words += f"{self.cardinal(minute)}分"
+        return words + (f"{self.cardinal(second)}秒" if second else "")
 
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}分の{self.cardinal(top)}"
@@ -112,8 +112,8 @@ class Japanese(Eastern):
 
     def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = "の".join(self.spell_digits(group) for group in groups)
-        return f"プラス{said}" if text.startswith("+") else said
+        words = "の".join(self.spell_digits(group) for group in groups)
+        return f"プラス{words}" if text.startswith("+") else words
 
     def proportion(self, low: str, high: str) -> str:
         return f"{low}対{high}"

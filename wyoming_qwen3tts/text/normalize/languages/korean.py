@@ -30,7 +30,7 @@ def cardinal(value: int) -> str:
     while value:
         value, group = divmod(value, 10_000)
         groups.append(group)
-    said: list[str] = []
+    result: list[str] = []
     for at in range(len(groups) - 1, -1, -1):
         group = groups[at]
         if not group:
@@ -40,8 +40,8 @@ def cardinal(value: int) -> str:
             digit = group // 10**place % 10
             if digit:
                 words += ("" if digit == 1 and place else _DIGITS[digit]) + _SMALL[place]
-        said.append(("" if group == 1 and at == 1 and len(said) == 0 else words) + _MYRIADS[at])
-    return " ".join(said)
+        result.append(("" if group == 1 and at == 1 and len(result) == 0 else words) + _MYRIADS[at])
+    return " ".join(result)
 
 
 def native(value: int) -> str:
@@ -109,8 +109,8 @@ class Korean(Eastern):
 
     def telephone(self, text: str) -> str:
         groups = re.findall(r"\d+", text)
-        said = " ".join(self.telephone_group(group) for group in groups)
-        return f"플러스 {said}" if text.startswith("+") else said
+        words = " ".join(self.telephone_group(group) for group in groups)
+        return f"플러스 {words}" if text.startswith("+") else words
 
     def ordinal(self, value: int, gender: str = "m") -> str:
         return f"{'첫' if value == 1 else native(value) if value < 100 else cardinal(value)} 번째"
@@ -119,8 +119,8 @@ class Korean(Eastern):
         return {6: "유", 10: "시"}.get(month) or cardinal(month)
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        said = f"{self.cardinal(year)}년 " if year is not None else ""
-        return f"{said}{self.month(month)}월 {self.cardinal(day)}일"
+        words = f"{self.cardinal(year)}년 " if year is not None else ""
+        return f"{words}{self.month(month)}월 {self.cardinal(day)}일"
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} {time}"
@@ -148,33 +148,33 @@ class Korean(Eastern):
         return super().measure(number, symbol)
 
     def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
-        said = f"{self.number(number)} {name.one}"
+        words = f"{self.number(number)} {name.one}"
         if bottom == "h" and top in {"km", "m", "mi"}:
-            return f"시속 {said}"
+            return f"시속 {words}"
         if bottom == "s" and top in {"km", "m"}:
-            return f"초속 {said}"
-        return f"{self._denominators[bottom]}당 {said}"
+            return f"초속 {words}"
+        return f"{self._denominators[bottom]}당 {words}"
 
     def _measure(self, m: Match) -> str | None:
-        said = super()._measure(m)
+        words = super()._measure(m)
         before = text_before(m).rstrip()
-        if said and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
-            said = said.removeprefix("시속 ").removeprefix("초속 ")
-        return said
+        if words and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
+            words = words.removeprefix("시속 ").removeprefix("초속 ")
+        return words
 
     def per_unit(self, top: str, bottom: str) -> str:
         return f"{self._denominators[bottom]}당"
 
-    def amount_per_unit(self, said: str, bottom: str) -> str:
-        return f"{self._denominators[bottom]}당 {said}"
+    def amount_per_unit(self, words: str, bottom: str) -> str:
+        return f"{self._denominators[bottom]}당 {words}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
+        words = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
         if minute or second:
-            said += f" {self.cardinal(minute)} 분"
-        return said + (f" {self.cardinal(second)} 초" if second else "")
+            words += f" {self.cardinal(minute)} 분"
+        return words + (f" {self.cardinal(second)} 초" if second else "")
 
     def fraction(self, top: int, bottom: int) -> str:
         return f"{self.cardinal(bottom)}분의 {self.cardinal(top)}"
@@ -206,11 +206,11 @@ class Korean(Eastern):
     def _needs_space_after(self, last: str, after: str) -> bool:
         return not ("가" <= after <= "힣" or after == "~")  # particles follow their word without a space
 
-    def _append_words(self, said: list[str], spoken: str, text: str, match: Match) -> None:
-        if spoken.startswith(("에서", "요일")):  # what belongs to the word before it
-            said.append(spoken)
+    def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
+        if result.startswith(("에서", "요일")):  # what belongs to the word before it
+            words.append(result)
         else:
-            super()._append_words(said, spoken, text, match)
+            super()._append_words(words, result, text, match)
 
     # --- rules ---
 
@@ -299,8 +299,8 @@ class Korean(Eastern):
     def _dotted_date(self, m: Match) -> str | None:
         year = int(m["y"]) if m.groupdict().get("y") else None
         year = year + 2000 if year is not None and year < 100 else year
-        said = self._date_or_none(year, int(m["m"]), int(m["d"]), text_before(m))
-        return said + self._sentence_stop(m) if said else None
+        words = self._date_or_none(year, int(m["m"]), int(m["d"]), text_before(m))
+        return words + self._sentence_stop(m) if words else None
 
     def _range_unit(self, m: Match) -> str | None:
         """A range of temperatures has its scale before both ends."""
@@ -317,8 +317,8 @@ class Korean(Eastern):
         hour = int(m["h"])
         if hour > 24:
             return None
-        said = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
-        return said + (f" {self.cardinal(int(m['min']))} 분" if m["min"] else "")
+        words = f"{native(hour) if 0 < hour <= 12 else self.cardinal(hour)} 시"
+        return words + (f" {self.cardinal(int(m['min']))} 분" if m["min"] else "")
 
     def _counter(self, m: Match) -> str:
         value = int(m["n"].replace(",", ""))

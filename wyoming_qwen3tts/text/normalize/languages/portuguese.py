@@ -97,17 +97,17 @@ class Portuguese(Romance):
             self.first_of_month = ""  # um de janeiro
         super().__init__(region)
 
-    def adapt_to_region(self, said: str, written: str) -> str:
+    def adapt_to_region(self, words: str, written: str) -> str:
         """Return what is said as the region says it; cents are European, but for those of the real."""
         if self._brazilian:
-            return said.replace(self.symbols["#"], "cerquilha") if "#" in written else said
+            return words.replace(self.symbols["#"], "cerquilha") if "#" in written else words
         reais = "R$" in written or "BRL" in written
-        return _BRAZILIAN.sub(lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], said)
+        return _BRAZILIAN.sub(lambda m: m[0] if reais and m[0] == "centavo" else _EUROPEAN[m[0]], words)
 
     def _named_date(self, m: Match) -> str | None:
-        said = super()._named_date(m)
+        words = super()._named_date(m)
         ordinal = re.match(r"1(?:\.?º|°)", m[0])
-        return re.sub("^um ", "primeiro ", said) if said and ordinal else said
+        return re.sub("^um ", "primeiro ", words) if words and ordinal else words
 
     def cardinal(self, value: int, gender: str = "m") -> str:
         return (numbers.to_words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
@@ -123,14 +123,14 @@ class Portuguese(Romance):
         return super().gender_of(noun) or "m"
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = numbers.to_words(value, "pt", "ordinal") or str(value)
-        return re.sub(r"o\b", "a", said) if gender == "f" else said
+        words = numbers.to_words(value, "pt", "ordinal") or str(value)
+        return re.sub(r"o\b", "a", words) if gender == "f" else words
 
     def per_unit(self, top: str, bottom: str) -> str:
         return f"por {self._denominators[bottom]}"
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} e {self.minor_amount(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} e {self.minor_amount(minor, names)}"
 
     def power_of_ten_name(self, power: int) -> units.UnitName | None:
         return powers_of_ten.power_name("pt-br" if self._brazilian else "pt", power)
@@ -141,13 +141,13 @@ class Portuguese(Romance):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        said = self.inflect_for_gender(self.cardinal(hour), "f")
+        words = self.inflect_for_gender(self.cardinal(hour), "f")
         hours = f"hora{'' if hour == 1 else 's'}"
         if second:
-            return f"{said} {hours}, {self.cardinal(minute)} minuto{'' if minute == 1 else 's'} e {self.cardinal(second)} segundo{'' if second == 1 else 's'}"
+            return f"{words} {hours}, {self.cardinal(minute)} minuto{'' if minute == 1 else 's'} e {self.cardinal(second)} segundo{'' if second == 1 else 's'}"
         if not minute:
-            return f"{said} {hours}"
-        return f"{said} e {self.cardinal(minute)}" if minute != 30 or hour > 12 else f"{said} e meia"
+            return f"{words} {hours}"
+        return f"{words} e {self.cardinal(minute)}" if minute != 30 or hour > 12 else f"{words} e meia"
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} às {time}"
@@ -166,8 +166,8 @@ class Portuguese(Romance):
         return f"{self.cardinal(top)} {name}{'' if top == 1 or name.endswith('avos') else 's'}"
 
     def mixed_number(self, whole: int, top: int, bottom: int) -> str:
-        said = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
-        return f"{self.cardinal(whole)} e {said}"
+        words = {(1, 2): "meio"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} e {words}"
 
     def half_before_noun(self, noun: str) -> str | None:
         return "meia " if self.gender_of(noun) == "f" else "meio "

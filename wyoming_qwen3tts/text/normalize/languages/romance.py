@@ -55,8 +55,8 @@ class Romance(Normalizer):
         return self.join([*zeros, self.cardinal(int(stripped))])
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
-        said = self.first_of_month if day == 1 and self.first_of_month else self.cardinal(day)
-        parts = [said, self.months[month - 1], *([self.year(year)] if year is not None else [])]
+        words = self.first_of_month if day == 1 and self.first_of_month else self.cardinal(day)
+        parts = [words, self.months[month - 1], *([self.year(year)] if year is not None else [])]
         return f" {self.date_preposition} ".join(parts) if self.date_preposition else " ".join(parts)
 
     def named_date_rules(self) -> Rules:
@@ -87,8 +87,8 @@ class Romance(Normalizer):
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
-        return said + (self._sentence_stop(m) if m["y"] else self._month_stop(m)) if said else None
+        words = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
+        return words + (self._sentence_stop(m) if m["y"] else self._month_stop(m)) if words else None
 
     def _day_month(self, m: Match) -> str | None:
         """31/12; 3/12 after an article or a weekday only, for it may be a fraction or a score."""
@@ -106,8 +106,8 @@ class Romance(Normalizer):
 
     def _letter_ordinal(self, m: Match) -> str | None:
         """1.º, 2a, 3os: the letter tells the gender, and whether there are many."""
-        said = self.ordinal(int(m["n"]), "f" if m["s"][-1] in "ªa" else "m")
-        return re.sub(r"[oa]\b", lambda end: f"{end[0]}s", said) if m["many"] else said
+        words = self.ordinal(int(m["n"]), "f" if m["s"][-1] in "ªa" else "m")
+        return re.sub(r"[oa]\b", lambda end: f"{end[0]}s", words) if m["many"] else words
 
     def _degree_ordinal(self, m: Match) -> str | None:
         """2° is an ordinal between an article and a noun, and else a temperature or an angle."""
@@ -137,8 +137,8 @@ class Romance(Normalizer):
     def plain_number(self, number: Number, m: Match) -> str:
         after = text_after(m)
         if not number.fraction and (noun := re.match(rf"\s+(?:mil\s)?([{LETTER}]+)", after)):
-            said = self.cardinal_before_noun(number.value, self.gender_of(noun[1].lower()))
-            return self.join([self.minus, said]) if number.negative else said
+            words = self.cardinal_before_noun(number.value, self.gender_of(noun[1].lower()))
+            return self.join([self.minus, words]) if number.negative else words
         return self.number(number)
 
     def gender_of(self, noun: str) -> str:
@@ -186,8 +186,8 @@ class Romance(Normalizer):
     def quantity_and_half(self, value: int, name: units.UnitName) -> str:
         """Return one and a half of something: the half comes after it."""
         number = Number(str(value))
-        said = self.quantity(number, name)
-        return f"{said} {self.half_suffixes[name.gender == 'f']}"
+        words = self.quantity(number, name)
+        return f"{words} {self.half_suffixes[name.gender == 'f']}"
 
     def _fraction_of_unit(self, whole: str | None, top: int, bottom: int, symbol: str) -> str | None:
         name = self._units.get(units.canonical_symbol(symbol))
@@ -210,8 +210,8 @@ class Romance(Normalizer):
         value = parse_roman(m["r"])
         if value is None:
             return None
-        said = self.century_number(value, m["w"])
-        return f"{m['w']} {said}" if m.start("w") < m.start("r") else f"{said} {m['w']}"
+        words = self.century_number(value, m["w"])
+        return f"{m['w']} {words}" if m.start("w") < m.start("r") else f"{words} {m['w']}"
 
     def century_number(self, value: int, word: str) -> str:
         """Return the number of a century."""
@@ -221,8 +221,8 @@ class Romance(Normalizer):
         value = parse_roman(m["r"])
         if value is None or (len(m["r"]) == 1 and m["name"].endswith(("s", "ción")) and m["r"] != "I"):
             return None
-        said = self.regnal_number(m["name"], value)
-        return f"{m['name']} {said}" if said else None
+        words = self.regnal_number(m["name"], value)
+        return f"{m['name']} {words}" if words else None
 
     def time_rules(self) -> Rules:
         one = r"\d{1,2}(?::\d{2}|h\d{2}|h)"

@@ -55,8 +55,8 @@ class Russian(RussianDates):
         if not GENITIVE.search(before) and (per or low.negative or _TAKES_NUMBERS.search(before)):
             return super()._range_unit(m)
         ends = self.genitive(low, name.gender), self.genitive(high, name.gender)
-        said = self.range(*ends) if GENITIVE.search(before) else f"от {ends[0]} до {ends[1]}"
-        return self.join([said, self.genitive_form(high, name.forms), per]) + self._sentence_stop(m)
+        words = self.range(*ends) if GENITIVE.search(before) else f"от {ends[0]} до {ends[1]}"
+        return self.join([words, self.genitive_form(high, name.forms), per]) + self._sentence_stop(m)
 
     def _unit_name(self, symbol: str) -> tuple[units.UnitName, str] | None:
         """Return what a unit is called, and per what it is."""
@@ -74,9 +74,9 @@ class Russian(RussianDates):
         number, before = self.parse_number(m["n"], m["sign"]), text_before(m)
         found = self._unit_name(m["u"])
         if found is None or not GENITIVE.search(before):
-            said = super()._measure(m)
+            result = super()._measure(m)
             past = text_after(m).startswith(" назад")
-            return self.accusative(said) if said and (past or _ACCUSATIVE.search(before)) else said
+            return self.accusative(result) if result and (past or _ACCUSATIVE.search(before)) else result
         name, per = found
         words = [self.genitive(number, name.gender), self.genitive_form(number, name.forms), per]
         return self.join(words) + self._sentence_stop(m)
@@ -123,12 +123,12 @@ class Russian(RussianDates):
     def _bare_decimal(self, number: Number, before: str) -> str:
         if GENITIVE.search(before):
             return self.genitive(number)
-        said = self.number(number)
-        return self.accusative(said) if _ACCUSATIVE.search(before) else said
+        words = self.number(number)
+        return self.accusative(words) if _ACCUSATIVE.search(before) else words
 
     def _half_of(self, m: Match) -> str | None:
-        said = super()._half_of(m)
-        return "половину " if said and _TAKES_OBJECT.search(text_before(m)) else said
+        words = super()._half_of(m)
+        return "половину " if words and _TAKES_OBJECT.search(text_before(m)) else words
 
     def leading_rules(self) -> Rules:
         yield "spoons", r"(?:(?P<n>\d+(?:[.,]\d+)?)|(?P<f>½|1/2))\s?(?P<w>ч|ст)\.\s?л\.", self._spoons
@@ -188,14 +188,14 @@ class Russian(RussianDates):
 
     def _regnal(self, m: Match) -> str | None:
         value = parse_roman(m["r"])
-        said = self.regnal_number(m["name"], value) if value else None
+        words = self.regnal_number(m["name"], value) if value else None
         if (
-            said
+            words
             and re.search(r"(?:а|я)$", m["name"])
             and m["name"] in {"Петра", "Николая", "Александра", "Павла", "Ивана", "Людовика", "Генриха"}
         ):
-            said = self.ordinal(value or 1, "m", "g")
-        return f"{m['name']} {said}" if said else None
+            words = self.ordinal(value or 1, "m", "g")
+        return f"{m['name']} {words}" if words else None
 
     def _scaled(self, m: Match) -> str:
         number = self.parse_number(m["n"])
@@ -213,11 +213,11 @@ class Russian(RussianDates):
         forms = ("рубль", "рубля", "рублей")
         if GENITIVE.search(text_before(m)) and not m["k"]:
             return f"{self.genitive(number)} {self.genitive_form(number, forms)}{self._sentence_stop(m)}"
-        said = f"{self.number(number)} {self.plural_form(number, forms)}"
+        words = f"{self.number(number)} {self.plural_form(number, forms)}"
         if m["k"]:
             cents = Number(m["k"])
-            said += f" {self.number(cents, 'f')} {self.plural_form(cents, ('копейка', 'копейки', 'копеек'))}"
-        return said + self._sentence_stop(m)
+            words += f" {self.number(cents, 'f')} {self.plural_form(cents, ('копейка', 'копейки', 'копеек'))}"
+        return words + self._sentence_stop(m)
 
     def _kopecks(self, m: Match) -> str:
         cents = Number(m["n"])

@@ -21,8 +21,8 @@ class RussianDates(RussianWords):
 
     def _clocks(self, m: Match) -> str | None:
         """From one time to another, in the genitive."""
-        if (said := super()._clocks(m)) is None:
-            return said
+        if (words := super()._clocks(m)) is None:
+            return words
         hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
         first, last = (self.time(hour, minute, before="до ") for hour, minute in hours)
         begun = re.search(r"\b(?:со?|от)\s+$", text_before(m), re.I)
@@ -100,16 +100,16 @@ class RussianDates(RussianWords):
 
     def _word_clock(self, m: Match) -> str | None:
         hour, minute = int(m["h"]), int(m["min"])
-        said = self.time(hour, minute, before=text_before(m))
-        return said + self._sentence_stop(m) if self.valid_time(hour, minute, None) else None
+        words = self.time(hour, minute, before=text_before(m))
+        return words + self._sentence_stop(m) if self.valid_time(hour, minute, None) else None
 
     def _named_date(self, m: Match) -> str | None:
         month = self.month_forms[m["month"].lower()]
-        said = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
+        words = self._date_or_none(int(m["y"]) if m["y"] else None, month, int(m["d"]), text_before(m))
         genitive = self.ordinal(int(m["d"]), "n", "g")
-        if said and (m["e"] or "").endswith("го") and not said.startswith(genitive):
-            said = said.replace(self.ordinal(int(m["d"]), "n"), genitive, 1)
-        return said + self._sentence_stop(m) if said else None
+        if words and (m["e"] or "").endswith("го") and not words.startswith(genitive):
+            words = words.replace(self.ordinal(int(m["d"]), "n"), genitive, 1)
+        return words + self._sentence_stop(m) if words else None
 
     def _range_date(self, m: Match) -> str:
         return (

@@ -90,10 +90,10 @@ class RussianWords(Normalizer):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m", case: str = "n") -> str:
-        said = numbers.to_words(value, "ru", "cardinal", gender=gender, case=case) or str(value)
+        words = numbers.to_words(value, "ru", "cardinal", gender=gender, case=case) or str(value)
         if 1000 <= value < 2000:
-            said = re.sub(r"^(?:одна тысяча)\b", "тысяча", said)
-        return said
+            words = re.sub(r"^(?:одна тысяча)\b", "тысяча", words)
+        return words
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
         return self.cardinal(value, gender)
@@ -133,16 +133,16 @@ class RussianWords(Normalizer):
         name = self._denominators[bottom]
         return name if name.startswith(("на ", "за ")) else f"в {name}"
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} {self.minor_amount(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} {self.minor_amount(minor, names)}"
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
         named = re.search(
             r"(?:^|\b(?:сегодня|завтра|вчера|это|дата)\b|[:—–−－-])\s*$", before, re.I
         ) or _ON_DAY.search(before)
-        said = self.ordinal(day, "n", "n" if named else "g")
+        words = self.ordinal(day, "n", "n" if named else "g")
         tail = f" {self.year_ordinal(year)} года" if year is not None else ""
-        return f"{said} {MONTHS[month - 1]}{tail}"
+        return f"{words} {MONTHS[month - 1]}{tail}"
 
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
@@ -152,17 +152,17 @@ class RussianWords(Normalizer):
         case = "g" if GENITIVE.search(before) else "d" if re.search(r"\bк[о]?\s+$", before, re.I) else ""
         if case:
             return " ".join(self._governed(value, unit, case) for value, unit in parts)
-        said = " ".join(str(self.measure(Number(str(value)), unit)) for value, unit in parts)
-        return self.accusative(said) if AT.search(before) else said
+        words = " ".join(str(self.measure(Number(str(value)), unit)) for value, unit in parts)
+        return self.accusative(words) if AT.search(before) else words
 
     @staticmethod
-    def accusative(said: str) -> str:
+    def accusative(words: str) -> str:
         """Return a measure in the accusative: only "одна" and what it counts differ."""
 
         def one(m: Match) -> str:
             return f"одну {m[1]}{'ую' if m[2] == 'ая' else 'у' if m[2] == 'а' else 'ю'}"
 
-        return re.sub(r"\bодна (\w+?)(ая|а|я)\b", one, said)
+        return re.sub(r"\bодна (\w+?)(ая|а|я)\b", one, words)
 
     def genitive(self, number: Number, gender: str = "m") -> str:
         """Return any number in the genitive."""
@@ -175,8 +175,8 @@ class RussianWords(Normalizer):
         whole = "целой" if number.value % 10 == 1 and number.value % 100 != 11 else "целых"
         at = len(number.fraction) - 1
         place = _PLACES_ONE[at][:-2] + "ой" if part % 10 == 1 and part % 100 != 11 else _PLACES[at]
-        said = [self.cardinal(number.value, "f", "g"), whole, self.cardinal(part, "f", "g"), place]
-        return self.join([*sign, *said]).replace("ноля целых", "нуля целых")
+        words = [self.cardinal(number.value, "f", "g"), whole, self.cardinal(part, "f", "g"), place]
+        return self.join([*sign, *words]).replace("ноля целых", "нуля целых")
 
     @staticmethod
     def genitive_form(number: Number, forms: tuple[str, ...]) -> str:

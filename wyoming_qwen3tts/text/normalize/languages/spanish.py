@@ -86,11 +86,11 @@ class Spanish(Romance):
     }  # fmt: skip
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        said = super().cardinal(value)
+        words = super().cardinal(value)
         return re.sub(
             r"\b(veinti|y )?uno mil\b",
             lambda m: ("veintiún" if m[1] == "veinti" else f"{m[1] or ''}un") + " mil",
-            said,
+            words,
         )
 
     def inflect_for_gender(self, words: str, gender: str) -> str:
@@ -131,18 +131,18 @@ class Spanish(Romance):
         )
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        said = (
+        words = (
             _ORDINALS[value]
             if value < len(_ORDINALS)
             else numbers.to_words(value, "es", "ordinal") or str(value)
         )
-        return re.sub(r"o\b", "a", said) if gender == "f" else said
+        return re.sub(r"o\b", "a", words) if gender == "f" else words
 
     def per_unit(self, top: str, bottom: str) -> str:
         return f"por {self._denominators[bottom]}"
 
-    def join_major_and_minor(self, said: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        return f"{said} con {self.minor_amount(minor, names)}"
+    def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
+        return f"{words} con {self.minor_amount(minor, names)}"
 
     def noun_after_million(self, noun: str) -> str:
         return f"de {noun}"
@@ -156,15 +156,15 @@ class Spanish(Romance):
                 f"{self.cardinal_before_noun(minute, 'm')} minuto{'' if minute == 1 else 's'}",
             ]
             return f"{' '.join(parts)} y {self.cardinal_before_noun(second, 'm')} segundo{'' if second == 1 else 's'}"
-        said = "una" if hour == 1 else self.inflect_for_gender(self.cardinal(hour), "f")
+        words = "una" if hour == 1 else self.inflect_for_gender(self.cardinal(hour), "f")
         if minute:
             named = {15: "cuarto", 30: "media"}.get(minute) if hour <= 12 else None
-            said += (
+            words += (
                 f" y {named or self.cardinal(minute)}"
                 if named or minute < 30
                 else f" {self.cardinal(minute)}"
             )
-        return f"{said} {half}".strip()
+        return f"{words} {half}".strip()
 
     def date_and_time(self, date: str, time: str) -> str:
         return f"{date} a las {time}"
@@ -185,8 +185,8 @@ class Spanish(Romance):
         return f"{'un' if top == 1 else self.cardinal(top)} {name}{'' if top == 1 else 's'}"
 
     def mixed_number(self, whole: int, top: int, bottom: int) -> str:
-        said = {(1, 2): "medio", (1, 4): "cuarto"}.get((top, bottom)) or self.fraction(top, bottom)
-        return f"{self.cardinal(whole)} y {said}"
+        words = {(1, 2): "medio", (1, 4): "cuarto"}.get((top, bottom)) or self.fraction(top, bottom)
+        return f"{self.cardinal(whole)} y {words}"
 
     def half_before_noun(self, noun: str) -> str | None:
         return "media " if self.gender_of(noun) == "f" else "medio "
@@ -246,21 +246,21 @@ class Spanish(Romance):
         yield from super().leading_rules()
 
     def _degree_ordinal(self, m: Match) -> str | None:
-        said = super()._degree_ordinal(m)
+        words = super()._degree_ordinal(m)
         return (
-            re.sub(r"(primer|tercer)o$", r"\1", said)
-            if said and re.match(r"\s[a-z]", text_after(m))
-            else said
+            re.sub(r"(primer|tercer)o$", r"\1", words)
+            if words and re.match(r"\s[a-z]", text_after(m))
+            else words
         )
 
     def _ordinal(self, m: Match) -> str | None:
-        said = self._letter_ordinal(m) or ""
+        words = self._letter_ordinal(m) or ""
         feminine = m["s"] == "ª" or m["s"].endswith("a")
         if m["s"] == "er" or (
             not feminine and not m["many"] and re.match(r"\s[a-zà-ÿ]{3,}", text_after(m)) and m["s"] != "ª"
         ):
-            said = re.sub(r"(primer|tercer)o$", r"\1", said)
-        return said
+            words = re.sub(r"(primer|tercer)o$", r"\1", words)
+        return words
 
     def expand_abbreviation(self, written: str, m: Match) -> str | None:
         before, after = text_before(m), text_after(m)

@@ -34,7 +34,7 @@ class AbbreviationRules(RuleBase):
     def _days(self) -> dict[str, str]:
         """What a range of weekdays is made of, with a capital too: written → spoken."""
         days = dict(self.weekdays) | {day: day for day in self.weekdays.values()}
-        return days | {day[0].upper() + day[1:]: said for day, said in days.items()}
+        return days | {day[0].upper() + day[1:]: words for day, words in days.items()}
 
     @functools.cached_property
     def _day_names(self) -> str:
@@ -55,13 +55,13 @@ class AbbreviationRules(RuleBase):
 
     def _abbreviation(self, m: Match) -> str | None:
         written = self._abbreviation_keys[re.sub(r"\s", "", m[0])]
-        said = self.expand_abbreviation(written, m)
-        if said is None:
+        words = self.expand_abbreviation(written, m)
+        if words is None:
             return None
         rest = text_after(m)
-        if written.endswith(".") and not rest.strip() and not said.endswith("."):
-            said += "."  # the full stop ends the sentence too
-        return said
+        if written.endswith(".") and not rest.strip() and not words.endswith("."):
+            words += "."  # the full stop ends the sentence too
+        return words
 
     def expand_abbreviation(self, written: str, m: Match) -> str | None:
         """Return what an abbreviation stands for here; None if it is not one here."""

@@ -84,7 +84,7 @@ class AddressRules(RuleBase):
 
         Letters and digits that are mixed are read one by one: j4n3, sda1, but no kitchen2.
         """
-        said: list[str] = []
+        words: list[str] = []
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
                  "?": self.symbols["?"], "=": self.symbols["="], "&": self.symbols["&"], "#": self.hashtag, "+": self.plus,
                  "%": self.unit_name("%") or "%", "~": "tilde"}  # fmt: skip
@@ -92,18 +92,18 @@ class AddressRules(RuleBase):
             rf"(?<![\d.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\d.])|{_MIXED}|\d+|[^\W\d_]+|[\W_]", text
         ):
             if "." in part[1:]:
-                said.append(self.ip_address(part))
+                words.append(self.ip_address(part))
             elif len(part) > 1 and not part.isdecimal() and not part.isalpha():
-                said += [self.spell_digits(c) if c.isdecimal() else self.spell_letters(c) for c in part]
+                words += [self.spell_digits(c) if c.isdecimal() else self.spell_letters(c) for c in part]
             elif part in signs:
-                said.append(signs[part])
+                words.append(signs[part])
             elif part.isdecimal():
-                said.append(self._cardinal_or_digits(part) if len(part) < 4 else self.spell_digits(part))
+                words.append(self._cardinal_or_digits(part) if len(part) < 4 else self.spell_digits(part))
             elif part.lower() == "www":
-                said.append(self.spell_letters(part))
+                words.append(self.spell_letters(part))
             elif part.strip():
-                said.append(part)
-        return " ".join(said)
+                words.append(part)
+        return " ".join(words)
 
     def _email(self, m: Match) -> str:
         return self.address(m[0])
@@ -122,17 +122,17 @@ class AddressRules(RuleBase):
         assert address is not None
         if any(int(part) > 255 or re.match(r"0\d", part) for part in address[0].split(".")):
             return None  # 8.000.000.000 is a number
-        said = [self.ip_address(address[0])]
+        words = [self.ip_address(address[0])]
         if m["port"]:
-            said += [
+            words += [
                 self.colon,
                 self._cardinal_or_digits(m["port"][1:])
                 if len(m["port"]) < 4
                 else self.spell_digits(m["port"]),
             ]
         if m["mask"]:
-            said += [self.slash, self._cardinal_or_digits(m["mask"][1:])]
-        return self.join(said)
+            words += [self.slash, self._cardinal_or_digits(m["mask"][1:])]
+        return self.join(words)
 
     def _hex(self, m: Match) -> str:
         return ", ".join(self._hex_digits(pair) for pair in re.split("[:-]", m[0]))

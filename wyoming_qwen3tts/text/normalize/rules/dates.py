@@ -69,8 +69,8 @@ class DateRules(RuleBase):
         if date is None or not self.valid_time(int(m["h"]), int(m["min"]), second):
             return None
         time = self.time(int(m["h"]), int(m["min"]), second or None)
-        said = self.date_and_time(date, time)
-        return f"{said} {self.time_zone(m['zone'])}" if m["zone"] else said
+        words = self.date_and_time(date, time)
+        return f"{words} {self.time_zone(m['zone'])}" if m["zone"] else words
 
     def _month_stop(self, m: Match) -> str:
         """Return the full stop after a month: one that the name did not need, or that ends the sentence too."""

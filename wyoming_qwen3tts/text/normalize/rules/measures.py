@@ -143,8 +143,8 @@ class MeasureRules(FractionRules):
         return self._with_spaces(self.per_unit("", units.canonical_symbol(m["per"])), m) if counted else None
 
     def _times_per(self, m: Match) -> str:
-        said = self.join([self._cardinal_or_digits(m["n"]), self.symbols["x times"]])
-        return self.amount_per_unit(said, units.canonical_symbol(m["per"]))
+        words = self.join([self._cardinal_or_digits(m["n"]), self.symbols["x times"]])
+        return self.amount_per_unit(words, units.canonical_symbol(m["per"]))
 
     def _dimensions(self, m: Match) -> str | None:
         if m["first"] and not m["u"]:
@@ -173,8 +173,8 @@ class MeasureRules(FractionRules):
         """100 million kg, 5-10 million kg."""
         low = self.number(self.parse_number(m["low"], m["sign"])) if m["low"] else ""
         number = self.parse_number(m["n"], None if low else m["sign"])
-        said = self.scaled_measure(number, self.clean_scale_word(m["scale"]), m["u"])
-        return self.range(low, said) if low and said else said
+        words = self.scaled_measure(number, self.clean_scale_word(m["scale"]), m["u"])
+        return self.range(low, words) if low and words else words
 
     def _thousands(self, m: Match) -> str:
         """10k: a small letter, for 4K is a resolution."""
@@ -199,8 +199,8 @@ class MeasureRules(FractionRules):
     def _measure(self, m: Match) -> str | None:
         if self._is_letter_after_number(m):
             return None
-        said = self.measure(self.parse_number(m["n"], m["sign"]), m["u"])
-        return said + self._sentence_stop(m) if said else None
+        words = self.measure(self.parse_number(m["n"], m["sign"]), m["u"])
+        return words + self._sentence_stop(m) if words else None
 
     def _is_letter_after_number(self, m: Match) -> bool:
         """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, but 230 V in line 5."""

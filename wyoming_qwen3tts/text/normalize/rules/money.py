@@ -80,12 +80,12 @@ class MoneyRules(RuleBase):
     def _money_word(self, m: Match) -> str:
         """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
         code = currency_names(self.language_code)[m["cur"]]
-        said = self.money(self.parse_number(m["n"], m["sign"]), code)
+        words = self.money(self.parse_number(m["n"], m["sign"]), code)
         forms = find_currency(self.language_code, code).major
         return (
-            said
+            words
             if m["cur"] in forms
-            else re.sub("|".join(map(re.escape, forms[::-1])), m["cur"], said, count=1)
+            else re.sub("|".join(map(re.escape, forms[::-1])), m["cur"], words, count=1)
         )
 
     def _money_per(self, m: Match) -> str:
@@ -94,12 +94,12 @@ class MoneyRules(RuleBase):
             currency_symbols(self.language_code)[m["cur"] or m["cur2"]],
         )
         scale = m["scale"] or m["scale2"]
-        said = (
+        words = (
             self.scaled_money(number, self.clean_scale_word(scale), code)
             if scale
             else self.money(number, code)
         )
-        return self.amount_per_unit(said, units.canonical_symbol(m["per"]))
+        return self.amount_per_unit(words, units.canonical_symbol(m["per"]))
 
     def _money_range_after(self, m: Match) -> str | None:
         falls = self._is_spaced(m) and not self._rises(m)
@@ -110,9 +110,9 @@ class MoneyRules(RuleBase):
     def _money_range(self, m: Match) -> str:
         code = currency_symbols(self.language_code)[m["cur"]]
         high = self.parse_number(m["to"])
-        said = (
+        words = (
             self.scaled_money(high, self.clean_scale_word(m["scale"]), code)
             if m["scale"]
             else self.money(high, code)
         )
-        return self.range(self.number(self.parse_number(m["n"])), said)
+        return self.range(self.number(self.parse_number(m["n"])), words)

@@ -70,8 +70,8 @@ class NumberRules(RuleBase):
         """Return what stands before a version number, unless it stands there already: version v1.2."""
         if "word" in m.groupdict():
             return [m["word"]]
-        said = re.search(rf"{self.version_word()[:5]}\w*\s?$", text_before(m), re.I)
-        return [] if said else [self.version_word()]
+        words = re.search(rf"{self.version_word()[:5]}\w*\s?$", text_before(m), re.I)
+        return [] if words else [self.version_word()]
 
     def _dotted(self, m: Match) -> str | None:
         grouped = self.decimal_mark == "," and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0])
@@ -86,8 +86,8 @@ class NumberRules(RuleBase):
         return self.spell_digits(m["n"]) if self._code_before.search(text_before(m)) else None
 
     def _number_sign(self, m: Match) -> str:
-        said = self.spell_digits(m["n"]) if len(m["n"]) > 3 else self._cardinal_or_digits(m["n"])
-        return self.join([self.number_word, said])
+        words = self.spell_digits(m["n"]) if len(m["n"]) > 3 else self._cardinal_or_digits(m["n"])
+        return self.join([self.number_word, words])
 
     def _range(self, m: Match) -> str | None:
         low, high = self.parse_number(m["n"]), self.parse_number(m["to"])
@@ -149,8 +149,8 @@ class NumberRules(RuleBase):
     def _number(self, m: Match) -> str | None:
         sign, text = m["sign"], m["n"]
         if text.isdecimal() and ((len(text) > 1 and text[0] == "0") or len(text) > numbers.MAX_DIGITS):
-            said = self.spell_digits(text)
-            return self.join([self.minus, said]) if sign else said
+            words = self.spell_digits(text)
+            return self.join([self.minus, words]) if sign else words
         return self.plain_number(self.parse_number(text, sign), m)
 
     def plain_number(self, number: Number, m: Match) -> str:

@@ -37,8 +37,8 @@ class TelephoneRules(RuleBase):
         """Say what is dialled key by key; a lone # is a number's sign, and a * between numbers is a product."""
         if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", text_before(m)):
             return None
-        said = [
+        words = [
             self.plus if key == "+" else self.spell_digits(key) if key.isdecimal() else self.key_name(key)
             for key in m[0]
         ]
-        return self.join(said)
+        return self.join(words)

@@ -26,8 +26,8 @@ class TimeRules(RuleBase):
     def _utc(self, m: Match) -> str:
         """UTC-5, GMT+05:30."""
         zone = self.spell_letters(m["zone"]) if self.spells_acronyms else m["zone"]
-        said = [zone, self.plus if m["sign"] == "+" else self.minus, self.cardinal(int(m["h"]))]
-        return " ".join([*said, self.cardinal(int(m["min"]))] if int(m["min"] or 0) else said)
+        words = [zone, self.plus if m["sign"] == "+" else self.minus, self.cardinal(int(m["h"]))]
+        return " ".join([*words, self.cardinal(int(m["min"]))] if int(m["min"] or 0) else words)
 
     def _clock(self, m: Match) -> str | None:
         hour, minute, second = int(m["h"]), int(m["min"]), int(m["s"]) if m["s"] else None
