@@ -1,4 +1,4 @@
-"""Characters that are no text: invisible ones, decoration and emoji; and those with a plainer twin."""
+"""Unusual characters: invisible ones, decoration and emoji are removed, compatibility forms replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SQUARED = (
 _KANA = "\uff61-\uffdc"
 _NEGATIVE_CIRCLED = "\u2776-\u2793\u24eb-\u24fe"
 _KEPT = set("ℓ№℗℠™℡℻⅍℮ℵℶℷℸ")
-"""Letters with a twin that the spoken form knows by themselves."""
+"""Compatibility characters that normalization handles itself."""
 _INVISIBLE = (
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2063-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff0-\ufff8\ufffc\ufffd\ue000-\uf8ff\ud800-\udfff\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
@@ -48,18 +48,18 @@ _LINE = re.compile("\r\n|[\r\x85\u2028\u2029]")
 _SPACE = re.compile(f"[{_SPACES}]")
 
 REMOVED_MARK = "\x00"
-"""Stands where something was removed from between words, for whoever tidies up."""
+"""Replaces what was removed between words; ``markup`` turns it into a space, or into nothing."""
 
 
 def has_only_plain_characters(text: str) -> bool:
-    """Tell whether ``simplify_characters`` would change nothing."""
+    """Tell whether ``simplify_characters`` would return the same text."""
     return (text.isascii() and text.isprintable()) or not _UNUSUAL.search(text)
 
 
 def simplify_characters(text: str, *, emoji: str, lang: str) -> str:
-    """Return ``text`` in usual characters, and ``REMOVED_MARK`` where there was decoration.
+    """Return ``text`` in usual characters, with ``REMOVED_MARK`` in place of decoration.
 
-    ``emoji``: "name" says emoji in the language ``lang``, "drop" does not.
+    ``emoji``: "name" replaces emoji by their names in the language ``lang``, "drop" removes them.
     """
     text = _LINE.sub("\n", _KEYCAP.sub(r"\1", text))
     text = _TWINS.sub(_replace_with_plain_form, text)
@@ -68,7 +68,7 @@ def simplify_characters(text: str, *, emoji: str, lang: str) -> str:
 
 
 def _replace_with_plain_form(match: re.Match[str]) -> str:
-    """Return the plainer twin of a character, or of a run of half-width kana."""
+    """Return the plain form of a compatibility character, or of a run of half-width kana."""
     character = match[0].rstrip("\ufe0f")
     if "\uff61" <= character[0] <= "\uffdc":
         return unicodedata.normalize("NFKC", character)
@@ -81,7 +81,7 @@ def _replace_with_plain_form(match: re.Match[str]) -> str:
 
 @cache
 def _decompose(character: str) -> str:
-    """Return the compatibility decomposition, in which raised digits stay raised: ㎡ is m²."""
+    """Return the compatibility decomposition; raised digits stay raised: ㎡ is m²."""
     kind, *codes = unicodedata.decomposition(character).split() or [""]
     if character in _KEPT or kind in {"", "<super>", "<fraction>", "<sub>"}:
         return character
@@ -91,12 +91,12 @@ def _decompose(character: str) -> str:
 
 
 def _name_emoji(sequence: str, lang: str) -> str:
-    """Return the name of an emoji in ``lang``, else in English; ``REMOVED_MARK`` for mere decoration."""
-    import emoji  # half a megabyte of names, for those who want them
+    """Return the name of an emoji in ``lang``, else in English; ``REMOVED_MARK`` for decoration."""
+    import emoji  # half a megabyte of names, loaded only if emoji are named
 
     base = base_language(lang)
     known = base if base in emoji.LANGUAGES else "en"
-    # Without its selector a sign is decoration by default; the table has both.
+    # Without its variation selector a sign is decoration by default; the table has both forms.
     for written in (sequence, sequence + "\ufe0f", sequence.replace("\ufe0f", "")):
         if emoji.is_emoji(written):
             name = emoji.demojize(written, language=known, delimiters=("", ""))

@@ -1,7 +1,7 @@
-"""Source marks → nothing: ``[1]``, ``【4:0†source】`` and what else answers with sources have between words.
+"""Citation marks are removed: ``[1]``, ``【4:0†source】`` and other marks that models put between words.
 
-A mark stands behind a word, a number or a stop. What stands at the beginning of a line is an item of a list,
-what follows "press" or "option" is a label, and ``list[0]`` is code.
+A citation mark follows a word, a number or a punctuation mark. At the beginning of a line it is a list item,
+after "press" or "option" a label, and ``list[0]`` is code.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _SOURCE = (
 _TURN = r"turn\d{1,3}[a-z]{3,12}\d{1,3}"
 _CITE = rf"(?:(?:file)?cite[\ue202 ]?)?{_TURN}(?:[\ue202 ,]{{0,2}}{_TURN}){{0,20}}"
 SPACED_MARK = rf"\[\^?{_NUMBERS}\]|【\d{{1,3}}】|【\d{{1,3}}(?::\d{{1,3}})?†[^】\n]{{0,40}}】|\ue200[^\ue201\n]{{0,100}}\ue201"
-"""A mark that may follow a stop and a space: the splitter keeps it with its sentence."""
+"""A mark that may follow a full stop and a space: the sentence splitter keeps it with its sentence."""
 MARK_BEGUN = r"\[[\^\d][\^\d,;\s–-]{0,20}|\[|【(?:\d[^】\n]{0,45})?|\ue200[^\ue201\n]{0,100}"
-"""What may become one."""
+"""The beginning of one."""
 _SURE = "|".join(
     [
         rf"\[\^[\w-]{{1,30}}\^?\](?!:)|\[\[{_NUMBERS}\]\](?:{_TARGET})?|\[\\\[{_NUMBERS}\\\]\](?:{_TARGET})?",
@@ -45,7 +45,7 @@ _POSSIBLE = re.compile(r"[\[【\ue200<]")
 _TURNS = re.compile(r"turn\d")
 _RAISED_DIGIT = re.compile("[¹²³⁰⁴-⁹]")
 _GROUNDED = re.compile(r"</?co(?:: ?\d{1,3}(?: ?[,:] ?\d{1,3}){0,20}(?:: ?\[[\d, ]{1,60}\])?)?>")
-"""The marks of Cohere's models around what has a source."""
+"""The tags of Cohere's models around text that has a source."""
 _RAISED = re.compile(
     r"(?:(?<=[.,;:!?\"”»])|(?<=[A-Za-z]{3}) )[¹²³⁰⁴-⁹]{1,3}(?:,\s?[¹²³⁰⁴-⁹]{1,3}){0,9}(?=[.,;:!?]?(?:\s|\Z))"
 )
@@ -55,9 +55,9 @@ _CODE = re.compile(
     r"\w\([^()]*\)\Z|(?:^|(?<!\d)[^\w.°])(?:\w|\w*[_.]\w*|[a-z]+[A-Z]\w*|list|array|arr|args?|argv|items?|data|values?|rows?|dict|matrix|vec|vector|"
     r"nums?|index|results?|tmp|buf|str|params?|cells?|elements?|lights|sensors|states)\Z"
 )
-"""What an index follows directly."""
+"""Code that an index follows directly."""
 _CODE_LINE = re.compile(r"\w\(|[=!]=|[{}]|\w_\w|[-=]>|\w\[\w+\]\.")
-"""What a line of code has in it, and a sentence has not."""
+"""Signs of a line of code, which a sentence does not have."""
 _ASSIGNED = re.compile(r"\s?=[^=]|\.\w|\(|\[0")
 _POINTING = frozenset(
     """press pressing push hit tap type enter option options key keys button buttons choose select pick choice item
@@ -74,37 +74,37 @@ _POINTING = frozenset(
     ver é são em нажмите клавишу кнопку клавиша кнопка вариант опция выберите шаг см в из и или на
     누르고 버튼 옵션 번호""".split()
 )
-"""Words that a label or a list of numbers follows."""
+"""Words before a label or a list of numbers."""
 _LABELLED = frozenset(
     """gate exit player zone track door lane floor room terminal platform bay unit team group type phase stage day week
     season episode timer volume part bus route line seat class version device scene mode preset camera channel light lamp
     screen tab menu profile station tor gleis raum zimmer zone etage gruppe linie spieler kanal szene porte zone quai
     salle puerta zona sala porta stanza binario sala дверь зона комната""".split()
 )
-"""Nouns that a label follows, where they have a capital letter: ``Gate [3]``."""
+"""Nouns before a label, where they are capitalized: ``Gate [3]``."""
 _ABBREVIATED = re.compile(
     r"(?<!\w)(?i:figs?|eqs?|nos?|nr|pp?|sec|ch|tab|abb|kap|gl|art|vol|núm|рис|табл)\.\Z"
 )
 _IN_BRACKETS = re.compile(r"\[(?!\^?\d)[^\[\]\n]{1,60}\]\Z")
-"""The text of a link, whose address is elsewhere: ``[text][1]``; or a key in code."""
+"""The text of a reference link, ``[text][1]``, or a key in code."""
 _POINTING_WIDE = re.compile(r"(?:[按选選键鍵項项步第图表见見押番号是为在]|キー|ボタン|オプション)\Z")
 _STOPS = '.!?…。！？”"»)］]』」）'
 
 
 def remove_citations(text: str) -> str:
-    """Return ``text`` without its source marks."""
+    """Return ``text`` without its citation marks."""
     if _POSSIBLE.search(text) or may_have_textual_citations(text):
         text = _MARKS.sub(_replace_marks, _GROUNDED.sub("", text))
     return _RAISED.sub("", text) if _RAISED_DIGIT.search(text) else text
 
 
 def may_have_textual_citations(text: str) -> bool:
-    """Tell whether there may be source marks that are nothing but letters and digits."""
+    """Tell whether there may be citation marks of letters and digits only."""
     return "cite" in text or ("turn" in text and _TURNS.search(text) is not None)
 
 
 def _replace_marks(mark: re.Match[str]) -> str:
-    """Return what stands for marks: nothing, or a space that the words around them need."""
+    """Return the replacement of citation marks: nothing, or a space between words."""
     text = mark.string
     before = text[max(0, mark.start() - _NEAR) : mark.start()]
     after = text[mark.end() : mark.end() + _NEAR].partition("\n")[0]
@@ -115,7 +115,7 @@ def _replace_marks(mark: re.Match[str]) -> str:
 
 
 def _is_citation(mark: str, before: str, after: str) -> bool:
-    """Tell whether numbers in brackets are a mark, given what stands before and after them."""
+    """Tell by the text around numbers in brackets whether they are a citation."""
     attached = mark[0] != " "
     if _LINE_START.search(before) or before[-1].isspace():
         return False

@@ -1,7 +1,7 @@
 """Words with a pronunciation in the International Phonetic Alphabet: ``[tomato](/təˈmɑːtoʊ/)``.
 
-Between the markup and the engine such a word is an interlinear annotation of Unicode: U+FFF9, the word,
-U+FFFA, its pronunciation, U+FFFB. What is not for an engine that reads pronunciations gets the word alone.
+Internally such a word is an interlinear annotation of Unicode: U+FFF9, the word, U+FFFA, its pronunciation,
+U+FFFB. Engines that do not support pronunciations get the word alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANNOTATION_CHARACTER = re.compile(f"[{ANCHOR}{SEPARATOR}{TERMINATOR}]")
 
 
 def annotate_word(word: str, pronunciation: str) -> str:
-    """Return a word with its pronunciation; the word alone if that is none."""
+    """Return a word annotated with its pronunciation; the word alone if the pronunciation is invalid."""
     pronunciation = pronunciation.strip()
     if not word.strip() or not _PRONUNCIATION.fullmatch(pronunciation):
         return word
@@ -40,11 +40,11 @@ def annotate_links(text: str) -> str:
     return _LINK_WITH_IPA.sub(annotation, text)
 
 
-def replace_annotations(text: str, say: Callable[[str, str], str], rest: Callable[[str], str]) -> str:
-    """Return ``text`` with annotations as ``say`` (word, pronunciation), and all else as ``rest``, has it."""
+def replace_annotations(text: str, replace: Callable[[str, str], str], rest: Callable[[str], str]) -> str:
+    """Return ``text`` with ``replace(word, pronunciation)`` for annotations, and ``rest`` for other text."""
     words, at = [], 0
     for match in _ANNOTATION.finditer(text):
-        words += [rest(text[at : match.start()]), say(match[1], match[2])]
+        words += [rest(text[at : match.start()]), replace(match[1], match[2])]
         at = match.end()
     return "".join([*words, rest(text[at:])])
 
@@ -59,7 +59,7 @@ def remove_pronunciations(text: str) -> str:
 
 
 def remove_broken_annotations(text: str) -> str:
-    """Return ``text`` without what is left of broken annotations."""
+    """Return ``text`` without incomplete annotations."""
     return replace_annotations(text, _format_annotation, lambda rest: _ANNOTATION_CHARACTER.sub("", rest))
 
 

@@ -1,4 +1,4 @@
-"""A file of phrases: one a line, or a table with voices; and templates such as ``{0..59} minutes left``."""
+"""Phrase files: a phrase a line, or a table with voices; with templates such as ``{0..59} minutes left``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from .language_tags import parse_requested_language
 
 MAX_PHRASES = 100_000
-"""Phrases of one file."""
+"""The most phrases of one file."""
 TOO_MANY = "with it there are more than {:,} phrases"
 MAX_TEMPLATE_CHARACTERS = 1_000
-"""Characters of a phrase that has templates in it: all that it stands for is as long."""
+"""The longest phrase with templates, in characters: each of its expansions is as long."""
 COLUMNS = ("text", "voice", "language")
 TABLE_SUFFIXES = {".csv", ".tsv"}
 
@@ -26,24 +26,24 @@ _TEMPLATE = re.compile(f"{_RANGE}|{_LIST}")
 
 
 class PhraseFileError(ValueError):
-    """A file is not what it should be; the message names it, and the line where it can."""
+    """A phrase file is invalid; the message names the file, and the line if it is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Something to say."""
+    """A text to be synthesized."""
 
     text: str
     voice: str | None = None
-    """``None`` where the file leaves it open."""
+    """``None`` if the file names none."""
     language: str | None = None
     """BCP 47."""
     line: int = 0
-    """Where it stands in its file, from 1."""
+    """Line number in the file, from 1."""
 
 
 def read_phrases(path: Path) -> list[Phrase]:
-    """Return the phrases of a file, each once, in its order. Raises PhraseFileError, OSError."""
+    """Return the phrases of a file in order, without duplicates. Raises PhraseFileError, OSError."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,11 +66,12 @@ def read_phrases(path: Path) -> list[Phrase]:
 
 
 def expand_template(text: str, most: int = MAX_PHRASES, of: int = MAX_PHRASES) -> list[str]:
-    """Return all that a template stands for, a text without braces for itself.
+    """Return all expansions of a template; a text without braces is its only expansion.
 
     ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one,
     ``{a..e}`` every letter; ``{front,back}`` is each of the words. The last one changes fastest. Raises
-    ValueError where that is more than ``most``, what is left ``of`` so many, or braces are no template.
+    ValueError if there are more than ``most`` expansions (the message names the limit ``of``), or braces are
+    no template.
     """
     if len(text) > MAX_TEMPLATE_CHARACTERS and "{" in text:
         raise ValueError(f"with templates in it a phrase has {MAX_TEMPLATE_CHARACTERS:,} characters at most")
@@ -114,7 +115,7 @@ def _expand_range(first: str, last: str, step: str | None) -> Sequence[str]:
 
 
 def _read_lines(content: str) -> Iterator[Phrase]:
-    """Yield the lines that say something; a ``#`` and a space begin a comment, and #1 is a phrase."""
+    """Yield the phrases of a text file; ``#`` and a space begin a comment, #1 is a phrase."""
     for number, line in enumerate(content.splitlines(), 1):
         text = line.strip()
         if text and text != "#" and not text.startswith("# "):
@@ -122,7 +123,7 @@ def _read_lines(content: str) -> Iterator[Phrase]:
 
 
 def _read_table(content: str) -> Iterator[Phrase]:
-    """Yield the rows of a table: its header names the columns, or they are text, voice and language."""
+    """Yield the rows of a table: its header names the columns, else they are text, voice and language."""
     head = content.partition("\n")[0]
     delimiter = max(",\t;", key=head.count)
     rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)

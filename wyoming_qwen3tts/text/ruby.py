@@ -1,4 +1,4 @@
-"""Ruby → the reading alone: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
+"""Ruby annotations → readings: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _WORKS = dict(
         strict=True,
     )
 )
-"""Words that a title follows, and their readings."""
+"""Words before a title, and their readings."""
 _MAX_KANA_PER_HAN = 5
-"""Kana of a reading for each Han character, at most: 《…》 after Han may also be a title."""
+"""The most kana in a reading for each Han character: 《…》 after Han may also be a title."""
 _LATIN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ\u3100-\u312f]")
-"""Letters of pinyin, and bopomofo: a Chinese voice reads the characters better."""
+"""Letters of pinyin, and bopomofo: a Chinese voice pronounces the characters better."""
 
 
 def replace_ruby(text: str) -> str:
-    """Return ``text`` with readings in place of what they are given for."""
+    """Return ``text`` with annotated words replaced by their readings."""
     if "<r" in text or "<R" in text:
         text = _RUBY.sub(lambda ruby: _read_element(ruby[1]), text)
     if "《" in text:
@@ -38,7 +38,7 @@ def replace_ruby(text: str) -> str:
 
 
 def _is_title(before: str, marked: str) -> bool:
-    """Tell whether 《…》 behind Han characters is a title."""
+    """Tell whether 《…》 after Han characters is a title."""
     if len(marked) > _MAX_KANA_PER_HAN * len(before):
         return True
     work = next((work for work in _WORKS if before.endswith(work)), "")

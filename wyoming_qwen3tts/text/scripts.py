@@ -1,4 +1,4 @@
-"""Which script a text is written in, and so which languages it can be."""
+"""The script of a text, and the languages that are written in it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SCRIPT_OF = {language: script for script, languages in LANGUAGES_OF_SCRIPT.item
 
 
 def detect_script(text: str) -> str:
-    """Return the script most letters of ``text`` belong to; ``LATIN`` where there is none.
+    """Return the script of most letters of ``text``; ``LATIN`` if there are none.
 
     Kana anywhere makes Han characters Japanese, as no other language mixes them.
     """
@@ -56,7 +56,7 @@ def detect_script(text: str) -> str:
 
 
 def can_read(language: str, written: str) -> bool:
-    """Tell whether a reader of ``language`` (a BCP 47 tag) can read the script ``written``.
+    """Tell whether a voice for ``language`` (a BCP 47 tag) can read the script ``written``.
 
     Latin letters are read in every language: units, names and abbreviations are.
     """
@@ -67,5 +67,5 @@ def can_read(language: str, written: str) -> bool:
 
 
 def has_words(text: str) -> bool:
-    """Tell whether there is anything to say: a letter or a digit of any script."""
+    """Tell whether there is a letter or a digit of any script."""
     return any(character.isalnum() for character in text)

@@ -1,7 +1,8 @@
-"""SSML → what to say, in which voice and how fast, and where to pause.
+"""SSML → text with language, voice and rate, and breaks.
 
-Read as tolerantly as a browser reads HTML: what is not closed, not known or not SSML is read as its text.
-Only HTML's entities and numbers are expanded, none of the document's own, so it cannot grow.
+Parsing is as tolerant as a browser's of HTML: elements that are not closed, not known or not SSML are
+replaced by their text. Only HTML's entities and character references are expanded, none that the document
+declares, so its size cannot grow.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from html.parser import HTMLParser
 from .phonemes import annotate_word
 
 SayAs = Callable[[str, str, str, str], str]
-"""(interpret-as, format, text, language) → what to say; what is not given is empty."""
+"""(interpret-as, format, text, language) → spoken form; missing values are empty."""
 
 MAX_BREAK_SECONDS = 10.0
-"""Seconds."""
+"""The longest break, in seconds."""
 BREAK_SECONDS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 1.0, "x-strong": 2.0}
-"""Strength → seconds."""
+"""Strength of a break → seconds."""
 RATES = {"x-slow": 0.6, "slow": 0.8, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
 MIN_RATE, MAX_RATE = 0.5, 2.0
-"""Bounds of what nested rates come to, in times the usual speed."""
+"""Bounds of the product of nested rates, as factors of the normal speed."""
 
 _MAX_DEPTH = 100
-"""Elements within elements; what is deeper is read as text."""
+"""The deepest nesting of elements; deeper ones are replaced by their text."""
 _EMPTY_ELEMENTS = frozenset(["break", "mark", "lexicon", "meta"])
 _SILENT_ELEMENTS = frozenset(["metadata", "desc", "lookup", "token-metadata"])
 _BOUNDARY = "\n\n"
@@ -45,7 +46,7 @@ _SSML_START = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SsmlText:
-    """Text with one way to say it; an empty line in it parts sentences. None: as the request says."""
+    """Text with the same settings; a blank line in it separates sentences. None: the value of the request."""
 
     text: str
     language: str | None = None
@@ -55,30 +56,30 @@ class SsmlText:
 
 @dataclass(frozen=True, slots=True)
 class SsmlBreak:
-    """Silence."""
+    """A break: silence."""
 
     seconds: float
 
 
 def is_ssml(text: str) -> bool:
-    """Tell whether ``text`` is meant as SSML: it begins with ``<speak``, whatever XML puts before."""
+    """Tell whether ``text`` is SSML: it begins with ``<speak``, after an optional XML prolog."""
     return _SSML_START.match(text) is not None
 
 
 def parse_ssml(
     document: str, *, say_as: SayAs | None = None, pronunciations: bool = False
 ) -> list[SsmlText | SsmlBreak]:
-    """Return what an SSML document says, in order; neighbours said the same way are one.
+    """Return the content of an SSML document in order; neighbours with the same settings are merged.
 
-    ``say_as`` gives the spoken form of ``<say-as>``, whose ``detail`` stands in for a missing ``format``;
-    without it letters are parted and everything else is read as it stands. ``pronunciations``: those of
-    ``<phoneme>`` stay with their words, as ``phonemes`` has them.
+    ``say_as`` returns the spoken form of ``<say-as>``, whose ``detail`` replaces a missing ``format``;
+    without it letters are separated and other text stays. ``pronunciations``: keep those of ``<phoneme>``, as
+    annotations of ``phonemes``.
     """
     if not _TAG.search(document):
         text = document.strip()
         return [SsmlText(text)] if text else []
     reader = _SsmlReader(say_as or _spell_characters, pronunciations=pronunciations)
-    # The parser's own idea of these differs between versions of Python.
+    # Python versions parse these differently.
     document = _UNFINISHED_TAG.sub("", _PROLOG.sub("", _remove_comments(document)))
     document = _CDATA.sub(lambda data: html.escape(data[1]), document)
     reader.feed(_LONE_LESS_THAN.sub("&lt;", document))
@@ -88,13 +89,13 @@ def parse_ssml(
 
 @dataclass(slots=True)
 class _OpenElement:
-    """An open element: how to say what is in it, and what becomes of it at its end."""
+    """An open element: the settings of its content, and the conversion at its end."""
 
     tag: str
     settings: SsmlText
     convert: Callable[[str], str] | None = None
     text: list[str] | None = None
-    """Collected for ``convert``."""
+    """The content, collected for ``convert``."""
 
 
 class _SsmlReader(HTMLParser):
@@ -135,7 +136,7 @@ class _SsmlReader(HTMLParser):
         self._append_text(re.sub(r"\s+", " ", data))
 
     def finish(self) -> list[SsmlText | SsmlBreak]:
-        """Return all that was read; what is still open ends here."""
+        """Return the whole content; elements that are still open end here."""
         while len(self._open) > 1:
             self._close_element(complete=False)
         self._flush_text()
@@ -156,7 +157,7 @@ class _SsmlReader(HTMLParser):
         return (lambda _: "") if tag in _SILENT_ELEMENTS else None
 
     def _close_element(self, *, complete: bool) -> None:
-        """End the innermost element; one that was left open is read as it stands, so nothing is lost."""
+        """End the innermost element; the content of one that was not closed is kept without conversion."""
         element = self._open.pop()
         if element.text is None or element.convert is None:
             return
@@ -170,7 +171,7 @@ class _SsmlReader(HTMLParser):
         self._append_text(text)
 
     def _append_text(self, text: str) -> None:
-        """Add text where it belongs: to the innermost element that collects, or to what is said."""
+        """Append text to the innermost element that collects its content, or to the result."""
         settings = self._open[-1].settings
         for element in reversed(self._open):
             if element.text is not None:
@@ -195,7 +196,7 @@ class _SsmlReader(HTMLParser):
 
 
 def _settings(tag: str, attributes: dict[str, str], outer: SsmlText) -> SsmlText:
-    """Return how to say what is in an element, given how to say what it is in."""
+    """Return the settings of the content of an element, given those of the element around it."""
     language = (
         attributes.get("xml:lang") or (attributes.get("lang") if tag == "lang" else None) or outer.language
     )
@@ -209,7 +210,7 @@ def _settings(tag: str, attributes: dict[str, str], outer: SsmlText) -> SsmlText
 
 
 def _parse_rate(text: str) -> float:
-    """Return a prosody rate as a factor; 1.0 for what is none."""
+    """Return a prosody rate as a factor; 1.0 if it is invalid."""
     if text.lower() in RATES:
         return RATES[text.lower()]
     match = _RATE.fullmatch(text)
@@ -222,7 +223,7 @@ def _parse_rate(text: str) -> float:
 
 
 def _parse_break(attributes: dict[str, str]) -> float:
-    """Return how long a break is: as its time says, else its strength, else like a full stop's."""
+    """Return the seconds of a break: its time, else its strength, else those of a full stop."""
     match = _TIME.fullmatch(attributes.get("time", ""))
     if match is None:
         return BREAK_SECONDS.get(attributes.get("strength", "").lower(), BREAK_SECONDS["medium"])
@@ -236,7 +237,7 @@ def _spell_characters(kind: str, form: str, text: str, language: str) -> str:
 
 
 def _remove_comments(document: str) -> str:
-    """Drop comments; one without an end is text."""
+    """Remove comments; one without an end is text."""
     parts: list[str] = []
     at = 0
     while (start := document.find("<!--", at)) >= 0 and (end := document.find("-->", start + 4)) >= 0:

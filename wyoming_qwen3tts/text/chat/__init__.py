@@ -1,4 +1,4 @@
-"""Output of a language model in a chat template → the reply in it."""
+"""Output of a language model with its chat template → the reply."""
 
 from .filter import CANCEL, ChatFilter, begins_with_header, extract_reply, replace_tags_with_names
 

@@ -1,6 +1,6 @@
-"""Chat template output → the reply in it: reasoning, tool calls and special tokens are removed.
+"""Removes reasoning, tool calls and special tokens from the output of a language model: the reply stays.
 
-A server that does not parse the output of a language model passes on what its template adds:
+A server that does not parse the output of a model passes on what the chat template adds:
 ``<think>…</think>``, ``<tool_call>…</tool_call>``, ``<|im_end|>``. Blocks are removed with their content,
 other tokens alone. A tag in quotation marks or code is text about the tag, and stays.
 """
@@ -33,27 +33,29 @@ from .tags import (
 )
 
 CANCEL = "\x18"
-"""The control character "cancel": text before it is not to be spoken. It never comes from the text itself."""
+"""The control character "cancel": the text before it is not part of the reply. It never comes from the text
+itself.
+"""
 _ASSISTANT_HEADER = "assistant\n\n"
-"""The header of a reply, after the special tokens were removed."""
+"""The header of a reply, after its special tokens were removed."""
 _QUOTE_BEFORE_TAG = re.compile(r"(?:\A|[\s(])[`\"'“„‘«「『]\Z")
 _JSON = re.compile(r"[\[{]|[\]}]|\n|[^\s,;]")
 _WORD = re.compile(r"[^\W_]+")
 _TAG_START = re.compile(r"[<\[◁]")
 _TAG_CHARACTER = re.compile(r"[<\[◁`]")
-"""Without any of these a piece of text has no tag, and begins none."""
+"""Text without any of these contains no tag, and no beginning of one."""
 _CLOSING_QUOTES = "`\"'”“’»«」』"
 
 
 def extract_reply(text: str) -> str:
-    """Return ``text`` without what a chat template adds."""
+    """Return ``text`` without the additions of a chat template."""
     if not (_TAG_START.search(text) or "```tool" in text or begins_with_header(text.lstrip())):
         return text
     return ChatFilter().filter_text(text)
 
 
 def begins_with_header(text: str) -> bool:
-    """Tell whether a text may begin with what is left of a header."""
+    """Tell whether a text may begin with a header whose special tokens were removed."""
     return text.startswith((BARE_ANALYSIS, _ASSISTANT_HEADER))
 
 
@@ -63,10 +65,11 @@ def replace_tags_with_names(text: str) -> str:
 
 
 class ChatFilter:
-    """Remove what a chat template adds from text that arrives in pieces.
+    """Removes the additions of a chat template from text that arrives in chunks.
 
-    Text is held back only while it may still become a tag. The result depends on the text alone, except
-    that a ``</think>`` without its beginning takes back the text before it: CANCEL stands for what has left.
+    Text is held back only while it may become a tag. The result depends on the text alone, not on the chunks,
+    with one exception: a ``</think>`` without its beginning cancels the text before it, and CANCEL is
+    returned if some of that was returned already.
     """
 
     def __init__(self) -> None:
@@ -74,35 +77,35 @@ class ChatFilter:
         self._preceding = ""
         """The last two characters before ``_held``."""
         self._block = ""
-        """The name of the block that the text is in."""
+        """The name of the current block, or empty."""
         self._channel: str | None = None
-        """What is read of a message's header; None inside the message."""
+        """The header of a message as far as it is known; None inside the message."""
         self._json_block = False
-        """The block ends with its JSON."""
+        """Whether the block ends together with its JSON."""
         self._depth: int | None = None
         """Open brackets in such a block; None before the first."""
         self._has_output = False
-        """Whether text has left that may be taken back."""
+        """Whether text was returned that may have to be cancelled."""
         self._reasoning_ended = False
         self._nested_blocks = 0
-        """Blocks of the same name that are open inside of ``_block``."""
+        """Open blocks of the same name inside ``_block``."""
         self._text_after_nested: str | None = None
-        """What stands behind the end of such a block: reasoning, if the outer block ends too."""
+        """The text after the end of such a block: it is reasoning if the outer block ends as well."""
         self._quoted_tag = ""
-        """The name of the last tag that was text about it."""
+        """The name of the last tag in quotation marks or code."""
         self._text_since_quoted_tag = ""
-        """The text from that tag on, up to the character behind it."""
+        """The text from that tag on, up to the character after it."""
 
     def push(self, piece: str) -> str:
-        """Add a piece of text; return what of the reply is now known."""
+        """Add a chunk of text; return the part of the reply that is now certain."""
         return self._process(self._held + piece.replace(CANCEL, ""), final=False)
 
     def finish(self) -> str:
-        """Return what was held back; a block that is still open is none of the reply."""
+        """Return the text that was held back; an open block is not part of the reply."""
         return self._process(self._held, final=True)
 
     def filter_text(self, text: str) -> str:
-        """Return what of a whole text is the reply."""
+        """Return the reply in a complete text."""
         return self._process(text.replace(CANCEL, ""), final=True)
 
     def _process(self, text: str, *, final: bool) -> str:
@@ -149,7 +152,7 @@ class ChatFilter:
         return self._assemble(found)
 
     def _skip_header(self, text: str, *, final: bool) -> str | None:
-        """Return the beginning of a reply without the role; None if it is not known yet."""
+        """Return the beginning of a reply without its role; None if it is not known yet."""
         begins = text.lstrip()
         if not final and (BARE_ANALYSIS.startswith(begins) or _ASSISTANT_HEADER[:-1].startswith(begins)):
             return None
@@ -169,7 +172,7 @@ class ChatFilter:
         return text
 
     def _may_be_incomplete(self, text: str, tag: re.Match[str]) -> bool:
-        """Tell whether the role behind a tag is still being written, or the language of a code block."""
+        """Tell whether more text may still belong to a tag: a role, or the language of a code block."""
         if tag[0] == FENCE:
             return PARTIAL_FENCE.match(text, tag.start()) is not None
         token = tag[0].removesuffix(tag["role"] or "")
@@ -179,7 +182,7 @@ class ChatFilter:
         return any(role.startswith(rest) for role in ROLES)
 
     def _is_quoted_tag(self, text: str, tag: re.Match[str]) -> bool:
-        """Tell whether a tag stands in quotation marks or code, or is nothing here."""
+        """Tell whether a tag is in quotation marks or code, or has no meaning at its position."""
         if tag[0] in (BARE_FINAL, FENCE):
             return self._block != (BARE_ANALYSIS if tag[0] == BARE_FINAL else "fence")
         if tag[0][1:].lstrip("/").lower().startswith("details"):
@@ -193,12 +196,12 @@ class ChatFilter:
 
     @property
     def _quotation_continues(self) -> bool:
-        """Whether the quotation of the last tag goes on behind it: `<think>…</think>`."""
+        """Whether the quotation of the last tag continues after it: `<think>…</think>`."""
         behind = re.search(r"[>\]▷](.)", self._text_since_quoted_tag, re.S)
         return behind is not None and behind[1] not in _CLOSING_QUOTES
 
     def _is_truncated_tag(self, text: str, start: int) -> bool:
-        """Tell whether the text, which has ended, ends inside of a tag that begins at ``start``."""
+        """Tell whether a complete text ends inside a tag that begins at ``start``."""
         cut = TRUNCATED_TAG.match(text, start)
         before = (self._preceding + text[max(0, start - 2) : start])[-2:]
         if text[start:] in {"</", "<|", "<｜"}:
@@ -217,7 +220,7 @@ class ChatFilter:
         return before[-1:] in ("", "\n", ">", "]")
 
     def _append(self, text: str, found: list[str]) -> None:
-        """Add text, where it is not in a block."""
+        """Append text that is not in a block."""
         if self._json_block:
             text = self._skip_json(text)
         if not self._block:
@@ -233,7 +236,7 @@ class ChatFilter:
             self._channel += text
 
     def _skip_json(self, text: str) -> str:
-        """Return what follows the JSON that the block is."""
+        """Return the text after the JSON of the block."""
         for mark in _JSON.finditer(text):
             if mark[0] in "[{]}":
                 self._depth = (self._depth or 0) + (1 if mark[0] in "[{" else -1)
@@ -262,7 +265,7 @@ class ChatFilter:
             found.append("\n\n" if name in HEADER_NAMES else " ")
 
     def _handle_tag_in_block(self, name: str, written: str) -> None:
-        """End the block, or one inside of it."""
+        """End the block, or one inside it."""
         ends = name == f"/{self._block}" or (self._block == "python_tag" and name.startswith("eo"))
         if ends and self._nested_blocks:
             self._nested_blocks -= 1
@@ -276,7 +279,7 @@ class ChatFilter:
             self._nested_blocks += 1
 
     def _handle_channel_tag(self, name: str) -> None:
-        """Follow the header of a message, and the message where it is none of the reply."""
+        """Read the header of a message; a message that is not part of the reply is a block."""
         self._block = "channel"
         if name in CHANNEL_NAMES:
             self._channel = f"{self._channel or ''} " if name == "channel" else ""

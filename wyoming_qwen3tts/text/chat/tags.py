@@ -1,4 +1,4 @@
-"""The tags and tokens of chat templates: their names, and where one begins or is incomplete."""
+"""The tags and tokens of chat templates: their names, and the patterns for complete and incomplete ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REASONING_NAMES = (
     "internal_thoughts antthinking thinking_process thought_process thinking_mode self_reflection"
 ).split()
 NAMES_AT_LINE_START = "analysis internal plan planning critique observation rationale tool tools".split()
-"""Blocks, and wrappers of the reply, where no word stands before them: ``Set <plan>`` names a value."""
+"""Blocks and wrappers that are recognized only at the beginning of a line: ``Set <plan>`` names a value."""
 WRAPPER_NAMES = "answer final response reply solution output result".split()
 TOOL_NAMES = (
     "tool_call tool_calls tool_use tool_response tool_responses tool_result tool_results tool_output "
@@ -19,7 +19,7 @@ TOOL_NAMES = (
     "start_function_response end_function_response longcat_tool_call"
 ).split()
 FUNCTION_NAMES = ("function", "invoke")
-"""Tool blocks, where the name of a function follows: ``<function=get_time>``."""
+"""Tool blocks whose tag contains the name of a function: ``<function=get_time>``."""
 TOKEN_NAMES = (
     "bos eos pad unk cls sep mask sop eop eoa eoh eom eot start_of_turn end_of_turn start_of_image "
     "end_of_image image_soft_token "
@@ -53,19 +53,19 @@ BLOCK_NAMES = frozenset(
     ]
 )
 JSON_BLOCK_NAMES = frozenset(["tool_call", "tool_calls", "python_tag"])
-"""Blocks of JSON that often have no end of their own, unless they are XML elements."""
+"""Blocks of JSON that often have no end tag, unless they are XML elements."""
 HEADER_NAMES = frozenset(["im", "header_id", "header", "role", "turn"])
-"""Tokens with the role of the speaker behind them: ``<|im_start|>assistant``."""
+"""Tokens that are followed by a role: ``<|im_start|>assistant``."""
 CHANNEL_NAMES = ("channel", "start")
-"""``<|start|>assistant<|channel|>analysis<|message|>…<|end|>``: the channel tells what the message is for."""
+"""``<|start|>assistant<|channel|>analysis<|message|>…<|end|>``: the channel tells a message's purpose."""
 MESSAGE_END_NAMES = ("end", "return", "call", "/channel")
 ROLES = "assistant system user model developer function ipython environment human tool bot".split()
 BARE_ANALYSIS = "analysis"
 BARE_FINAL = "assistantfinal"
-"""``analysisThe user…assistantfinalHello``: channels, after the special tokens were removed."""
+"""``analysisThe user…assistantfinalHello``: channels whose special tokens were removed."""
 FENCE = "```"
 MAX_TAG_CHARACTERS = 300
-"""Characters of a tag, at most."""
+"""The longest tag, in characters."""
 _ELEMENT_NAMES = [*REASONING_NAMES, *TOOL_NAMES, *TOKEN_NAMES, *NAMES_AT_LINE_START, *WRAPPER_NAMES]
 _NAMESPACES = ("antml:", "seed:", "minimax:", "xai:", "｜DSML｜")
 _NAMESPACE = rf"(?:{'|'.join(_NAMESPACES)})"
@@ -104,19 +104,19 @@ _PARTIAL_TAG = re.compile(
     rf"|<(?:{_NAMESPACE})?(?:{'|'.join(FUNCTION_NAMES)})(?:=[^<>]{{0,200}}|\s(?:n|na|nam|name|name=[^<>]{{0,200}})?)"
     r"|<(?:unused|extra_id_|reserved_)\d{0,4}|<0x?[0-9A-F]{0,2}|\[\|(?:/?[a-z_]{0,20})?\|?|\[UNUSED_TOKEN_\d{0,4}"
 )
-"""What may become a tag when more text comes, besides ``_TAG_PREFIXES``."""
+"""Text that may become a tag, besides ``_TAG_PREFIXES``."""
 PARTIAL_FENCE = re.compile(r"`{1,3}(?:t(?:o(?:o(?:l(?:_[a-z]{0,7} {0,5})?)?)?)?)?\Z")
 TRUNCATED_TAG = re.compile(r"<[|｜]/?\w{2}|</?(?:\w+:)?(\w{3,})|\[/?[A-Z_]{4}|\[\|/?\w{2}|◁/?think", re.I)
-"""The beginning of a tag that is long enough to be nothing else, where the text ends in it."""
+"""The beginning of a tag that is long enough to be unambiguous, at the end of a text."""
 REASONING_DETAILS = re.compile(r"\stype=[\"']?(?:reasoning|tool_calls)")
-"""What Open WebUI has around reasoning; other ``<details>`` are HTML."""
+"""Open WebUI's element around reasoning; other ``<details>`` are HTML."""
 TRUNCATED_BLOCK_NAMES = (*REASONING_NAMES, *TOOL_NAMES)
 TRUNCATED_TOKEN_NAMES = (*TOKEN_NAMES, *FUNCTION_NAMES)
 LINE_START_TAG = re.compile(rf"<(?:{'|'.join([*NAMES_AT_LINE_START, *WRAPPER_NAMES])})[\s>]", re.I)
 
 
 def tag_name(tag: str) -> str:
-    """Return the name of a tag, ``/name`` at the end of a block: in all templates the same."""
+    """Return the name of a tag, ``/name`` for an end tag; the same for all templates."""
     if tag == BARE_FINAL:
         return f"/{BARE_ANALYSIS}"
     if tag.startswith(FENCE):
@@ -135,7 +135,7 @@ def tag_name(tag: str) -> str:
 
 
 def find_incomplete_tag(text: str, at: int) -> int:
-    """Return where a tag may begin whose end has not arrived; the length of ``text`` if there is none."""
+    """Return where an incomplete tag begins; the length of ``text`` if there is none."""
     if (fence := PARTIAL_FENCE.search(text, max(at, len(text) - 20))) and "`" in fence[0]:
         return fence.start()
     angle = text.rfind("<", at)

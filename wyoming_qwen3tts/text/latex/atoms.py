@@ -1,4 +1,4 @@
-"""The atoms of a formula, and how they are joined into one line."""
+"""The atoms of a formula, and the line of text that they make."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READABLE_BOTTOMS = frozenset({*range(2, 21), 24, 25, 32, 50, 60, 64, 100, 1000}
 
 
 class Atom(NamedTuple):
-    """A part of a formula."""
+    """An element of a formula."""
 
     text: str
     kind: str
@@ -26,7 +26,7 @@ class Atom(NamedTuple):
 
 
 def classify_sign(sign: str) -> Atom:
-    """Return the atom that a single character or a number is."""
+    """Return the atom for a single character or a number."""
     if sign[0].isdigit():
         return Atom(sign, "number")
     if sign == "-":
@@ -56,7 +56,7 @@ def format_fraction(top: str, bottom: str) -> Atom:
 
 
 def format_rate(top: list[Atom], bottom: list[Atom]) -> Atom | None:
-    """Return a fraction of two units as a unit, ``km/h``; None if it is something else."""
+    """Return a fraction of two units as a unit, ``km/h``; None for anything else."""
     units = [join_atoms(atoms) for atoms in (top, bottom)]
     if top and bottom and top[0].kind == bottom[0].kind == "word" and all(map(_UNIT.fullmatch, units)):
         return Atom(siunitx.format_per_second("/".join(units)), "word")
@@ -69,12 +69,12 @@ def root_sign(degree: str) -> str:
 
 
 def parenthesize(text: str) -> str:
-    """Return ``text`` in brackets, if it is more than one thing."""
+    """Return ``text`` in parentheses if it contains a space."""
     return f"({text})" if " " in text else text
 
 
 def join_atoms(atoms: list[Atom]) -> str:
-    """Return atoms as text, with spaces where words are to be."""
+    """Return atoms as text, with spaces between words."""
     atoms = _merge_names(_merge_units(atoms))
     text = ""
     before = Atom("", "open")
@@ -87,7 +87,7 @@ def join_atoms(atoms: list[Atom]) -> str:
 
 
 def _merge_units(atoms: list[Atom]) -> list[Atom]:
-    """Put together the parts of a unit: ``km∕h``, ``μ m`` and ``k Ω``; Ω behind a number is one, too."""
+    """Merge the parts of a unit: ``km∕h``, ``μ m`` and ``k Ω``; Ω after a number is a unit, too."""
     found: list[Atom] = []
     for at, atom in enumerate(atoms):
         before = found[-1] if found else Atom("", "open")
@@ -119,7 +119,7 @@ def _is_rate(before: list[Atom], following: Atom) -> bool:
 
 
 def _merge_names(atoms: list[Atom]) -> list[Atom]:
-    """Put together the letters of a unit, and a function with what stands at its name."""
+    """Merge the letters of a unit, and a function with the limits at its name."""
     merged: list[Atom] = []
     for at, atom in enumerate(atoms):
         following = atoms[at + 1] if at + 1 < len(atoms) else Atom("", "close")
@@ -145,13 +145,13 @@ def _function_name(merged: list[Atom], atom: Atom) -> str:
 
 
 def _separator(before: Atom, atom: Atom) -> str:
-    """Return what stands between two atoms."""
+    """Return the text between two atoms."""
     if before.kind in {"open", "before"} or atom.kind in {"close", "after", "point"}:
         return ""
     if before.kind == "number" and atom.kind == "letter" and atom.text[0].isalpha():
         return INVISIBLE_TIMES
     if before.kind == "word" and atom.text == "−":
-        return f"{INVISIBLE_TIMES} "  # tells the operator from a dash
+        return f"{INVISIBLE_TIMES} "  # marks an operator: without it this would be a dash
     if before.text == "°" and atom.text in {"C", "F"}:
         return ""
     if before.kind == "word" and atom.kind == "word" and not (before.text[-1:] + atom.text[:1]).isalnum():

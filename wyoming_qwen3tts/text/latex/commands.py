@@ -1,4 +1,4 @@
-"""What LaTeX commands mean: letters, operators, functions, and commands without a meaning for speech."""
+"""The meaning of LaTeX commands: letters, operators, functions, and commands that are ignored."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ COMMANDS_WITH_IGNORED_ARGUMENT = {
     "underset": 1,
     "stackrel": 1,
 }
-"""Commands whose first argument is none of the formula."""
+"""Commands whose first argument is not part of the formula."""
 BRACKETS = {"lvert": "|", "rvert": "|", "vert": "|", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖", "langle": "(",
              "rangle": ")", "lfloor": "(", "rfloor": ")", "lceil": "(", "rceil": ")", "lbrace": "", "rbrace": "", "{": "", "}": "",
              "lbrack": "[", "rbrack": "]"}  # fmt: skip

@@ -31,11 +31,11 @@ _COMMAND_OUTSIDE_FORMULA = re.compile(
     rf"(?<![A-Za-z]{{2}})(?<![:\\/.])\\(?:{_KNOWN_COMMANDS}|left|right|quad|item|[,;])(?![A-Za-z\\])(?:\[[^\[\]]{{0,20}}\])?(?:{GROUP}){{0,3}}"
     rf"(?:[_^](?:{GROUP}|\w))*|\\(?:begin|end)\{{[a-z]{{3,12}}\*?\}}|(?<=[\w)\]])(?:[_^](?:{GROUP}|\\(?:circ|degree|prime)(?![A-Za-z])))+"
 )
-"""A command outside of a formula, with its arguments."""
+"""A command outside a formula, with its arguments."""
 
 
 def remove_invisible_operators(text: str) -> str:
-    """Return ``text`` without the invisible operators, for a voice that reads mathematics itself."""
+    """Return ``text`` without the invisible operators, for engines that read mathematics themselves."""
     return text.replace(FUNCTION_APPLICATION, "").replace(INVISIBLE_TIMES, "")
 
 

@@ -1,4 +1,4 @@
-"""Formulas in text that arrives in chunks."""
+"""LaTeX formulas in text that arrives in chunks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .parser import read_formula
 
 
 class FormulaFilter:
-    """Put Unicode in place of LaTeX formulas in text that arrives in pieces.
+    """Replaces LaTeX formulas by Unicode in text that arrives in chunks.
 
-    A formula is held back until it ends, so that no sentence is cut inside it: ``$5! = 120$``. What cannot
-    be one any more leaves at once.
+    A formula is held back until it ends, so that no sentence is cut inside it: ``$5! = 120$``. Text that can
+    no longer become a formula is returned at once.
     """
 
     def __init__(self) -> None:
@@ -21,22 +21,22 @@ class FormulaFilter:
         self._last_character = ""
         """The character before ``_held``."""
         self._ends_with_formula = False
-        """Whether that ended a formula."""
+        """Whether the text before ``_held`` ends with a formula."""
 
     def push(self, piece: str) -> str:
-        """Add a piece of text; return what is complete."""
+        """Add a chunk of text; return the text that is complete."""
         return self._process(self._held + piece, final=False)
 
     def finish(self) -> str:
-        """Return what was held back."""
+        """Return the text that was held back."""
         return self._process(self._held, final=True)
 
     def clear(self) -> None:
-        """Forget what was held back."""
+        """Drop the text that was held back."""
         self._held = ""
 
     def convert(self, text: str) -> str:
-        """Return a whole text."""
+        """Return a complete text with its formulas converted."""
         return self._process(text, final=True, whole=True)
 
     def _process(self, text: str, *, final: bool, whole: bool = False) -> str:
@@ -68,7 +68,7 @@ class FormulaFilter:
 
 
 _ATTACHED_SIGNS = "⁽₍²³°%ꜝ₀₁₂₃₄₅₆₇₈₉⁰¹⁴⁵⁶⁷⁸⁹⁻"
-"""What stands close to the word before it."""
+"""Signs that follow a word without a space."""
 
 
 def _replace_formula(formula: re.Match[str]) -> str:
@@ -82,7 +82,7 @@ def _replace_formula(formula: re.Match[str]) -> str:
         and formula.string.startswith(".", formula.end())
         and re.search(r"\d\.\d+\Z", converted)
     ):
-        converted += INVISIBLE_TIMES  # or it would be a date in German: 3.5.
+        converted += INVISIBLE_TIMES  # otherwise it would be a date in German: 3.5.
     ordinal = formula["close"] and re.fullmatch(r"[A-Za-z]|\d{1,3}", converted)
     return converted if ordinal else add_spaces(formula, converted)
 
@@ -93,7 +93,7 @@ def _needs_space_before(after: str) -> bool:
 
 
 def add_spaces(match: re.Match[str], words: str) -> str:
-    """Return what replaces a match, apart from the words around it."""
+    """Return the replacement of a match, with the spaces that separate it from the text around it."""
     before = match.string[max(0, match.start() - 1) : match.start()]
     after = match.string[match.end() : match.end() + 1]
     lead = before.isascii() and before.isalnum() and words[:1] not in _ATTACHED_SIGNS

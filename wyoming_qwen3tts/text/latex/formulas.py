@@ -1,16 +1,16 @@
-"""Where a formula begins and ends in running text, and what only looks like one, such as a price."""
+"""Where a formula begins and ends in a text, and how it differs from similar text such as prices."""
 
 from __future__ import annotations
 
 import re
 
 MAX_FORMULA_CHARACTERS = 2000
-"""Characters of a formula with delimiters of its own; in single dollars a quarter of that."""
+"""The longest formula, in characters; in single dollars a quarter of that."""
 _TEXT_ENVIRONMENTS = (
     r"(?:itemize|enumerate|description|document|verbatim|center|quote|tabular|figure|table|abstract)\*?\}"
 )
 _SPACED_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏЀ-ӿ"
-"""Letters of languages with spaces between words: a dollar sign that touches one is no delimiter."""
+"""Letters of scripts with spaces between words: a dollar sign next to one is not a delimiter."""
 _TOUCHED = re.compile(f"[{_SPACED_LETTERS}\\d_$\\\\]")
 _FORMULA = re.compile(
     rf"(?<!\\)\$\$(?P<display>[^$]{{1,{MAX_FORMULA_CHARACTERS}}}?)\$\$|(?<!\\)\\\[(?P<brackets>.{{1,{MAX_FORMULA_CHARACTERS}}}?)\\\]"
@@ -31,15 +31,15 @@ _EDGES = re.compile(
 _TWO_WORDS = re.compile(r"(?<![\\{A-Za-z])[^\W\d_]{2,}[,.]?\s+(?!(?:sin|cos|tan|log|ln)\b)[^\W\d_]{2,}")
 _LONG_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}(?![A-Za-z]*\})")
 _TWO_PRICES = re.compile(r"\d[\d.,]*\s*,?\s[^\W\d_]{1,4}\s\d[\d.,]*")
-"""Two numbers with a word between them, as of "$5 or 10$"."""
+"""Two numbers with a word between them, as in "$5 or 10$"."""
 _WIDE = re.compile("[\u3040-\u9fff\uac00-\ud7a3\uff00-\uffef]")
 _IN_ARGUMENT = re.compile(r"\\[A-Za-z]+\*?|\{[^{}]*(?:\}|\Z)")
 
 
 def match_formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[str] | None:
-    """Return the formula that begins at ``at``; None if there is none, or it is not known to end yet.
+    """Return the formula that begins at ``at``; None if there is none, or its end is not known yet.
 
-    ``whole``: nothing waits, so that what looks like a price may be a formula.
+    ``whole``: the text is complete, so text that looks like a price may be a formula.
     """
     formula = _FORMULA.match(text, at)
     if formula and not formula["inline"] and _has_blank_line(formula[0]):
@@ -63,12 +63,12 @@ def match_formula(text: str, at: int, *, final: bool, whole: bool) -> re.Match[s
 
 
 def _has_blank_line(formula: str) -> bool:
-    """Tell whether there is a blank line inside a formula, whose end may not have arrived: then it is none."""
+    """Tell whether a formula contains a blank line: then it is none, its end may be missing."""
     return "\n\n" in _EDGES.sub("", formula)
 
 
 def may_be_formula(text: str, at: int) -> bool:
-    """Tell whether a formula begins at ``at`` that more text may end."""
+    """Tell whether more text may complete a formula that begins at ``at``."""
     rest = text[at : at + MAX_FORMULA_CHARACTERS + 20]
     if not rest.startswith("$") or rest.startswith("$$"):
         return len(rest) < MAX_FORMULA_CHARACTERS and not _has_blank_line(rest) and text[at - 1 : at] != "\\"
@@ -81,12 +81,12 @@ def may_be_formula(text: str, at: int) -> bool:
 
 
 def _cannot_be_price(content: str) -> bool:
-    """Tell whether what follows a dollar sign can be a formula: a price is not to wait for the next dollar sign."""
+    """Tell whether text after a dollar sign can be a formula; a price must not wait for another dollar sign."""
     return not content[:1].isdigit() or re.match(r"\d++ *+(?:[!^_\\=+*/<>(]|\Z)", content) is not None
 
 
 def _is_formula_content(content: str, *, whole: bool = True) -> bool:
-    """Tell whether what stands between dollars is a formula, or its beginning, and no prices."""
+    """Tell whether text between dollars is a formula, or the beginning of one, and not two prices."""
     bare = _IN_ARGUMENT.sub("", content)
     if _TWO_WORDS.search(bare) or _LONG_WORD.search(bare) or _WIDE.search(bare):
         return False

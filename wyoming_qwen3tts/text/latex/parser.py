@@ -33,7 +33,7 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{([a-z]+\*?)\}(?:\{[|lcr ]*\}|\[[a-z
 
 
 def read_formula(source: str) -> str:
-    """Return a formula in Unicode."""
+    """Return the Unicode text of a formula."""
     parted = "cases" in source or "matrix" in source
     source = re.sub(r"\\\\(?:\[[^\]]*\])?", "," if parted or source.count("\\\\") else " ", source)
     source = re.sub(r"\\(?:left|right)\s*\.", " ", source)
@@ -43,7 +43,7 @@ def read_formula(source: str) -> str:
 
 
 class FormulaParser:
-    """Reads a formula once, from left to right."""
+    """Parses a formula in one pass, from left to right."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -51,7 +51,7 @@ class FormulaParser:
         self._depth = 0
 
     def parse(self) -> str:
-        """Return the formula in Unicode."""
+        """Return the formula as Unicode text."""
         return join_atoms(self._parse_until("")).strip(" ,")
 
     def _parse_until(self, end: str) -> list[Atom]:
@@ -68,7 +68,7 @@ class FormulaParser:
         return atoms
 
     def _parse_sign(self, sign: str, atoms: list[Atom]) -> None:
-        """Add what ``sign`` begins."""
+        """Append the atoms of what ``sign`` begins."""
         if sign[0] == "\\":
             self._parse_command(sign[1:], atoms)
         elif sign == "{":
@@ -95,7 +95,7 @@ class FormulaParser:
         return atoms
 
     def _parse_argument(self) -> list[Atom]:
-        """Return the atoms of the next argument: a group, a command with its own, or a character."""
+        """Return the atoms of the next argument: a group, a command with its arguments, or a character."""
         sign = re.compile(r"\s*(\\[A-Za-z]+|\\.|\d|.)", re.S).match(self._source, self._at)
         if sign is None:
             return []
@@ -128,7 +128,7 @@ class FormulaParser:
         name = name.rstrip("*")
         if name in TEXT_COMMANDS:
             from .convert import (
-                convert_to_unicode as unicode_of,  # text may contain formulas: the modules need each other
+                convert_to_unicode as unicode_of,  # text in a formula may contain formulas: the modules import each other
             )
 
             text = re.sub(
@@ -164,7 +164,7 @@ class FormulaParser:
             self._parse_symbol_command(name, atoms)
 
     def _parse_symbol_command(self, name: str, atoms: list[Atom]) -> None:
-        """Add the sign that a command without arguments stands for; one that is not known is its name."""
+        """Append the sign that a command without arguments stands for; an unknown command is its name."""
         if name in {"celsius", "textcelsius"}:
             atoms.append(Atom("°C", "after"))
         elif name in {"degree", "textdegree"} or (
@@ -191,7 +191,7 @@ class FormulaParser:
             atoms.append(Atom(name, "word"))
 
     def _parse_bar(self, atoms: list[Atom]) -> None:
-        """Read what two bars enclose as an absolute value; a single one is a condition."""
+        """Append an absolute value for text between two bars; a single bar is a condition."""
         closer = re.compile(r"[^|(){}]*(?:\([^|()]*\)[^|(){}]*){0,5}(?:\\[lr]?[vV]ert|\\?\|)").match(
             self._source, self._at
         )
@@ -203,13 +203,13 @@ class FormulaParser:
         atoms.append(Atom(f"abs{FUNCTION_APPLICATION}({FormulaParser(inner).parse()})", "letter"))
 
     def _parse_script(self, sign: str, atoms: list[Atom]) -> None:
-        """Add a power or an index."""
+        """Append a power or an index."""
         text = join_atoms(self._parse_argument())
         text = "".join(text.split()) if text in {"t h", "s t", "n d", "r d"} else text
         if not text or text in {"*", "×", "†"}:
             return
         if atoms and atoms[-1].text.endswith("/s") and text == "2":
-            atoms.append(Atom("^2", "after"))  # the spoken form knows m/s^2
+            atoms.append(Atom("^2", "after"))  # normalization knows m/s^2
             return
         named = bool(atoms) and atoms[-1].kind == "name"
         if sign == "_":

@@ -15,7 +15,7 @@ ARGUMENT_COUNTS = {
     "qtyrange": 3,
     "numrange": 2,
 }
-"""Commands, and how many arguments each has."""
+"""Command → number of arguments."""
 
 _PREFIXES = {
     "kilo": "k", "mega": "M", "giga": "G", "tera": "T", "hecto": "h", "deci": "d", "centi": "c", "milli": "m",
@@ -38,7 +38,7 @@ _BEFORE_UNIT = re.compile(r"([²³])([a-zA-ZµΩ°]+)")
 
 
 def format_quantity(command: str, arguments: list[str]) -> str:
-    """Return what a command of ``ARGUMENT_COUNTS`` says, given its arguments without braces."""
+    """Return the text for a command of ``ARGUMENT_COUNTS``, given its arguments without braces."""
     if command in {"si", "unit"}:
         return _unit(arguments[0])
     numbers = [_number(each) for each in arguments]
@@ -58,7 +58,7 @@ def _number(source: str) -> str:
 
 
 def _unit(source: str) -> str:
-    """Return the symbol of a unit, which may be written as symbols, or as commands for its parts."""
+    """Return the symbol of a unit that is written as symbols, or as commands for its parts."""
     source = re.sub(r"\\tothe\{(\d)\}|\^\{?(-?\d)\}?", lambda m: (m[1] or m[2]).translate(_POWERS), source)
     parts = (
         (_PREFIXES.get(name) or _SYMBOLS.get(name) or name) if (name := part[1]) else part[2].strip(" {}~.")
@@ -77,5 +77,5 @@ def convert_negative_power(source: str) -> str:
 
 
 def format_per_second(unit: str) -> str:
-    """Return a unit as the spoken form knows it: ``m/s^2``."""
+    """Return a unit in the spelling that normalization knows: ``m/s^2``."""
     return unit.replace("/s²", "/s^2")

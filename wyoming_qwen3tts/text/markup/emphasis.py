@@ -1,4 +1,4 @@
-"""Asterisks and underscores: emphasis, or part of a word, a formula or a telephone code."""
+"""Asterisks and underscores: emphasis, or part of a word, a formula or a dial code."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .star_codes import find_star_codes, is_telephone_key
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"`*|\\]+|\bwww\.[^\s<>\"`*|\\]+|[\w.+-]+@[\w-]+\.[\w.-]+")
 _ASTERISKS = re.compile(r"\*+")
 _DIGIT_OR_HASH = re.compile(r"[\d#＃]")
-"""What every code has, besides asterisks."""
+"""A character that every dial code contains, besides asterisks."""
 _EMPHASIZED_CODE = re.compile(r"(?<!\*)\*\*([*＊#]{1,2}\d[\d*＊#]{0,30})\*\*(?![\w*])")
 _UNDERSCORES = re.compile(r"_+")
 _SPECIAL_METHOD = re.compile(r"\b__\w+?__(?=\.\w|\()")
 
 
 def remove_emphasis(text: str) -> str:
-    """Drop the asterisks and underscores that emphasise, outside addresses."""
+    """Remove the asterisks and underscores of emphasis, outside URLs and e-mail addresses."""
     if _DIGIT_OR_HASH.search(text):
         text = _EMPHASIZED_CODE.sub(r"\1", text)
     if "://" not in text and "@" not in text and "www." not in text:

@@ -1,4 +1,4 @@
-"""HTML elements and entities, and the code and notes that look like them."""
+"""HTML elements and entities."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ ESCAPED_ELEMENT = re.compile(r"&lt;(/?[A-Za-z][\w-]*)&gt;")
 
 
 def remove_elements(text: str) -> str:
-    """Drop HTML: comments and scripts whole, tags by themselves; blocks begin a line."""
+    """Remove HTML: comments and scripts with their content, other tags alone; blocks begin a line."""
     text = _CDATA.sub(r"\1", text)
     if "<!" in text or "<?" in text or re.search(r"<(?:script|style|template|noscript)\b", text, re.I):
         text = _INVISIBLE_ELEMENT.sub("", text)
     if "<su" in text or "<SU" in text:
         text = _RAISED.sub(_convert_raised, text)
-    # In code a tag is a name.
+    # In code a tag is kept as its name.
     text = CODE_SPAN.sub(lambda code: read_code(code[0]), text) if "`" in text else text
     return _ELEMENT.sub(_replace_element, text)
 
 
 def _convert_raised(match: re.Match[str]) -> str:
-    """Return raised or lowered digits; those behind a word or a stop are the mark of a note."""
+    """Return raised or lowered digits; those after a word or a punctuation mark are a footnote mark."""
     before, digits = match[1], match["digits"]
     if match["tag"].lower() == "sub":
         return before + digits.translate(_SUBSCRIPTS)
@@ -59,12 +59,12 @@ def _convert_raised(match: re.Match[str]) -> str:
 
 
 def read_code(code: str) -> str:
-    """Return code as it is read: tags by their names, and no index that could be a source mark."""
+    """Return the text of code: tags as their names, and no index that could be a citation mark."""
     return _INDEX.sub(r" \1 ", chat.replace_tags_with_names(_ELEMENT.sub(r" \2 ", code)))
 
 
 def _replace_element(match: re.Match[str]) -> str:
-    """Return what stands for a tag; the name of one that HTML does not have was meant to be read."""
+    """Return the replacement of a tag; a name that HTML does not have is kept as text."""
     end, name, attributes = match[1], match[2].lower(), match[3]
     if name in _INLINE:
         return ""
@@ -80,7 +80,7 @@ def _replace_element(match: re.Match[str]) -> str:
 
 
 def decode_entity(match: re.Match[str]) -> str:
-    """Return the character an entity stands for; a ``<`` is set apart from what it would make a tag of."""
+    """Return the character of an entity; ``<`` gets a space after it, so that it begins no tag."""
     name = re.sub(r"^&(?:amp;)*", "", match[0])
     if name in {"", ";"}:
         return "&"

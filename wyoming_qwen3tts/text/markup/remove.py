@@ -1,9 +1,9 @@
-"""Markdown, HTML and emoji → plain text, for a whole document or one sentence cut out of it.
+"""Markdown, HTML and emoji → plain text, for a whole document or a single sentence of it.
 
-A sentence lacks its context: the ``**`` that closes what another sentence opened, the fence around its line.
-So marks are judged by what stands beside them, not in pairs, and what only looks like markup stays: ``2*3``,
-``snake_case``, ``a < b``, ``#1``. The rules are applied until nothing changes, which makes the result a fixed
-point: ``plain(plain(text)) == plain(text)``.
+A sentence lacks its context: the ``**`` that closes emphasis of an earlier sentence, the fence around its
+line. So marks are judged by the text around them, not in pairs, and text that only looks like markup stays:
+``2*3``, ``snake_case``, ``a < b``, ``#1``. The rules are applied until nothing changes, so the result is a
+fixed point: ``remove_markup(remove_markup(text)) == remove_markup(text)``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ from .html import (
 )
 
 _MAX_ROUNDS = 12
-"""More is needed only by texts that are escaped as often."""
+"""The most times that the rules are applied; text that is escaped more often stays escaped."""
 _MARKUP_HINT = re.compile(
     r"[*_~`<&\\|\[\]\n]|^[ ]{0,3}(?:[-+>](?:\s|$|[A-Za-z])|#|[-=]{3})|^\s|\s$|  |\x00|>>|《", re.M
 )
-"""Without any of these a text of usual characters is plain."""
+"""Text of usual characters without any of these is plain."""
 _MARKUP_CHARACTER = re.compile(r"[][*_~`<>&\\|\n\x00《#$^◁【\ue200¹²³⁰⁴-⁹\ufff9-\ufffb]")
 _LINE_START_CHARACTERS = tuple(" \t-+=")
-"""Without any of these, those only at the beginning, and a few words, a text of usual characters is plain."""
+"""Text of usual characters that does not begin with these, and has none of the signs and words above, is
+plain.
+"""
 _CAPITAL = "A-ZÀ-ÖØ-ÞА-ЯЁ\u3040-\u9fff\uac00-\ud7a3"
 _MENU = re.compile(rf"(?<!\w)([{_CAPITAL}][^\W\d_]['’\w/-]*)\s(?:>{{1,2}}|›)\s(?=[{_CAPITAL}][^\W\d_])")
-"""Between two names, such as of menus, > is no comparison."""
+"""A > between two capitalized names, such as of menus; it is not a comparison."""
 _FENCE = re.compile(r"^[ ]*(?:```|~~~)[^`\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ ]*([-*_=])(?:[ ]*\1){2,}[ ]*$", re.M)
 _TABLE_RULE = re.compile(r"^[ ]*\|?[ ]*:?-{2,}:?[ ]*(?:\|[ ]*:?-{2,}:?[ ]*)*\|?[ ]*$", re.M)
@@ -59,8 +61,9 @@ _ANGLE_QUOTES = re.compile(
     r"|(?<![\w>])(?<!^)(?<!\n)>>(?=[^\W\d_]|[¿¡\"“'(])|^>>(?=[^<>\n]{1,200}<<(?![\w<]))",
     re.M,
 )
-"""``<<`` and ``>>`` as quotation marks, close to the text; ``>>`` at the beginning of a line also quotes a
-paragraph."""
+"""``<<`` and ``>>`` as quotation marks, close to the text; ``>>`` at the beginning of a line may also quote a
+paragraph.
+"""
 _SPACED_QUOTES = re.compile(r"(?<![\w<])<< ([^\W\d_][^<>;\n]{1,200}?) >>(?![\w>])")
 _SPACED_QUOTE = re.compile(r"(?:\A|(?<=[.!?:,;—–] ))<<(?= [^\W\d_])|(?<=[.!?…] )>>(?=[\s.,;:!?…]|\Z)")
 """The same with spaces, as in French."""
@@ -69,11 +72,12 @@ _GAP = re.compile(r"[ ]*\n\s*|[ ]{2,}")
 
 
 def remove_markup(text: str, *, emoji: str = "drop", lang: str = "en", pronunciations: bool = False) -> str:
-    """Return ``text`` without markup: no marks, tags or decoration, single spaces, lines with something on.
+    """Return ``text`` without markup: no marks, tags or decoration, single spaces, no empty lines.
 
-    ``emoji``: "drop", or "name" to say them in the language ``lang`` (a BCP 47 tag). Links leave their text,
-    images what they show, tables their cells; list numbers, URLs, arrows, units and raised digits stay.
-    ``pronunciations``: words keep theirs, as ``phonemes`` has them.
+    ``emoji``: "drop", or "name" to replace them by names in the language ``lang`` (a BCP 47 tag). Links are
+    replaced by their text, images by their alternative text, tables by their cells; list numbers, URLs,
+    arrows, units and raised digits stay. ``pronunciations``: keep annotated pronunciations, as ``phonemes``
+    writes them.
     """
     for _ in range(_MAX_ROUNDS):
         if _is_plain(text):
@@ -94,7 +98,7 @@ def remove_markup(text: str, *, emoji: str = "drop", lang: str = "en", pronuncia
 
 
 def _is_plain(text: str) -> bool:
-    """Tell in a few microseconds, for most texts, that there is nothing to do."""
+    """Tell in a few microseconds, for most texts, that there is no markup."""
     return not (
         _MARKUP_CHARACTER.search(text)
         or text.startswith(_LINE_START_CHARACTERS)
@@ -122,7 +126,7 @@ def _remove_marks(text: str) -> str:
         text = _ESCAPE.sub(_unescape, text)
     if "[" in text or "](" in text:
         text = phonemes.annotate_links(text)
-        for _ in range(3):  # a picture may be in a link
+        for _ in range(3):  # an image may be inside a link
             text = _LINK.sub(r"\1", text)
         text = _NOTE.sub("", _DEFINITION.sub("", _LINK_END.sub("", text)))
         text = _LINK_START.sub("", text)
@@ -136,7 +140,7 @@ def _remove_marks(text: str) -> str:
 
 
 def _unescape(escape: re.Match[str]) -> str:
-    """Return an escaped character; one that would be markup now as its wide twin, or apart."""
+    """Return an escaped character; one that would now be markup as its wide form, or with a space."""
     following = escape.string[escape.end() : escape.end() + 1]
     if escape[1] == "*" and (following.isdigit() or following in "\\#" or _is_lone(escape, following)):
         return "＊"
@@ -144,13 +148,13 @@ def _unescape(escape: re.Match[str]) -> str:
 
 
 def _is_lone(escape: re.Match[str], following: str) -> bool:
-    """Tell whether an escaped asterisk is a word of its own."""
+    """Tell whether an escaped asterisk stands alone."""
     before = escape.string[max(0, escape.start() - 1) : escape.start()]
     return following in "*.,;:!?)" and before in {" ", "*", "(", '"'}
 
 
 def _remove_line_marks(text: str) -> str:
-    """Drop what marks a line: fence, rule, heading, quotation, list item, box, cells of a table."""
+    """Remove the marks of lines: fence, rule, heading, quotation, list item, checkbox, table cells."""
     text = _FENCE.sub("", text)
     text = _TABLE_RULE.sub("", _RULE.sub("", text))
     text = _QUOTE.sub("", text)
@@ -165,7 +169,7 @@ def _join_cells(match: re.Match[str]) -> str:
 
 
 def _close_gaps(text: str) -> str:
-    """Close the gaps that were left."""
+    """Remove the gaps that other removals left."""
     if REMOVED_MARK in text:
         text = _REMOVED.sub(lambda gap: _replace_gap(text, gap), text)
     return _GAP.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text.strip())

@@ -1,13 +1,13 @@
-"""Telephone codes with asterisks, such as ``*69``: these asterisks are no emphasis."""
+"""Dial codes with asterisks, such as ``*69``: their asterisks are not emphasis."""
 
 from __future__ import annotations
 
 import re
 
 _NEAR_CODE = 12
-"""Characters between two codes that are named together: ``*69 or *8``."""
+"""The most characters between two codes of one list: ``*69 or *8``."""
 _PRESS_WORDS, _PRESSED_PARTICLES = "按押", "を을를键キ号"
-"""Beside these an asterisk is a key of a telephone: scripts without spaces set it apart by nothing else."""
+"""Next to these an asterisk is a telephone key, in scripts without spaces."""
 _STAR_CODE = re.compile(
     r"(?<![A-Za-zÀ-ɏА-яё\d_*＊#/.\\])"
     r"(?:[*＊#]{1,4}\d{1,15}(?:[*＊#]{1,2}\+?\d{1,20}){0,4}#(?:\*#\*)?(?![A-Za-zÀ-ɏА-яё\d_#])"
@@ -15,7 +15,7 @@ _STAR_CODE = re.compile(
     r"|(?P<open>[*＊]{1,2}#?(?P<digits>\d{1,15})(?:[*＊]{1,2}\d{1,20}){0,4})"
     r"(?=[\s.,;:!?)\"'”»。，、！？_]|\Z|[^\W\da-zA-Z_]|\*\*(?!\*)))"
 )
-"""What is dialled: ``*69``, ``*#06#``, ``**21*5551234#``."""
+"""A dial code: ``*69``, ``*#06#``, ``**21*5551234#``."""
 _DIAL_WORDS = re.compile(
     r"(?:dial|call|press|enter|code|text|ring|punch|type|use|is|or|wähle|wählen|drücke|drücken|lautet|composez|tapez|faites|marque|marca|"
     r"pulse|código|digita|digiti|componi|codice|disque|digite|наберите|код|拨|拨打|按|输入|码|是|ダイヤル|番号|は|押|누르|번호는)[:：]?\s?\Z",
@@ -28,12 +28,12 @@ _CLOSING_STAR = re.compile(r"(?<=[^\s*])(\*{1,2})(?![\w*])")
 
 
 def is_telephone_key(left: str, right: str) -> bool:
-    """Tell whether an asterisk between these characters is a key of a telephone."""
+    """Tell whether an asterisk between these characters is a telephone key."""
     return left in _PRESS_WORDS or right in _PRESSED_PARTICLES or (left.isspace() and right in ",;:!?)")
 
 
 def find_star_codes(text: str) -> frozenset[int]:
-    """Return where the asterisks are that are dialled, and emphasise nothing."""
+    """Return the positions of the asterisks that belong to dial codes."""
     found = {key.start() for key in _ALTERNATIVE_KEYS.finditer(text)}
     last = -_NEAR_CODE
     for code in _STAR_CODE.finditer(text):
@@ -45,7 +45,7 @@ def find_star_codes(text: str) -> frozenset[int]:
 
 
 def _is_dialled(text: str, code: re.Match[str], *, listed: bool) -> bool:
-    """Tell whether asterisks and digits without a # at the end are a code, and no emphasis.
+    """Tell whether asterisks and digits without a # at the end are a dial code, and not emphasis.
 
     ``listed``: another code stands just before.
     """

@@ -62,7 +62,12 @@ def interpret_say_as(kind: str, form: str, text: str, language: str) -> str:
     try:
         words = interpret(rules, kind.lower(), form, text) if rules is not None else None
     except Exception:
-        _LOGGER.exception("No spoken form for %r as %s in %s", text[:80], kind, language)
+        _LOGGER.exception(
+            "normalize: say-as failed, text stays interpret_as=%s language=%s text=%r",
+            kind,
+            language,
+            text[:80],
+        )
         words = None
     return text if words is None else words
 

@@ -1,4 +1,4 @@
-"""Currencies in ten languages: names of what is counted and of its hundredth part."""
+"""Currencies in ten languages: the names of the unit and of its hundredth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...speech import LANGUAGES
 
 @dataclass(frozen=True, slots=True)
 class CurrencyName:
-    """What a currency is called in one language; ``minor`` is empty where there is nothing smaller."""
+    """The names of a currency in one language; ``minor`` is empty where there is no smaller unit."""
 
     major: tuple[str, ...]
     minor: tuple[str, ...]
@@ -39,7 +39,7 @@ _LOCAL = {
 
 @functools.cache
 def currency_symbols(language: str) -> dict[str, str]:
-    """Return how currencies are written in ``language`` → ISO 4217 code."""
+    """Return symbol or abbreviation → ISO 4217 code, as written in ``language``."""
     return {symbol: code for symbol, code in (_SYMBOLS | _LOCAL.get(language, {})).items() if code != "kop"}
 
 
@@ -51,14 +51,14 @@ _FRANCS = {
     "es": "franco francos",
     "pt": "franco francos",
 }
-"""Swiss francs where nothing else says so."""
+"""Words for francs: they mean Swiss francs unless the text says otherwise."""
 _NAMED = ("EUR", "USD", "CHF", "CAD", "AUD", "RUB", "UAH", "PLN")
-"""Currencies whose names mean nothing else: pounds are a weight too."""
+"""Currencies whose names are unambiguous: pounds, for example, are a weight too."""
 
 
 @functools.cache
 def currency_names(language: str) -> dict[str, str]:
-    """Return what the currencies are called in ``language`` → ISO 4217 code."""
+    """Return name → ISO 4217 code for the currencies in ``language``."""
     codes = [*_NAMED, "BRL"] if language == "pt" else _NAMED
     words = {form: code for code in codes for form in find_currency(language, code).major}
     return dict.fromkeys(_FRANCS.get(language, "").split(), "CHF") | words
@@ -66,7 +66,7 @@ def currency_names(language: str) -> dict[str, str]:
 
 @functools.cache
 def find_currency(language: str, code: str) -> CurrencyName:
-    """Return the names of the currency ``language_code`` in ``language``."""
+    """Return the names of the currency ``code`` (ISO 4217) in ``language``. Raises KeyError."""
     for line in (Path(__file__).parent / "currencies.txt").read_text("utf-8").splitlines():
         key, _, columns = line.partition(": ")
         if key == code:

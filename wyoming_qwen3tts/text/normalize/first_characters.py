@@ -1,7 +1,12 @@
-"""Characters that a match of a regular expression may begin with, so that most rules need not be tried.
+"""The characters with which a match of a regular expression may start, so that most rules need not be tried.
 
-The answer may be "yes" where no match begins so, never "no" where one does. It is read from the parsed
-pattern, for which the standard library has no public name; where that fails, the answer is always "yes".
+The set may be too large, never too small: a rule that is tried in vain costs time, a rule that is skipped
+changes the result.
+
+It is computed from the parsed pattern. The standard library has no public parser for patterns, so this module
+uses the private ``re._parser``. Where that module is missing, or its result has an unknown form,
+``may_start_with`` returns True for every character: every rule is tried at every position, results stay the
+same, and normalizing becomes about two times slower. ``tests/test_beginnings.py`` fails in that case.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ _NO_WIDTH = frozenset({"AT", "ASSERT", "ASSERT_NOT"})
 
 
 class FirstCharacters:
-    """The first characters of a pattern's matches."""
+    """The characters with which a match of a pattern may start."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._letters: set[str] = set()
@@ -39,7 +44,7 @@ class FirstCharacters:
             self._tests = [_any]
 
     def may_start_with(self, character: str) -> bool:
-        """Tell whether a match may begin with ``character``."""
+        """Tell whether a match may start with ``character``."""
         return (
             character in self._letters
             or any(test(character) for test in self._tests)
@@ -47,7 +52,7 @@ class FirstCharacters:
         )
 
     def _add(self, items: Iterable[tuple[Any, Any]], *, folded: bool) -> bool:
-        """Add what a sequence may begin with; return whether it may be empty."""
+        """Add the first characters of a sequence; return whether the sequence may be empty."""
         return all(self._add_one(str(op), value, folded=folded) for op, value in items)
 
     def _add_one(self, op: str, value: Any, *, folded: bool) -> bool:
@@ -67,7 +72,7 @@ class FirstCharacters:
             self._letters |= _cases(chr(value)) if folded else {chr(value)}
         elif op == "IN":
             self._tests.append(_in_any_case(value) if folded else _in(value))
-        else:  # NOT_LITERAL, ANY, a reference
+        else:  # NOT_LITERAL, ANY or a group reference
             self._tests.append(_any)
         return False
 
@@ -77,17 +82,17 @@ def _any(character: str) -> bool:
 
 
 def _cases(character: str) -> set[str]:
-    """Return a character, and those that a pattern which ignores case does not tell from it."""
+    """Return a character and those that are equal to it for a pattern that ignores case."""
     found = {character}
-    for _ in range(2):  # ı, I, i
+    for _ in range(2):  # two rounds, for chains such as ı, I, i
         for each in tuple(found):
-            small = each.lower()[0]  # of İ a plain i, as in regular expressions
+            small = each.lower()[0]  # İ becomes a plain i, as in the re module
             found |= {small, small.upper()[0], each.upper()[0], each.casefold()[0]}
     return found
 
 
 def _in_any_case(items: list[tuple[Any, Any]]) -> Test:
-    """Return the test of a character class that ignores case."""
+    """Return the test for a character class that ignores case."""
     if any(str(op) == "NEGATE" or (str(op) == "RANGE" and value[1] > 0x7F) for op, value in items):
         return _any
     letters = {case for op, value in items if str(op) == "LITERAL" for case in _cases(chr(value))}
@@ -96,7 +101,7 @@ def _in_any_case(items: list[tuple[Any, Any]]) -> Test:
 
 
 def _in(items: list[tuple[Any, Any]]) -> Test:
-    """Return the test of a character class."""
+    """Return the test for a character class."""
     negated = bool(items) and str(items[0][0]) == "NEGATE"
     letters: set[str] = set()
     ranges: list[tuple[str, str]] = []

@@ -1,6 +1,6 @@
-"""The words of mathematics in ten languages: operators, relations, sets, Greek letters, functions, sums.
+"""Mathematics in ten languages: operators, relations, sets, Greek letters, functions, sums.
 
-What is read is Unicode, and the brackets that ``text.latex`` writes: ⁽…⁾ for a power, ₍…₎ for an index.
+The input is Unicode with the brackets that ``text.latex`` writes: ⁽…⁾ for a power, ₍…₎ for an index.
 """
 
 from __future__ import annotations
@@ -140,34 +140,34 @@ _POWERS = {
     "it": ("al quadrato", "al cubo"),
     "pt": ("ao quadrado", "ao cubo"),
 }
-"""The second and the third power, where they have a name."""
+"""Names of the second and third power, in the languages that have them."""
 _SMALL = "αβγδεζηθικλμνξοπρστυφχψω"
 _LARGE = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
 GREEK_LETTER = "(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])"
-"""One that is no part of a Greek word."""
+"""A Greek letter that is not part of a Greek word."""
 MATHS_CHARACTER = re.compile(
     rf"[{re.escape(''.join(line[0] for line in _SIGNS.strip().splitlines()))}⁽₍^−⁰¹²³⁴-⁹ⁿ{APPLY}{TIMES}]|{GREEK_LETTER}"
 )
-"""What the rules for mathematics need in a text."""
+"""Characters that make the rules for mathematics necessary for a text."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NESTED = r"(?:[^⁽⁾₍₎]|[₍⁽][^⁽⁾₍₎]{0,60}[₎⁾]){1,120}"
 
 
 def _column(table: str, language: str) -> dict[str, str]:
-    """Return the rows of a table in one language."""
+    """Return sign → words, from the column of a table for one language."""
     column = _ORDER.index(language) + 1
     rows = ([cell.strip() for cell in line.split("|")] for line in table.strip().splitlines())
     return {row[0]: row[column] for row in rows}
 
 
 def named_power(language: str, exponent: Number) -> str | None:
-    """Return the name of a second or third power in the Romance languages."""
+    """Return the name of a second or third power in the Romance languages, None for other powers."""
     names = _POWERS.get(language) if not exponent.negative and not exponent.fraction else None
     return names[int(exponent.whole) - 2] if names and exponent.whole in {"2", "3"} else None
 
 
 class MathsRules:
-    """The rules for mathematics of one language."""
+    """The rules for mathematics in one language."""
 
     def __init__(self, normalizer: Normalizer) -> None:
         self._normalizer = normalizer
@@ -180,7 +180,7 @@ class MathsRules:
         self._greek = dict(zip(_SMALL + _LARGE, names * 2, strict=True)) | {"π": normalizer.symbols["π"]}
 
     def rules(self) -> Rules:
-        """Yield the rules: name, pattern, handler."""
+        """Yield name, pattern and handler of each rule."""
         low, high = rf"(?:₍(?P<low>{_NESTED})₎)?", rf"(?:⁽(?P<high>{_NESTED})⁾)?"
         yield "big-operator", rf"(?P<s>[∑∏∫∬∭∮⋃⋂]){low}{high}", self._big
         names = "|".join(sorted(self._functions, key=len, reverse=True))
@@ -226,7 +226,7 @@ class MathsRules:
         yield "greek", GREEK_LETTER, self._greek_letter
 
     def _minus_between(self, m: Match) -> str:
-        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21", "net − tax", "… = …"."""
+        """Return a dash after a word, "Kitchen − 21 °C", and a minus in "a − 21", "net − tax", "… = …"."""
         before = m.string[max(0, m.start() - 100) : m.start()]
         named = number_context.NAMED.search(before) or number_context.LABELS.search(
             re.sub(r"\d+\s$", "", before)
@@ -245,7 +245,7 @@ class MathsRules:
         return self._patterns[name].format(*(self._normalizer.normalize(value.strip()) for value in values))
 
     def _power(self, written: str) -> str:
-        """Return what is said behind the base."""
+        """Return the words for an exponent, which follow the base."""
         sought, written = written.strip(), written.replace("−", "-").strip()
         if re.fullmatch(r"-?\d+", written):
             return self._normalizer.power("", Number(written.lstrip("-"), negative=written[0] == "-")).strip()
@@ -272,7 +272,7 @@ class MathsRules:
         return self._with_spaces(self._limited(words, limits), m)
 
     def _limited(self, words: str, limits: list[str]) -> str:
-        """Return "the sum from … to … of": the limits before the last word, where that is a preposition."""
+        """Return "the sum from … to … of": the limits go before the last word if that is a preposition."""
         of = self._patterns["of"]
         if of and words.endswith(f" {of}"):
             return " ".join([words.removesuffix(f" {of}"), *limits, of])
@@ -303,7 +303,7 @@ class MathsRules:
         return self._normalizer.join([letter, *primes, of]) + (" " if of else "")
 
     def _over(self, m: Match) -> str | None:
-        """Say a fraction; Chinese, Japanese and Korean put the denominator first."""
+        """Return a fraction in Chinese, Japanese and Korean, which put the denominator first; None elsewhere."""
         between = {"zh": "分之", "ja": "分の", "ko": "분의 "}.get(self._normalizer.language_code)
         if between is None or re.search(r"\w$", m.string[max(0, m.start() - 1) : m.start()]):
             return None

@@ -1,8 +1,8 @@
-"""The grammar all languages share: what is recognised in a text, and in which order.
+"""The normalizer: it applies the rules of a language to a text.
 
-A text is walked once, from left to right. Wherever a word, a digit or a symbol begins, the rules are asked in
-their order; the first whose pattern matches and whose handler has an answer says what stands there. What no
-rule knows stays as it is, so a text without anything to say differently comes out unchanged.
+A text is scanned once, from left to right. Wherever a word, a digit or a symbol begins, the rules are tried
+in their order; the first one whose pattern matches, and whose handler does not return None, replaces the
+match. Text that no rule matches stays, so a text without anything to normalize is returned unchanged.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .rules.times import TimeRules
 _LOGGER = logging.getLogger(__name__)
 _CANDIDATE = re.compile(rf"[{LETTER}]+|\d|[^\w\s]|_|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒²³¹⁰⁴-⁹ⁿʹꜝªºµΑ-Ωα-ω№]")
 _WORDS = re.compile(r"(?:[^\W\d_]|[\s,!?;:'’\"“”„«»…()\-–—、。，！？；：「」]|\.(?=\s|$))*")
-"""Nothing but words, as far as signs tell: most sentences, which need not be walked."""
+"""Text of words and punctuation only, as most sentences are; it needs no scan."""
 _CAPITALS = re.compile(
     rf"{GREEK_LETTER}|[⁰⁴-⁹ⁿʹꜝ]|"
     r"[A-ZÀ-ÖØ-ÞА-ЯЁ]{2}|\b(?![IA]\b)[A-ZА-Я]\b|[A-ZА-Я]\w+\sI(?:er)?\b|\b(?:siglo|s[eé]c[ou]l[oi])\sI\b|\bI(?:er)?\s(?:si|sec|век)|[a-zа-я][A-ZА-Я]|[²³¹½-¾⅐-⅞µª-º]"
 )
-"""Capitals that may be a name made of letters, a numeral or a unit, and letters that are signs."""
+"""Capitals that may be an acronym, a Roman numeral or a unit, and letters that are signs."""
 
 
 class Normalizer(
@@ -45,7 +45,7 @@ class Normalizer(
     NumberRules,
     SignRules,
 ):
-    """What is recognised in a text, and asked to be said; a language adds rules of its own."""
+    """All rules in their order, and the scan of a text; the base class of a language."""
 
     def __init__(self, region: str = "") -> None:
         super().__init__(region)
@@ -55,7 +55,7 @@ class Normalizer(
         self._rules_with_maths = RulesByFirstCharacter([*compile_rules(MathsRules(self).rules()), *rules])
 
     def all_rules(self) -> Rules:
-        """Yield the rules: name, pattern, handler; in the order in which they are asked."""
+        """Yield name, pattern and handler of each rule, in the order in which they are tried."""
         yield from self.leading_rules()
         yield from self.abbreviation_rules()
         yield from self.web_address_rules()
@@ -73,15 +73,15 @@ class Normalizer(
         yield from self.sign_rules()
 
     def leading_rules(self) -> Rules:
-        """Yield rules of this language that go before all others."""
+        """Yield the rules of this language that are tried before all others."""
         yield from ()
 
     def language_rules(self) -> Rules:
-        """Yield rules of this language that go before plain numbers and signs."""
+        """Yield the rules of this language that are tried before plain numbers and signs."""
         yield from ()
 
     def normalize(self, text: str) -> str:
-        """Return ``text`` as it is spoken; itself where there is nothing to say differently."""
+        """Return the spoken form of ``text``; the same string if there is nothing to normalize."""
         if (
             _WORDS.fullmatch(text)
             and not _CAPITALS.search(text)
@@ -112,7 +112,7 @@ class Normalizer(
 
     @functools.cached_property
     def _abbreviation_hint_pattern(self) -> re.Pattern[str]:
-        """What may be an abbreviation."""
+        """A pattern for text that may contain an abbreviation."""
         days = "|".join(f"{re.escape(day)}\\b" for day in self._days if day not in self.weekdays.values())
         full = "|".join(map(re.escape, self.weekdays.values()))
         words = self._abbreviation_pattern() if self.abbreviations else "(?!)"
@@ -121,22 +121,28 @@ class Normalizer(
         )
 
     def _apply_rule(self, rule: Rule, match: Match) -> str | None:
-        """Return what a rule says; one that fails says nothing, but for a line in the log."""
+        """Return the result of a rule; None, and a warning in the log, if its handler raises."""
         try:
             return rule.verbalize(match)
         except Exception:
-            if rule.name not in self._failed:  # once is enough to know
-                _LOGGER.warning("%s: %s failed on %r", self.language_code, rule.name, match[0], exc_info=True)
+            if rule.name not in self._failed:  # log each rule only once
+                _LOGGER.warning(
+                    "normalize: rule failed, text stays language=%s rule=%s text=%r",
+                    self.language_code,
+                    rule.name,
+                    match[0],
+                    exc_info=True,
+                )
             self._failed.add(rule.name)
             return None
 
     def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
-        """Add words with spaces where they would touch other words."""
+        """Append the result of a rule, separated by spaces from the words around it."""
         result = self.adapt_to_region(result, match[0])
         before = words[-1][-1:] if words and words[-1] else "".join(words[-3:])[-1:]
         after = text[match.end() : match.end() + 1]
         if after == "/" and re.match(r"[-−+]?[^\W_]", text[match.end() + 1 : match.end() + 3]):
-            after = ""  # which is a pause
+            after = ""  # a slash becomes a pause
         if self.uses_spaces and result:
             if (
                 before
@@ -150,5 +156,5 @@ class Normalizer(
         words.append(result)
 
     def _needs_space_after(self, last: str, after: str) -> bool:
-        """Tell whether a space goes between a word and what follows it in the text."""
+        """Tell whether a space goes between the result's ``last`` character and the character after it."""
         return True

@@ -1,4 +1,4 @@
-"""Powers of ten in words, as they stand between a number and what it counts: 2,5 Mio. €, $3bn, 100 millions de kg."""
+"""Words for powers of ten between a number and its noun: 2,5 Mio. €, $3bn, 100 millions de kg."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ENGLISH_WORDS = {
     "mn": 6,
     "tn": 12,
 }
-"""English words, which amounts such as US$76.3 trillion have in every language."""
+"""English words, accepted in every language: US$76.3 trillion."""
 SCALE_LETTERS = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9, "T": 12}
-"""They count only where a currency tells that they mean no unit."""
+"""Letters for powers of ten; valid only next to a currency, because they are units elsewhere."""
 _WORDS = {
     "de": "3 Tausend Tsd. Tsd; 6 Million Millionen Mio. Mio; 9 Milliarde Milliarden Mrd. Mrd; 12 Billion Billionen Bio. Bio; 0 Trillion Trillionen",
     "fr": "3 mille; 6 million millions; 9 milliard milliards Md Mds Mrd; 12 billions; 0 trillions",
@@ -33,7 +33,7 @@ _WORDS = {
     "ja": "0 万 億 千 百万 千万 兆",
     "ko": "0 만 억 천 백만 천만 조",
 }  # fmt: skip
-"""Power of ten and the ways to write it. 0: said as it is written."""
+"""Power of ten and its spellings. 0: the word is kept as it is written."""
 _NAMES = {
     "de": {6: "Million|Millionen/f", 9: "Milliarde|Milliarden/f", 12: "Billion|Billionen/f"},
     "fr": {6: "million|millions", 9: "milliard|milliards", 12: "billion|billions"},
@@ -51,7 +51,7 @@ _NAMES = {
 
 @functools.cache
 def words_for_powers(language: str) -> dict[str, int]:
-    """Return the words for powers of ten in ``language`` → the power; 0 for those that are said as they are."""
+    """Return word → power of ten in ``language``; 0 for words that are kept as they are."""
     own: dict[str, int] = {}
     for group in filter(None, _WORDS.get(language, "").split("; ")):
         power, *words = group.split()
@@ -61,7 +61,7 @@ def words_for_powers(language: str) -> dict[str, int]:
 
 @functools.cache
 def power_name(language: str, power: int) -> units.UnitName | None:
-    """Return the noun for a power of ten; None where numbers are said with it in one."""
+    """Return the noun for a power of ten; None in languages where it is part of the number."""
     column = _NAMES.get(language, {}).get(power)
     return units.parse_name(column) if column else None
 

@@ -9,7 +9,7 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000
 
 
 def parse_roman(text: str) -> int | None:
-    """Return the value of a Roman numeral, None if it is not a well-formed one."""
+    """Return the value of a Roman numeral; None if it is not well-formed."""
     if not text or not _ROMAN.fullmatch(text):
         return None
     values = [_ROMAN_VALUES[letter] for letter in text]

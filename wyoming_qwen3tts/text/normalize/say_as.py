@@ -1,4 +1,4 @@
-"""``<say-as interpret-as="…">``: text whose author says what it is."""
+"""SSML's ``<say-as interpret-as="…">``: text whose author says what kind of text it is."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _ORDER = re.compile(r"[ymd]+")
 
 
 def interpret(rules: Normalizer, kind: str, form: str, text: str) -> str | None:
-    """Return ``text`` as the ``kind`` (W3C's and the big platforms' names) asks; None if it is nothing of the kind.
+    """Return ``text`` verbalized as ``kind``; None if it is not text of that kind.
 
-    ``form``: the ``format`` attribute, such as ``mdy`` for a date.
+    ``kind``: a name of the W3C's note or of the large speech platforms. ``form``: the ``format`` attribute,
+    such as ``mdy`` for a date.
     """
     handler = _KINDS.get(kind)
     words = handler(rules, form, text.strip()) if handler is not None else None

@@ -1,6 +1,6 @@
-"""Units of measure in ten languages: one table, and rules for what is built from it.
+"""Units of measure in ten languages: the table ``units.txt``, and the names that are derived from it.
 
-A name has the forms its language counts with: one, many (English, German and the Romance languages), or
+A name has the forms that its language counts with: one, many (English, German and the Romance languages), or
 one, few, many (Russian: 1, 2-4, 5 and more). ``/f`` marks a feminine, ``/n`` a neuter name. Names are those
 of the SI Brochure (BIPM, 9th edition) and of its national editions.
 """
@@ -17,7 +17,7 @@ from ...speech import LANGUAGES
 
 @dataclass(frozen=True, slots=True)
 class UnitName:
-    """What a unit is called in one language."""
+    """The name of a unit in one language."""
 
     forms: tuple[str, ...]
     gender: str = "m"
@@ -37,7 +37,7 @@ _TIME_WORDS = {
     "mo": "month Monat mois mes mês mese месяц мес 月 월",
     "yr": "year Jahr año ano anno год 年 년",
 }
-"""Symbol → words for it below a rate: kWh/day."""
+"""Symbol → words for it in a denominator: kWh/day."""
 _SYMBOL_OF_TIME_WORD = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
 _ALIASES = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
@@ -53,7 +53,7 @@ _ALIASES = {
     "cbm": "m³", "kts": "kn", "kt": "kn", "RPM": "rpm", "U/min": "rpm", "tr/min": "rpm", "об/мин": "rpm", "mpg": "mi/gal",
     "kcal": "kcal", "Kcal": "kcal", "hpa": "hPa", "HPa": "hPa", "kpa": "kPa", "mAH": "mAh", "% RH": "%RH", "%rh": "%RH",
     "VAr": "var", "kvar": "kvar",
-    # in capitals, or none
+    # other capitalization
     "KG": "kg", "Kg": "kg", "MG": "mg", "KM": "km", "Km": "km", "CM": "cm", "Cm": "cm", "MM": "mm", "ML": "ml", "Ml": "ml", "KMH": "km/h",
     "KM/H": "km/h", "Km/H": "km/h", "km/H": "km/h", "KPH": "km/h", "MPH": "mph", "Mph": "mph", "KWH": "kWh", "WH": "Wh", "wh": "Wh", "mwh": "MWh",
     "mbps": "Mb/s", "mbit": "Mb", "MBit": "Mb", "gbit": "Gb", "GBit": "Gb", "mbit/s": "Mb/s", "MBit/s": "Mb/s", "gbit/s": "Gb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
@@ -72,16 +72,16 @@ _ALIASES = {
     "кОм": "kΩ", "Б": "B", "КБ": "kB", "кБ": "kB", "МБ": "MB", "ГБ": "GB", "ТБ": "TB", "бит": "b", "Мбит": "Mb", "Кбит": "kb", "Гбит": "Gb",
     "га": "ha", "м²": "m²", "м2": "m²", "м³": "m³", "м3": "m³", "км²": "km²", "см²": "cm²", "см³": "cm³", "куб. м": "m³", "кв. м": "m²",
     "кв.м": "m²", "куб.м": "m³", "мм рт. ст.": "mmHg", "мм рт.ст.": "mmHg", "мкм": "µm", "нм": "nm", "Н": "N", "мкЗв": "µSv", "Зв": "Sv",
-    # Chinese, Japanese and Korean keep their words; what is written with Latin letters is above.
+    # Chinese, Japanese and Korean keep their words; units in Latin letters are above.
     "Std.": "h", "Std": "h", "Min.": "min", "Sek.": "s", "Sek": "s",
 }  # fmt: skip
-"""Other ways to write a symbol → the symbol of the table."""
+"""Other spellings of a symbol → the symbol of the table."""
 
 _PREFIXES_OF_UNIT = {
     "W": "kMGTmµ", "Wh": "kMGTm", "VA": "kM", "var": "kM", "V": "kMmµ", "A": "kmµ", "Ah": "km", "Hz": "kMGTm", "Pa": "khMG",
     "J": "kMG", "cal": "k", "N": "k", "Ω": "kMm", "Bq": "kM", "Sv": "mµ", "S_": "mµ", "b": "kMGT", "B": "kMGT", "mol": "mµ",
 }  # fmt: skip
-"""Unit → the prefixes it is met with."""
+"""Unit → the prefixes it is used with."""
 _WRITTEN_SYMBOL = {"S_": "S", "F_": "F"}
 
 
@@ -106,7 +106,7 @@ def _parse_rows(table: str) -> dict[str, tuple[str, ...]]:
 
 
 def parse_name(column: str) -> UnitName:
-    """Return the name that a column of ``units.txt`` writes."""
+    """Return the name in a column of ``units.txt``."""
     forms, _, gender = column.partition("/")
     return UnitName(tuple(forms.split("|")), gender or "m")
 
@@ -116,12 +116,12 @@ def _add_prefix(prefix: str, name: UnitName, language: str) -> UnitName:
 
 
 def _lower_in_compound(form: str, language: str) -> str:
-    """Return a German noun as it stands inside another."""
+    """Return a German noun as a part of a compound."""
     return form[:1].lower() + form[1:] if language == "de" else form
 
 
 _POWERS = {
-    # language → (square, cubic) as patterns for (one, many); German, Chinese, Japanese and Korean put a prefix
+    # language → (square, cubic) as patterns for (one, many); German, Chinese, Japanese and Korean use a prefix
     "en": (("square {}", "square {}"), ("cubic {}", "cubic {}")),
     "de": (("Quadrat{}", "Quadrat{}"), ("Kubik{}", "Kubik{}")),
     "fr": (("{} carré", "{} carrés"), ("{} cube", "{} cubes")),
@@ -167,20 +167,20 @@ def unit_names(language: str) -> dict[str, UnitName]:
 
 @functools.cache
 def denominators(language: str) -> dict[str, str]:
-    """Return symbol → what follows "per" in ``language``."""
+    """Return symbol → words after "per" in ``language``."""
     column = LANGUAGES.index(language)
     return {symbol: row[column] for symbol, row in _read_section("per").items()}
 
 
 def canonical_symbol(symbol: str) -> str:
-    """Return the table's way to write ``symbol``."""
+    """Return the spelling of ``symbol`` in the table."""
     symbol = symbol.replace("μ", "µ").replace("\u2126", "Ω")
     return _ALIASES.get(symbol) or _SYMBOL_OF_TIME_WORD.get(symbol, symbol)
 
 
 @functools.cache
 def denominator_symbols(language: str) -> frozenset[str]:
-    """Return every way to write what a rate is per."""
+    """Return every spelling of a denominator."""
     known = denominators(language)
     return frozenset(known).union(
         alias for alias, symbol in (_ALIASES | _SYMBOL_OF_TIME_WORD).items() if symbol in known
@@ -188,13 +188,13 @@ def denominator_symbols(language: str) -> frozenset[str]:
 
 
 def time_words() -> list[str]:
-    """Return every word for a time that a rate is per."""
+    """Return every word for a time in a denominator."""
     return list(_SYMBOL_OF_TIME_WORD)
 
 
 @functools.cache
 def unit_symbols() -> frozenset[str]:
-    """Return every way to write a unit that is not a rate."""
+    """Return every spelling of a unit that is not a rate."""
     known = {symbol for symbol in unit_names("en") if not symbol.endswith("_")}
     return frozenset(known).union(
         alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol

@@ -1,6 +1,8 @@
-"""What a language says: its words, and how numbers, measures, money and times are put into them.
+"""Numbers, measures, money, dates and times in words.
 
-``Words`` holds what all languages share, and names what each of them has to say itself.
+``Verbalizer`` has what all languages share, and declares what each language must define. Its methods are
+named after the semiotic class that they verbalize (cardinal, ordinal, decimal, fraction, measure, money,
+date, time, telephone), the standard terms of text normalization.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ MINUS_SIGNS = frozenset("-−–‐‑—－")
 
 
 class Verbalizer(Vocabulary):
-    """What a language says: the class holds what is common, its children what is their own."""
+    """Puts numbers and other semiotic classes into words; a language overrides what it says differently."""
 
     def __init__(self, region: str = "") -> None:
         """``region``: one of ``regions``, or empty."""
@@ -26,21 +28,21 @@ class Verbalizer(Vocabulary):
         self._denominators = units.denominators(self.language_code)
 
     def adapt_to_region(self, words: str, written: str) -> str:
-        """Return what is said as the region says it. ``written``: what it stands for."""
+        """Return ``words`` in the variety of the region. ``written``: the text that they stand for."""
         return words
 
     # --- words and numbers ---
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        """Return a whole number, 0 or more, in words. ``gender`` (m, f, n): of what is counted."""
+        """Return a whole number, 0 or more, in words. ``gender`` (m, f, n): of the noun that is counted."""
         return numbers.to_words(value, self.language_code) or str(value)
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
-        """Return a number as it stands before a noun."""
+        """Return a whole number in words, in the form before a noun."""
         return self.cardinal(value, gender)
 
     def ordinal(self, value: int, gender: str = "m") -> str:
-        """Return an ordinal in words, as it stands alone."""
+        """Return an ordinal in words, in the form without a noun."""
         return numbers.to_words(value, self.language_code, "ordinal") or str(value)
 
     def year(self, value: int) -> str:
@@ -48,15 +50,15 @@ class Verbalizer(Vocabulary):
         return self.cardinal(value)
 
     def spell_digits(self, text: str) -> str:
-        """Return the digits of ``text`` one by one; everything else is left out."""
+        """Return the digits of ``text`` one by one; other characters are dropped."""
         return self.join(self.cardinal(int(digit)) for digit in text if digit.isdecimal())
 
     def join(self, words: Iterator[str] | list[str]) -> str:
-        """Return words as the language sets them."""
+        """Return words joined with spaces, or without in languages that have none."""
         return (" " if self.uses_spaces else "").join(word for word in words if word)
 
     def decimal_digits(self, text: str) -> str:
-        """Return what is said after the decimal mark: one by one."""
+        """Return the digits after the decimal mark in words: one by one."""
         return self.spell_digits(text)
 
     def number(self, number: Number, gender: str = "m", *, before_noun: bool = False) -> str:
@@ -74,11 +76,11 @@ class Verbalizer(Vocabulary):
         return words
 
     def decimal(self, number: Number) -> str:
-        """Return a number with a fraction in words, without its sign."""
+        """Return a decimal in words, without its sign."""
         return self.join([self.cardinal(number.value), self.point, self.decimal_digits(number.fraction)])
 
     def parse_number(self, text: str, sign: str | None = None) -> Number:
-        """Return the number that ``text`` writes."""
+        """Return the number that ``text`` writes in this language."""
         return numbers.parse_number(text, self.decimal_mark, negative=(sign or "").strip() in MINUS_SIGNS)
 
     def plural_form(self, number: Number, forms: tuple[str, ...]) -> str:
@@ -101,13 +103,13 @@ class Verbalizer(Vocabulary):
         return self.rate(number, name, top, bottom)
 
     def quantity(self, number: Number, name: units.UnitName) -> str:
-        """Return so many of a unit in words."""
+        """Return a quantity of a unit in words."""
         return self.join(
             [self.number(number, name.gender, before_noun=True), self.plural_form(number, name.forms)]
         )
 
     def rate(self, number: Number, name: units.UnitName, top: str, bottom: str) -> str:
-        """Return a number with a unit per another in words."""
+        """Return a quantity of a unit per another unit in words."""
         return f"{self.quantity(number, name)} {self.per_unit(top, bottom)}"
 
     def per_unit(self, top: str, bottom: str) -> str:
@@ -120,13 +122,13 @@ class Verbalizer(Vocabulary):
         return words.replace(self.cardinal(5), "", 1).strip() if words is not None else None
 
     def is_unit(self, symbol: str) -> bool:
-        """Tell whether ``symbol`` can be said as a unit."""
+        """Tell whether ``symbol`` is a unit with a name."""
         return self.measure(Number("2"), symbol) is not None
 
     # --- money ---
 
     def money(self, number: Number, code: str) -> str:
-        """Return an amount in words. ``language_code``: ISO 4217."""
+        """Return an amount in words. ``code``: ISO 4217."""
         names = find_currency(self.language_code, code)
         cents = number.fraction.ljust(2, "0") if number.fraction and len(number.fraction) <= 2 else ""
         if number.fraction and (not cents or not names.minor):
@@ -148,11 +150,11 @@ class Verbalizer(Vocabulary):
         return self.join([self.number(minor, gender, before_noun=True), self.plural_form(minor, names.minor)])
 
     def trailing_cents(self, minor: Number, names: CurrencyName) -> str:
-        """Return cents after euros: a number alone, but for one."""
+        """Return cents after euros: the number without "cents", unless it is one."""
         return self.minor_amount(minor, names) if minor.is_one else self.cardinal(minor.value)
 
     def join_major_and_minor(self, words: str, whole: Number, minor: Number, names: CurrencyName) -> str:
-        """Return an amount of both; ``said`` is the greater part."""
+        """Return an amount of euros and cents; ``words`` are the euros."""
         return self.join([words, self.minor_amount(minor, names)])
 
     def scaled_number(self, number: Number, scale: str) -> Number | str:
@@ -167,7 +169,7 @@ class Verbalizer(Vocabulary):
             return powers_of_ten.multiply_by_power(number, power)
         if number.is_one and noun.one.startswith("mil "):
             return noun.one
-        if scale in noun.forms:  # 1,5 million, 1,5 millions: as it is written
+        if scale in noun.forms:  # 1,5 million, 1,5 millions: keep the written form
             return self.join([self.number(number, noun.gender, before_noun=True), scale])
         return self.quantity(number, noun)
 
@@ -176,7 +178,7 @@ class Verbalizer(Vocabulary):
         return powers_of_ten.power_name(self.language_code, power)
 
     def noun_after_million(self, noun: str) -> str:
-        """Return a noun as it stands after millions."""
+        """Return a noun in the form after millions."""
         return noun
 
     def scaled_money(self, number: Number, scale: str, code: str) -> str:
@@ -206,14 +208,14 @@ class Verbalizer(Vocabulary):
     def time(
         self, hour: int, minute: int, second: int | None = None, half: str = "", before: str = ""
     ) -> str:
-        """Return a time of day in words. ``half_before_noun``: am or pm, where written."""
+        """Return a time of day in words. ``half``: am or pm, where written."""
         raise NotImplementedError
 
     def valid_time(self, hour: int, minute: int, second: int | None) -> bool:
-        """Tell whether that is a time of day."""
+        """Tell whether hour, minute and second are a time of day."""
         return hour <= 24 and minute < 60 and (second is None or second < 60)
 
-    # --- the rest ---
+    # --- everything else ---
 
     def fraction(self, top: int, bottom: int) -> str:
         """Return a common fraction in words."""
@@ -224,7 +226,7 @@ class Verbalizer(Vocabulary):
         return self.join([self.cardinal(whole), self.symbols["&"], self.fraction(top, bottom)])
 
     def half_before_noun(self, noun: str) -> str | None:
-        """Return half of what ``noun`` says, up to the noun; None where that is nothing special."""
+        """Return half of what ``noun`` names, without the noun; None where a fraction is used."""
         return None
 
     def spell_letters(self, text: str) -> str:
@@ -241,7 +243,7 @@ class Verbalizer(Vocabulary):
         return self.cardinal(int(text))
 
     def telephone(self, text: str) -> str:
-        """Return a telephone number: digit by digit, groups apart."""
+        """Return a telephone number digit by digit, with pauses between groups."""
         groups = re.findall(r"\d+", text)
         words = ", ".join(self.telephone_group(group) for group in groups)
         return f"{self.plus} {words}" if text.startswith("+") else words
@@ -251,11 +253,11 @@ class Verbalizer(Vocabulary):
         return self.spell_digits(digits)
 
     def http_status(self, code: str) -> str:
-        """Return an HTTP status: as engineers say it, digit by digit."""
+        """Return an HTTP status digit by digit."""
         return self.spell_digits(code)
 
     def version(self, text: str) -> str:
-        """Return a version number: numbers with points between."""
+        """Return a version number: numbers with points between them."""
         point = self.point if self.decimal_mark == "." else self.dot
         separator = f" {point} " if self.uses_spaces else point
         return separator.join(
@@ -266,15 +268,15 @@ class Verbalizer(Vocabulary):
         )
 
     def range(self, low: str, high: str) -> str:
-        """Return a range of what is already in words."""
+        """Return a range of two numbers that are already in words."""
         return self.join([low, self.range_word, high])
 
     def regnal_number(self, name: str, value: int) -> str | None:
-        """Return what a Roman numeral after ``name`` means; None if it is not one."""
+        """Return the meaning of a Roman numeral after ``name``; None if it is no numeral."""
         return None
 
     def key_name(self, sign: str) -> str:
-        """Return the name of a key of a telephone: * or #."""
+        """Return the name of a telephone key: * or #."""
         return self.symbols["*" if sign in "*＊" else "#"]
 
     def weekday_range(self, first: str, to: str, last: str) -> str:
@@ -286,7 +288,7 @@ class Verbalizer(Vocabulary):
         return f"{date}, {time}" if self.uses_spaces else date + time
 
     def time_zone(self, written: str) -> str:
-        """Return a time zone: Z, or its distance from UTC."""
+        """Return a time zone: Z, or an offset from UTC."""
         utc = self.spell_letters("UTC") if self.spells_acronyms else "UTC"
         if written == "Z":
             return utc
@@ -299,33 +301,33 @@ class Verbalizer(Vocabulary):
         return self.range(low, high)
 
     def amount_per_unit(self, words: str, bottom: str) -> str:
-        """Return what is counted, per a unit."""
+        """Return an amount per unit; ``words`` are the amount."""
         return f"{words} {self.per_unit('', bottom)}"
 
     def consumption(self, liters: str, distance: str) -> str:
-        """Return a consumption: litres per hundred kilometres."""
+        """Return a consumption: liters per hundred kilometers."""
         return f"{liters} {self.symbols['per']} {distance}"
 
     def unit_of_fraction(self, name: units.UnitName) -> str:
-        """Return a unit of which there is a fraction."""
+        """Return the name of a unit after a fraction."""
         return name.one
 
     def clean_scale_word(self, written: str) -> str:
-        """Return a power of ten without what only joins it to its noun."""
+        """Return a word for a power of ten without the preposition after it."""
         return re.sub(r"\sd(?:[ei]|['’])$", "", written)
 
     def power(self, base: str, exponent: Number) -> str:
-        """Return a power."""
+        """Return a power in words; ``base`` already is."""
         if named := named_power(self.language_code, exponent):
             return f"{base} {named}"
         return self.join([base, self.symbols["^"], self.number(exponent)])
 
     def version_word(self) -> str:
-        """Return what the v in v2.1 stands for."""
+        """Return the word for the v in v2.1."""
         return "version"
 
     def spell_token_letters(self, text: str) -> str:
-        """Return the letters of a name such as CO2: spelled where the language spells."""
+        """Return the letters of a name such as CO2, spelled where the language spells acronyms."""
         return (
             self.spell_letters(text) if self.spells_acronyms and text.isupper() and len(text) <= 4 else text
         )

@@ -1,4 +1,4 @@
-"""The words and patterns that a language provides for what all languages share."""
+"""The words and patterns that a language defines for the shared rules."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import ClassVar
 
 
 class Vocabulary:
-    """Words and patterns of a language."""
+    """The words and patterns of a language. A pattern that must match nothing is ``(?!)``."""
 
     language_code: ClassVar[str]
     decimal_mark: ClassVar[str] = ","
     uses_spaces: ClassVar[bool] = True
     """Whether words have spaces between them."""
     spells_acronyms: ClassVar[bool] = False
-    """Whether letters in capitals are spelled; elsewhere a voice knows how to say them."""
+    """Whether words in capitals are spelled; in other languages the engine pronounces them."""
     day_first: bool = True
     """Whether 3/12 is the third of December."""
 
@@ -22,7 +22,7 @@ class Vocabulary:
     plus: ClassVar[str]
     point: ClassVar[str]
     symbols: ClassVar[Mapping[str, str]]
-    """Symbol → word, where nothing knows better: & @ + = × ÷ < > ≤ ≥ ± ≈ ≠ ~ ° § © № / → and more."""
+    """Symbol → word: & @ + = × ÷ < > ≤ ≥ ± ≈ ≠ ~ ° § © № / → and more."""
     dot: ClassVar[str]
     """The point in an address."""
     slash: ClassVar[str]
@@ -32,15 +32,15 @@ class Vocabulary:
     at: ClassVar[str]
     colon: ClassVar[str]
     range_word: ClassVar[str]
-    """Between the ends of a range."""
+    """The word between the ends of a range."""
     weekday_range_words: ClassVar[str] = "(?!)"
     """Words between the ends of a range of weekdays, as a pattern."""
     score_cues: ClassVar[str] = "(?!)"
-    """Words before 3-0 that make it a result and no range, as a pattern."""
+    """Words before 3-0 that make it a score and not a range, as a pattern."""
     episode_format: ClassVar[str]
-    """How S02E05 is said, with {} for its numbers."""
+    """The words for S02E05, with {} for its numbers."""
     number_word: ClassVar[str]
-    """What # before a number means."""
+    """The word for # before a number."""
     hashtag: ClassVar[str]
     months: ClassVar[tuple[str, ...]]
     month_forms: ClassVar[Mapping[str, int]] = {}
@@ -48,30 +48,30 @@ class Vocabulary:
     weekdays: ClassVar[Mapping[str, str]] = {}
     """Abbreviation → weekday."""
     abbreviations: ClassVar[Mapping[str, str]] = {}
-    """As written (with its full stops) → as spoken. Spaces inside are optional."""
+    """Abbreviation, with its full stops → words. Spaces inside are optional."""
     abbreviation_hint: ClassVar[str] = "(?!)"
-    """Abbreviations that rules of the language know, as a pattern."""
+    """Abbreviations that only rules of the language expand, as a pattern."""
     code_cues: ClassVar[str] = r"PIN|pin|OTP|code|Code"
-    """Words before a number that is said digit by digit."""
+    """Words before a number that is read digit by digit."""
     amount_scales: ClassVar[str] = ""
-    """Words for powers of ten that go between an amount and its currency; empty: those of ``scales.py``."""
+    """Words for powers of ten between an amount and its currency; empty: those of ``powers_of_ten.py``."""
     duration_cues: ClassVar[str] = (
         r"(?:timer|remaining|duration|elapsed|countdown|uptime|Restzeit|noch|Dauer|Laufzeit|durée|restant|temps|duración|"
         r"restante|tiempo|duração|tempo|durata|rimanente|таймер|осталось|длительность|计时|剩余|倒计时|時間|残り|남은|타이머)"
         r"[^.!?\d]{0,20}$"
     )
-    """What says that 01:30:00 is a length of time."""
+    """Words before 01:30:00 that make it a duration, as a pattern."""
     version_cues: ClassVar[str] = (
         "version|Version|Python|iOS|Android|macOS|Ubuntu|firmware|Firmware|release|Release"
     )
     per_word: ClassVar[str] = ""
-    """Between what is counted and any noun that it comes per."""
+    """The word between an amount and the noun it is counted per."""
     attached_prefixes: ClassVar[str] = ""
     """Letters after which a number has no space."""
     minus_lookbehind: ClassVar[str] = r"(?<![\w)°%])(?<!\d\.)"
-    """What a minus sign may not follow, or it is a hyphen."""
+    """A lookbehind for a minus sign; elsewhere it is a hyphen."""
     ambiguous_units: ClassVar[str] = ""
-    """Units that are also words, and count only at the end of a clause."""
+    """Units that are also words: they are units only at the end of a clause."""
 
     regions: ClassVar[frozenset[str]] = frozenset()
-    """Regions, lower case, in which something is said in another way."""
+    """Regions, lower case, that differ in some words."""

@@ -1,7 +1,8 @@
-"""What a full stop may belong to other than a sentence: abbreviations, initials, ordinals, of ten languages.
+"""Words before a full stop that does not end a sentence: abbreviations, initials, ordinals, in ten languages.
 
-The tables are one, whatever the language: a German text cites "e.g." and an English one "Str.". A language
-that is known adds the words that mean something else elsewhere ("mind." is German for "at least").
+The tables are the same for every language, because a German text contains "e.g." and an English one "Str.". A
+language that is known adds words that mean something else in other languages ("mind." is German for "at
+least").
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from functools import cache
 
 
 class WordKind(Enum):
-    """What a full stop after a word tells, and so which followers end a sentence there."""
+    """The meaning of a full stop after a word: it tells which following words begin a new sentence."""
 
     WORD = auto()
-    """An ordinary word: its full stop ends a sentence, whatever follows."""
+    """An ordinary word: its full stop always ends a sentence."""
     TITLE = auto()
-    """Never last: Dr., e.g., z. B."""
+    """Never ends a sentence: Dr., e.g., z. B."""
     WEAK = auto()
-    """Seldom last: U.S., ca., Mio.; ends a sentence only before a word that commonly begins one."""
+    """Ends a sentence only before a word that commonly begins one: U.S., ca., Mio."""
     NUMERIC = auto()
-    """Short for something only before a number: No. 5, Art. 3."""
+    """An abbreviation only before a number: No. 5, Art. 3."""
     DATE = auto()
-    """Before a number or a small letter: Dec. 3, Dez. war."""
+    """An abbreviation before a number or a small letter: Dec. 3, Dez. war."""
     LAST = auto()
-    """Often last: etc., p.m., usw.; goes on only before a small letter."""
+    """Ends a sentence unless a small letter follows: etc., p.m., usw."""
 
 
-# A word in small letters stands for any case, one with a capital only for itself.
+# A word in lower case matches any case, a capitalized one only itself.
 _TITLES = """
     mr mrs ms messrs dr drs prof Hon Gen Rev Col Capt Cpl Sgt Maj Lt Cmdr Adm Gov Sen Rep Pres Amb Insp Supt
     e.g i.e eg viz par.ex per.es ad.es por.ej Mt Ft
@@ -98,10 +99,10 @@ _LANGUAGE_SPECIFIC: dict[str, dict[WordKind, str]] = {
     },
     "ru": {WordKind.TITLE: "о"},
 }
-"""What is short for something in one language only. Sr. is a title in Spanish, a son's father in English."""
+"""Abbreviations of one language only. Sr. is a title in Spanish, and in English follows a father's name."""
 
 STARTERS = frozenset(
-    # Words that begin many sentences and few names. Two questions' marks begin a sentence by themselves.
+    # Words that begin many sentences and few names. Inverted question and exclamation marks always begin one.
     """¿ ¡
     The Then It Its This That These Those There They He She We You I A An If When While Where What Who
     Why How
@@ -142,7 +143,7 @@ SMALL_STARTERS = frozenset(
     danach bitte
     jetzt puis ensuite luego entonces después depois então poi quindi потом затем и но а это""".split()
 )
-"""The same in small letters, for careless writers; after a number, where German goes on with an ordinal."""
+"""The same in lower case, for texts without capitals; after a number German continues with an ordinal."""
 JOINERS = frozenset(
     """the a an of to in on at for from with by and or but my your his her our their is are was
     der die das den dem des ein eine einen einem einer im am in an auf mit von zu zum zur für und oder
@@ -153,7 +154,7 @@ JOINERS = frozenset(
     il lo gli uno di dei della nel nella per ma
     и или но а в на с к по из от для у о об за""".split()
 )
-"""Words a line of its own does not end with: what follows on the next line belongs to it."""
+"""Words that do not end a line of its own: the next line continues the sentence."""
 
 _LABELLED = frozenset(
     """plan vitamin type option group class grade level section platform gate zone terminal hepatitis
@@ -168,7 +169,7 @@ _LABELLED = frozenset(
     gruppo classe livello porta linea modalità opzione scala
     план витамин тип группа класс вариант уровень корпус блок режим линия часть""".split()
 )
-"""Nouns that a letter numbers: "Plan B." may be the end, "Samuel L." is not."""
+"""Nouns that a letter labels: "Plan B." may end a sentence, "Samuel L." does not."""
 
 AFTER_ORDINAL = frozenset(
     """januar jänner februar märz april mai juni juli august september oktober november dezember
@@ -178,7 +179,7 @@ AFTER_ORDINAL = frozenset(
     geburtstag
     weltkrieg liga bundesliga""".split()
 )
-"""Capitalised words before which a German number with a full stop is an ordinal."""
+"""Capitalized words before which a German number with a full stop is an ordinal."""
 BEFORE_ORDINAL = frozenset(
     """am im zum zur vom beim der die das dem den des ein eine einen einem einer eines jede jeder jedes
     jeden jedem
@@ -186,7 +187,7 @@ BEFORE_ORDINAL = frozenset(
     unser unsere
     ans ins""".split()
 )
-"""Words after which it is one, whatever noun follows."""
+"""Words after which a number with a full stop is an ordinal, whatever noun follows."""
 ORDINAL_LANGUAGES = frozenset("de da nb nn no fi cs sk hu pl tr et lv sl hr sr bs is lb".split())
 """Languages that write ordinals with a full stop."""
 
@@ -198,10 +199,10 @@ _CONTINUATIONS = {
     "co": frozenset({"KG", "KGaA"}),
     "jr": frozenset({"Day"}),
 }
-"""What may follow an abbreviation that is often last, with a capital and in the same sentence."""
+"""Capitalized words that may follow such an abbreviation in the same sentence."""
 
 _NEVER_UPPER_CASE = (WordKind.WEAK, WordKind.NUMERIC, WordKind.DATE)
-"""Not written in capitals only."""
+"""Kinds whose abbreviations are not written in capitals."""
 
 _ROMAN = re.compile(r"(?=[IVX])X{0,3}(?:I[XV]|V?I{0,3})")
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
@@ -212,7 +213,7 @@ _LATIN_OR_CYRILLIC = re.compile(r"[A-Za-zÀ-ɏа-яёА-ЯЁ]{2,}")
 
 @cache
 def table(language: str | None) -> dict[str, WordKind]:
-    """Return abbreviation → kind, without the last full stop, for a language's base tag or for any."""
+    """Return abbreviation, without its last full stop, → kind, for a base language tag or any language."""
     words = (
         (WordKind.DATE, _DATES),
         (WordKind.NUMERIC, _NUMERIC),
@@ -229,13 +230,13 @@ def table(language: str | None) -> dict[str, WordKind]:
 
 
 _INITIALS = re.compile(r"(?:[^\W\d_]\.-)+[^\W\d_]")
-"""Of a double first name: J.-P., without the last full stop."""
+"""The initials of a double first name: J.-P., without the last full stop."""
 
 
 def classify_word(words: list[str], language: str | None) -> tuple[WordKind, str]:
-    """Return the kind of the last of ``words``, as far as they tell, and what it is called in the table.
+    """Return the kind of the last of ``words`` in its context, and its key in the table.
 
-    ``words`` are up to four, the last without its full stop and what opens it: ``["z.", "B"]``.
+    ``words`` are up to four; the last one is without its full stop and opening marks: ``["z.", "B"]``.
     """
     word = words[-1]
     previous = words[-2] if len(words) > 1 else ""
@@ -245,7 +246,7 @@ def classify_word(words: list[str], language: str | None) -> tuple[WordKind, str
     for key in _lookup_keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
         if found in _NEVER_UPPER_CASE and word.isupper() and len(word) > 2 and "." not in key:
-            continue  # EST is a time zone, "est." a guess
+            continue  # EST is a time zone, "est." means estimated
         if found is not None and not _is_unit(word, previous):
             return _adjust_by_context(found, key, words), key.lower()
     if _is_unit(word, previous):
@@ -262,19 +263,19 @@ def classify_word(words: list[str], language: str | None) -> tuple[WordKind, str
 
 
 def continues_sentence(key: str, word: str) -> bool:
-    """Tell whether the abbreviation ``key`` belongs to the capitalised ``word`` after it: p.m. EST."""
+    """Tell whether the capitalized ``word`` continues the sentence of the abbreviation ``key``: p.m. EST."""
     if key == "roman":
         return word.lower() in AFTER_ORDINAL
     return word in _CONTINUATIONS.get(key, ())
 
 
 def is_roman_numeral(word: str) -> bool:
-    """Tell whether ``word`` is a Roman number from II to XXXIX."""
+    """Tell whether ``word`` is a Roman numeral from II to XXXIX."""
     return len(word) > 1 and _ROMAN.fullmatch(word) is not None
 
 
 def _lookup_keys(words: list[str]) -> list[str]:
-    """Return what the last word may be called, longest first: "z." and "B" are "z.B", then "B"."""
+    """Return the possible keys of the last word, longest first: "z." and "B" are "z.B", then "B"."""
     word = words[-1]
     if word[:2].lower() in {"l'", "d'", "l’", "d’", "n'", "n’"}:
         word = word[2:]
@@ -290,7 +291,7 @@ def _lookup_keys(words: list[str]) -> list[str]:
 
 
 def _adjust_by_context(found: WordKind, key: str, words: list[str]) -> WordKind:
-    """Correct a kind by the words before it: a letter after a noun that it numbers; a drive's Dr."""
+    """Correct a kind by the words before it: a letter that labels a noun; "Dr." as a street."""
     if len(key) == 1 and len(words) > 1 and _is_labelled_noun(words[-2]):
         return WordKind.LAST
     if key == "Dr" and len(words) > 2 and words[-3].isdigit() and words[-2].istitle():
@@ -303,17 +304,17 @@ def _is_labelled_noun(noun: str) -> bool:
 
 
 def _is_unit(word: str, previous: str) -> bool:
-    """Tell whether ``word`` measures the number before it: 5 min., 21 C., 100 W."""
+    """Tell whether ``word`` is the unit of the number before it: 5 min., 21 C., 100 W."""
     return previous[-1:].isdigit() and (word.lower() in _UNITS or word in set("mshglCFKVWA"))
 
 
 def _classify_letter(word: str, previous: str) -> WordKind:
-    """Judge a letter alone: an initial, unless it is a word ("I", "я") or numbers a noun."""
+    """Return the kind of a single letter: an initial, unless it is a word ("I", "я") or labels a noun."""
     if word == "I" or not (word.isupper() or (word.isascii() and word.islower())):
         return WordKind.WORD
     return WordKind.LAST if _is_labelled_noun(previous) else WordKind.WEAK
 
 
 def _is_clipped(word: str) -> bool:
-    """Tell whether ``word`` has no vowel, and so is short for another: vgl, Bspw."""
+    """Tell whether ``word`` has no vowel, and so is an abbreviation: vgl, Bspw."""
     return not word.isupper() and word.lower() not in _SOUNDS and not _VOWEL.search(word)

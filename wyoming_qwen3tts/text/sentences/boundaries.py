@@ -1,4 +1,4 @@
-"""What stands around a full stop or a line break, and whether a sentence ends there."""
+"""Whether a sentence ends at a full stop or a line break, judged by the text around it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .characters import (
 )
 
 LOOKAHEAD = 40
-"""No decision looks further, so that none waits for ever."""
+"""The most characters that a decision looks ahead, so that every decision is made."""
 _SHORT_LINE = 50
-"""A line without a stop, up to this long, ends a sentence if the next begins one."""
+"""A line without a stop of at most this length ends a sentence if the next line begins one."""
 _SHORT_LINE_CASELESS = 30
 """The same in scripts without capitals."""
 _CLOSING = re.compile(rf"(?:[{re.escape(CLOSING_MARKS)}]|{EMOJI}|<<|>>|{citations.SPACED_MARK}){{0,20}}")
 _CLOSING_CJK = re.compile(rf"(?:[」』）》】〕〉”’\"')*_~`]|{EMOJI}){{0,20}}")
-"""Chinese quotes are never the other way round, so that “ after a stop opens the next."""
+"""Chinese quotation marks have one direction: “ after a stop opens the next sentence."""
 _SPACED_CLOSER = re.compile(r" (?:»|>>)(?=[\s,.;:!?…)]|\Z)")
 _SPACED_EMOJI = re.compile(rf"(?: {EMOJI}{{1,20}}){{1,3}}")
 _SPACED_MARK = re.compile(rf"(?: ?(?:{citations.SPACED_MARK})){{1,6}}")
@@ -41,21 +41,21 @@ _ITEM = re.compile(r"(?:[-*+•‣◦▪▫·●○■□◆☐☑☒✓✔✗�
 _LAST_CASELESS = re.compile(r"[^\W\d_]+|^")
 AFTER_WAVE_DASH = "的了哦啊呀呢吧吗嘛哈啦哟喔噢耶诶嗨呗好ねよすなわぞさたい"
 _NO_PROSE = frozenset("js com net org io py md txt de ai app dev yaml json html".split())
-"""What is no word of a sentence right after a full stop, even with a capital."""
+"""Words that do not begin a sentence right after a full stop, even capitalized."""
 
 
 class NextWord(NamedTuple):
-    """What comes after a stop."""
+    """The word after a stop."""
 
     kind: str
     """"small" or "capital" letter, letter "caseless", "digit", "other", or "nothing"."""
     word: str | None
-    """None while it may still grow."""
+    """None while the text may still extend the word."""
     end: int
 
 
 def find_next_word(text: str, end: int, *, final: bool) -> NextWord | None:
-    """Return the first word after ``end``, its quotes and dashes set aside; None if it is not there yet."""
+    """Return the first word after ``end``, without quotes and dashes; None if it has not arrived yet."""
     view = text[: end + LOOKAHEAD]
     whole = final or len(text) >= end + LOOKAHEAD
     opening = _OPENING.match(view, end)
@@ -97,7 +97,7 @@ def abbreviation_ends_before(what: WordKind, key: str, following: NextWord) -> b
 
 
 def line_ends_before(line: str, following: NextWord) -> bool:
-    """Tell whether a line that no stop ends is a sentence, given what begins the next."""
+    """Tell whether a line without a stop is a sentence, given the beginning of the next line."""
     last = line[-1:]
     if following.kind == "small" or last in ",;，、；-–—/&(+=،":
         return False
@@ -112,12 +112,15 @@ def line_ends_before(line: str, following: NextWord) -> bool:
 
 
 def begins_with_word(view: str) -> bool:
-    """Tell whether a line begins with a word, and not with an item's letter."""
+    """Tell whether a line begins with a word, and not with the letter of a list item."""
     return len(view) > 2 and view[0].isalpha() and ")" not in view[1:3]
 
 
 def extend_over_closing_marks(text: str, end: int, *, final: bool) -> int | None:
-    """Return where closing quotes, brackets, notes and emoji end that belong to the stop before ``end``."""
+    """Return the end of the closing marks, citations and emoji that belong to the stop before ``end``.
+
+    None if more of them may arrive.
+    """
     closing = (_CLOSING_CJK if text[end - 1] in CJK_STOP_CHARACTERS else _CLOSING).match(text, end)
     assert closing is not None
     end = closing.end()
@@ -140,7 +143,7 @@ def extend_over_closing_marks(text: str, end: int, *, final: bool) -> int | None
 
 
 def last_words(text: str) -> list[str]:
-    """Return the last words of ``text``, up to four, without what opens them; the last may be empty."""
+    """Return the last words of ``text``, up to four, without opening marks; the last may be empty."""
     words = re.split(r"[ \n]", text[-4 * LOOKAHEAD :])[-4:]
     return [word.lstrip(OPENING_MARKS + "¿¡") for word in words]
 
@@ -156,7 +159,7 @@ _FENCES = ("```", "~~~")
 def ends_without_space(
     text: str, at: int, stops: str, closers: str, end: int, language: str | None, *, final: bool
 ) -> bool | None:
-    """Tell whether a sentence ends with stops that something follows without a space."""
+    """Tell whether a sentence ends with stops that are followed by other text without a space."""
     before, after = text[at - 1], text[end]
     if not set(stops) - set(WAVE_DASHES):
         return before in AFTER_WAVE_DASH and not after.isdigit()
@@ -176,7 +179,7 @@ def ends_without_space(
 def _lacks_space(
     text: str, at: int, stops: str, end: int, language: str | None, *, final: bool
 ) -> bool | None:
-    """Tell whether only a space is missing: "It is on.The door", not "example.com" nor "Node.js"."""
+    """Tell whether a space is missing: "It is on.The door", but not "example.com" nor "Node.js"."""
     words = last_words(text[:at])
     word = words[-1].rstrip(CLOSING_MARKS)
     plain = len(word) > 1 and word.replace("-", "").replace("'", "").replace("’", "").isalpha()

@@ -1,4 +1,4 @@
-"""Characters that end, close or open a sentence, and how wide a text is."""
+"""Classes of characters that end, close or open a sentence, and the width of a text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ STOP_CHARACTERS = ".!?…⋯‽⁇⁈⁉؟۔।॥։።။"
 CJK_STOP_CHARACTERS = "。！？｡．"
 WAVE_DASHES = "～〜"
 NO_SPACE_STOPS = CJK_STOP_CHARACTERS + "।॥។။።"
-"""After these a sentence may begin at once."""
+"""Stops after which a sentence may begin without a space."""
 UNAMBIGUOUS_STOPS = NO_SPACE_STOPS + "!?‽⁇⁈⁉؟۔"
-"""These end a sentence even before a small letter."""
+"""Stops that end a sentence even before a small letter."""
 INVERTED_MARKS = ("¿", "¡")
 CLOSING_MARKS = "\"')]}»«”’“‘›‹」』）》】〕〉*_~`"
 OPENING_MARKS = "\"'([{«»“‘„‚‹「『（【*_~`"
@@ -30,7 +30,7 @@ def is_caseless(character: str) -> bool:
 
 
 def index_at_width(text: str, count: int) -> int:
-    """Return the index up to which ``text`` counts ``count`` characters, wide ones twice."""
+    """Return the index at which ``text`` reaches a width of ``count``; wide characters count twice."""
     if text.isascii() or not WIDE_CHARACTER.search(text, 0, count):
         return count
     index = 0

@@ -1,4 +1,4 @@
-"""Where a sentence that is too long is cut."""
+"""Where a long sentence is cut."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import unicodedata
 from .characters import index_at_width
 
 MAX_CHARACTERS = 200
-"""Longer sentences are cut at a clause: a voice makes a sentence whole, so long ones sound late."""
+"""Longer sentences are cut at a clause: an engine synthesizes a sentence at once, so a long one delays its
+audio.
+"""
 MAX_CHARACTERS_CJK = 100
-"""The same for Chinese and Japanese, whose characters take longer to say: each counts as two others."""
+"""The same for Chinese and Japanese, whose characters take longer to read: each counts as two."""
 FIRST_CLAUSE_AFTER = 60
 """With ``first_clause``, a first sentence longer than this is cut at a clause."""
 FIRST_CLAUSE_LEAST = 20
-"""Its first part has at least as many characters: about four words."""
+"""The shortest first clause, in characters: about four words."""
 _CONJUNCTIONS = (
     "and or but because while although so when if und oder aber weil denn sondern wenn dass et ou mais car "
     "donc quand y o pero porque aunque cuando e ma perché quando mas porque и или но а потому что если когда "
@@ -30,17 +32,17 @@ _CLAUSES = (
     ),
     re.compile(r"(?=\s)"),
 )
-"""Where a long sentence is cut, best first; each matches up to the last character of the first part."""
+"""Where a long sentence is cut, the best places first; a match ends with the first part."""
 _DANGLING = re.compile(rf"\s(?:{'|'.join(_CONJUNCTIONS)})[,;:]$", re.I)
-"""A conjunction that belongs to what comes after it: "…, and, …"."""
+"""A conjunction that belongs to the text after it: "…, and, …"."""
 _FIRST_CLAUSE = re.compile(r"[,;:،](?=\s)|[，；：、]")
 _HELD = re.compile(r"(?:\d|\b(?:No|Nr|Dr|Mr|Mrs|St|ca|z|d|т)\.|(?<!\d )[€$£№§#])$")
 _HOLDING = re.compile(r"\s(?:\d|[^\W\d_]{1,3}\b|[°%€$£µ‰]|[–—-]\s?\d|\S{0,3}\Z)")
-"""What a space stands between that is said in one breath: a number and its unit, thousands, a name."""
+"""Text after a space that must not be cut from the text before it: a unit, a group of digits, a name."""
 
 
 def find_first_clause_end(text: str, end: int) -> int:
-    """Return where a long first sentence, which goes on to ``end`` at least, is cut; 0 for not (yet)."""
+    """Return where a long first sentence, of which ``end`` characters are known, is cut; 0 for not (yet)."""
     early = index_at_width(text, FIRST_CLAUSE_AFTER)
     if end < early or len(text) <= early:
         return 0
@@ -50,7 +52,7 @@ def find_first_clause_end(text: str, end: int) -> int:
 
 
 def find_clause_end(text: str, limit: int) -> int:
-    """Return where to cut a sentence longer than ``limit``: the last good place in its later part."""
+    """Return where a sentence longer than ``limit`` is cut: the last good place in its later part."""
     least = index_at_width(text, MAX_CHARACTERS // 3)
     for clause in _CLAUSES:
         ends = [match.end() for match in clause.finditer(text, least) if match.end() <= limit]

@@ -1,4 +1,4 @@
-"""Very short sentences → joined with the next one."""
+"""Very short sentences are joined with the next one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .characters import (
 )
 
 SHORT_SENTENCE = 8
-"""Characters up to which a sentence is spoken together with the next one; wide ones count twice."""
+"""The longest sentence that is joined with the next one, in characters; wide ones count twice."""
 
 
 def _begins_with_plain_word(sentence: str) -> bool:
-    """Tell whether it begins with a word, and is no item of a list nor a line of code."""
+    """Tell whether a sentence begins with a word, and is not a list item or a line of code."""
     return sentence.lstrip(SENTENCE_OPENERS)[:1].isalnum() and not (
         sentence[0] == "[" and sentence[1:2].isdigit()
     )
@@ -31,10 +31,10 @@ def _is_plain_sentence(sentence: str) -> bool:
 
 
 class SentenceJoiner:
-    """Puts very short sentences together with the next one: a voice stumbles over a lone "OK.".
+    """Joins very short sentences with the next one: models are unreliable with a text such as "OK.".
 
-    The first sentence of a reply leaves at once: it is awaited. A short one after it waits for the next, for
-    its listener still hears the one before. So what leaves depends on the text alone.
+    The first sentence of a reply is returned at once, for a low latency. A later short one waits for the next
+    sentence, while the audio before it is still playing. The result depends on the text alone.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class SentenceJoiner:
         self._held = ""
 
     def push(self, sentences: Iterable[str]) -> list[str]:
-        """Add sentences; return those that leave."""
+        """Add sentences; return those that are complete."""
         leaving = []
         for sentence in sentences:
             if self._held and not _begins_with_plain_word(sentence):
@@ -62,11 +62,11 @@ class SentenceJoiner:
         return leaving
 
     def flush(self) -> list[str]:
-        """Return what waits, and go on."""
+        """Return the sentence that is held, and continue."""
         waiting, self._held = self._held, ""
         return [waiting] if waiting else []
 
     def finish(self) -> list[str]:
-        """Return what waits, and start over."""
+        """Return the sentence that is held, and start over."""
         self._has_output = False
         return self.flush()

@@ -1,12 +1,12 @@
-"""Cut text that arrives in pieces into sentences, as early as each is known to be complete.
+"""Splits text that arrives in chunks into sentences, each as soon as it is complete.
 
-Where text is cut depends on the text alone, never on how it was divided into pieces: every decision waits
-until the characters it looks at are there, and looks at no more than it needs. "Done. N" is decided; "Done. "
-may go on with an emoji that belongs to it, and "am 3. " with a month.
+The result depends on the text alone, never on its chunks: a decision waits for the characters that it needs,
+and for no more. "Done. N" is decided; "Done. " may be followed by an emoji that belongs to it, and "am 3. "
+by a month.
 
-Lines: a blank line ends a sentence; so does the end of a heading, of a table's row, of a line of code and of
-what ends with a colon, and the beginning of a list's item. Any other line break is a space, unless a short
-line without a stop is followed by a capital, as in addresses, poems and lists without marks.
+Lines: a blank line ends a sentence; so does the end of a heading, of a table row, of a line of code and of a
+line with a colon at its end, and the beginning of a list item. Any other line break is a space, unless a
+short line without a stop is followed by a capital, as in addresses, poems and lists without marks.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from .characters import (
 from .clauses import FIRST_CLAUSE_LEAST, MAX_CHARACTERS, find_clause_end, find_first_clause_end
 
 _CHUNK_CHARACTERS = 1024
-"""Characters looked at together: a text may be long, and what is left is copied for every sentence."""
+"""Characters that are examined together: the rest of a long text is copied for every sentence."""
 _STOP_RUN = re.compile(rf"[{re.escape(STOP_CHARACTERS + CJK_STOP_CHARACTERS + WAVE_DASHES)}]{{1,40}}")
 _CANDIDATE = re.compile(rf"[{re.escape(STOP_CHARACTERS + CJK_STOP_CHARACTERS + WAVE_DASHES)}\n]")
 _LINE_END = re.compile(r"\n")
@@ -64,17 +64,17 @@ _BLOCK = re.compile(
     r"[-*+•‣◦▪▫·–—●○■□◆☐☑☒✓✔✗✘➜➤►→※]\s|\d{1,3}[.)]\s|\d{1,3}、|\(?[a-zA-Z\d]{1,2}\)\s|#{1,6}\s|\|"
     r"|```|~~~|>|・|[-*_=]{3,}\s|[①-⑳]|\[(?:[ xX]|\d{1,3})\]\s|</?\w"
 )
-"""What a line begins with that is no continuation of the line before."""
+"""The beginning of a line that does not continue the line before it."""
 _WHOLE_LINE = re.compile(r"#{1,6}\s|\||```|~~~|[-*_=]{3,}$")
 _BLOCK_LENGTH = 8
-"""Characters that tell whether a line begins with one."""
+"""Characters that are needed to recognize such a beginning."""
 
 
 class SentenceSplitter:
-    """Sentences from pieces of text; ``push`` what arrives, ``finish`` when nothing more will.
+    """Splits text into sentences: ``push`` chunks, then ``finish``.
 
-    ``lang`` is a BCP 47 tag; without one, what every language writes is understood, and doubts are settled by
-    the words around. With ``first_clause`` a long first sentence is cut after its first clause.
+    ``lang`` is a BCP 47 tag; without one the rules of all languages apply, and conflicts are decided by
+    context. ``first_clause``: cut a long first sentence after its first clause.
     """
 
     def __init__(self, lang: str | None = None, *, first_clause: bool = False) -> None:
@@ -85,19 +85,19 @@ class SentenceSplitter:
     def _clear(self) -> None:
         self._text = ""
         self._scanned = 0
-        """Everything before this index is known to hold no end of a sentence."""
+        """No sentence ends before this index."""
         self._line_start = True
-        """The text's first character is its line's."""
+        """Whether the text begins at the beginning of a line."""
         self._line_prefix = ""
-        """What of the current line belongs to earlier sentences."""
+        """The part of the current line that belongs to earlier sentences."""
         self._in_code_fence = False
-        """Inside a fence."""
+        """Whether the text is inside a fenced code block."""
         self._last_list_number = 0
-        """The last number that marked an item."""
+        """The number of the last list item."""
         self._cut_first_clause = self._first_clause
 
     def push(self, piece: str) -> list[str]:
-        """Add a piece of text; return the sentences that are now complete."""
+        """Add a chunk of text; return the sentences that are now complete."""
         sentences = []
         for at in range(0, len(piece), _CHUNK_CHARACTERS):
             self._append(piece[at : at + _CHUNK_CHARACTERS])
@@ -106,16 +106,18 @@ class SentenceSplitter:
 
     @property
     def confirmed_text(self) -> str:
-        """What is known to belong to the next sentence; it only grows until that sentence is complete."""
+        """The text that certainly belongs to the next sentence.
+
+        It only grows until that sentence is complete.
+        """
         least = FIRST_CLAUSE_LEAST if self._cut_first_clause else MAX_CHARACTERS // 3
         return _to_one_line(self._text[: min(self._scanned, index_at_width(self._text, least))])
 
     @property
     def is_complete(self) -> bool:
-        """Whether what is held reads as a whole sentence, so that nothing is lost if it leaves now.
+        """Whether the held text reads as a complete sentence.
 
-        More may come, but it would have to be unusual to belong to it: the last word is no number and no
-        abbreviation.
+        More text may belong to it, but that is unlikely: the last word is no number and no abbreviation.
         """
         text = self._text.rstrip()
         bare = text.rstrip(CLOSING_MARKS)
@@ -128,26 +130,26 @@ class SentenceSplitter:
         )
 
     def flush(self) -> list[str]:
-        """Return what is held, as one or more sentences, and go on."""
+        """Return the held text, as one or more sentences, and continue."""
         hurry, code = self._cut_first_clause, self._in_code_fence
         sentences = self.finish()
         self._cut_first_clause, self._in_code_fence = hurry and not sentences, code
         return sentences
 
     def finish(self) -> list[str]:
-        """Return what is left, as one or more sentences, and start over."""
+        """Return the rest of the text, as one or more sentences, and start over."""
         sentences = self._cut_sentences(final=True)
         rest = _to_one_line(self._text)
         self._clear()
         return [*sentences, rest] if rest else sentences
 
     def _append(self, piece: str) -> None:
-        """Append a piece; of spaces between words only what they tell is kept: a space, or line breaks."""
+        """Append a chunk; white space is reduced to a space or to line breaks."""
         if self._text[-1:].isspace() and piece[:1].isspace():
             tail = self._text.rstrip()
             piece = self._text[len(tail) :] + piece
             self._text = tail
-            self._scanned = min(self._scanned, len(tail))  # the gap may turn out to be a line break
+            self._scanned = min(self._scanned, len(tail))  # the gap may become a line break
         self._text += _GAP.sub(_reduce_gap, piece) if _IRREGULAR_GAP.search(piece) else piece
 
     def _cut_sentences(self, *, final: bool) -> list[str]:
@@ -160,7 +162,7 @@ class SentenceSplitter:
         return sentences
 
     def _record_line_state(self, sentence: str) -> None:
-        """Take note of what a complete sentence says about its line."""
+        """Record what a complete sentence tells about its line."""
         if self._line_start and is_code_fence(sentence):
             self._in_code_fence = not self._in_code_fence
         line = sentence.rpartition("\n")[2]
@@ -168,7 +170,7 @@ class SentenceSplitter:
         self._line_start = self._cut_first_clause = False
 
     def _skip_leading_space(self) -> None:
-        """Drop what separates the next sentence from the last, and note whether it begins a line."""
+        """Remove white space before the next sentence, and record whether it begins a line."""
         start = len(self._text) - len(self._text.lstrip())
         if start:
             if "\n" in self._text[:start]:
@@ -205,7 +207,7 @@ class SentenceSplitter:
     def _find_boundary(self, at: int, *, final: bool) -> int | None:
         """Return where the sentence with a stop or line break at ``at`` ends; None if that is unknown.
 
-        If it goes on: the index to go on from, with a minus.
+        A negative number means that it continues: minus the index at which to continue.
         """
         text = self._text
         if text[at] == "\n":
@@ -226,7 +228,7 @@ class SentenceSplitter:
         return None if ends is None else end if ends else -stops.end()
 
     def _ends_before_space(self, at: int, stops: str, closers: str, end: int, *, final: bool) -> bool | None:
-        """Tell whether a sentence ends with stops that are followed by space, or by nothing."""
+        """Tell whether a sentence ends with stops that are followed by a space, or by nothing."""
         text = self._text
         if not set(stops) - set(WAVE_DASHES):
             return text[at - 1] in AFTER_WAVE_DASH
@@ -238,7 +240,7 @@ class SentenceSplitter:
         dash = text[end : end + 1] == " " and text[end + 1 : end + 2] in _DASHES
         if set(stops) & set(UNAMBIGUOUS_STOPS) and not closed and not dash:
             return True
-        # An ellipsis, or a closing quote or bracket: only what follows tells.
+        # After an ellipsis, or a closing quote or bracket, the following word decides.
         following = find_next_word(text, end, final=final)
         if following is None or (following.kind in {"capital", "caseless"} and following.word is None):
             return None
@@ -246,7 +248,7 @@ class SentenceSplitter:
         return following.kind != "small" and not stammered
 
     def _full_stop_ends(self, at: int, end: int, *, final: bool) -> bool | None:
-        """Tell whether a single full stop that is followed by space, or by nothing, ends a sentence."""
+        """Tell whether a single full stop that is followed by a space, or by nothing, ends a sentence."""
         text = self._text
         if self._is_list_marker(text[:at]):
             return False
@@ -272,7 +274,7 @@ class SentenceSplitter:
         return abbreviation_ends_before(what, key, following)
 
     def _number_ends(self, words: list[str], end: int, *, is_complete: bool, final: bool) -> bool | None:
-        """Tell whether a full stop after a number is a sentence's end, and not a list's nor an ordinal's."""
+        """Tell whether a full stop after a number ends a sentence, and belongs to no list or ordinal."""
         following = find_next_word(self._text, end, final=final)
         if following is None or following.word is None:
             return None
@@ -299,7 +301,7 @@ class SentenceSplitter:
         return before not in BEFORE_ORDINAL or english or word in STARTERS
 
     def _is_list_marker(self, head: str) -> bool:
-        """Tell whether ``head``, from the sentence's beginning, is only an item's number or letter."""
+        """Tell whether ``head``, the beginning of a sentence, is the number or letter of a list item."""
         mark = head.strip(_LIST_MARKUP)
         if not _MARKER.fullmatch(mark):
             return False
@@ -310,7 +312,7 @@ class SentenceSplitter:
         return True
 
     def _line_break_ends(self, at: int, *, final: bool) -> bool | None:
-        """Tell whether a line break ends a sentence, or is a space."""
+        """Tell whether a line break ends a sentence; if not, it is a space."""
         text = self._text
         start = text.rfind("\n", 0, at) + 1
         line = text[start:at]
@@ -334,7 +336,7 @@ class SentenceSplitter:
 
 
 def _reduce_gap(gap: re.Match[str]) -> str:
-    """Return what a gap between words tells: that there is one, a new line, or a new paragraph."""
+    """Return a gap between words as a space, a line break, or a paragraph break."""
     breaks = gap[0].count("\n") + gap[0].count("\u2028") + 2 * gap[0].count("\u2029")
     return ("\n\n" if breaks > 1 else "\n") if breaks else " "
 
@@ -344,10 +346,10 @@ def _to_one_line(sentence: str) -> str:
 
 
 def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[str]:
-    """Yield the sentences of a text that arrives in ``chunks``, each as soon as it is known.
+    """Yield the sentences of a text that arrives in ``chunks``, each as soon as it is complete.
 
     >>> list(split_sentences(["Dr. Smi", "th is in. He w", "aits."], "en"))
-    ['Dr. Smith is in.', 'He waits.']
+        ['Dr. Smith is in.', 'He waits.']
     """
     splitter = SentenceSplitter(lang)
     for chunk in chunks:

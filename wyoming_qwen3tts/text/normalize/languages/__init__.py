@@ -1,1 +1,1 @@
-"""One class per language: its words and its own rules."""
+"""One class for each language: its vocabulary, its words for numbers, dates and the like, and its own rules."""

@@ -1,4 +1,4 @@
-"""Chinese (Mandarin) as it is spoken, in simplified characters, or in traditional ones where the text has those."""
+"""Mandarin Chinese, in simplified characters, or in traditional ones where the text or the region has those."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..currencies import currency_symbols, find_currency
 from ..numbers import Number
 from ..rules.rule import DASH, Match, Rules, text_after, text_before
 from . import chinese_numerals
-from .cjk import Eastern
+from .cjk import CjkLanguage
 
 _MYRIADS = ("", "万", "亿", "万亿")
 _SIMPLIFIED = (
@@ -22,7 +22,7 @@ _TRADITIONAL = (
     "萬個兩亞億侖華單盧釐號噸塊聲層歲幣幀冪庫開張報攝時槓條來權樓歐滿點熱電盞碼禮種約納線組編羅節證話貝負轉輛郵鐘鍵鎊門問間韓頃項題驗魯爾茲"
     "劃週無窮於減讓對發這會為說時們國過還沒區長書車馬見學愛買賣東給應該現請設關燈廳臥濕溫撥遞湯麥雙顆盤門場輪類頁頓塊罐壺頭戶棟則樣歲項節"
 )
-"""The same characters: all that are said here, and some that are common in texts."""
+"""The same characters in both scripts: all that normalization writes, and some that are common in texts."""
 _TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
 _ONLY_SIMPLIFIED, _ONLY_TRADITIONAL = (
     re.compile(f"[{''.join(set(some) - set(others) - set('厘周于'))}]")
@@ -31,7 +31,7 @@ _ONLY_SIMPLIFIED, _ONLY_TRADITIONAL = (
 
 
 def _both(words: str) -> str:
-    """Return characters, or alternatives of a pattern, for both scripts."""
+    """Return characters, or alternatives of a pattern, in both scripts."""
     return f"{words}{'|' if '|' in words else ''}{words.translate(_TO_TRADITIONAL)}"
 
 
@@ -47,7 +47,7 @@ _LIANG = _both(
 """Measure words, and first characters of units, before which 2 is 两."""
 
 
-class Chinese(Eastern):
+class Chinese(CjkLanguage):
     """Chinese."""
 
     language_code = "zh"
@@ -77,7 +77,7 @@ class Chinese(Eastern):
         super().__init__(region)
 
     def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
-        """Add words in the characters of the text, where the region does not say which."""
+        """Append words in the script of the text, where the region does not decide."""
         if not self._traditional and _is_traditional(text):
             result = result.translate(_TO_TRADITIONAL)
         super()._append_words(words, result, text, match)
@@ -140,7 +140,7 @@ class Chinese(Eastern):
         return self.number(number, before_noun=True) + name
 
     def _cents(self, fraction: str) -> str:
-        """Return hundredths of a yuan: 三角二分."""
+        """Return the hundredths of a yuan: 三角二分."""
         tens, ones = fraction[0], fraction[1]
         words = f"{self.cardinal_before_noun(int(tens), 'm')}角" if tens != "0" else "零"
         return words + (f"{self.cardinal(int(ones))}分" if ones != "0" else "")
@@ -217,7 +217,7 @@ class Chinese(Eastern):
         return self._as_year(text, before, after) or self.number(number)
 
     def _as_year(self, text: str, before: str, after: str) -> str | None:
-        """Return a year, which is read digit by digit from 1000 on; None if the number is none."""
+        """Return a year, digit by digit from 1000 on; None if the number is not a year."""
         era = re.search(r"(?:公元|西元|[纪紀]元)前?\s?$", before) and len(text) < 4
         if after.startswith("年") and not era and not re.match("年(?:前|后|後|来|來|内|內|间|間|以)", after):
             if len(text) == 4 or (len(text) == 2 and text[0] in "0789" and not after.startswith("年代")):

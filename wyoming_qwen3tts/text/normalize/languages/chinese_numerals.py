@@ -1,4 +1,4 @@
-"""Chinese numerals, as Chinese and Japanese write them."""
+"""Chinese numerals, for Chinese and Japanese."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _SMALL = ("", "十", "百", "千")
 def cardinal(value: int, myriads: tuple[str, ...], *, one: bool, zero: bool) -> str:
     """Return ``value`` in Chinese numerals.
 
-    ``myriads``: the words for 10^4, 10^8, 10^12 and so on, after an empty one. ``one``: 一 is said before 百 and 千
-    (Chinese); ``zero``: 零 is said for skipped places (Chinese).
+    ``myriads``: the words for 10^4, 10^8, 10^12 and so on, after an empty one. ``one``: write 一 before 百 and
+    千 (Chinese); ``zero``: write 零 for skipped places (Chinese).
     """
     if value == 0:
         return DIGITS[0]

@@ -1,4 +1,4 @@
-"""What Chinese, Japanese and Korean share: dates and times as they are written, no plural, rates the other way round."""
+"""The rules that Chinese, Japanese and Korean share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..numbers import Number
 from ..rules.rule import DASH, START, Match, Rules, text_after, text_before
 
 
-class Eastern(Normalizer):
-    """Year before month before day."""
+class CjkLanguage(Normalizer):
+    """Chinese, Japanese and Korean: year before month before day, no plural, denominator first."""
 
     decimal_mark = "."
     uses_spaces = False
@@ -19,9 +19,9 @@ class Eastern(Normalizer):
     date_words = ("年", "月", "日")
     minus_lookbehind = r"(?<![A-Za-z\d)°%])(?<!\d\.)"
     range_ends = ""
-    """Last characters of what a range may begin with: hours, days, floors."""
+    """Characters that may end the first part of a range: hours, days, floors."""
     weekday_dash = "(?!)"
-    """The dash between two weekdays, as a pattern."""
+    """A pattern for the dash between two weekdays."""
 
     @functools.cached_property
     def _abbreviation_hint_pattern(self) -> re.Pattern[str]:
@@ -31,7 +31,7 @@ class Eastern(Normalizer):
         return forms[0]
 
     def month(self, month: int) -> str:
-        """Return a month's number."""
+        """Return the number of a month, as written before 月 or 월."""
         return self.cardinal(month)
 
     def date(self, year: int | None, month: int, day: int, before: str = "") -> str:
@@ -50,11 +50,11 @@ class Eastern(Normalizer):
 
     def money(self, number: Number, code: str) -> str:
         if number.fraction and not number.fraction.strip("0"):
-            number = Number(number.whole, "", number.negative)  # nobody says "5.00"
+            number = Number(number.whole, "", number.negative)  # "5.00" is read as 5
         return super().money(number, code)
 
     def tilde_rules(self) -> Rules:
-        """Yield the rule for 10~12, which says no "about"."""
+        """Yield the rule for 10~12, where ~ does not mean "about"."""
         numbers = rf"(?P<n>{self.num})\s?[〜～~]\s?(?P<to>{self.num})(?!\d|\s?{self.unit})"
         yield "tilde", numbers, self._range_of_numbers
 
@@ -71,7 +71,7 @@ class Eastern(Normalizer):
         yield "keypad", r"(?P<s>[#＃*＊])(?:[号號](?=[键鍵]))?(?![#＃*＊]\d)", self._keypad
 
     def _keypad(self, m: Match) -> str | None:
-        """A key of a telephone needs no space around it here."""
+        """A telephone key, which needs no spaces around it here."""
         pressed = re.search(
             "按|押|누르|누릅|눌러|キー|ボタン|버튼|键|鍵|シャープ|우물|井号|星号|井號|星號", m.string
         )
@@ -121,7 +121,7 @@ class Eastern(Normalizer):
         return None if named else super()._year_month_day(m)
 
     def _fraction(self, m: Match) -> str | None:
-        """12/25 is a date where it can be, unless it is a likely fraction too."""
+        """12/25 is a date if it can be one, unless it is a likely fraction."""
         top, bottom = int(m["a"]), int(m["b"])
         weekday = re.match(r"\s?[（(][月火水木金土日一二三四五六월화수목금토일][)）]", text_after(m))
         likely = 13 <= bottom <= 31 and not (top == 1 and bottom in {16, 20, 24, 25})

@@ -1,4 +1,4 @@
-"""English as it is spoken. American where the two differ, but for dates in a text tagged en-GB and its kin."""
+"""English: American where the varieties differ, except for dates in text tagged en-GB and similar."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .english_addresses import DIRECTIONS, EnglishAddressRules
 from .english_dates import EnglishDates
 
 _WORDS_IN_CAPITALS = frozenset(
-    # read as words
+    # pronounced as words
     "NASA NATO UNESCO UNICEF OPEC FIFA UEFA IKEA LEGO NAS RAM ROM SIM PIN GIF JPEG LASER RADAR SONAR SCUBA COVID AIDS "
     "WLAN LAN WAN LIDAR YAML JSON TOML ASCII CRUD SOAP ASAP MAC "
-    # words that somebody wrote loud
+    # ordinary words, written in capitals for emphasis
     "A I OK AM PM ON OFF IN IT IS BE DO GO IF NO NOT NOW NEW OLD OUT UP DOWN YES ALL AND ANY ARE BUT CAN DAY DID FOR GET "
     "HAD HAS HER HIM HIS HOT HOW ITS LET MAY OUR OWN PUT RUN SAY SEE SHE THE TOO TRY TWO USE WAS WAY WHO WHY YOU AT BY "
     "AN AS OR SO TO US WE ME MY OF HI OH LOW HIGH STOP HELP OPEN SHUT LOCK FIRE DOOR HOME AWAY ALERT NOTE TEST WAIT WARN "
@@ -146,7 +146,7 @@ class English(EnglishDates):
         yield "acronym", r"(?<![\w'’])(?P<l>[A-Z]{2,5})(?![\w]|['’][A-Za-z]{2})", self._acronym
 
     def _era(self, m: Match) -> str:
-        """Say a year of an era: 340 A.D. is no current."""
+        """340 A.D.: the year of an era; the A is no ampere."""
         ends = "." if m["era"].endswith(".") and not text_after(m).strip() else ""
         return f"{self.year(int(m['y']))} {self.spell_letters(re.sub(r'[^A-Z]', '', m['era']))}{ends}"
 
@@ -155,7 +155,7 @@ class English(EnglishDates):
         return self.year(year if year > 99 else year + (2000 if year < 70 else 1900))
 
     def _quarter(self, m: Match) -> str | None:
-        """Say 2Q22 and Q3 2021; a half has only two."""
+        """2Q22 and Q3 2021; there are only two halves."""
         if m["l"] == "H" and m["n"] not in "12":
             return None
         year = self._full_year(m["y"])
@@ -171,14 +171,14 @@ class English(EnglishDates):
         return f"{the}{self.ordinal(int(m['n']))} {'quarter' if m['l'] == 'Q' else 'half'} of {year}"
 
     def _fiscal(self, m: Match) -> str | None:
-        """Say FY22; after a quarter its letters are enough."""
+        """FY22; after a quarter the letters FY are dropped."""
         if re.search(r"\b[QH][1-4]\s$", text_before(m)):
             return None
         to = f" to {self.cardinal(int(m['to']))}" if m["to"] else ""
         return f"fiscal year {self._full_year(m['y'])}{to}"
 
     def _decade_apart(self, m: Match) -> str | None:
-        """Say "the 1980 s", whose s is no second."""
+        """In "the 1980 s" the s is no second."""
         decade = re.search(r"\b(?:the|early|mid|late|mid-|early-|late-)\s?$", text_before(m), re.I)
         return self.decade(int(m["y"])) if decade else None
 
@@ -207,7 +207,7 @@ class English(EnglishDates):
             return False
         letters = [c for c in text if c.isalpha()]
         loud = sum(c.isupper() for c in letters) > 0.6 * len(letters) and len(text.split()) > 2
-        if loud:  # a whole sentence in capitals: only what can be nothing else
+        if loud:  # a whole sentence in capitals: spell only what cannot be a word
             return not re.search("[AEIOUY]", word)
         return len(word) <= 4 or not re.search("[AEIOUY]", word)
 
@@ -234,7 +234,7 @@ class English(EnglishDates):
         return self.spell_letters(m[0].replace(".", "")) + stop
 
     def _compound_unit(self, m: Match) -> str | None:
-        """A 30-min walk has one minute in its name."""
+        """A 30-min walk: the unit is in the singular."""
         name = self._units.get(units.canonical_symbol(m["u"]))
         return f"{self.number(self.parse_number(m['n']))} {name.one}" if name else None
 
@@ -245,14 +245,14 @@ class English(EnglishDates):
         return self.ordinal(int(m["n"].replace(",", "")))
 
     def _more(self, m: Match) -> str | None:
-        """Compare: "is < 5", "costs < 5" and "for <5" have their verb, or need none."""
+        """The sign needs no verb in "is < 5", "costs < 5" and "for <5"."""
         verb = r"\b(?:is|are|was|were|be|been|costs?|takes?|needs?|uses?|has|have|had|for|at|with|in|by|to|of|only|still|now)\s$"
         if re.match(r"\s", text_after(m)) and not re.search(verb, text_before(m)):
             return None
         return {"<": "less than", ">": "more than", "≥": "at least", "≤": "at most"}[m["s"]] + " "
 
     def _label(self, m: Match) -> str | None:
-        """Seat 14A, exit 12V: a name and no measure."""
+        """Seat 14A, exit 12V: a label, and not a measure."""
         named = re.search(
             r"\b(?:exit|seat|gate|room|apartment|apt\.?|unit|flat|platform|bus|line|row|section|terminal|level|model|type|class|grade|"
             r"building|block|suite|door|dock|lane|zone|table|box|locker|aisle|number|no\.|highway|route|figure|fig\.?|chapter|appendix|"
@@ -263,7 +263,7 @@ class English(EnglishDates):
         return f"{self._cardinal_or_digits(m['n'])} {m['l']}" if named else None
 
     def _lines(self, m: Match) -> str:
-        """1080p: how many lines a picture has, in pairs of digits."""
+        """1080p: the lines of a picture, in pairs of digits."""
         first, last = divmod(int(m["n"]), 100)
         return f"{self.cardinal(first)} {self.cardinal(last)} {self.spell_letters(m['l'])}"
 
@@ -282,7 +282,7 @@ class English(EnglishDates):
         return f"{self._cardinal_or_digits(m['a'])} out of {self._cardinal_or_digits(m['b'])}"
 
     def _glued(self, m: Match) -> str:
-        """10k, 4K, 12B: a letter that stands for a thousand, or for itself."""
+        """10k, 4K, 12B: a letter that means thousand, or is spelled."""
         scale = m["l"] == "k" or "." in m["n"]
         letter = self.clean_scale_word(m["l"]) if scale else self.spell_letters(m["l"])
         return f"{self.number(self.parse_number(m['n']))} {letter}"

@@ -21,7 +21,7 @@ _FULL = (
     "Crescent Close Gardens Plaza Way Loop Broadway Row Walk Mews Grove Hill Crossing"
 ).split()
 _SURE = frozenset("Ave Blvd Rd Hwy Pkwy Expy Fwy Tpke".split())
-"""Abbreviations that are nothing else, whatever follows."""
+"""Unambiguous abbreviations, whatever follows."""
 _PARTS = {
     "Apt": "apartment",
     "Ste": "suite",
@@ -47,22 +47,22 @@ _STATES = {
 _WORDS = frozenset("OK OR IN ME HI OH PA MA LA ID".split())
 """States that are also words or names."""
 _ZIPPED = frozenset("DE IN".split())
-"""States that are countries or words more often: only with a ZIP code."""
+"""States that are more often countries or words: only with a ZIP code."""
 _ROADS = r"(?:I-\d{1,3}|(?:Interstate|Highway|Hwy|Route|Rte|US|SR|Exit|exit|highway|route)[ -]\d{1,3})"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
 _CITY = r"(?:[A-Z][A-Za-z.'’-]+ ){0,3}[A-Z][A-Za-z.'’-]+"
 STREET_HINT = rf"\b(?:{'|'.join(_STREETS)}|Rte|Rt)\b"
-"""What tells that a sentence may have a street in it."""
+"""A pattern for sentences that may contain a street."""
 
 
 class EnglishAddressRules:
-    """The rules for addresses."""
+    """The rules for street addresses."""
 
     def __init__(self, normalizer: English) -> None:
         self._normalizer = normalizer
 
     def rules(self) -> Rules:
-        """Yield the rules: name, pattern, handler."""
+        """Yield name, pattern and handler of each rule."""
         streets = "|".join(sorted(_STREETS, key=len, reverse=True))
         full = "|".join(_FULL)
         ways = "|".join(sorted(DIRECTIONS, key=len, reverse=True))
@@ -132,7 +132,7 @@ class EnglishAddressRules:
             is not None
         )
         if m["stop"] and m["t"] in {"St", "Dr", "Ave", "Blvd", "Rd"} and not m["way"]:
-            return None  # abbreviations of their own
+            return None  # these are in the table of abbreviations
         if goes_on and m["t"] not in _SURE and not m["way"]:
             return None
         if m["t"] == "Dr" and re.search(r"(?:^|[.!?] )[A-Z]\w+ $", before):
@@ -150,7 +150,7 @@ class EnglishAddressRules:
         return f"{_PARTS[m['t']]} "
 
     def _state(self, m: Match) -> str | None:
-        """Say a state after its city; one that is a word too only with a ZIP code, or inside a sentence."""
+        """A state after its city; one that is also a word only with a ZIP code, or inside a sentence."""
         before, rest = text_before(m), text_after(m)
         zipped = re.match(r"\s\d{5}(?!\d)", rest)
         if not zipped and not re.search(rf"(?<![\w'’]){_CITY}, $", before):

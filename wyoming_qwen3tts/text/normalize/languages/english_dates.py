@@ -10,7 +10,7 @@ from .english_words import DAYS, MONTH_FORMS, MONTHS, EnglishWords
 
 
 class EnglishDates(EnglishWords):
-    """Dates, times of day, durations, feet and inches in English."""
+    """The rules for dates, times of day, durations, feet and inches."""
 
     def named_date_rules(self) -> Rules:
         months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
@@ -110,19 +110,19 @@ class EnglishDates(EnglishWords):
             return None
         year = int(m["y"]) if m["y"] else None
         tail = f", {self.year(year)}" if year is not None else ""
-        if "to" not in m.groupdict():  # the day comes first
+        if "to" not in m.groupdict():  # the day is written first
             the = "" if re.search(r"\bthe\s*$", text_before(m), re.I) else "the "
             return f"{the}{self.ordinal(day)} of {MONTHS[month - 1]}{tail}"
         to = f" to {self.ordinal(int(m['to']))}" if m["to"] else ""
         return f"{MONTHS[month - 1]} {self.ordinal(day)}{to}{tail}"
 
     def _days_month(self, m: Match) -> str | None:
-        """Say 24-26 Dec."""
+        """24-26 Dec."""
         last = self._named_date(m) if m["month"] != "may" and int(m["a"]) < int(m["d"]) else None
         return f"the {self.ordinal(int(m['a']))} to {last}" if last else None
 
     def _dashed_date(self, m: Match) -> str | None:
-        """Say Jan-15-2020 and 15-Jan-2020."""
+        """Jan-15-2020 and 15-Jan-2020."""
         year = int(m["y"]) if len(m["y"]) == 4 else int(m["y"]) + (2000 if int(m["y"]) < 70 else 1900)
         return self._date_or_none(year, MONTH_FORMS[m["month"].lower()], int(m["d"]), text_before(m))
 
@@ -135,7 +135,7 @@ class EnglishDates(EnglishWords):
         return DAYS[m["day"]] + self._stop(m)
 
     def _short_date(self, m: Match) -> str | None:
-        """6/12 as a date, where the words before it ask for one."""
+        """6/12 is a date only after words that ask for one."""
         before = text_before(m)
         sure = re.search(
             r"\b(?:on|due|ships|arrives|starts|ends|expires|dated?|today is|tomorrow is|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?(?:\s[-–—−])?)\s$",

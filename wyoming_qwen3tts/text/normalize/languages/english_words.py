@@ -1,4 +1,4 @@
-"""English words: numbers, measures, dates and times in words, and the abbreviations."""
+"""English vocabulary and verbalization."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DIGIT_CALLS = r"(?:[Cc]all|[Dd]ial|[Rr]ing|[Tt]ext|[Pp]hone|[Pp]ress)(?:ed|ing|
 
 
 class EnglishWords(Normalizer):
-    """The words of English."""
+    """The vocabulary and verbalization of English."""
 
     language_code = "en"
     decimal_mark = "."

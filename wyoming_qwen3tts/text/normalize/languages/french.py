@@ -1,4 +1,4 @@
-"""French as it is spoken."""
+"""French."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..currencies import CurrencyName
 from ..numbers import Number
 from ..roman_numerals import parse_roman
 from ..rules.rule import START, Match, Rules, text_after, text_before
-from .romance import Romance
+from .romance import RomanceLanguage
 
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
 )  # fmt: skip
 
 
-class French(Romance):
+class French(RomanceLanguage):
     """French of France: soixante-dix, quatre-vingts."""
 
     language_code = "fr"

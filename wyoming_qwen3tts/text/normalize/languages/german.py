@@ -1,4 +1,4 @@
-"""German as it is spoken."""
+"""German."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class German(GermanDates):
 
     @staticmethod
     def _after_preposition(words: str, m: Match) -> str:
-        """Put "eine Stunde" into the dative where a preposition asks for it."""
+        """Return "eine Stunde" in the dative after a preposition that governs it."""
         if not words.startswith(("ein ", "eine ")) or not DATIVE_ONE.search(text_before(m)):
             return words
         return re.sub(r"^ein(e?) ", lambda one: "einer " if one[1] else "einem ", words)
@@ -65,7 +65,7 @@ class German(GermanDates):
     def plain_number(self, number: Number, m: Match) -> str:
         text, before, after = m["n"], text_before(m), text_after(m)
         if text.isdecimal() and len(text) == 4 and not number.negative and 1100 <= number.value < 2000:
-            return self.year(number.value)  # so are prices and numbers of houses read
+            return self.year(number.value)  # prices and house numbers are read in this way too
         if text == "1" and not number.negative:
             noun = re.match(r"\s+(?:[a-zäöüß]+e[ns]?\s+)?([A-ZÄÖÜ][\wäöüß]*)", after)
             gender = self.gender_of(noun[1]) if noun else ""
@@ -143,12 +143,12 @@ class German(GermanDates):
         )
 
     def _zip(self, m: Match) -> str | None:
-        """Hauptstraße 5, 10115 Berlin."""
+        """A postal code in an address: Hauptstraße 5, 10115 Berlin."""
         street = re.search(r"[a-zß.]\s\d{1,3}\s?[a-z]?,\s$|\b(?:PLZ:?\s|D-)$", text_before(m))
         return self.spell_digits(m[0]) if street else None
 
     def _round_money(self, m: Match) -> str | None:
-        """5,- € has no cents."""
+        """5,- €: an amount without cents."""
         priced = m["cur"] or re.search(r"(?:€|EUR|Euro|Preis:?|kostet|für)\s?$", text_before(m))
         code = "CHF" if re.search("Fr|CHF", m["cur"] or "") else "EUR"
         return self.money(self.parse_number(m["n"]), code) if priced else None
@@ -187,7 +187,7 @@ class German(GermanDates):
         return self.inflect_ordinal(int(m["n"]), before)
 
     def _ordinal_noun(self, m: Match) -> str | None:
-        """Die 2. Lampe, ihr 1. Auto: what is before it tells the ending, or its gender does."""
+        """Die 2. Lampe, ihr 1. Auto: the words before, or the gender, decide the ending."""
         before, value = text_before(m), int(m["n"])
         if _BEFORE_NOUN.search(before):
             return self.inflect_ordinal(value, before)

@@ -11,11 +11,11 @@ _FRANCS = re.compile(r"\s?\d+(?:['’]\d{3})*(?:\.\d\d)?(?![\d'’]|\.\d|\.\s?[A
 _PRICED = re.compile(
     r"(?:\b(?:kostet|kosten|für|zu|von|um|macht|beträgt|Preis:?|Total:?|Summe:?|nur|je)|[-–—−－:])\s$"
 )
-"""What makes of "Fr. 5.50" Swiss francs, and no Friday."""
+"""Text before "Fr. 5.50" that makes it Swiss francs and not a Friday."""
 
 
 class GermanDates(GermanWords):
-    """Dates and times of day in German."""
+    """The rules for dates and times of day."""
 
     def named_date_rules(self) -> Rules:
         months = "|".join(sorted(MONTH_FORMS, key=len, reverse=True))
@@ -67,7 +67,7 @@ class GermanDates(GermanWords):
         yield from super().time_rules()
 
     def _two_short_dates(self, m: Match) -> str | None:
-        """23.-25.11.: the month is said once."""
+        """23.-25.11.: the month is read once."""
         before, month, year = text_before(m), int(m["m"]), int(m["y"]) if m["y"] else None
         if not 1 <= month <= 12:
             return None
@@ -89,7 +89,7 @@ class GermanDates(GermanWords):
 
     @staticmethod
     def _is_francs(m: Match) -> bool:
-        """Tell Fr. 5.50 from a Friday: by what is before it, or by 1'234."""
+        """Tell whether "Fr." means francs and not Friday: by the text before it, or by 1'234."""
         price = _FRANCS.match(text_after(m))
         return price is not None and (
             "'" in price[0] or "’" in price[0] or bool(_PRICED.search(text_before(m)))
@@ -118,13 +118,13 @@ class GermanDates(GermanWords):
         return f"{first} bis {last}"
 
     def _hours(self, m: Match) -> str | None:
-        """1:30 Std. is a length of time; 8:30 h is one where the words before it say so."""
+        """1:30 Std. is a duration; 8:30 h is one only after words that say so."""
         timed = m["w"] != "h" or re.search(self.duration_cues, text_before(m), re.I)
         parts = [(str(int(m[unit])), unit) for unit in ("h", "min") if int(m[unit])]
         return self._duration_words(parts or [("0", "min")]) + self._sentence_stop(m) if timed else None
 
     def _h_clock(self, m: Match) -> str | None:
-        """10h19 is a time, or a length of time where the words before it say so."""
+        """10h19 is a time of day, or a duration after words that say so."""
         if re.search(self.duration_cues, text_before(m), re.I):
             return self._duration(m)
         hour, minute = int(m["h"]), int(m["min"])

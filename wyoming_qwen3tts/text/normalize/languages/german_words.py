@@ -1,4 +1,4 @@
-"""German words: numbers, dates and times in words, the cases of ordinals, and the abbreviations."""
+"""German vocabulary and verbalization, with the cases of ordinals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAY_NAMES = r"(?:(?:Mon|Diens|Donners|Frei|Sams|Sonn)tag|Mittwoch|Sonnabend|(?:
 _ON_DAY = re.compile(
     rf"\b(?:am|vom|zum|bis|ab|seit|nächsten|kommenden|diesen|jeden)\s+{_DAY_NAMES},?\s*$", re.I
 )
-"""What puts a date after a weekday in the dative: am Montag, dreiundzwanzigsten November."""
+"""Text before a date in the dative after a weekday: am Montag, dreiundzwanzigsten November."""
 DATIVE_ONE = re.compile(
     r"\b(?:in|mit|nach|vor|seit|bei|aus|von|zu|ab|binnen|innerhalb von)\s+"
     r"(?:\d+\s?[a-zA-ZäöüÄÖÜ]+\.?,?\s+und\s+)?$",
@@ -50,7 +50,7 @@ _GENDER = {noun: gender for gender, nouns in _NOUN_GENDER.items() for noun in no
 
 
 class GermanWords(Normalizer):
-    """The words of German."""
+    """The vocabulary and verbalization of German."""
 
     language_code = "de"
     minus, plus, point, dot, slash, dash, underscore = (
@@ -104,7 +104,9 @@ class GermanWords(Normalizer):
         words = numbers.to_words(value, "de")
         if words is None:
             return str(value)
-        words = re.sub(r"^ein(?=hundert|tausend)", "", words).replace("einstausend", "eintausend")  # 101,000
+        words = re.sub(r"^ein(?=hundert|tausend)", "", words).replace(
+            "einstausend", "eintausend"
+        )  # 101 and 1000
         return re.sub(r"(?<=tausend)ein(?=hundert)", "ein", words)
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
@@ -123,7 +125,7 @@ class GermanWords(Normalizer):
         return self.cardinal(value)
 
     def inflect_ordinal(self, value: int, before: str) -> str:
-        """Return an ordinal with the ending that the words before it ask for."""
+        """Return an ordinal with the ending that the words before it require."""
         stem = self.ordinal(value)
         if DATIVE.search(before) or _ON_DAY.search(before):
             return f"{stem}n"
@@ -181,7 +183,7 @@ class GermanWords(Normalizer):
 
     @staticmethod
     def half_of(gender: str, before: str) -> str:
-        """Return "half a" in the case that the words before it ask for: the accusative, unless nothing does."""
+        """Return "half a" in the case that the words before it require; the accusative by default."""
         if DATIVE_ONE.search(before):
             return "einer halben" if gender == "f" else "einem halben"
         if gender == "m":
@@ -190,7 +192,7 @@ class GermanWords(Normalizer):
 
     @staticmethod
     def gender_of(noun: str) -> str:
-        """Return the gender of a noun, "" where it is not known."""
+        """Return the gender of a noun; "" if it is not known."""
         return _GENDER.get(noun) or (
             "f" if noun.endswith(("ung", "heit", "keit", "ion", "schaft", "e")) else ""
         )

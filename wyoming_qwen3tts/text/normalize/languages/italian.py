@@ -1,4 +1,4 @@
-"""Italian as it is spoken."""
+"""Italian."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..currencies import CurrencyName
 from ..numbers import Number
 from ..roman_numerals import parse_roman
 from ..rules.rule import START, Match, Rules, text_after, text_before
-from .romance import Romance
+from .romance import RomanceLanguage
 
 _MONTHS = (
     "gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre", "dicembre",
@@ -21,11 +21,11 @@ _NO_ORDINAL = frozenset(
     "gradi fuori dentro oggi domani ieri ora adesso stasera stanotte stamattina circa con per che sono ieri sopra sotto alle esterni interni "
     "celsius percepiti previsti massimi minimi anche poi mentre".split()
 )
-"""What follows a temperature in degrees."""
+"""Words after a temperature in degrees, where ° is no ordinal."""
 _NO_NOUNS = frozenset("per con poi dei del sul tra fra che non più meno alle dalle oppure".split())
 
 
-class Italian(Romance):
+class Italian(RomanceLanguage):
     """Italian."""
 
     language_code = "it"
@@ -88,7 +88,7 @@ class Italian(Romance):
         words = super().cardinal(value)
         if value > 20 and words.endswith("tre"):
             words = words[:-1] + "é"
-        words = words.replace("dicotto", "diciotto")  # num2words elides where nothing is elided: 118
+        words = words.replace("dicotto", "diciotto")  # num2words elides a vowel wrongly: 118
         return words.replace("milione e ", "milione ").replace("milioni e ", "milioni ")
 
     def inflect_for_gender(self, words: str, gender: str) -> str:
@@ -203,7 +203,7 @@ class Italian(Romance):
         yield "times", r"(?P<n>\d+)x(?!\w)", lambda m: f"{self.cardinal(int(m['n']))} volte"
 
     def _elided(self, m: Match) -> str | None:
-        """1 ora: the article and its noun are one word."""
+        """1 ora: the article is elided before a vowel."""
         noun = re.match(r"[a-zà-ÿ]+", text_after(m))
         return "un'" if noun and noun[0] not in _NO_NOUNS and self.is_feminine(noun[0]) else None
 

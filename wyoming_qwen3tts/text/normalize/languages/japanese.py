@@ -1,4 +1,4 @@
-"""Japanese as it is spoken: numbers in kanji, units in katakana."""
+"""Japanese: numbers in kanji, units in katakana."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .. import units
 from ..numbers import Number
 from ..rules.rule import DASH, Match, Rules, text_before
 from . import chinese_numerals
-from .cjk import Eastern
+from .cjk import CjkLanguage
 
 _MYRIADS = ("", "万", "億", "兆")
 
 
-class Japanese(Eastern):
+class Japanese(CjkLanguage):
     """Japanese."""
 
     language_code = "ja"
@@ -83,7 +83,7 @@ class Japanese(Eastern):
     def _measure(self, m: Match) -> str | None:
         words = super()._measure(m)
         before = text_before(m).rstrip()
-        if words and before.endswith(("時速", "秒速", "分速", "風速")):  # it says already what it is
+        if words and before.endswith(("時速", "秒速", "分速", "風速")):  # the text already has the word
             words = words.removeprefix("時速").removeprefix("秒速")
         return words
 
@@ -161,7 +161,7 @@ class Japanese(Eastern):
         yield "day-week", r"[（(](?P<d>[月火水木金土日])[)）]", lambda m: f"、{m['d']}曜日"
 
     def _day_range(self, m: Match) -> str:
-        """月-金: a weekday has 曜 after it, or it is the moon and gold."""
+        """月-金: weekdays need 曜, or they would be moon and gold."""
         before = "" if re.search("曜日?$", text_before(m)) else "曜"
         return f"{before}{self.range_word}{m['day']}曜"
 

@@ -1,4 +1,4 @@
-"""Korean as it is spoken: Sino-Korean numbers for measures, native ones for what is counted."""
+"""Korean: Sino-Korean numerals for measures, native ones for counted things."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 from .. import units
 from ..numbers import Number
 from ..rules.rule import DASH, Match, Rules, text_before
-from .cjk import Eastern
+from .cjk import CjkLanguage
 
 _DIGITS = "영일이삼사오육칠팔구"
 _SMALL = ("", "십", "백", "천")
@@ -19,11 +19,11 @@ _COUNTERS = (
     "개월(?=마다|에 한)|개(?!월|국)|명|사람|살|시간|시(?!즌|리)|대|마리|잔|병|장|권|가지|달|곳|군데|송이|그루|켤레|벌|채|척|통|번째|자루|"
     "접시|그릇|조각|봉지|상자|박스|줄|칸|마디|차례|가구|배(?!터)|모금|스푼|컵|판|쌍|알|번(?!호|지|을 누|을 선택| ?(?:채널|출구|버튼|방|트랙|홈|게이트))"
 )
-"""Words that take native numbers up to 99."""
+"""Counters with native numerals up to 99."""
 
 
 def cardinal(value: int) -> str:
-    """Return ``value`` in Sino-Korean numbers."""
+    """Return ``value`` in Sino-Korean numerals."""
     if value == 0:
         return _DIGITS[0]
     groups = []
@@ -45,14 +45,14 @@ def cardinal(value: int) -> str:
 
 
 def native(value: int) -> str:
-    """Return ``value``, 1 to 99, in native numbers as they stand before a counter."""
+    """Return ``value``, 1 to 99, in native numerals, in the form before a counter."""
     tens, ones = divmod(value, 10)
     if tens == 2 and not ones:
         return "스무"
     return _TENS[tens] + _NATIVE_BEFORE[ones]
 
 
-class Korean(Eastern):
+class Korean(CjkLanguage):
     """Korean."""
 
     language_code = "ko"
@@ -158,7 +158,7 @@ class Korean(Eastern):
     def _measure(self, m: Match) -> str | None:
         words = super()._measure(m)
         before = text_before(m).rstrip()
-        if words and before.endswith(("시속", "초속", "풍속")):  # it says already what it is
+        if words and before.endswith(("시속", "초속", "풍속")):  # the text already has the word
             words = words.removeprefix("시속 ").removeprefix("초속 ")
         return words
 
@@ -207,7 +207,7 @@ class Korean(Eastern):
         return not ("가" <= after <= "힣" or after == "~")  # particles follow their word without a space
 
     def _append_words(self, words: list[str], result: str, text: str, match: Match) -> None:
-        if result.startswith(("에서", "요일")):  # what belongs to the word before it
+        if result.startswith(("에서", "요일")):  # belongs to the word before it
             words.append(result)
         else:
             super()._append_words(words, result, text, match)
@@ -323,7 +323,7 @@ class Korean(Eastern):
     def _counter(self, m: Match) -> str:
         value = int(m["n"].replace(",", ""))
         if m["c"] == "번" and re.search("누르|눌러|선택|버튼", m.string):
-            return f"{self.cardinal(value)}번"  # a number on a keypad, and not so many times
+            return f"{self.cardinal(value)}번"  # a key of a keypad, and not a count
         if text_before(m).endswith("제"):
             return f"{self.cardinal(value)}{m['c']}"  # a number of a series
         if m["c"] == "번째":

@@ -1,4 +1,4 @@
-"""Portuguese as it is spoken: European, or Brazilian in text tagged pt-BR."""
+"""Portuguese: European, or Brazilian in text tagged pt-BR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import numbers, powers_of_ten, units
 from ..currencies import CurrencyName
 from ..numbers import Number
 from ..rules.rule import START, Match, Rules, text_after, text_before
-from .romance import Romance
+from .romance import RomanceLanguage
 
 _MONTHS = (
     "janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho", "agosto", "setembro", "outubro", "novembro", "dezembro",
@@ -21,11 +21,11 @@ _EUROPEAN = {
     "bilhão": "mil milhões", "canadenses": "canadianos", "canadense": "canadiano", "mols": "moles", "lúmens": "lúmenes",
     "quadro": "fotograma", "pixels": "píxeis", "pixel": "píxel", "centavo": "cêntimo",
 }  # fmt: skip
-"""Beginnings of words: Brazilian, as they are written here and in the tables → European."""
+"""Brazilian beginnings of words, as in the tables → European."""
 _BRAZILIAN = re.compile(rf"\b(?:{'|'.join(_EUROPEAN)})")
 
 
-class Portuguese(Romance):
+class Portuguese(RomanceLanguage):
     """Portuguese."""
 
     language_code = "pt"
@@ -98,7 +98,7 @@ class Portuguese(Romance):
         super().__init__(region)
 
     def adapt_to_region(self, words: str, written: str) -> str:
-        """Return what is said as the region says it; cents are European, but for those of the real."""
+        """Return the words in the variety of the region; cents are European, except those of the real."""
         if self._brazilian:
             return words.replace(self.symbols["#"], "cerquilha") if "#" in written else words
         reais = "R$" in written or "BRL" in written
@@ -110,7 +110,9 @@ class Portuguese(Romance):
         return re.sub("^um ", "primeiro ", words) if words and ordinal else words
 
     def cardinal(self, value: int, gender: str = "m") -> str:
-        return (numbers.to_words(value, self._words) or str(value)).replace(",", "")  # nobody pauses there
+        return (numbers.to_words(value, self._words) or str(value)).replace(
+            ",", ""
+        )  # no pause between thousands and hundreds
 
     def inflect_for_gender(self, words: str, gender: str) -> str:
         if gender == "f":
@@ -205,7 +207,7 @@ class Portuguese(Romance):
         yield from super().telephone_rules()
 
     def _result(self, m: Match) -> str | None:
-        """2x1 is a result where somebody won."""
+        """2x1 is a score only after words such as "won"."""
         played = re.search(
             r"\b(?:placar|ganh|venc|perd|empat|resultado|jogo)[^.!?\d]{0,30}$", text_before(m), re.I
         )

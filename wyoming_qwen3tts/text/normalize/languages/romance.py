@@ -1,4 +1,4 @@
-"""What French, Spanish, Portuguese and Italian share."""
+"""The rules that French, Spanish, Portuguese and Italian share."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _NO_NOUNS = frozenset(
     "plus moins dans sans sous vers après depuis mais puis alors más menos tras antes mas depois pelos nosotros anche oltre "
     "come quindi oggi invece mentre oppure".split()
 )
-"""Words after a number that it does not count."""
+"""Words after a number that are not counted nouns."""
 
 
-class Romance(Normalizer):
-    """Dates are "3 [de] December [de] 2024", decimals are read as numbers, centuries carry Roman numerals."""
+class RomanceLanguage(Normalizer):
+    """Dates as "3 [de] December [de] 2024", decimals read as numbers, centuries in Roman numerals."""
 
     date_preposition = ""
-    """Between day, month and year."""
+    """The word between day, month and year."""
     century_words = ""
-    """Words that go with a Roman numeral, as a pattern."""
+    """Words next to the Roman numeral of a century, as a pattern."""
     first_of_month = ""
     feminine_nouns = ""
-    """A pattern for the noun after a number that is feminine."""
+    """A pattern for feminine nouns after a number."""
     date_cues = ""
     """Words before 31/12 that make it a date, as a pattern."""
     half_suffixes = ("", "")
-    """What follows a masculine and a feminine noun in "one cup and a half"."""
+    """Words after a masculine and a feminine noun in "one cup and a half"."""
     halvable_units = ""
-    """Nouns that are counted in halves, as ``units.txt`` writes them."""
+    """Nouns that are counted in halves, in the notation of ``units.txt``."""
     articles = "(?!)"
-    """Words before an ordinal, as a pattern; its group is feminine."""
+    """Words before an ordinal, as a pattern; its group has the feminine ones."""
     day_letter = "d"
     """The letter for days in 2 d 4 h."""
 
@@ -43,7 +43,7 @@ class Romance(Normalizer):
         return self.noun_after_number(number, super().plural_form(number, forms))
 
     def noun_after_number(self, number: Number, noun: str) -> str:
-        """Return a noun as it stands after a number: un millón de euros."""
+        """Return a noun in the form after a number: un millón de euros."""
         millions = not number.fraction and number.value and number.value % 1_000_000 == 0
         return self.noun_after_million(noun) if millions else noun
 
@@ -91,7 +91,7 @@ class Romance(Normalizer):
         return words + (self._sentence_stop(m) if m["y"] else self._month_stop(m)) if words else None
 
     def _day_month(self, m: Match) -> str | None:
-        """31/12; 3/12 after an article or a weekday only, for it may be a fraction or a score."""
+        """31/12; 3/12 only after an article or a weekday, because it may be a fraction or a score."""
         before = rf"(?:\b(?:{self.date_cues})\s|\b(?:{self._day_names})\.?,?\s|[’'])$"
         if int(m["d"]) <= 12 and not re.search(before, text_before(m)):
             return None
@@ -105,12 +105,12 @@ class Romance(Normalizer):
         return f" {self.date_preposition} ".join(parts) if self.date_preposition else " ".join(parts)
 
     def _letter_ordinal(self, m: Match) -> str | None:
-        """1.º, 2a, 3os: the letter tells the gender, and whether there are many."""
+        """1.º, 2a, 3os: the letters tell gender and number."""
         words = self.ordinal(int(m["n"]), "f" if m["s"][-1] in "ªa" else "m")
         return re.sub(r"[oa]\b", lambda end: f"{end[0]}s", words) if m["many"] else words
 
     def _degree_ordinal(self, m: Match) -> str | None:
-        """2° is an ordinal between an article and a noun, and else a temperature or an angle."""
+        """2° is an ordinal between an article and a noun, else a temperature or an angle."""
         article = re.search(rf"(?:^|[^\w’'])(?:{self.articles})\s$", text_before(m), re.I)
         noun = re.match(rf"\s([{LETTER}]{{3,}})", text_after(m))
         if article is not None:
@@ -120,7 +120,7 @@ class Romance(Normalizer):
         return self.ordinal(int(m["n"]), "f" if self.is_feminine(noun[1]) else "m")
 
     def is_ordinal(self, value: int, noun: str) -> bool:
-        """Tell whether a number with ° is an ordinal before ``noun`` where no article says so."""
+        """Tell whether a number with ° and without an article is an ordinal before ``noun``."""
         return False
 
     def is_feminine(self, noun: str) -> bool:
@@ -128,7 +128,7 @@ class Romance(Normalizer):
         return self.gender_of(noun) == "f"
 
     def inflect_for_gender(self, words: str, gender: str) -> str:
-        """Return a number in words in the gender of what it counts."""
+        """Return a number in words in the gender of the counted noun."""
         return words
 
     def cardinal_before_noun(self, value: int, gender: str) -> str:
@@ -142,7 +142,7 @@ class Romance(Normalizer):
         return self.number(number)
 
     def gender_of(self, noun: str) -> str:
-        """Return the likely gender of a noun after a number: m, f, or "" where it is no noun to agree with."""
+        """Return the likely gender of a noun after a number: m, f, or "" if it is no noun."""
         return "f" if self.feminine_nouns and re.fullmatch(self.feminine_nouns, noun) else ""
 
     def leading_rules(self) -> Rules:
@@ -184,7 +184,7 @@ class Romance(Normalizer):
         return {form: name for name in names for form in name.forms}
 
     def quantity_and_half(self, value: int, name: units.UnitName) -> str:
-        """Return one and a half of something: the half comes after it."""
+        """Return one and a half of something: the half comes after the noun."""
         number = Number(str(value))
         words = self.quantity(number, name)
         return f"{words} {self.half_suffixes[name.gender == 'f']}"
@@ -214,7 +214,7 @@ class Romance(Normalizer):
         return f"{m['w']} {words}" if m.start("w") < m.start("r") else f"{words} {m['w']}"
 
     def century_number(self, value: int, word: str) -> str:
-        """Return the number of a century."""
+        """Return the number of a century in words."""
         return self.cardinal(value)
 
     def _regnal(self, m: Match) -> str | None:

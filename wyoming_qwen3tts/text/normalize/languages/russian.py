@@ -1,4 +1,4 @@
-"""Russian as it is spoken: numbers agree with what they count, in gender, number and, where a word governs it, case."""
+"""Russian: numbers agree with their noun in gender and number, and take the case that a word governs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ORDINAL_ENDINGS = {
     "ю": ("a", "f"), "ую": ("a", "f"), "х": ("g", "pl"), "ых": ("g", "pl"),
 }  # fmt: skip
 _TAKES_NUMBERS = re.compile(r"\b(?:через|за|на|в|по|к|каждые|ещё|еще)\s*$", re.I)
-"""Words after which a range has no "from" and "to" of its own."""
+"""Words after which a range gets no "от" and "до"."""
 _ACCUSATIVE = re.compile(r"\b(?:через|на|за|каждую)\s*\+?$", re.I)
 _TAKES_OBJECT = re.compile(r"(?:\b[А-ЯЁ][а-яё]+(?:ь|й|и|ьте|йте|ите)|[а-яё](?:ть|йте|ьте|ите))\s+$")
 _FEMININE_TWO = re.compile(r"\s+(?:[а-яё]+(?:ые|ие|ых|их)\s+)*(?!или\b|ли\b)[а-яё]{2,}[ыи]\b")
-"""After 2 stands the genitive singular; it ends so in feminine nouns only."""
+"""After 2 the noun is in the genitive singular; only feminine nouns end so."""
 _FEMININE_ONE = re.compile(
     r"\s+(?:[а-яё]+(?:ая|яя)\s+)?[а-яё]+(?:а|я|ь)\b(?<!день)(?<!уровень)(?<!рубль)(?<!человека)(?<!имя)(?<!время)"
 )
@@ -59,7 +59,7 @@ class Russian(RussianDates):
         return self.join([words, self.genitive_form(high, name.forms), per]) + self._sentence_stop(m)
 
     def _unit_name(self, symbol: str) -> tuple[units.UnitName, str] | None:
-        """Return what a unit is called, and per what it is."""
+        """Return the name of a unit, and the words for its denominator."""
         symbol = units.canonical_symbol(symbol)
         if (name := self._units.get(symbol)) is not None:
             return name, ""
@@ -226,7 +226,7 @@ class Russian(RussianDates):
     def _ordinal(self, m: Match) -> str:
         case, gender = _ORDINAL_ENDINGS[m["e"]]
         if m["e"] == "м" and not re.search(r"\b(?:во?|на|об?|при)\s+$", text_before(m), re.I):
-            case = "i"  # he came in first
+            case = "i"  # instrumental: "he came in first"
         return self.ordinal(int(m["n"]), gender, case)
 
     def _floor(self, m: Match) -> str:
@@ -234,7 +234,7 @@ class Russian(RussianDates):
         return f"{self.ordinal(int(m['n']), 'm', case)} {m['w']}"
 
     def _grams(self, m: Match) -> str | None:
-        """250 г масла: four digits are a year more often."""
+        """250 г масла: after four digits г is more often a year."""
         return self.measure(self.parse_number(m["n"]), "g") if len(m["n"]) < 4 or "," in m["n"] else None
 
     def _spoons(self, m: Match) -> str:

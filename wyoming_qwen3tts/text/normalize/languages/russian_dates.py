@@ -17,10 +17,10 @@ _AFTER_DAY = re.compile(
 
 
 class RussianDates(RussianWords):
-    """Dates, years and times of day in Russian."""
+    """The rules for dates, years and times of day."""
 
     def _clocks(self, m: Match) -> str | None:
-        """From one time to another, in the genitive."""
+        """A range of times of day, in the genitive."""
         if (words := super()._clocks(m)) is None:
             return words
         hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
@@ -117,7 +117,7 @@ class RussianDates(RussianWords):
         )
 
     def _from_date(self, m: Match) -> str | None:
-        """From the 23rd up to the 25th of November, as far as the word before says so."""
+        """From the 23rd up to the 25th of November: only after the preposition "с"."""
         if not re.search(r"\bсо?\s$", text_before(m), re.I):
             return None
         last = self.ordinal(int(m["d"]), "n", "n" if m["to"] == "по" else "g")

@@ -1,4 +1,4 @@
-"""Russian words: numbers in their gender and case, dates and times in words, and the abbreviations."""
+"""Russian vocabulary and verbalization: numbers in their gender and case."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ DAY_FORMS = {
 _ON_DAY = re.compile(
     rf"(?:^|[^\w\s]\s*|(?<!\bв)(?<!\bво)\s)(?:{'|'.join(DAY_FORMS)}|пн|вт|ср|чт|пт|сб|вс),?\s*$", re.I
 )
-"""A weekday in front of a date, and nothing in front of that which puts both into a case."""
+"""Text before a date that ends with a weekday in the nominative."""
 
 
 class RussianWords(Normalizer):
-    """The words of Russian."""
+    """The vocabulary and verbalization of Russian."""
 
     language_code = "ru"
     minus, plus, point, dot, slash, dash, underscore = (
@@ -126,7 +126,7 @@ class RussianWords(Normalizer):
         )
 
     def year_ordinal(self, value: int, case: str = "g") -> str:
-        """Return a year as Russians say it: an ordinal."""
+        """Return a year as an ordinal, as in Russian dates."""
         return self.ordinal(value, "m", case)
 
     def per_unit(self, top: str, bottom: str) -> str:
@@ -157,7 +157,7 @@ class RussianWords(Normalizer):
 
     @staticmethod
     def accusative(words: str) -> str:
-        """Return a measure in the accusative: only "одна" and what it counts differ."""
+        """Return a measure in the accusative: only "одна" and its noun change."""
 
         def one(m: Match) -> str:
             return f"одну {m[1]}{'ую' if m[2] == 'ая' else 'у' if m[2] == 'а' else 'ю'}"
@@ -165,7 +165,7 @@ class RussianWords(Normalizer):
         return re.sub(r"\bодна (\w+?)(ая|а|я)\b", one, words)
 
     def genitive(self, number: Number, gender: str = "m") -> str:
-        """Return any number in the genitive."""
+        """Return a number in the genitive."""
         sign = [self.minus] if number.negative else []
         if not number.fraction:
             return self.join([*sign, self.cardinal(number.value, gender, "g")])

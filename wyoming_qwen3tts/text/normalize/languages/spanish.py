@@ -1,4 +1,4 @@
-"""Spanish as it is spoken."""
+"""Spanish."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import numbers
 from ..currencies import CurrencyName
 from ..numbers import Number
 from ..rules.rule import START, Match, Rules, text_after, text_before
-from .romance import Romance
+from .romance import RomanceLanguage
 
 _MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
@@ -20,7 +20,7 @@ _ORDINALS = (
 )  # fmt: skip
 
 
-class Spanish(Romance):
+class Spanish(RomanceLanguage):
     """Spanish."""
 
     language_code = "es"

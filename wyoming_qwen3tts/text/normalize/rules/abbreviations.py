@@ -10,7 +10,7 @@ from .rule import DASH, LETTER, Match, Rules, text_after
 
 
 class AbbreviationRules(RuleBase):
-    """Abbreviations and weekdays."""
+    """The rules for abbreviations and weekdays."""
 
     def abbreviation_rules(self) -> Rules:
         """Yield the rules for abbreviations, and for weekdays in ranges and forecasts."""
@@ -32,13 +32,13 @@ class AbbreviationRules(RuleBase):
 
     @functools.cached_property
     def _days(self) -> dict[str, str]:
-        """What a range of weekdays is made of, with a capital too: written → spoken."""
+        """Written weekday, with and without a capital → its full name."""
         days = dict(self.weekdays) | {day: day for day in self.weekdays.values()}
         return days | {day[0].upper() + day[1:]: words for day, words in days.items()}
 
     @functools.cached_property
     def _day_names(self) -> str:
-        """A regular expression for all of them, the longest first."""
+        """A pattern for all written weekdays, the longest first."""
         return "|".join(sorted(map(re.escape, self._days), key=len, reverse=True))
 
     def _abbreviation_pattern(self) -> str:
@@ -60,11 +60,11 @@ class AbbreviationRules(RuleBase):
             return None
         rest = text_after(m)
         if written.endswith(".") and not rest.strip() and not words.endswith("."):
-            words += "."  # the full stop ends the sentence too
+            words += "."  # the full stop also ends the sentence
         return words
 
     def expand_abbreviation(self, written: str, m: Match) -> str | None:
-        """Return what an abbreviation stands for here; None if it is not one here."""
+        """Return the words for an abbreviation in its context; None if it is not an abbreviation there."""
         return self.abbreviations[written]
 
     def _weekdays(self, m: Match) -> str:

@@ -1,4 +1,4 @@
-"""Addresses and names of computers: e-mail, URLs, IP addresses, paths, files, entity ids, hashtags."""
+"""E-mail and web addresses, IP and MAC addresses, paths, files, entity ids, hashtags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOMAINS = frozenset(
     "media_player notify number person plant proximity remote scene schedule script select sensor siren stt sun "
     "switch tag text time timer todo tts update vacuum valve wake_word water_heater weather zone".split()
 )
-"""Home Assistant's entity domains: the first half of an entity id."""
+"""Home Assistant's entity domains: the part of an entity id before the point."""
 _TLD = (
     "com|org|net|edu|gov|int|mil|info|biz|io|ai|app|dev|tv|me|eu|de|at|ch|fr|be|es|it|pt|br|ru|uk|us|ca|au|nl|pl|cn|jp|kr|"
     "in|mx|ar|local|lan|home|cloud|online|shop|site|tech|xyz"
@@ -24,11 +24,11 @@ _EXTENSIONS = (
     "tar|exe|apk|deb|iso|bin"
 )
 _MIXED = r"(?<![^\W_])(?=[^\W_]*\d)(?=[^\W_]*[^\W\d_])(?:[^\W_]*(?<![^\W\d_])[^\W\d_]{1,2}(?![^\W\d_])[^\W_]*|[^\W\d_]{3}\d+(?![^\W_]))"
-"""Letters and digits in one word, where some letters are no syllable: j4n3, sda1, but no end2end."""
+"""A word of letters and digits that cannot be pronounced, such as j4n3 or sda1; end2end can."""
 
 
 class AddressRules(RuleBase):
-    """Addresses and names of computers."""
+    """The rules for addresses and identifiers."""
 
     def web_address_rules(self) -> Rules:
         """Yield the rules for e-mail, web and IP addresses."""
@@ -46,7 +46,7 @@ class AddressRules(RuleBase):
         )
 
     def identifier_rules(self) -> Rules:
-        """Yield the rules for names that programs give: paths, files, entity ids, hashtags."""
+        """Yield the rules for identifiers: paths, files, entity ids, hashtags and the like."""
         yield (
             "episode",
             rf"(?<![{LETTER}\d])[Ss](?P<s>\d{{1,2}})[Ee](?P<e>\d{{1,3}})(?![{LETTER}\d])",
@@ -82,7 +82,7 @@ class AddressRules(RuleBase):
     def address(self, text: str) -> str:
         """Return an address in words: letters as they are, digits as numbers, signs by name.
 
-        Letters and digits that are mixed are read one by one: j4n3, sda1, but no kitchen2.
+        Letters and digits that cannot be pronounced together are spelled: j4n3, sda1, but not kitchen2.
         """
         words: list[str] = []
         signs = {".": self.dot, "/": self.slash, "-": self.dash, "_": self.underscore, ":": self.colon, "@": self.at,
@@ -167,6 +167,6 @@ class AddressRules(RuleBase):
         return " ".join(part for part in (word, middle, self.http_status(m["code"])) if part)
 
     def _split_camel_case(self, text: str) -> str:
-        """CamelCase and snake_case apart."""
+        """Return the words of a CamelCase or snake_case name."""
         text = re.sub(r"(?<=[a-zß-ÿа-яё0-9])(?=[A-ZÀ-ÞА-ЯЁ])", " ", text.replace("_", " "))
         return self.normalize(text) if any(c.isdigit() for c in text) else " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Dates in figures."""
+"""Dates in digits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .rule import LETTER, START, Match, Rules, text_after, text_before
 
 
 class DateRules(RuleBase):
-    """Dates in figures; a language adds those with the month in letters."""
+    """The rules for dates in digits; a language adds those with the month in letters."""
 
     def date_rules(self) -> Rules:
         """Yield the rules for dates."""
@@ -35,7 +35,7 @@ class DateRules(RuleBase):
         yield from ()
 
     def month_first_rules(self) -> Rules:
-        """Yield the rule for "jan. 15": a date whose month is short, and comes first."""
+        """Yield the rule for "jan. 15": a date with an abbreviated month first."""
         short = "|".join(sorted((form for form in self.month_forms if len(form) < 6), key=len, reverse=True))
         yield (
             "month-first",
@@ -73,6 +73,6 @@ class DateRules(RuleBase):
         return f"{words} {self.time_zone(m['zone'])}" if m["zone"] else words
 
     def _month_stop(self, m: Match) -> str:
-        """Return the full stop after a month: one that the name did not need, or that ends the sentence too."""
+        """Return the full stop after a month, unless it only belongs to the abbreviation."""
         named = m["month"].lower() in map(str.lower, self.months)
         return "." if m[0].endswith(".") and (named or not text_after(m).strip()) else ""

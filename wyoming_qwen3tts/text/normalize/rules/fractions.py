@@ -16,7 +16,7 @@ _FRACTIONS = {
 
 
 class FractionRules(RuleBase):
-    """Fractions, scores and seasons."""
+    """The rules for fractions, scores and seasons."""
 
     def fraction_rules(self) -> Rules:
         """Yield the rules for fractions, scores and seasons."""

@@ -10,14 +10,14 @@ from .fractions import FractionRules
 from .rule import DASH, EDGE, LETTER, MINUS, START, Match, Rules, text_after, text_before
 
 _ALONE = frozenset("kWh MWh mph hPa GHz MHz kHz dB ppm ppb rpm Mbps кВт·ч".split())
-"""Units that are said in words without a number too."""
+"""Units that are put into words even without a number."""
 _SHORT_SCALES = r"(?:mill|Tsd|Mio|Mrd|Bio|Mds?|mln|mld|тыс|млн|млрд|трлн)\.?"
 """Abbreviated powers of ten."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 
 
 class MeasureRules(FractionRules):
-    """Numbers with units, and powers."""
+    """The rules for numbers with units, and for powers."""
 
     def early_measure_rules(self) -> Rules:
         """Yield the rules for measures that look like a date or another unit: 12/18 °C, 4K."""
@@ -101,13 +101,13 @@ class MeasureRules(FractionRules):
         yield "unit", rf"(?<![\w°]){unit}", self._unit
 
     def _two_temperatures(self, m: Match) -> str:
-        """12/18 °C: the lowest and the highest of a day."""
+        """12/18 °C: the lowest and the highest temperature of a day."""
         first = self.number(self.parse_number(m["a"], m["sign"]))
         second = self.measure(self.parse_number(m["b"], m["sign2"]), m["u"])
         return f"{first}, {second}" if self.uses_spaces else f"{first}、{second}"
 
     def _unit_range(self, m: Match) -> str | None:
-        """500 m-2 km has two units; with spaces around the dash these may be two measures."""
+        """A range with two units, 500 m-2 km; with spaces around the dash these are two measures."""
         falls = self._is_spaced(m) and not m["sign"] and not m["sign2"] and not self._rises(m)
         if (
             self._is_label(m)
@@ -138,7 +138,7 @@ class MeasureRules(FractionRules):
         return self.range(low, high) + self._sentence_stop(m)
 
     def _word_per_time(self, m: Match) -> str | None:
-        """5 pills/day: something is counted there."""
+        """5 pills/day: only after something that is counted."""
         counted = re.search(r"\d\s?[^\W\d]+(?:\s[^\W\d]+)?$", text_before(m))
         return self._with_spaces(self.per_unit("", units.canonical_symbol(m["per"])), m) if counted else None
 
@@ -177,7 +177,7 @@ class MeasureRules(FractionRules):
         return self.range(low, words) if low and words else words
 
     def _thousands(self, m: Match) -> str:
-        """10k: a small letter, for 4K is a resolution."""
+        """10k, in lower case: 4K is a resolution."""
         return self.number(powers_of_ten.multiply_by_power(self.parse_number(m["n"]), 3))
 
     def _scaled_number(self, m: Match) -> str:
@@ -185,11 +185,11 @@ class MeasureRules(FractionRules):
         return (self.number(amount) if isinstance(amount, Number) else amount) + self._sentence_stop(m)
 
     def _rate_of(self, m: Match) -> str:
-        """12/kg: how many there are of what is not named."""
+        """12/kg: a number of something that is not named."""
         return self.amount_per_unit(self.number(self.parse_number(m["n"])), units.canonical_symbol(m["per"]))
 
     def _current(self, m: Match) -> str | None:
-        """Say amperes before other words, where these words are about electricity."""
+        """Amperes before other words, only where these words are about electricity."""
         return (
             self._measure(m)
             if number_context.CURRENT.search(text_before(m)) or number_context.VOLTAGE.match(text_after(m))
@@ -203,7 +203,7 @@ class MeasureRules(FractionRules):
         return words + self._sentence_stop(m) if words else None
 
     def _is_letter_after_number(self, m: Match) -> bool:
-        """Tell whether a unit of one letter is none: gate 7 B, 12 A in a street, but 230 V in line 5."""
+        """Tell whether a unit of one letter is part of a name: gate 7 B, but not 230 V in line 5."""
         unit, digits, before = m["u"], m["n"], text_before(m)
         if len(unit) > 1 or not digits.isdecimal():
             return False

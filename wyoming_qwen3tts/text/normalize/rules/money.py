@@ -12,7 +12,7 @@ from .rule import DASH, EDGE, LETTER, MINUS, Match, Rules
 
 
 class MoneyRules(RuleBase):
-    """Amounts of money."""
+    """The rules for amounts of money."""
 
     def money_rules(self) -> Rules:
         """Yield the rules for money."""
@@ -58,14 +58,14 @@ class MoneyRules(RuleBase):
 
     @functools.cached_property
     def scale_pattern(self) -> str:
-        """The pattern of a power of ten in an amount; single letters are set close to the number or the currency."""
+        """A pattern for a power of ten in an amount; single letters only next to the number or the currency."""
         return (
             self.amount_scales
             or rf"{self.scale_words}|(?:(?<=\d)|(?=.\s?[$€£¥₽₩]))[{''.join(powers_of_ten.SCALE_LETTERS)}]"
         )
 
     def amount_text(self, m: Match) -> str:
-        """Return an amount as it is written; $1,234 and ¥1,000 are grouped as at home, in every language."""
+        """Return the number of an amount; $1,234 and ¥1,000 are grouped with a comma in every language."""
         american = m["cur"][-1] in "$£¥￥₩₹" and re.fullmatch(r"[1-9]\d{0,2},\d{3}", m["n"])
         return m["n"].replace(",", "") if american else m["n"]
 
@@ -78,7 +78,7 @@ class MoneyRules(RuleBase):
         return self.money(number, code)
 
     def _money_word(self, m: Match) -> str:
-        """3,50 Euro: a name with hundredths in front of it; what is only called francs stays so."""
+        """3,50 Euro: an amount with hundredths before the name; "francs" keeps its name."""
         code = currency_names(self.language_code)[m["cur"]]
         words = self.money(self.parse_number(m["n"], m["sign"]), code)
         forms = find_currency(self.language_code, code).major

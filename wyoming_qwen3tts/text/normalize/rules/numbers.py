@@ -12,7 +12,7 @@ from .rule import DASH, LETTER, START, Match, Rules, text_after, text_before
 
 
 class NumberRules(RuleBase):
-    """Numbers without a unit."""
+    """The rules for numbers without a unit."""
 
     def number_rules(self) -> Rules:
         """Yield the rules for numbers without a unit."""
@@ -67,7 +67,7 @@ class NumberRules(RuleBase):
         return " ".join([*self._version_words(m), self.version(m["v"])])
 
     def _version_words(self, m: Match) -> list[str]:
-        """Return what stands before a version number, unless it stands there already: version v1.2."""
+        """Return the word before a version number, unless the text has it already: version v1.2."""
         if "word" in m.groupdict():
             return [m["word"]]
         words = re.search(rf"{self.version_word()[:5]}\w*\s?$", text_before(m), re.I)
@@ -102,7 +102,7 @@ class NumberRules(RuleBase):
         return self.range(self.number(low), self.number(high))
 
     def _is_range(self, m: Match) -> bool:
-        """Tell whether two numbers are a range: with a spaced dash, neither a calculation nor a number and its contents."""
+        """Tell whether two numbers are a range, and not a calculation, or a label and its value."""
         before, after = text_before(m), text_after(m)
         if self._is_calculation(before, after):
             return False
@@ -115,7 +115,7 @@ class NumberRules(RuleBase):
 
     @staticmethod
     def _may_range(m: Match) -> bool:
-        """Tell whether a minus sign between two numbers may stand for a dash: ages 3 − 5, 10 − 20 minutes."""
+        """Tell whether a minus sign between two numbers may be a dash: ages 3 − 5, 10 − 20 minutes."""
         if "−" not in m[0]:
             return True
         counted = re.match(rf"\s(?!{number_context.EQUALS})[{LETTER}]{{4,}}", text_after(m))
@@ -128,7 +128,7 @@ class NumberRules(RuleBase):
         return self.number(self.parse_number(m["n"], m["sign"]))
 
     def _mixed_token(self, m: Match) -> str | None:
-        """CO2, PM2.5, A4, MP3, B12: letters, then the number."""
+        """CO2, PM2.5, A4, MP3, B12: letters, then a number."""
         if "-" in m[0] and m["l"].islower():
             return None
         number = (
@@ -154,5 +154,5 @@ class NumberRules(RuleBase):
         return self.plain_number(self.parse_number(text, sign), m)
 
     def plain_number(self, number: Number, m: Match) -> str:
-        """Return a number that nothing else claims; its surroundings may tell its form."""
+        """Return a number that no other rule matches; a language may inflect it by the text around it."""
         return self.number(number)

@@ -1,4 +1,4 @@
-"""What a rule is, and the parts of patterns that many rules share."""
+"""The parts of a rule, and the patterns that many rules share."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ..first_characters import FirstCharacters
 
 Match = re.Match[str]
 Rules = Iterator[tuple[str, str, Callable[[Match], str | None]]]
-"""Name, pattern, and what says a match; None declines it."""
+"""Name, pattern, and handler: it returns the words for a match, or None to leave it to the next rule."""
 _NEAR = 100
-"""Characters around a match that may tell what it means: so that a long line takes no longer for each of them."""
+"""Characters around a match that a handler looks at: a bound, so that a long line takes no longer per match."""
 
 
 def text_before(m: Match) -> str:
-    """Return what stands before a match, as far as it matters."""
+    """Return the text before a match, at most ``_NEAR`` characters."""
     return m.string[max(0, m.start() - _NEAR) : m.start()]
 
 
 def text_after(m: Match) -> str:
-    """Return what stands after a match, as far as it matters."""
+    """Return the text after a match, at most ``_NEAR`` characters."""
     return m.string[m.end() : m.end() + _NEAR]
 
 
 LETTER = r"A-Za-zÀ-ÖØ-öø-ɏА-яЁё"
-"""Letters that a number or a unit may not touch: Latin and Cyrillic (Han, kana and hangul may follow)."""
+"""Letters that may not touch a number or a unit: Latin and Cyrillic (Han, kana and hangul may)."""
 EDGE = rf"(?![{LETTER}\d²³µ])"
 START = rf"(?<![{LETTER}\d_.,@#/$€£¥-])"
 DASH = r"[-‐‑‒–—―−－]"
@@ -35,7 +35,7 @@ MINUS = r"[-−–－]"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, and what is said where it matches; a handler that returns None declines."""
+    """A pattern and its handler, ``verbalize``, which returns None to leave a match to the next rule."""
 
     name: str
     pattern: re.Pattern[str]
@@ -51,14 +51,14 @@ def compile_rules(rules: Rules) -> Iterator[Rule]:
 
 
 class RulesByFirstCharacter:
-    """Rules in their order, and which of them a match can begin with a given character."""
+    """Rules in their order, filtered by the first character of a match."""
 
     def __init__(self, rules: list[Rule]) -> None:
         self._rules = rules
         self._known: dict[str, list[Rule]] = {}
 
     def matching(self, character: str) -> list[Rule]:
-        """Return the rules for what begins with ``character``."""
+        """Return the rules that can match text starting with ``character``."""
         known = self._known.get(character)
         if known is None:
             known = [rule for rule in self._rules if rule.first_characters.may_start_with(character)]

@@ -1,4 +1,4 @@
-"""Lone signs: operators, dashes, slashes, symbols."""
+"""Single signs: operators, dashes, slashes, symbols."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DIGRAPHS = {
     "+-": "±",
 }
 _OR = frozenset("or oder ou o u или".split())
-"""What makes a pause out of place: and/or."""
+"""Words after a slash that make a pause superfluous: and/or."""
 _COUNTED = r"[€$£¥₽%]|руб\.?|EUR|USD|CHF|k?g|кг|г|[lLл]|k?m|м²|m²|kWh"
 """What is counted per something, such as €/person."""
 
 
 class SignRules(RuleBase):
-    """Lone signs."""
+    """The rules for single signs."""
 
     def sign_rules(self) -> Rules:
-        """Yield the rules for lone signs."""
+        """Yield the rules for single signs."""
         yield "between", rf"(?<=\s){MINUS}(?=\s\(?[-−–]?\d)", self._between
         yield "subtract", rf"(?<=[\d)]){MINUS}(?=\(?\d)", self._subtract
         yield "dash", r"(?:(?<!\S)|(?<=[：，。；]))[−－](?=\s)|(?<=\w\s)–(?=\d)", self._dash
@@ -68,7 +68,7 @@ class SignRules(RuleBase):
         yield "drop", r"[*_^|\\`<>{}~¬¦¨¯¸•·‣▪▫■□●○◆◇★☆✓✔✗✘→←↑↓⇒]+", self._drop
 
     def _between(self, m: Match) -> str | None:
-        """A spaced dash: minus in a calculation, "to" in a range, and a pause where it only parts two things."""
+        """A spaced dash: minus in a calculation, "to" in a range, and else a pause."""
         before, after = text_before(m), text_after(m)
         first = re.search(rf"(?<![{LETTER}\d:/.,-])([-−–]?\d(?:[\d.,]*\d)?)\)?\s$", before)
         unit = rf"\s?[{LETTER}°%€$/²³]{{1,6}}"
@@ -90,7 +90,7 @@ class SignRules(RuleBase):
         return self.range_word if re.match(r"\s[-−–]", after) else self.symbols["−"]
 
     def _subtract(self, m: Match) -> str | None:
-        """A minus without spaces around it, in a calculation."""
+        """A minus without spaces, in a calculation."""
         operands = re.search(r"[\d.,]+\)?$", text_before(m)), re.match(r"\(?[\d.,]+", text_after(m))
         if not all(operands):
             return None
@@ -99,7 +99,7 @@ class SignRules(RuleBase):
         return self._with_spaces(self.symbols["−"], m) if sums else None
 
     def _dash(self, m: Match) -> str | None:
-        """A minus sign between words is a dash; between letters of a formula it is none."""
+        """A minus sign between words is a dash; between the letters of a formula it is a minus."""
         if m[0] == "–":
             return "– "
         formula = re.search(r"(?:^|\W)(?:\w|\d[\d.,]*)\)?\s$", text_before(m)) and re.match(
@@ -108,7 +108,7 @@ class SignRules(RuleBase):
         return None if formula else "–"
 
     def _key(self, m: Match) -> str | None:
-        """A key of a telephone: a sign that stands alone among words."""
+        """A key of a telephone: * or # alone among words."""
         between_numbers = re.search(r"\d\s$", text_before(m)) and re.match(r"\s\d", text_after(m))
         word = self.key_name(m["s"])
         return None if between_numbers or not re.search(r"\w", text_before(m)) else word
@@ -117,7 +117,7 @@ class SignRules(RuleBase):
         return self._with_spaces(self.symbols[_DIGRAPHS[m[0]]], m)
 
     def _slash(self, m: Match) -> str | None:
-        """A slash between words is a pause, between letters of a name nothing: on/off, A/B, TCP/IP."""
+        """A slash between words is a pause, between the letters of a name it is dropped: on/off, A/B, TCP/IP."""
         before, after = text_before(m), text_after(m)
         words = re.search(r"[^\W_]+\s?$", before), re.match(r"\s?[-−+]?[^\W_]+", after)
         if all(word and word[0].strip().isdecimal() for word in words):

@@ -1,4 +1,4 @@
-"""Telephone numbers and what is dialled with * and #."""
+"""Telephone numbers, and codes with * and #."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .rule import LETTER, START, Match, Rules, text_before
 
 
 class TelephoneRules(RuleBase):
-    """Telephone numbers and codes that are dialled."""
+    """The rules for telephone numbers and dial codes."""
 
     def telephone_rules(self) -> Rules:
         """Yield the rules for telephone numbers."""
@@ -34,7 +34,7 @@ class TelephoneRules(RuleBase):
         return self.telephone(m[0]) if 6 <= count <= 15 else None
 
     def _star_code(self, m: Match) -> str | None:
-        """Say what is dialled key by key; a lone # is a number's sign, and a * between numbers is a product."""
+        """A dial code, key by key; a single # is a number sign, and * between numbers is a product."""
         if re.fullmatch(r"[#＃]\d+", m[0]) or re.search(r"[\d)]\s$", text_before(m)):
             return None
         words = [

@@ -9,10 +9,10 @@ from .rule import START, Match, Rules, text_before
 
 
 class TimeRules(RuleBase):
-    """Times of day, durations, time zones and ratios."""
+    """The rules for times of day, durations, time zones and ratios."""
 
     def time_rules(self) -> Rules:
-        """Yield the rules for times of day."""
+        """Yield the rules for times of day, time zones and ratios."""
         one = r"\d{1,2}:\d{2}"
         yield (
             "utc",
@@ -45,7 +45,7 @@ class TimeRules(RuleBase):
         return self.range(*(self.time(hour, minute) for hour, minute in ends))
 
     def _duration(self, m: Match) -> str:
-        """Hours and minutes, and whatever else has a group of its unit's name."""
+        """Hours and minutes, and days and seconds where the pattern has groups for them."""
         parts = [(n, unit) for unit in ("d", "h", "min", "s") if (n := m.groupdict().get(unit))]
         return self._duration_words(parts) + self._sentence_stop(m)
 
