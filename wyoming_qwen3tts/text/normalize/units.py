@@ -39,7 +39,7 @@ _TIME_WORDS = {
 }
 """Symbol → words for it in a denominator: kWh/day."""
 _SYMBOL_OF_TIME_WORD = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
-_ALIASES = {
+_SPELLINGS = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
     "mins": "min", "hr": "h", "hrs": "h", "hs": "h", "Hs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
@@ -175,7 +175,7 @@ def denominators(language: str) -> dict[str, str]:
 def canonical_symbol(symbol: str) -> str:
     """Return the spelling of ``symbol`` in the table."""
     symbol = symbol.replace("μ", "µ").replace("\u2126", "Ω")
-    return _ALIASES.get(symbol) or _SYMBOL_OF_TIME_WORD.get(symbol, symbol)
+    return _SPELLINGS.get(symbol) or _SYMBOL_OF_TIME_WORD.get(symbol, symbol)
 
 
 @functools.cache
@@ -183,7 +183,7 @@ def denominator_symbols(language: str) -> frozenset[str]:
     """Return every spelling of a denominator."""
     known = denominators(language)
     return frozenset(known).union(
-        alias for alias, symbol in (_ALIASES | _SYMBOL_OF_TIME_WORD).items() if symbol in known
+        alias for alias, symbol in (_SPELLINGS | _SYMBOL_OF_TIME_WORD).items() if symbol in known
     )
 
 
@@ -197,5 +197,5 @@ def unit_symbols() -> frozenset[str]:
     """Return every spelling of a unit that is not a rate."""
     known = {symbol for symbol in unit_names("en") if not symbol.endswith("_")}
     return frozenset(known).union(
-        alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol
+        alias for alias, symbol in _SPELLINGS.items() if symbol in known or "/" in symbol
     )
