@@ -1,4 +1,4 @@
-"""No rule is left out that could match."""
+"""First characters: no rule that could match is skipped."""
 
 from __future__ import annotations
 

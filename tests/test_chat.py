@@ -1,4 +1,4 @@
-"""What a chat template adds to a reply is not spoken: reasoning, tool calls, special tokens."""
+"""Chat-template additions are removed: reasoning, tool calls, special tokens."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def pieces(text: str, size: int) -> list[str]:
 
 
 def filtered(parts: list[str]) -> str:
-    """Return what is left to be spoken in the end."""
+    """Return the text that is left after the last CANCEL."""
     found = ChatFilter()
     text = "".join(map(found.push, parts)) + found.finish()
     return " ".join(text.rpartition(CANCEL)[2].replace("<s>", "").replace("</s>", "").split())

@@ -1,4 +1,4 @@
-"""Which language a sentence is taken for, and what a user's own lexicon does to it."""
+"""Language detection."""
 
 from __future__ import annotations
 

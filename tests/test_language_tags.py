@@ -1,4 +1,4 @@
-"""Which languages a request can name, and how."""
+"""Language names and tags in requests."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def polyglot() -> ScriptedEngine:
 
 
 async def spoken_as(client: Web, engine: ScriptedEngine, **fields: object) -> str:
-    """Return the language that the engine was told for a request with these fields."""
+    """Return the language in the engine's utterance for a request with these fields."""
     answer = await client.post("/v1/audio/speech", json={"input": TEXT, "voice": "Ryan", **fields})
     assert answer.status_code == 200, answer.text
     return engine.told[-1].language

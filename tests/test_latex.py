@@ -1,4 +1,4 @@
-"""LaTeX is read as mathematics; prices, variables and paths stay what they are."""
+"""LaTeX is normalized as mathematics; prices, variables and paths stay."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ async def sentences(parts: list[str]) -> list[str]:
 
 
 async def streamed(text: str, size: int, language: str) -> str:
-    """Return what is said of a text that arrives in pieces."""
+    """Return the spoken form of a text that arrives in chunks."""
     found = FormulaFilter()
     formed = [piece for part in pieces(text, size) if (piece := found.push(part))]
     said = [to_spoken_form(each, language) for each in await sentences([*formed, found.finish()])]

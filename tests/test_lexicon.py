@@ -1,4 +1,4 @@
-"""A user's own words."""
+"""The user's lexicon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.text.lexicon import Lexicon
 
 FILE = """\
-# said in every language
+# for every language
 HA = Home Assistant
 zigbee = zig bee
 

@@ -1,4 +1,4 @@
-"""What of Markdown, HTML and emoji is read aloud; also of sentences cut out of their paragraph."""
+"""Markup removal: Markdown, HTML and emoji, also in sentences cut out of a paragraph."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is read aloud, against tables written without a look at the rules.
+"""Spoken forms, against tables that were written without looking at the rules.
 
-``spoken/*.txt`` has one case a line: ``input → spoken``. ``|`` parts whole readings; inside one, ``(a/b)``
-is either, ``[a]`` is there or not, ``[a/b]`` is either or neither. A line without an arrow has nothing in
-it to be said another way: it comes out as it is.
+``normalize/*.txt`` has one case a line: ``input → spoken form``. ``|`` separates alternatives; inside one, ``(a/b)``
+is either, ``[a]`` is optional, ``[a/b]`` is either or neither. A line without an arrow has nothing to normalize and
+must stay as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from wyoming_qwen3tts.text.normalize.currencies import currency_symbols
 
 TABLES = Path(__file__).parent / "normalize"
 LANGUAGES = [
-    pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
+    pytest.param(
+        tag, marks=pytest.mark.xdist_group(f"spoken-{tag}")
+    )  # one worker compiles the patterns of a language
     for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "pt-BR", "ru", "zh", "zh-TW")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
@@ -51,12 +53,12 @@ WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
     "http://a.b/c-d",
     "#a",
 ]
-"""What makes a language say every word that it has."""
+"""Input that makes a language use every word that it has."""
 FORMS = (
     "21.5 °C|5%|7:30|18:30|2024-12-24|24.12.2024|192.168.1.1|v1.2.3|2.10.1|$5|€3.99|5 €|+1 555 123 4567|1/2|5-10|5–10 °C|"
     "9:00-17:00|12 MB/s|1013 hPa|#5|1'234.50|100 %|5 km/h|HTTP 404|me@example.com|light.kitchen|5 + 3 = 8|0.32 €/kWh|-3 °C"
 ).split("|")
-"""What a dash before it may not break."""
+"""Forms that a dash before them must not change."""
 LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
 ALPHABETS = {
     "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
@@ -68,7 +70,7 @@ ALPHABETS = {
 
 
 def readings(wanted: str) -> Iterator[str]:
-    """Yield everything that ``wanted`` allows."""
+    """Yield every spoken form that ``wanted`` allows."""
     group = GROUP.search(wanted)
     if group is None:
         yield from wanted.split("|")
@@ -79,7 +81,7 @@ def readings(wanted: str) -> Iterator[str]:
 
 
 def plain(text: str, language: str) -> str:
-    """Return ``text`` without what is not heard in it."""
+    """Return ``text`` without case, punctuation and spaces that are not audible."""
     text = unicodedata.normalize("NFC", text).lower().replace("ё", "е")
     return SILENT.sub("" if language[:2] in ("ja", "ko", "zh") else " ", text).strip()
 

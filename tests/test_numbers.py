@@ -1,4 +1,4 @@
-"""Numbers as they are written, and the libraries that put them into words."""
+"""Parsing of numbers, and the libraries that put them into words."""
 
 from __future__ import annotations
 

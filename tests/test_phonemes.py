@@ -1,4 +1,4 @@
-"""Pronunciations reach the engines that read them; everywhere else the word is said."""
+"""Pronunciations reach the engines that support them; others get the word alone."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_ssml_gives_pronunciations_on_request() -> None:
 
 
 class Pronouncing(ScriptedEngine):
-    """An engine that reads pronunciations, or not."""
+    """An engine with or without support for pronunciations."""
 
     def __init__(self, *, able: bool) -> None:
         super().__init__(self._say)

@@ -1,6 +1,6 @@
-"""Where text is cut, whole and in pieces.
+"""Sentence splitting, of complete text and of text in chunks.
 
-In a case ``|`` marks where: " | " stands for a space there, "|" for nothing.
+In a case ``|`` marks the end of a sentence: " | " with a space there, "|" without.
 """
 
 from __future__ import annotations

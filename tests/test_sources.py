@@ -1,4 +1,4 @@
-"""Source marks are not read; labels, list items, intervals and code are."""
+"""Citation marks are removed; labels, list items, intervals and code stay."""
 
 from __future__ import annotations
 

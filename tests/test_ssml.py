@@ -1,4 +1,4 @@
-"""What an SSML document says, and how."""
+"""SSML parsing: text, settings and breaks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DOCUMENTS: dict[str, list[SsmlText | SsmlBreak]] = {
     "<break time='1h'/><break time='99999s'/>": [SsmlBreak(0.5), SsmlBreak(10.0)],
     # Sentences and paragraphs
     "<p><s>One</s> <s>Two</s></p><p>Three</p>": [SsmlText("One\n\nTwo\n\nThree")],
-    # How to say it
+    # Settings
     "<speak xml:lang='en-US'>Say <lang xml:lang='fr'>oui</lang>.</speak>": [
         SsmlText("Say", "en-US"),
         SsmlText("oui", "fr"),
@@ -57,7 +57,7 @@ DOCUMENTS: dict[str, list[SsmlText | SsmlBreak]] = {
         SsmlText("a", rate=2.0),
         SsmlText("b"),
     ],
-    # What else it may hold
+    # Other elements
     "<say-as interpret-as='characters'>ab1</say-as> <say-as interpret-as='date'>1.2.</say-as>": [
         SsmlText("a b 1 1.2."),
     ],

@@ -14,7 +14,7 @@ from .language_tags import parse_requested_language
 
 MAX_PHRASES = 100_000
 """The most phrases of one file."""
-TOO_MANY = "with it there are more than {:,} phrases"
+_TOO_MANY = "with this one there are more than {:,} phrases: split the list"
 MAX_TEMPLATE_CHARACTERS = 1_000
 """The longest phrase with templates, in characters: each of its expansions is as long."""
 COLUMNS = ("text", "voice", "language")
@@ -48,7 +48,7 @@ def read_phrases(path: Path) -> list[Phrase]:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise PhraseFileError(f"{path}, line {line}: it is not UTF-8") from error
+        raise PhraseFileError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
     parse = _read_table if path.suffix.lower() in TABLE_SUFFIXES else _read_lines
     found: dict[Phrase, Phrase] = {}
     try:
@@ -61,20 +61,22 @@ def read_phrases(path: Path) -> list[Phrase]:
     except ValueError as error:
         raise PhraseFileError(f"{path}, line {phrase.line}: {error}") from error
     if not found:
-        raise PhraseFileError(f"{path} has no phrases")
+        raise PhraseFileError(f"{path} has no phrases: write one a line")
     return list(found.values())
 
 
-def expand_template(text: str, most: int = MAX_PHRASES, of: int = MAX_PHRASES) -> list[str]:
+def expand_template(text: str, limit: int = MAX_PHRASES, total: int = MAX_PHRASES) -> list[str]:
     """Return all expansions of a template; a text without braces is its only expansion.
 
     ``{0..59}`` is every number from 0 to 59, ``{00..59}`` with two digits, ``{0..55..5}`` every fifth one,
     ``{a..e}`` every letter; ``{front,back}`` is each of the words. The last one changes fastest. Raises
-    ValueError if there are more than ``most`` expansions (the message names the limit ``of``), or braces are
+    ValueError if there are more than ``limit`` expansions (the message names ``total``), or braces are
     no template.
     """
     if len(text) > MAX_TEMPLATE_CHARACTERS and "{" in text:
-        raise ValueError(f"with templates in it a phrase has {MAX_TEMPLATE_CHARACTERS:,} characters at most")
+        raise ValueError(
+            f"a phrase with templates has at most {MAX_TEMPLATE_CHARACTERS:,} characters, not {len(text):,}"
+        )
     parts: list[Sequence[str]] = []
     end = 0
     for found in _TEMPLATE.finditer(text):
@@ -86,14 +88,14 @@ def expand_template(text: str, most: int = MAX_PHRASES, of: int = MAX_PHRASES) -
     number = 1
     for chosen in parts:
         number *= len(chosen)
-        if number > most:
-            raise ValueError(TOO_MANY.format(of))
+        if number > limit:
+            raise ValueError(_TOO_MANY.format(total))
     return ["".join(chosen) for chosen in itertools.product(*parts)]
 
 
 def _check_literal(text: str) -> str:
     if "{" in text or "}" in text:
-        raise ValueError("braces that are no template; {0..59}, {0..55..5}, {a..e} and {front,back} are")
+        raise ValueError("invalid braces: use {0..59}, {0..55..5}, {a..e} or {front,back}")
     return text
 
 
@@ -101,13 +103,13 @@ def _expand_range(first: str, last: str, step: str | None) -> Sequence[str]:
     """Return the numbers or letters of a range as they are written."""
     letters = first.isalpha()
     if letters != last.isalpha():
-        raise ValueError(f"{first} to {last} is no range")
+        raise ValueError(f"{{{first}..{last}}} is not a range: give two numbers or two letters")
     start, stop = (ord(first), ord(last)) if letters else (int(first), int(last))
     by = abs(int(step)) if step is not None else 1
     if not by:
-        raise ValueError("a step of 0 leads nowhere")
+        raise ValueError("the step of a range is 0: give 1 or more")
     if abs(stop - start) // by >= MAX_PHRASES:
-        raise ValueError(TOO_MANY.format(MAX_PHRASES))
+        raise ValueError(_TOO_MANY.format(MAX_PHRASES))
     padded = any(len(number.lstrip("-")) > 1 and number.lstrip("-")[0] == "0" for number in (first, last))
     width = max(len(first), len(last)) if padded else 0
     numbers = range(start, stop + 1, by) if start <= stop else range(start, stop - 1, -by)
@@ -136,19 +138,19 @@ def _read_table(content: str) -> Iterator[Phrase]:
             if line == 1 and "text" in (names := [cell.lower() for cell in cells]):
                 if unknown := [name for name in names if name not in COLUMNS]:
                     known = ", ".join(COLUMNS)
-                    raise PhraseFileError(f"line 1: there is no column {unknown[0]!r}, but {known}")
+                    raise PhraseFileError(f"line 1: unknown column {unknown[0]!r}: use {known}")
                 columns = names
                 continue
             if not any(cells):
                 continue
             if len(cells) > len(columns):
                 raise PhraseFileError(
-                    f"line {line}: {len(cells)} columns, and {len(columns)} at most are known "
-                    f"({', '.join(columns)}); a text with {delimiter!r} in it stands in quotation marks"
+                    f"line {line}: {len(cells)} columns, but at most {len(columns)} are supported "
+                    f"({', '.join(columns)}); put a text that contains {delimiter!r} in quotation marks"
                 )
             given = dict(zip(columns, cells, strict=False))
             if not given.get("text"):
-                raise PhraseFileError(f"line {line}: the text is missing")
+                raise PhraseFileError(f"line {line}: the text is missing: fill in the column")
             language = _parse_language(given.get("language"), line)
             yield Phrase(given["text"], given.get("voice") or None, language, line)
     except csv.Error as error:
@@ -159,5 +161,5 @@ def _parse_language(cell: str | None, line: int) -> str | None:
     try:
         return parse_requested_language(cell)
     except ValueError as error:
-        hint = "a text with a comma in it stands in quotation marks"
+        hint = "put a text that contains a comma in quotation marks"
         raise PhraseFileError(f"line {line}: {error}; {hint}") from error
