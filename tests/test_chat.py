@@ -1,4 +1,4 @@
-"""What a chat template adds to a reply is not spoken: reasoning, tool calls, special tokens."""
+"""Chat-template additions are removed: reasoning, tool calls, special tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
 from wyoming_qwen3tts.text import segmentation
-from wyoming_qwen3tts.text.chat import CANCEL, ChatFilter, reply
-from wyoming_qwen3tts.text.frontend import speakable
+from wyoming_qwen3tts.text.chat import CANCEL, ChatFilter, extract_reply
+from wyoming_qwen3tts.text.frontend import to_spoken_form
 
 REMOVED = {
     # Reasoning
@@ -184,7 +184,7 @@ def pieces(text: str, size: int) -> list[str]:
 
 
 def filtered(parts: list[str]) -> str:
-    """Return what is left to be spoken in the end."""
+    """Return the text that is left after the last CANCEL."""
     found = ChatFilter()
     text = "".join(map(found.push, parts)) + found.finish()
     return " ".join(text.rpartition(CANCEL)[2].replace("<s>", "").replace("</s>", "").split())
@@ -227,7 +227,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=15).map("".join), st.integers(1, 9))
 def test_the_result_does_not_depend_on_the_pieces(text: str, size: int) -> None:
     assert filtered(pieces(text, size)) == filtered([text])
-    assert reply(text).split() == " ".join([filtered([text])]).split() or "<s>" in text
+    assert extract_reply(text).split() == " ".join([filtered([text])]).split() or "<s>" in text
 
 
 @pytest.mark.parametrize(
@@ -266,9 +266,9 @@ async def sentences(parts: list[str], *, live: bool = False, at_once: bool = Fal
         feed.push(piece)
     if at_once:
         feed.end()
-    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=live)
+    stream = segmentation.split_segments(feed, markup=None, language="en", first_clause=False, live=live)
     feed.end()
-    return [(await segmentation.whole(part)).text async for part in stream]
+    return [(await segmentation.complete_segment(part)).text async for part in stream]
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -294,7 +294,7 @@ async def test_a_long_whole_text_with_only_the_end_of_the_reasoning_is_cut_befor
 async def test_reasoning_without_its_beginning_is_dropped_as_far_as_it_is_not_spoken() -> None:
     feed = TextFeed()
     feed.push("The user asks. Let me see")
-    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.split_segments(feed, markup=None, language="en", first_clause=False, live=False)
     first = await anext(stream)
     feed.push(" what. Hm.</think>It is on.")
     feed.end()
@@ -309,7 +309,7 @@ async def test_reasoning_before_ssml_is_removed() -> None:
 async def test_a_sentence_is_spoken_while_the_model_reasons() -> None:
     feed = TextFeed()
     feed.push("Let me see. <think>Hm")
-    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.split_segments(feed, markup=None, language="en", first_clause=False, live=False)
     assert (await anext(stream)).text == "Let me see."
     feed.push(". So.</think> It is on. <")
     assert (await anext(stream)).text == "It is on."
@@ -329,4 +329,4 @@ async def test_a_sentence_is_spoken_while_the_model_reasons() -> None:
     ],
 )
 def test_whole_texts_are_read_without_template_output(text: str, wanted: str) -> None:
-    assert speakable(text, "en") == wanted
+    assert to_spoken_form(text, "en") == wanted

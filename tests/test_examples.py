@@ -25,7 +25,7 @@ from tests.test_commands import pcm
 from tests.test_encoding import decoded
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import free_port, web
-from wyoming_qwen3tts.text.phrases import read
+from wyoming_qwen3tts.text.phrases import read_phrases
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NOBODY = "tcp://127.0.0.1:1"
@@ -143,7 +143,7 @@ async def test_phrases_of_a_telephone_are_stored_and_become_files(
 ) -> None:
     engine = Repeatable()
     phrases, out = EXAMPLES / "ivr/phrases.txt", tmp_path / "prompts"
-    texts = [phrase.text for phrase in read(phrases)]
+    texts = [phrase.text for phrase in read_phrases(phrases)]
     assert len(texts) == 16
     async with web([engine], data_dir=tmp_path / "data", **KEPT) as client:
         options = ["--url", f"http://127.0.0.1:{client.port}", "--uri", client.wyoming, "--format", form]

@@ -14,7 +14,7 @@ import soxr
 
 from tests.house import AS_SET, connect, home_assistant_plain, home_assistant_streamed, service
 from wyoming_qwen3tts.engines.base import Engine
-from wyoming_qwen3tts.text import speakable
+from wyoming_qwen3tts.text import to_spoken_form
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -106,7 +106,7 @@ async def test_numbers_and_signs_are_heard_as_they_were_written(home: str, recog
     ]
     async with connect(home) as client:
         heard = transcribe(recogniser, *[await home_assistant_plain(client, text) for text in written])
-    expected, understood = (plain(speakable(text, "en")) for text in (" ".join(written), heard))
+    expected, understood = (plain(to_spoken_form(text, "en")) for text in (" ".join(written), heard))
     rate = jiwer.wer(expected, understood)
     print(f"\nword error rate: {rate:.1%}")
     assert rate <= 0.15, (expected, understood)

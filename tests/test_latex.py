@@ -1,4 +1,4 @@
-"""LaTeX is read as mathematics; prices, variables and paths stay what they are."""
+"""LaTeX is normalized as mathematics; prices, variables and paths stay."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
 from wyoming_qwen3tts.text import segmentation
-from wyoming_qwen3tts.text.frontend import Frontend, speakable
-from wyoming_qwen3tts.text.latex import FormulaFilter, unicode, visible
-from wyoming_qwen3tts.text.markup import plain
+from wyoming_qwen3tts.text.frontend import Frontend, to_spoken_form
+from wyoming_qwen3tts.text.latex import FormulaFilter, convert_to_unicode, remove_invisible_operators
+from wyoming_qwen3tts.text.markup import remove_markup
 
 SPLITS = [1, 3, 7, 1000]
 ENGLISH = {
@@ -201,21 +201,21 @@ async def sentences(parts: list[str]) -> list[str]:
     for piece in parts:
         feed.push(piece)
     feed.end()
-    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
+    stream = segmentation.split_segments(feed, markup=None, language="en", first_clause=False, live=False)
     return [part.text async for part in stream]
 
 
 async def streamed(text: str, size: int, language: str) -> str:
-    """Return what is said of a text that arrives in pieces."""
+    """Return the spoken form of a text that arrives in chunks."""
     found = FormulaFilter()
     formed = [piece for part in pieces(text, size) if (piece := found.push(part))]
-    said = [speakable(each, language) for each in await sentences([*formed, found.finish()])]
+    said = [to_spoken_form(each, language) for each in await sentences([*formed, found.finish()])]
     return " ".join(" ".join(said).split())
 
 
 @pytest.mark.parametrize(("text", "wanted"), ENGLISH.items())
 async def test_formulas_are_said_in_english(text: str, wanted: str) -> None:
-    assert " ".join(speakable(text, "en").split()) == wanted
+    assert " ".join(to_spoken_form(text, "en").split()) == wanted
     for size in SPLITS:
         assert await streamed(text, size, "en") == wanted
 
@@ -225,20 +225,20 @@ async def test_formulas_are_said_in_english(text: str, wanted: str) -> None:
     [(language, *case) for language, cases in OTHERS.items() for case in cases.items()],
 )
 def test_formulas_are_said_in_other_languages(language: str, text: str, wanted: str) -> None:
-    assert speakable(text, language) == wanted
+    assert to_spoken_form(text, language) == wanted
 
 
 @pytest.mark.parametrize("language", ["en", *OTHERS])
 @pytest.mark.parametrize("text", [text for text in ENGLISH if "costs" not in text and "\n" not in text])
 def test_no_part_of_the_notation_is_said(text: str, language: str) -> None:
-    got = speakable(text, language)
+    got = to_spoken_form(text, language)
     assert not re.search(r"[\\{}$⁽⁾₍₎\u2061\u2062^_ꜝʹ]", got)
-    assert speakable(got, language) == got
+    assert to_spoken_form(got, language) == got
 
 
 @pytest.mark.parametrize("text", UNTOUCHED)
 def test_text_with_dollars_and_backslashes_that_is_no_formula_stays(text: str) -> None:
-    assert unicode(text) == text
+    assert convert_to_unicode(text) == text
     for size in SPLITS:
         found = FormulaFilter()
         assert "".join(map(found.push, pieces(text, size))) + found.finish() == text
@@ -256,7 +256,7 @@ def test_text_with_dollars_and_backslashes_that_is_no_formula_stays(text: str) -
 async def test_no_sentence_ends_inside_a_formula(text: str, wanted: list[str]) -> None:
     for size in SPLITS:
         got = await sentences(pieces(text, size))
-        assert visible(" ".join(got)) == " ".join(wanted)
+        assert remove_invisible_operators(" ".join(got)) == " ".join(wanted)
 
 
 @pytest.mark.parametrize(
@@ -267,10 +267,10 @@ def test_text_that_is_no_formula_is_not_held_back(text: str) -> None:
     assert "".join(map(found.push, text)) == text
 
 
-@pytest.mark.parametrize("frontend", [Frontend(), Frontend(normalize=False)])
+@pytest.mark.parametrize("frontend", [Frontend(), Frontend(normalization=False)])
 def test_no_invisible_operator_reaches_a_voice(frontend: Frontend) -> None:
-    text = frontend.plain(r"$f(x) = 2x$, $\sin x = 3.5$.", "nl")
-    assert frontend.spoken(text, "nl") == "f(x) = 2x, sin x = 3.5."
+    text = frontend.remove_markup(r"$f(x) = 2x$, $\sin x = 3.5$.", "nl")
+    assert frontend.normalize(text, "nl") == "f(x) = 2x, sin x = 3.5."
 
 
 def test_a_formula_that_never_ends_is_released() -> None:
@@ -288,8 +288,8 @@ LATEX = st.lists(PIECES, max_size=15).map("".join)
 
 @given(LATEX)
 def test_plain_formulas_are_plain(text: str) -> None:
-    once = plain(text)
-    assert plain(once) == once
+    once = remove_markup(text)
+    assert remove_markup(once) == once
 
 
 @given(LATEX, st.integers(1, 9))
@@ -323,8 +323,8 @@ def test_formulas_do_not_depend_on_the_pieces(text: str, size: int) -> None:
 )
 def test_time_for_formulas_grows_linearly(unit: str) -> None:
     began = time.process_time()
-    unicode(unit * (20_000 // len(unit)))
-    unicode("$$" + unit * (1500 // len(unit)) + "$$")
+    convert_to_unicode(unit * (20_000 // len(unit)))
+    convert_to_unicode("$$" + unit * (1500 // len(unit)) + "$$")
     found = FormulaFilter()
     for piece in pieces(unit * (8_000 // len(unit)), 4):
         found.push(piece)

@@ -1,4 +1,4 @@
-"""A user's own words."""
+"""The user's lexicon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.text.lexicon import Lexicon
 
 FILE = """\
-# said in every language
+# for every language
 HA = Home Assistant
 zigbee = zig bee
 
@@ -47,34 +47,34 @@ def path(tmp_path: Path) -> Path:
     ],
 )  # fmt: skip
 def test_entries_are_said_as_they_ask(path: Path, language: str, text: str, spoken: str) -> None:
-    assert Frontend(lexicon=Lexicon(path)).spoken(text, language) == spoken
+    assert Frontend(lexicon=Lexicon(path)).normalize(text, language) == spoken
 
 
 def test_it_works_without_normalisation(path: Path) -> None:
-    frontend = Frontend(lexicon=Lexicon(path), normalize=False)
-    assert frontend.spoken("HA says 5 °C", "en") == "Home Assistant says 5 °C"
+    frontend = Frontend(lexicon=Lexicon(path), normalization=False)
+    assert frontend.normalize("HA says 5 °C", "en") == "Home Assistant says 5 °C"
 
 
 def test_a_change_is_noticed_and_a_missing_file_keeps_what_was_read(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     frontend = Frontend(lexicon=Lexicon(path))
-    assert frontend.spoken("HA", "en") == "Home Assistant"
+    assert frontend.normalize("HA", "en") == "Home Assistant"
     path.write_text("HA = the house", "utf-8")
     os.utime(path, ns=(1, 1))
-    assert frontend.spoken("HA", "en") == "the house"
+    assert frontend.normalize("HA", "en") == "the house"
     path.unlink()
     with caplog.at_level(logging.WARNING):
-        assert [frontend.spoken("HA", "en") for _ in range(3)] == ["the house"] * 3
+        assert [frontend.normalize("HA", "en") for _ in range(3)] == ["the house"] * 3
     assert len(caplog.records) == 1, "said once"
     path.write_text("HA = back again", "utf-8")
-    assert frontend.spoken("HA", "en") == "back again"
+    assert frontend.normalize("HA", "en") == "back again"
 
 
 def test_a_bad_line_is_named_and_the_others_stand(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_text("one = 1st\nno equals sign\n = nothing\ntwo = second", "utf-8")
     with caplog.at_level(logging.WARNING):
-        assert Frontend(lexicon=Lexicon(path)).spoken("one two", "en") == "1st second"
+        assert Frontend(lexicon=Lexicon(path)).normalize("one two", "en") == "1st second"
     assert "line 2: 'no equals sign'" in caplog.text
     assert "line 3" in caplog.text
 
@@ -82,5 +82,5 @@ def test_a_bad_line_is_named_and_the_others_stand(path: Path, caplog: pytest.Log
 def test_a_file_that_is_no_text_is_one_line(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(b"\xff\xfe\x00\x80")
     with caplog.at_level(logging.WARNING):
-        assert Frontend(lexicon=Lexicon(path)).spoken("Hello 5", "en") == "Hello five"
+        assert Frontend(lexicon=Lexicon(path)).normalize("Hello 5", "en") == "Hello five"
     assert "lexicon.txt" in caplog.text

@@ -1,4 +1,4 @@
-"""What of Markdown, HTML and emoji is read aloud; also of sentences cut out of their paragraph."""
+"""Markup removal: Markdown, HTML and emoji, also in sentences cut out of a paragraph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.markup import plain
+from wyoming_qwen3tts.text.markup import remove_markup
 
 MARKDOWN = {
     "**Done.** It is *on* and ***both***.": "Done. It is on and both.",
@@ -169,12 +169,12 @@ CHARACTERS = {
     [*MARKDOWN.items(), *HTML.items(), *QUOTES_AND_RUBY.items(), *STARS.items(), *CHARACTERS.items()],
 )
 def test_markup_is_not_read(text: str, spoken: str) -> None:
-    assert plain(text) == spoken
+    assert remove_markup(text) == spoken
 
 
 @pytest.mark.parametrize("text", UNTOUCHED)
 def test_what_only_looks_like_markup_stays(text: str) -> None:
-    assert plain(text) == text
+    assert remove_markup(text) == text
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_what_only_looks_like_markup_stays(text: str) -> None:
     ],
 )
 def test_emoji_are_named_on_request(text: str, lang: str, spoken: str) -> None:
-    assert plain(text, emoji="name", lang=lang).lower() == spoken.lower()
+    assert remove_markup(text, emoji="name", lang=lang).lower() == spoken.lower()
 
 
 WORDS = st.lists(
@@ -241,14 +241,14 @@ ANY = st.lists(
 @given(WORDS, st.data())
 def test_text_without_markup_is_left_alone(words: list[str], data: st.DataObject) -> None:
     text = words[0] + "".join(data.draw(BETWEEN) + word for word in words[1:])
-    assert plain(text) == text
+    assert remove_markup(text) == text
 
 
 @settings(max_examples=500)
 @given(ANY, st.sampled_from(["drop", "name"]))
 def test_plain_text_is_plain(text: str, emoji: str) -> None:
-    once = plain(text, emoji=emoji)
-    assert plain(once, emoji=emoji) == once
+    once = remove_markup(text, emoji=emoji)
+    assert remove_markup(once, emoji=emoji) == once
 
 
 @settings(max_examples=300)
@@ -258,7 +258,7 @@ def test_plain_text_is_plain(text: str, emoji: str) -> None:
 )
 def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
     text = words[0] + "".join(data.draw(MARKS) + word for word in words[1:])
-    spoken = plain(text)
+    spoken = remove_markup(text)
     at = 0
     for word in words:
         assert word in spoken[at:]
@@ -312,5 +312,5 @@ def test_no_word_is_lost(words: list[str], data: st.DataObject) -> None:
 )
 def test_time_grows_with_the_length_and_no_faster(mark: str) -> None:
     began = time.process_time()
-    plain(mark * (20_000 // len(mark)))
+    remove_markup(mark * (20_000 // len(mark)))
     assert time.process_time() - began < 1.0

@@ -1,8 +1,8 @@
-"""What is read aloud, against tables written without a look at the rules.
+"""Spoken forms, against tables that were written without looking at the rules.
 
-``spoken/*.txt`` has one case a line: ``input → spoken``. ``|`` parts whole readings; inside one, ``(a/b)``
-is either, ``[a]`` is there or not, ``[a/b]`` is either or neither. A line without an arrow has nothing in
-it to be said another way: it comes out as it is.
+``normalize/*.txt`` has one case a line: ``input → spoken form``. ``|`` separates alternatives; inside one, ``(a/b)``
+is either, ``[a]`` is optional, ``[a/b]`` is either or neither. A line without an arrow has nothing to normalize and
+must stay as it is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wyoming_qwen3tts.text.normalize import say_as, spoken, units
-from wyoming_qwen3tts.text.normalize.currencies import symbols as currency_symbols
+from wyoming_qwen3tts.text.normalize import interpret_say_as, normalize, units
+from wyoming_qwen3tts.text.normalize.currencies import currency_symbols
 
 TABLES = Path(__file__).parent / "normalize"
 LANGUAGES = [
-    pytest.param(tag, marks=pytest.mark.xdist_group(f"spoken-{tag}"))  # whose patterns one worker compiles
+    pytest.param(
+        tag, marks=pytest.mark.xdist_group(f"spoken-{tag}")
+    )  # one worker compiles the patterns of a language
     for tag in ("de", "en", "es", "fr", "it", "ja", "ko", "pt", "pt-BR", "ru", "zh", "zh-TW")
 ]
 GROUP = re.compile(r"\[[^][()]*\]|\([^][()]*\)")
@@ -42,7 +44,7 @@ PIECES = st.sampled_from(
 SENTENCES = st.lists(PIECES, min_size=1, max_size=8).map(" ".join)
 RUN_ON = st.lists(PIECES, max_size=5).map("".join)
 ANYTHING = st.one_of(SENTENCES, RUN_ON, st.text(), st.text(st.sampled_from("15.,:/-+ aм%°€$第")))
-WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.symbols())]
+WRITTEN = [f"{number} {symbol}" for number in ("2", "-3.5", "1/2") for symbol in sorted(units.unit_symbols())]
 WRITTEN += [f"{symbol}2.50" for symbol in currency_symbols("zh")]
 WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
     "S02E05",
@@ -51,12 +53,12 @@ WRITTEN += [f"2 {sign} 3" for sign in "+-×÷<>≤≥±≈=&@~#%/^√∞§"] + [
     "http://a.b/c-d",
     "#a",
 ]
-"""What makes a language say every word that it has."""
+"""Input that makes a language use every word that it has."""
 FORMS = (
     "21.5 °C|5%|7:30|18:30|2024-12-24|24.12.2024|192.168.1.1|v1.2.3|2.10.1|$5|€3.99|5 €|+1 555 123 4567|1/2|5-10|5–10 °C|"
     "9:00-17:00|12 MB/s|1013 hPa|#5|1'234.50|100 %|5 km/h|HTTP 404|me@example.com|light.kitchen|5 + 3 = 8|0.32 €/kWh|-3 °C"
 ).split("|")
-"""What a dash before it may not break."""
+"""Forms that a dash before them must not change."""
 LEFT = re.compile(r"[%°€$£@#=<>^_{}|\\~²³µ]")
 ALPHABETS = {
     "Latin": "abcdefghijklmnopqrstuvwxyzäöüßéèàçñãõ",
@@ -68,7 +70,7 @@ ALPHABETS = {
 
 
 def readings(wanted: str) -> Iterator[str]:
-    """Yield everything that ``wanted`` allows."""
+    """Yield every spoken form that ``wanted`` allows."""
     group = GROUP.search(wanted)
     if group is None:
         yield from wanted.split("|")
@@ -79,7 +81,7 @@ def readings(wanted: str) -> Iterator[str]:
 
 
 def plain(text: str, language: str) -> str:
-    """Return ``text`` without what is not heard in it."""
+    """Return ``text`` without case, punctuation and spaces that are not audible."""
     text = unicodedata.normalize("NFC", text).lower().replace("ё", "е")
     return SILENT.sub("" if language[:2] in ("ja", "ko", "zh") else " ", text).strip()
 
@@ -100,7 +102,7 @@ def lines(language: str) -> list[str]:
 def test_the_tables_are_read_as_they_say(language: str) -> None:
     wrong = []
     for text, _, wanted in (line.partition(" → ") for line in lines(language)):
-        got = spoken(text, language)
+        got = normalize(text, language)
         able = {plain(reading, language) for reading in readings(wanted)}
         if (plain(got, language) not in able) if wanted else got != text:
             wrong.append(f"{text} → {got}, not {wanted or 'as it is'}")
@@ -116,7 +118,7 @@ def test_the_tables_are_read_as_they_say(language: str) -> None:
     ],
 )
 def test_keys_have_the_names_of_the_region(language: str, text: str, wanted: str) -> None:
-    assert spoken(text, language) == wanted
+    assert normalize(text, language) == wanted
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -128,8 +130,8 @@ def test_the_tables_hold_enough(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=ANYTHING)
 def test_said_once_it_is_said(language: str, text: str) -> None:
-    once = spoken(text, language)
-    assert spoken(once, language) == once
+    once = normalize(text, language)
+    assert normalize(once, language) == once
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -140,13 +142,13 @@ def test_words_are_left_alone(letters: str, language: str, data: st.DataObject) 
     word = st.text(letters, min_size=5, max_size=12)  # shorter ones may be abbreviations
     parts = data.draw(st.lists(st.tuples(word, st.sampled_from([" ", ", ", ". ", "! ", "? "])), max_size=8))
     text = "".join(word + mark for word, mark in parts).strip()
-    assert spoken(text, language) == text
+    assert normalize(text, language) == text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(text=SENTENCES)
 def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
-    got = spoken(text, language)
+    got = normalize(text, language)
     assert not LEFT.search(got)
     assert not any(c.isdigit() for c in got)
 
@@ -154,17 +156,17 @@ def test_no_digit_and_no_symbol_is_left(language: str, text: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dash", [" - ", " – ", " — ", " − ", " － ", ": - ", ": − "])
 def test_a_dash_with_spaces_changes_nothing_in_what_follows(language: str, dash: str) -> None:
-    base = spoken("OK", language)
+    base = normalize("OK", language)
     for form in FORMS:
-        said = spoken(f"OK{dash}{form}", language)
-        assert plain(said, language) == plain(f"{base}, {spoken(form, language)}", language), said
+        said = normalize(f"OK{dash}{form}", language)
+        assert plain(said, language) == plain(f"{base}, {normalize(form, language)}", language), said
 
 
 @pytest.mark.parametrize("tag", ["zh-HK", "zh-MO", "zh-Hant", "zh-Hant-TW", "zh_TW"])
 def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
     for line in lines("zh-TW"):
         text = line.partition(" → ")[0]
-        assert spoken(text, tag) == spoken(text, "zh-TW")
+        assert normalize(text, tag) == normalize(text, "zh-TW")
 
 
 @pytest.mark.parametrize(
@@ -183,12 +185,12 @@ def test_every_tag_of_traditional_chinese_is_read_alike(tag: str) -> None:
     ],
 )
 def test_say_as_follows_the_region(kind: str, form: str, text: str, tag: str, said: str) -> None:
-    assert say_as(kind, form, text, tag) == said
+    assert interpret_say_as(kind, form, text, tag) == said
 
 
 def test_traditional_chinese_holds_no_simplified_character() -> None:
     """A character is simplified where GB 2312 has it, and Big5 has not."""
-    said = set("".join(spoken(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
+    said = set("".join(normalize(text, "zh-TW") for text in WRITTEN)) - set("".join(WRITTEN))
     assert len(said) > 100
     assert not [c for c in said if not _encodes(c, "big5") and _encodes(c, "gb2312")]
 
@@ -198,7 +200,7 @@ def test_time_grows_with_the_length_and_no_faster(unit: str) -> None:
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
         began = time.process_time()
-        spoken(text, "en")
+        normalize(text, "en")
         return time.process_time() - began
 
     seconds(100)

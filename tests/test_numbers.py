@@ -1,4 +1,4 @@
-"""Numbers as they are written, and the libraries that put them into words."""
+"""Parsing of numbers, and the libraries that put them into words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from wyoming_qwen3tts.text.normalize import numbers, spoken
-from wyoming_qwen3tts.text.normalize.numbers import Number, parse
+from wyoming_qwen3tts.text.normalize import normalize, numbers
+from wyoming_qwen3tts.text.normalize.numbers import Number, parse_number
 
 pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import, so one worker does it
 
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.xdist_group("inflect")  # which takes seconds to import
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """Neither from the tests before, nor for those after: what failed here is remembered too."""
-    numbers.words.cache_clear()
+    numbers.to_words.cache_clear()
     yield
-    numbers.words.cache_clear()
+    numbers.to_words.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def _nothing_remembered() -> Iterator[None]:
     ],
 )
 def test_a_number_is_read_as_its_language_writes_it(text: str, decimal: str, number: Number) -> None:
-    assert parse(text, decimal) == number
-    assert parse(text, decimal, negative=True) == Number(number.whole, number.fraction, negative=True)
+    assert parse_number(text, decimal) == number
+    assert parse_number(text, decimal, negative=True) == Number(number.whole, number.fraction, negative=True)
 
 
 WITHOUT_NUM2WORDS = {
@@ -59,12 +59,12 @@ WITHOUT_NUM2WORDS = {
 def test_inflect_stands_in_for_num2words_in_english(
     text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = spoken(text, "en")
-    numbers.words.cache_clear()
+    expected = normalize(text, "en")
+    numbers.to_words.cache_clear()
     monkeypatch.setitem(sys.modules, "num2words", None)
     with caplog.at_level(logging.WARNING):
-        assert spoken(text, "en") == expected == WITHOUT_NUM2WORDS[text]
-    assert "num2words cannot say" in caplog.text
+        assert normalize(text, "en") == expected == WITHOUT_NUM2WORDS[text]
+    assert "cannot verbalize a number library=num2words" in caplog.text
 
 
 def test_a_number_that_no_library_can_say_stays_as_it_is(
@@ -72,8 +72,8 @@ def test_a_number_that_no_library_can_say_stays_as_it_is(
 ) -> None:
     monkeypatch.setitem(sys.modules, "num2words", None)
     with caplog.at_level(logging.WARNING):
-        assert spoken("Das sind 5 Äpfel, 3 kg.", "de") == "Das sind 5 Äpfel, 3 Kilogramm."
-    assert caplog.text.count("num2words cannot say 5 in 'de'") == 1, "said once"
+        assert normalize("Das sind 5 Äpfel, 3 kg.", "de") == "Das sind 5 Äpfel, 3 Kilogramm."
+    assert caplog.text.count("library=num2words number=5 language=de") == 1, "said once"
 
 
 @pytest.mark.slow
@@ -90,11 +90,11 @@ def test_a_library_that_fails_on_one_number_says_the_others(
     real = num2words.num2words
     monkeypatch.setattr(num2words, "num2words", fails)
     with caplog.at_level(logging.WARNING):
-        assert spoken("Ho 12 mele e 13 pere.", "it") == "Ho dodici mele e 13 pere."
-        assert spoken("I have 12 apples and 13 pears.", "en") == "I have twelve apples and thirteen pears."
+        assert normalize("Ho 12 mele e 13 pere.", "it") == "Ho dodici mele e 13 pere."
+        assert normalize("I have 12 apples and 13 pears.", "en") == "I have twelve apples and thirteen pears."
     assert "unlucky" in caplog.text
 
 
 def test_numbers_without_end_are_spelled() -> None:
-    assert spoken("1" * 16, "en") == " ".join(["one"] * 16)
-    assert spoken("9" * 15, "en").startswith("nine hundred and ninety nine trillion")
+    assert normalize("1" * 16, "en") == " ".join(["one"] * 16)
+    assert normalize("9" * 15, "en").startswith("nine hundred and ninety nine trillion")

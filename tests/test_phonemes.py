@@ -1,4 +1,4 @@
-"""Pronunciations reach the engines that read them; everywhere else the word is said."""
+"""Pronunciations reach the engines that support them; others get the word alone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wyoming_qwen3tts.engines.builtin import BuiltinEngine, misaki
 from wyoming_qwen3tts.engines.espeak import EspeakEngine, to_mnemonics
 from wyoming_qwen3tts.speech import Utterance, Voice
 from wyoming_qwen3tts.text import phonemes, ssml
-from wyoming_qwen3tts.text.frontend import Frontend, speakable
-from wyoming_qwen3tts.text.markup import plain
+from wyoming_qwen3tts.text.frontend import Frontend, to_spoken_form
+from wyoming_qwen3tts.text.markup import remove_markup
 
-TOMATO = phonemes.annotated("tomato", "təˈmɑːtoʊ")
+TOMATO = phonemes.annotate_word("tomato", "təˈmɑːtoʊ")
 
 
 @pytest.mark.parametrize(
@@ -29,28 +29,30 @@ TOMATO = phonemes.annotated("tomato", "təˈmɑːtoʊ")
     ],
 )
 def test_a_pronunciation_stays_with_its_word_on_request(text: str, wanted: str) -> None:
-    assert plain(text, pronunciations=True) == wanted
-    assert plain(wanted, pronunciations=True) == wanted
-    assert plain(text) == phonemes.words(wanted)
+    assert remove_markup(text, pronunciations=True) == wanted
+    assert remove_markup(wanted, pronunciations=True) == wanted
+    assert remove_markup(text) == phonemes.remove_pronunciations(wanted)
 
 
 def test_the_spoken_form_leaves_pronunciations_alone() -> None:
     frontend = Frontend()
-    text = frontend.plain("The [2 tomatoes](/təˈmɑːtoʊz/) cost $5.", "en", pronunciations=True)
-    spoken = phonemes.annotated("two tomatoes", "təˈmɑːtoʊz")
-    assert frontend.spoken(text, "en") == f"The {spoken} cost five dollars."
+    text = frontend.remove_markup("The [2 tomatoes](/təˈmɑːtoʊz/) cost $5.", "en", pronunciations=True)
+    spoken = phonemes.annotate_word("two tomatoes", "təˈmɑːtoʊz")
+    assert frontend.normalize(text, "en") == f"The {spoken} cost five dollars."
 
 
 def test_ssml_gives_pronunciations_on_request() -> None:
     document = "<speak>a <phoneme alphabet='ipa' ph='təˈmɑːtoʊ'>tomato</phoneme></speak>"
-    assert ssml.parse(document, pronunciations=True) == [ssml.Segment(f"a {TOMATO}")]
-    assert ssml.parse(document) == [ssml.Segment("a tomato")]
-    assert ssml.parse(document.replace("ipa", "x-sampa"), pronunciations=True) == [ssml.Segment("a tomato")]
-    assert speakable(document, "en") == "a tomato"
+    assert ssml.parse_ssml(document, pronunciations=True) == [ssml.SsmlText(f"a {TOMATO}")]
+    assert ssml.parse_ssml(document) == [ssml.SsmlText("a tomato")]
+    assert ssml.parse_ssml(document.replace("ipa", "x-sampa"), pronunciations=True) == [
+        ssml.SsmlText("a tomato")
+    ]
+    assert to_spoken_form(document, "en") == "a tomato"
 
 
 class Pronouncing(ScriptedEngine):
-    """An engine that reads pronunciations, or not."""
+    """An engine with or without support for pronunciations."""
 
     def __init__(self, *, able: bool) -> None:
         super().__init__(self._say)
@@ -96,7 +98,7 @@ def test_ipa_in_the_alphabet_of_the_built_in_voice(pronunciation: str, wanted: s
 
 def test_the_built_in_voice_says_pronunciations(heart: BuiltinEngine) -> None:
     assert heart._phonemes(f"A {TOMATO} a day.") == ["ɐ təmˈɑtO ɐ dˈA."]
-    click = phonemes.annotated("tomato", "kǃa")
+    click = phonemes.annotate_word("tomato", "kǃa")
     assert heart._phonemes(f"A {click} a day.") == heart._phonemes("A tomato a day.")
 
 
@@ -112,11 +114,11 @@ def test_ipa_in_mnemonics_of_espeak(pronunciation: str, wanted: str) -> None:
 async def test_espeak_says_the_sounds_that_its_language_has() -> None:
     robot = EspeakEngine("de,fr")
     await robot.start()
-    schoen = phonemes.annotated("schon", "ʃøːn")
+    schoen = phonemes.annotate_word("schon", "ʃøːn")
     assert await robot._readable(f"Das ist {schoen}.", "de") == "Das ist [[SY:n]]."
-    click = phonemes.annotated("klick", "kǃa")
+    click = phonemes.annotate_word("klick", "kǃa")
     assert await robot._readable(f"Ein {click}.", "de") == "Ein klick."
-    assert await robot._readable(phonemes.annotated("tomate", "təˈmɑːtoʊ"), "fr") == "tomate"
+    assert await robot._readable(phonemes.annotate_word("tomate", "təˈmɑːtoʊ"), "fr") == "tomate"
     voices = {voice.name: voice for voice in robot.voices()}
 
     async def sound(text: str) -> bytes:

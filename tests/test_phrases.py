@@ -1,4 +1,4 @@
-"""Files of phrases: lines, tables, templates, and what is wrong with them."""
+"""Phrase files: lines, tables, templates, and the errors in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_qwen3tts.text.phrases import MOST, Phrase, PhraseFileError, expand, read
+from wyoming_qwen3tts.text.phrases import MAX_PHRASES, Phrase, PhraseFileError, expand_template, read_phrases
 
 
 @pytest.mark.parametrize(
@@ -28,26 +28,26 @@ from wyoming_qwen3tts.text.phrases import MOST, Phrase, PhraseFileError, expand,
     ],
 )
 def test_a_template_stands_for_all_of_its_phrases(template: str, expected: list[str]) -> None:
-    assert expand(template) == expected
+    assert expand_template(template) == expected
 
 
 @pytest.mark.parametrize(
     ("template", "fault"),
     [
-        ("{0..10..0}", "a step of 0 leads nowhere"),
+        ("{0..10..0}", "the step of a range is 0"),
         ("{0..100000}", "more than 100,000 phrases"),
         ("{1..999999999999}", "more than 100,000 phrases"),
         ("{0..59}:{0..59}:{0..59}", "more than 100,000 phrases"),
-        ("{a..9}", "a to 9 is no range"),
-        ("{name}", "braces that are no template"),
-        ("Open {a", "braces that are no template"),
-        ("{1.5..2} and {1..2}", "braces that are no template"),
-        ("{{ states('sensor.x') }} degrees", "braces that are no template"),
+        ("{a..9}", r"\{a\.\.9\} is not a range"),
+        ("{name}", "invalid braces"),
+        ("Open {a", "invalid braces"),
+        ("{1.5..2} and {1..2}", "invalid braces"),
+        ("{{ states('sensor.x') }} degrees", "invalid braces"),
     ],
 )
 def test_a_template_that_cannot_be_names_its_fault(template: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        expand(template)
+        expand_template(template)
 
 
 def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
     path.write_text(
         "\ufeff# Doors\n#\n  The {front,back} door is open. \r\nIt is {1..2}, sharp.\nThe back door is open.\n#1 is best\n"
     )
-    assert read(path) == [
+    assert read_phrases(path) == [
         Phrase("The front door is open.", line=3),
         Phrase("The back door is open.", line=3),
         Phrase("It is 1, sharp.", line=4),
@@ -89,29 +89,29 @@ def test_lines_are_phrases_and_each_is_said_once(tmp_path: Path) -> None:
 def test_a_table_has_voices(tmp_path: Path, name: str, content: str, expected: list[Phrase]) -> None:
     path = tmp_path / name
     path.write_bytes(content.encode())
-    assert read(path) == expected
+    assert read_phrases(path) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
         ("empty.txt", b"\n# nothing\n", r"empty\.txt has no phrases"),
-        ("latin.txt", "Gut.\nSchön.\n".encode("latin-1"), r"latin\.txt, line 2: it is not UTF-8"),
+        ("latin.txt", "Gut.\nSchön.\n".encode("latin-1"), r"latin\.txt, line 2: not UTF-8"),
         (
             "many.txt",
             b"Hi.\n{1..100000}\n",
-            r"many\.txt, line 2: with it there are more than 100,000 phrases",
+            r"many\.txt, line 2: with this one there are more than 100,000 phrases",
         ),
-        ("step.txt", b"Hi.\n{1..9..0}\n", r"step\.txt, line 2: a step of 0"),
+        ("step.txt", b"Hi.\n{1..9..0}\n", r"step\.txt, line 2: the step of a range is 0"),
         (
             "wide.csv",
             b"Yes, please, do, it\n",
-            r"wide\.csv, line 1: 4 columns, and 3 .* stands in quotation marks",
+            r"wide\.csv, line 1: 4 columns, but at most 3 .* in quotation marks",
         ),
         (
             "odd.csv",
             b"text,voise\nHi,Ryan\n",
-            r"odd\.csv, line 1: there is no column 'voise', but text, voice",
+            r"odd\.csv, line 1: unknown column 'voise': use text, voice",
         ),
         ("bare.csv", b"text,voice\nHi.,Ryan\n,Ryan\n", r"bare\.csv, line 3: the text is missing"),
         ("open.csv", b'text\n"Hi.\n', r"open\.csv, line 2: unexpected end of data"),
@@ -122,10 +122,10 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, content
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(PhraseFileError, match=fault):
-        read(path)
+        read_phrases(path)
 
 
 def test_the_most_is_the_most(tmp_path: Path) -> None:
     path = tmp_path / "phrases.txt"
-    path.write_text(f"{{1..{MOST}}}\n")
-    assert len(read(path)) == MOST
+    path.write_text(f"{{1..{MAX_PHRASES}}}\n")
+    assert len(read_phrases(path)) == MAX_PHRASES

@@ -68,6 +68,20 @@ def test_imports_point_down() -> None:
                         assert order.index(target) < order.index(own), f"{relative} imports {target}"
 
 
+def test_text_imports_only_speech_and_itself() -> None:
+    for path in (PACKAGE / "text").rglob("*.py"):
+        relative = path.relative_to(ROOT).with_suffix("")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = relative.parts[: -node.level]
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    module = ".".join((*base, name))
+                    assert room(module) in {"text", "speech"}, f"{relative} imports {module}"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                assert "wyoming_qwen3tts" not in {name.split(".")[0] for name in names}, relative
+
+
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     heavy = {
         "torch",

@@ -1,4 +1,4 @@
-"""How text and sound flow: early, in order, ahead within bounds, and never for nobody."""
+"""Text and audio are streamed early, in order, within the buffer limits, and only while a client listens."""
 
 from __future__ import annotations
 

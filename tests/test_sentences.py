@@ -1,6 +1,6 @@
-"""Where text is cut, whole and in pieces.
+"""Sentence splitting, of complete text and of text in chunks.
 
-In a case ``|`` marks where: " | " stands for a space there, "|" for nothing.
+In a case ``|`` marks the end of a sentence: " | " with a space there, "|" without.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wyoming_qwen3tts.text.sentences import (
     FIRST_CLAUSE_AFTER,
     MAX_CHARACTERS,
     MAX_CHARACTERS_CJK,
-    Joiner,
+    SentenceJoiner,
     SentenceSplitter,
     split_sentences,
 )
@@ -436,10 +436,10 @@ def test_long_sentences_are_cut_at_the_best_clause() -> None:
 def test_what_seems_whole_can_leave_before_the_next_word(text: str, whole: bool) -> None:
     splitter = SentenceSplitter()
     before = splitter.push(text)
-    assert splitter.is_whole == whole
+    assert splitter.is_complete == whole
     if whole:
         assert [*before, *splitter.flush()] == [text.strip()]
-        assert not splitter.is_whole
+        assert not splitter.is_complete
         assert [*splitter.push(" Then more. "), *splitter.finish()] == ["Then more."]
 
 
@@ -481,7 +481,7 @@ def test_sentences_of_any_source_of_pieces() -> None:
 
 
 def test_short_sentences_that_wait_leave_together() -> None:
-    joiner = Joiner()
+    joiner = SentenceJoiner()
     assert joiner.push(["Yes."]) == ["Yes."], "the first is awaited"
     assert joiner.push(["OK."]) == []
     assert joiner.push(["Hi!", "The light is on."]) == ["OK. Hi! The light is on."]
@@ -577,6 +577,6 @@ def test_what_has_begun_stays_as_the_rest_is_written(text: str, size: int, first
         for sentence in splitter.push(text[at : at + size]):
             assert sentence.startswith(begun)
             begun = ""
-        assert splitter.begun.startswith(begun)
-        begun = splitter.begun
+        assert splitter.confirmed_text.startswith(begun)
+        begun = splitter.confirmed_text
     assert "".join(splitter.finish()[:1]).startswith(begun)

@@ -1,4 +1,4 @@
-"""Source marks are not read; labels, list items, intervals and code are."""
+"""Citation marks are removed; labels, list items, intervals and code stay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wyoming_qwen3tts.speech import TextFeed
 from wyoming_qwen3tts.text import segmentation
-from wyoming_qwen3tts.text.markup import plain
+from wyoming_qwen3tts.text.markup import remove_markup
 from wyoming_qwen3tts.text.sentences import split_sentences
 
 REMOVED = {
@@ -134,19 +134,19 @@ KEPT = [
 
 @pytest.mark.parametrize(("text", "wanted"), REMOVED.items())
 def test_source_marks_are_not_read(text: str, wanted: str) -> None:
-    assert plain(text) == wanted
+    assert remove_markup(text) == wanted
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_brackets_that_are_no_source_marks_stay(text: str) -> None:
-    assert plain(text) == text
+    assert remove_markup(text) == text
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 @pytest.mark.parametrize("text", [*REMOVED, *KEPT])
 def test_source_marks_of_sentences_are_not_read(text: str, size: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    said = " ".join(filter(None, (plain(sentence) for sentence in split_sentences(pieces))))
+    said = " ".join(filter(None, (remove_markup(sentence) for sentence in split_sentences(pieces))))
     assert said == REMOVED.get(text, text).replace("\n", " ")
 
 
@@ -196,8 +196,8 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=15).map("".join))
 def test_text_without_source_marks_has_none(text: str) -> None:
-    once = plain(text)
-    assert plain(once) == once
+    once = remove_markup(text)
+    assert remove_markup(once) == once
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,16 @@ def test_text_without_source_marks_has_none(text: str) -> None:
 )
 def test_time_for_source_marks_grows_linearly(unit: str) -> None:
     began = time.process_time()
-    plain("word" + unit * (20_000 // len(unit)))
+    remove_markup("word" + unit * (20_000 // len(unit)))
     assert time.process_time() - began < 1.5
 
 
 async def test_the_numbers_of_a_list_of_sources_stay_when_sentences_are_put_together() -> None:
     feed = TextFeed.whole("It is on. Fine.\n[1] Bbc.\n[2] Cnn.")
-    stream = segmentation.segments(feed, markup=None, language="en", first_clause=False, live=False)
-    assert [plain(part.text) async for part in stream] == ["It is on.", "Fine.", "[1] Bbc.", "[2] Cnn."]
+    stream = segmentation.split_segments(feed, markup=None, language="en", first_clause=False, live=False)
+    assert [remove_markup(part.text) async for part in stream] == [
+        "It is on.",
+        "Fine.",
+        "[1] Bbc.",
+        "[2] Cnn.",
+    ]

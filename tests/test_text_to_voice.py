@@ -28,8 +28,8 @@ from tests.house import (
 )
 from tests.test_segmentation import eventually
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, Attribution, SpeechRequest, TextFeed, Utterance, Voice
-from wyoming_qwen3tts.text.frontend import Frontend, speakable
-from wyoming_qwen3tts.text.segmentation import Segment, spoken_while_written
+from wyoming_qwen3tts.text.frontend import Frontend, to_spoken_form
+from wyoming_qwen3tts.text.segmentation import Segment, normalize_incrementally
 
 SSML = """<?xml version="1.0"?>
 <speak xml:lang="en-US">
@@ -247,14 +247,16 @@ async def test_a_sentence_that_is_being_written_is_said_as_far_as_it_is_sure(
     frontend = Frontend()
     part = Segment(text=pieces[0], rest=rest)
     found = []
-    stream = spoken_while_written(part, lambda text: frontend.spoken(frontend.plain(text, "en"), "en"))
+    stream = normalize_incrementally(
+        part, lambda text: frontend.normalize(frontend.remove_markup(text, "en"), "en")
+    )
     async with aclosing(stream):
         for piece in pieces[1:]:
             rest.push(piece)
             rest.push(" "[:0])
         rest.end()
         found = [piece async for piece in stream]
-    whole = frontend.spoken(frontend.plain("".join(pieces), "en"), "en")
+    whole = frontend.normalize(frontend.remove_markup("".join(pieces), "en"), "en")
     assert "".join(found) == whole == "".join(said)
 
 
@@ -262,7 +264,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
     loaded: list[str] = []
 
     class Slow(Frontend):
-        def ready(self, language: str) -> bool:
+        def is_loaded(self, language: str) -> bool:
             return False
 
         def load(self, language: str) -> None:
@@ -290,7 +292,7 @@ async def test_a_first_language_is_loaded_beside_the_event_loop(engine: Polyglot
     ],
 )  # fmt: skip
 def test_the_callable_for_whole_texts(text: str, language: str, spoken: str) -> None:
-    assert speakable(text, language) == spoken
+    assert to_spoken_form(text, language) == spoken
 
 
 @pytest.mark.parametrize(
@@ -315,4 +317,4 @@ def test_the_callable_for_whole_texts(text: str, language: str, spoken: str) -> 
 )  # fmt: skip
 def test_what_say_as_asks_for(kind: str, form: str, text: str, spoken: str) -> None:
     document = f'<speak><say-as interpret-as="{kind}" format="{form}">{text}</say-as></speak>'
-    assert speakable(document, "en") == spoken
+    assert to_spoken_form(document, "en") == spoken

@@ -71,7 +71,7 @@ HEART, GERMAN, RUSSIAN, UKRAINIAN, CHINESE, JAPANESE = VOICES = (
     ],
 )
 def test_the_script_of_a_text(text: str, expected: str) -> None:
-    assert scripts.script(text) == expected
+    assert scripts.detect_script(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from .server.wyoming.listen import Listener, ListenError
 from .server.wyoming.server import WyomingServer
 from .telemetry import quote
 from .text.frontend import Frontend
-from .text.language import DetectorNotInstalledError, LanguageFinder, load
+from .text.language import DetectorNotInstalledError, LanguageDetector, load_scorer
 from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoiceError
@@ -380,9 +380,9 @@ def frontend_for(settings: Settings) -> Frontend:
     if lexicon is not None:
         lexicon.refresh()
     return Frontend(
-        normalize=text.normalize == "auto",
+        normalization=text.normalize == "auto",
         emoji=text.emoji,
-        finder=LanguageFinder(load(text.language_detector), text.languages),
+        language_detector=LanguageDetector(load_scorer(text.language_detector), text.languages),
         lexicon=lexicon,
     )
 

@@ -30,7 +30,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from wyoming_qwen3tts.text.phrases import read
+from wyoming_qwen3tts.text.phrases import read_phrases
 
 FORMATS: dict[str, dict[str, object]] = {
     "ulaw": {"response_format": "mulaw"},
@@ -47,7 +47,7 @@ MOST = 1000
 def main() -> int:
     """Make the files; return the exit status: 1 where a phrase is missing. Raises ValueError, OSError."""
     options = _options()
-    texts = list(dict.fromkeys(phrase.text for phrase in read(options.phrases)))
+    texts = list(dict.fromkeys(phrase.text for phrase in read_phrases(options.phrases)))
     names = {text: f"{_name(text)}.{options.format}" for text in texts}
     if len(set(names.values())) < len(texts):
         print("error: two phrases begin with the same words, and would be one file", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..speech import unspeakable
-from ..text.language_tags import requested
+from ..text.language_tags import parse_requested_language
 
 
 def text(given: str) -> str:
@@ -18,6 +18,6 @@ def text(given: str) -> str:
 def language(text: str) -> str | None:
     """Return the BCP 47 tag of a code or a name. Raises ArgumentTypeError."""
     try:
-        return requested(text)
+        return parse_requested_language(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

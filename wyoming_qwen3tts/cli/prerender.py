@@ -23,7 +23,7 @@ from ..client import ServerError
 from ..config.settings import OPTIONS, Settings, SettingsError
 from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import base_language
-from ..text.phrases import TABLES, Phrase, read
+from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI, key
 from . import playback as sound
 from .arguments import language as language_argument
@@ -93,7 +93,7 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
 
 async def run(options: argparse.Namespace, serve: Serve) -> int:
     """Do it; return the exit status: 1 where a phrase is not stored. Raises ServerError, ValueError."""
-    phrases = _with_voices(read(options.file), options.voice, options.language)
+    phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
     async with _server(options, serve) as uri:
         await _check(phrases, options, uri)
         work = _PrerenderRun(phrases, uri)
@@ -158,7 +158,9 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
         for other in others[: SHOWN - 1]:
             sound.remark(other)
         hint = (
-            "; a text with a comma in it stands in quotation marks" if options.file.suffix in TABLES else ""
+            "; a text with a comma in it stands in quotation marks"
+            if options.file.suffix in TABLE_SUFFIXES
+            else ""
         )
         raise ServerError(f"{last}{hint}")
 

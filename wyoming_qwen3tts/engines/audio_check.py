@@ -56,6 +56,6 @@ class AudioCheck:
             raise SilentAudioError(f"the {self._engine} voice gave nothing to be heard")
         if self._text is None:
             return
-        letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", phonemes.words(self._text))))
+        letters = sum(map(str.isalnum, _REPETITION.sub(r"\1", phonemes.remove_pronunciations(self._text))))
         if (seconds := self.size / BYTES_PER_SECOND) < letters * SHORTEST_LETTER:
             raise TooShortAudioError(f"{seconds:.2f} s of audio are too short for {letters} letters")

@@ -152,8 +152,8 @@ class BuiltinEngine(Engine):
 
     def _phonemes(self, text: str) -> list[str]:
         """Return the sentences of ``text`` in hibari's phonemes; none where it finds nothing to say."""
-        prepared = phonemes.replaced(text, self._pronounced, readable)
-        for attempt in (prepared, _PLAIN.sub(" ", readable(phonemes.words(text)))):
+        prepared = phonemes.replace_annotations(text, self._pronounced, readable)
+        for attempt in (prepared, _PLAIN.sub(" ", readable(phonemes.remove_pronunciations(text)))):
             try:
                 found: list[str] = self._hibari.phonemize(attempt)
             except Exception:

@@ -144,14 +144,14 @@ class EspeakEngine(Engine):
             known[pronunciation] = ""
             return ""
 
-        phonemes.replaced(text, note, str)
+        phonemes.replace_annotations(text, note, str)
         for pronunciation in known:
             known[pronunciation] = await self._mnemonics(pronunciation, code)
 
         def say(word: str, pronunciation: str) -> str:
             return f"[[{known[pronunciation]}]]" if known[pronunciation] else readable(word)
 
-        return phonemes.replaced(text, say, readable)
+        return phonemes.replace_annotations(text, say, readable)
 
     async def _mnemonics(self, pronunciation: str, code: str) -> str:
         """Return a pronunciation in mnemonics; empty where espeak-ng would say something else.

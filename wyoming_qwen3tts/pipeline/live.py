@@ -32,7 +32,9 @@ class LiveSpeaker:
         Where the engine fails without audio, another one speaks the sentence when it is complete.
         ``language``: of the text, BCP 47. Raises SpeechError.
         """
-        normalized = segmentation.spoken_while_written(segment, lambda text: self._normalize(text, language))
+        normalized = segmentation.normalize_incrementally(
+            segment, lambda text: self._normalize(text, language)
+        )
         rest = TextFeed()
         async with aclosing(normalized):
             first = await anext(normalized, "")
@@ -56,7 +58,7 @@ class LiveSpeaker:
                 await asyncio.wait({pump})
 
     def _normalize(self, text: str, language: str) -> str:
-        return self._frontend.spoken(self._frontend.plain(text, language), language)
+        return self._frontend.normalize(self._frontend.remove_markup(text, language), language)
 
 
 async def _pump(text: AsyncGenerator[str, None], feed: TextFeed, written: list[str]) -> None:

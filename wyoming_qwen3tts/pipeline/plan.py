@@ -177,14 +177,14 @@ class Planner:
 
     async def utterance(self, plain: str, plan: SpeechPlan) -> tuple[str, Utterance]:
         """Return the language (BCP 47) of text without markup, and its utterance without text."""
-        language = plan.language or self._frontend.language(plain, plan.expected, plan.languages)
+        language = plan.language or self._frontend.detect_language(plain, plan.expected, plan.languages)
         voice = self._reader(plan, plain, language)
         if not speaks(voice, language):
             language = voice.languages[0]
         await self._calibration.ready(voice)
-        if not self._frontend.ready(language):
+        if not self._frontend.is_loaded(language):
             await asyncio.to_thread(self._frontend.load, language)
-        is_known = plan.is_language_known or self._frontend.detects or language != plan.expected
+        is_known = plan.is_language_known or self._frontend.detects_language or language != plan.expected
         tag = self._voices.catalog.language(voice, language if is_known else None)
         speed = plan.speed * (voice.style.speed if voice.style is not None else 1.0)
         speed = max(SLOWEST, min(FASTEST, speed))
@@ -195,7 +195,7 @@ class Planner:
         if voice == utterance.voice:
             return utterance
         if not self.reads_pronunciations(voice):
-            utterance = replace(utterance, text=phonemes.words(utterance.text))
+            utterance = replace(utterance, text=phonemes.remove_pronunciations(utterance.text))
         tag = self._voices.catalog.language(voice, language)
         return replace(utterance, voice=voice, language=tag, seed=voice.seed)
 
@@ -206,9 +206,9 @@ class Planner:
 
     async def normalize(self, plain: str, language: str) -> str:
         """Return the spoken form of text without markup; in a thread where that takes long."""
-        if self._frontend.light(plain):
-            return self._frontend.spoken(plain, language)
-        return await asyncio.to_thread(self._frontend.spoken, plain, language)
+        if self._frontend.is_fast_to_normalize(plain):
+            return self._frontend.normalize(plain, language)
+        return await asyncio.to_thread(self._frontend.normalize, plain, language)
 
     def _reader(self, plan: SpeechPlan, text: str, language: str) -> Voice:
         """Return the voice that speaks ``text``: the plan's, unless it is open or cannot read the text."""

@@ -111,25 +111,25 @@ class Synthesizer:
         self, segment: Segment, plan: SpeechPlan, reply: Reply, pause: float | None
     ) -> bool:
         """Speak one segment; return whether it has words. ``pause``: seconds before it."""
-        plain = self._frontend.plain(segment.text, plan.expected)
+        plain = self._frontend.remove_markup(segment.text, plan.expected)
         if segment.rest is not None and not has_words(plain):
-            segment = await segmentation.whole(segment)
-            plain = self._frontend.plain(segment.text, plan.expected)
+            segment = await segmentation.complete_segment(segment)
+            plain = self._frontend.remove_markup(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan)
         if reply.sentence_voice is not None:
             utterance = self._planner.with_voice(reply.sentence_voice, utterance, language)
         if segment.rest is not None and not self._speaks_live(utterance.voice.engine):
-            segment = await segmentation.whole(segment)
-            plain = self._frontend.plain(segment.text, language)
+            segment = await segmentation.complete_segment(segment)
+            plain = self._frontend.remove_markup(segment.text, language)
         reply.expect_audio_within(self._settings.limits.first_audio_timeout)
         if segment.rest is not None:
             await self._live_speaker.speak(utterance, segment, language, reply)
             reply.sentence_voice = None
             return True
         if self._planner.reads_pronunciations(utterance.voice):
-            plain = self._frontend.plain(segment.text, language, pronunciations=True)
+            plain = self._frontend.remove_markup(segment.text, language, pronunciations=True)
         utterance = replace(utterance, text=await self._planner.normalize(plain, language))
         if not has_words(utterance.text):
             return False
@@ -148,7 +148,7 @@ class Synthesizer:
         # Cached utterances are whole sentences, and a pinned one has no clauses of its own.
         live = text.live_text and request.caching not in {Caching.ON, Caching.PIN}
         first_clause = text.first_clause and not live and request.caching != Caching.PIN
-        return segmentation.segments(
+        return segmentation.split_segments(
             request.text,
             markup=request.markup,
             language=reply.plan.expected,
@@ -164,17 +164,17 @@ class Synthesizer:
         if not self._lookup.looks_up(plan.caching) or not request.text.ended:
             return False
         text = request.text.peek()
-        if segmentation.is_short(text):
+        if segmentation.is_too_short_to_split(text):
             return False
-        segment = await segmentation.first(text, markup=request.markup, language=plan.expected)
+        segment = await segmentation.find_first_segment(text, markup=request.markup, language=plan.expected)
         if (
             segment is None
             or segment.voice
             or segment.language
-            or len(segmentation.pieces(segment.text)) == 1
+            or len(segmentation.split_fragments(segment.text)) == 1
         ):
             return False
-        plain = self._frontend.plain(segment.text, plan.expected)
+        plain = self._frontend.remove_markup(segment.text, plan.expected)
         if not has_words(plain):
             return False
         language, utterance = await self._planner.utterance(plain, plan)
@@ -190,12 +190,12 @@ class Synthesizer:
         """
         if reply.plan.caching == Caching.PIN or not self._lookup.looks_up(reply.plan.caching):
             return [utterance]
-        fragments = segmentation.pieces(segment.text)
+        fragments = segmentation.split_fragments(segment.text)
         if len(fragments) == 1 or await self._speaker.knows(utterance, reply):
             return [utterance]
         found = []
         for fragment in fragments:
-            plain = self._frontend.plain(fragment, language)
+            plain = self._frontend.remove_markup(fragment, language)
             text = await self._planner.normalize(plain, language)
             if has_words(text):
                 found.append(replace(utterance, text=text))

@@ -1,6 +1,6 @@
-"""From what is written to what is said. Knows nothing of sound or clients."""
+"""Written text → spoken form, sentence by sentence. Imports nothing of the package except ``speech``."""
 
-from .frontend import speakable
+from .frontend import to_spoken_form
 from .sentences import split_sentences
 
-__all__ = ["speakable", "split_sentences"]
+__all__ = ["split_sentences", "to_spoken_form"]

@@ -1,4 +1,4 @@
-"""A sentence as it is written → as it is spoken: markup, language, own words, numbers and signs."""
+"""The text frontend: written text → its spoken form, by markup, language, lexicon and normalization."""
 
 from __future__ import annotations
 
@@ -6,87 +6,92 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import latex, phonemes, ssml
-from . import normalize as spoken_form
-from .language import LanguageFinder
+from . import normalize as normalization
+from .language import LanguageDetector
 from .lexicon import Lexicon
-from .markup import plain
+from .markup import remove_markup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
-    """How text is prepared; the settings have its defaults."""
+    """The settings of text preparation, and its steps; ``config.py`` has the defaults of the options."""
 
-    normalize: bool = True
-    """Say numbers, units, dates and signs in words; False leaves them to the voice."""
+    normalization: bool = True
+    """Whether numbers, units, dates and signs become words; False leaves them to the engine."""
     emoji: str = "drop"
     """``drop`` or ``name``."""
-    finder: LanguageFinder | None = None
-    """Tells the language of a sentence; None believes what is expected."""
+    language_detector: LanguageDetector | None = None
+    """Detects the language of a sentence; None always uses the expected one."""
     lexicon: Lexicon | None = None
 
     @property
-    def detects(self) -> bool:
-        """Whether the language of a sentence is more than a guess from its letters."""
-        return self.finder is not None and self.finder.detects
+    def detects_language(self) -> bool:
+        """Whether the language of a sentence is detected by more than its script."""
+        return self.language_detector is not None and self.language_detector.has_scorer
 
-    def plain(self, text: str, language: str, *, pronunciations: bool = False) -> str:
-        """Return ``text`` without markup. ``language`` (BCP 47) is what emoji are named in.
+    def remove_markup(self, text: str, language: str, *, pronunciations: bool = False) -> str:
+        """Return ``text`` without markup. ``language`` (BCP 47): the language of the names of emoji.
 
-        ``pronunciations``: words keep theirs, for an engine that reads them.
+        ``pronunciations``: keep annotated pronunciations, for an engine that supports them.
         """
-        return plain(text, emoji=self.emoji, lang=language, pronunciations=pronunciations)
+        return remove_markup(text, emoji=self.emoji, lang=language, pronunciations=pronunciations)
 
-    def language(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
-        """Return the language of plain ``text``: ``expected`` unless much speaks for another of ``among``."""
-        return self.finder.find(text, expected, among) if self.finder is not None else expected
+    def detect_language(self, text: str, expected: str, among: Sequence[str] | None = None) -> str:
+        """Return the language of plain ``text``: ``expected``, or a clearly likelier of ``among``."""
+        if self.language_detector is None:
+            return expected
+        return self.language_detector.detect(text, expected, among)
 
-    def spoken(self, text: str, language: str) -> str:
-        """Return plain ``text`` as it is spoken in ``language``; pronunciations stay with their words."""
+    def normalize(self, text: str, language: str) -> str:
+        """Return the spoken form of plain ``text`` in ``language``; annotated pronunciations are kept."""
         if phonemes.ANCHOR in text:
-            return phonemes.replaced(
+            return phonemes.replace_annotations(
                 text,
-                lambda word, ipa: phonemes.annotated(self._said(word, language), ipa),
-                lambda rest: self._said(rest, language),
+                lambda word, ipa: phonemes.annotate_word(self._apply_lexicon(word, language), ipa),
+                lambda rest: self._apply_lexicon(rest, language),
             )
-        return self._said(text, language)
+        return self._apply_lexicon(text, language)
 
-    def _said(self, text: str, language: str) -> str:
+    def _apply_lexicon(self, text: str, language: str) -> str:
         if self.lexicon is not None:
-            return self.lexicon.apply(text, language, lambda rest: self._spoken(rest, language))
-        return self._spoken(text, language)
+            return self.lexicon.apply(text, language, lambda rest: self._normalize(rest, language))
+        return self._normalize(text, language)
 
-    def _spoken(self, text: str, language: str) -> str:
-        return latex.visible(spoken_form.spoken(text, language) if self.normalize else text)
+    def _normalize(self, text: str, language: str) -> str:
+        return latex.remove_invisible_operators(
+            normalization.normalize(text, language) if self.normalization else text
+        )
 
-    def light(self, text: str) -> bool:
-        """Tell whether ``spoken`` takes no longer than handing it to a thread does.
+    def is_fast_to_normalize(self, text: str) -> bool:
+        """Tell whether ``normalize`` is as fast on the event loop as by way of a thread.
 
         Measured: a thread and back 0.14 ms, words alone 0.04 ms, a sentence with numbers 0.25 ms, 500
         characters of nothing but numbers and units 2 to 6 ms.
         """
         return not any(character.isdigit() for character in text)
 
-    def ready(self, language: str) -> bool:
-        """Tell whether ``spoken`` would begin at once, or first load the language."""
-        return not self.normalize or spoken_form.loaded(language)
+    def is_loaded(self, language: str) -> bool:
+        """Tell whether ``normalize`` has loaded the rules of ``language``, or needs none."""
+        return not self.normalization or normalization.is_loaded(language)
 
     def load(self, language: str) -> None:
-        """Load what ``language`` needs; takes a while, so not on the event loop."""
-        spoken_form.spoken("1", language)
+        """Load the rules of ``language``; takes some 0.2 s, so not on the event loop."""
+        normalization.normalize("1", language)
 
 
-def speakable(text: str, lang: str) -> str:
-    """Return ``text``, which may be Markdown, HTML or SSML, as it is spoken in ``lang`` (BCP 47).
+def to_spoken_form(text: str, lang: str) -> str:
+    """Return the spoken form of ``text``, which may be Markdown, HTML or SSML, in ``lang`` (BCP 47).
 
-    What is plain and has nothing to say differently comes back as it is. Lines stay lines.
+    Plain text without anything to normalize is returned unchanged. Line breaks stay.
     """
-    if ssml.looks_like(text):
-        parts = ssml.parse(text, say_as=spoken_form.say_as_in(lang))
-        segments = [part for part in parts if isinstance(part, ssml.Segment)]
-        return " ".join(speakable_plain(each.text, each.language or lang) for each in segments).strip()
-    return speakable_plain(plain(text, lang=lang), lang)
+    if ssml.is_ssml(text):
+        items = ssml.parse_ssml(text, say_as=normalization.say_as_interpreter(lang))
+        texts = [item for item in items if isinstance(item, ssml.SsmlText)]
+        return " ".join(_normalize_lines(each.text, each.language or lang) for each in texts).strip()
+    return _normalize_lines(remove_markup(text, lang=lang), lang)
 
 
-def speakable_plain(text: str, lang: str) -> str:
-    """Return plain ``text`` as it is spoken, line by line."""
-    return "\n".join(latex.visible(spoken_form.spoken(line, lang)) for line in text.split("\n"))
+def _normalize_lines(text: str, lang: str) -> str:
+    return "\n".join(
+        latex.remove_invisible_operators(normalization.normalize(line, lang)) for line in text.split("\n")
+    )

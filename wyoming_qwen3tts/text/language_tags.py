@@ -89,46 +89,46 @@ NAMES = {
     "zh-CN": ("简体中文", "Simplified Chinese", "Chinese (Simplified)", "Chinese Simplified"),
     "zh-TW": ("繁體中文", "Traditional Chinese", "Chinese (Traditional)", "Chinese Traditional", "正體中文"),
 }
-"""Tag → what its speakers call the language, its English name, and further names."""
-LONGEST = 100
-"""Characters of a request's language that are looked at."""
+"""Tag → native name, English name, and other names."""
+MAX_NAME_CHARACTERS = 100
+"""Characters of a request's language that are examined."""
 UNSPECIFIED = frozenset({"auto", "automatic", "detect", "autodetect", "default", "none", "null", "und"})
-"""What clients send when they leave the language to the server, as ``_key`` folds it."""
-_LETTERS = frozenset({"Ll", "Lm", "Lo", "Lt", "Lu", "Mc"})
-"""Unicode categories of what counts in a name: accents (Mn) do not."""
-_PREFERRED = {"cmn": "zh", "no": "nb"}
-"""Tags that stand for a language that voices list under another one."""
+"""What clients send to leave the language to the server, as ``_fold_name`` returns it."""
+_LETTER_CATEGORIES = frozenset({"Ll", "Lm", "Lo", "Lt", "Lu", "Mc"})
+"""Unicode categories of the characters that count in a name; accents (Mn) do not."""
+_REPLACED_TAGS = {"cmn": "zh", "no": "nb"}
+"""Tag → the tag that voices use instead."""
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
-def requested(text: str | None) -> str | None:
-    """Return the BCP 47 tag of a request's language, None where the request leaves it to the server.
+def parse_requested_language(text: str | None) -> str | None:
+    """Return the BCP 47 tag of a request's language; None where the request names none.
 
-    Raises ValueError, with a message for the client, for what is neither a code nor a name.
+    Raises ValueError, with a message for the client, for text that is neither a code nor a name.
     """
-    if text is None or not text.strip() or _key(text) in UNSPECIFIED:
+    if text is None or not text.strip() or _fold_name(text) in UNSPECIFIED:
         return None
-    if (tag := find(text)) is None:
+    if (tag := find_tag(text)) is None:
         known = "a code, such as de, pt-BR or deu, a name, such as German, or auto"
         raise ValueError(f"{text[:40]!r} is not a language: give {known}")
     return tag
 
 
-def find(text: str) -> str | None:
-    """Return the BCP 47 tag of a tag, a code (ISO 639-1 or 639-2) or a name; None for anything else."""
-    text = text.strip()[:LONGEST]
-    return _BY_NAME.get(_key(text)) or (_canonical(text) if _TAG.fullmatch(text) else None)
+def find_tag(text: str) -> str | None:
+    """Return the BCP 47 tag for a tag, a code (ISO 639-1 or 639-2) or a name; None for anything else."""
+    text = text.strip()[:MAX_NAME_CHARACTERS]
+    return _BY_NAME.get(_fold_name(text)) or (_canonicalize(text) if _TAG.fullmatch(text) else None)
 
 
-def _key(name: str) -> str:
+def _fold_name(name: str) -> str:
     """Return the letters of a name without case and accents."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in decomposed if unicodedata.category(letter) in _LETTERS)
+    return "".join(letter for letter in decomposed if unicodedata.category(letter) in _LETTER_CATEGORIES)
 
 
 @functools.lru_cache(1000)
-def _canonical(tag: str) -> str | None:
-    """Return a well-formed tag in canonical form; None where its language or region does not exist."""
+def _canonicalize(tag: str) -> str | None:
+    """Return a well-formed tag in canonical form; None if its language or region does not exist."""
     if tag in NAMES:
         return tag
     import langcodes  # 40 ms, and most tags are in the table
@@ -140,7 +140,7 @@ def _canonical(tag: str) -> str | None:
     if not found.is_valid():
         return None
     base, separator, rest = found.to_tag().partition("-")
-    return f"{_PREFERRED.get(base, base)}{separator}{rest}"
+    return f"{_REPLACED_TAGS.get(base, base)}{separator}{rest}"
 
 
-_BY_NAME = {_key(name): tag for tag, names in NAMES.items() for name in names}
+_BY_NAME = {_fold_name(name): tag for tag, names in NAMES.items() for name in names}

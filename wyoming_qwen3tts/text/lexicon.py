@@ -1,8 +1,8 @@
-"""A user's own words: a file that says how to say them, read again when it changes.
+"""The user's lexicon: a file of words and their spoken forms, read again when it changes.
 
-One entry a line, ``word = how to say it``; ``#`` begins a comment; ``[de]`` begins entries for German, and
-what stands before the first such line is for every language. An entry in lower case is found in any case, one
-with capitals only as it is written.
+One entry a line, ``word = spoken form``; ``#`` begins a comment; ``[de]`` begins the section for German, and
+entries before the first section are for every language. An entry in lower case matches in any case, one with
+capitals only as it is written.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ..speech import base_language
 
 _LOGGER = logging.getLogger(__name__)
 
-EVERY = ""
-"""The section for every language."""
+ALL_LANGUAGES = ""
+"""The name of the section for every language."""
 _SECTION = re.compile(r"\[([A-Za-z]{2,3})(?:-[A-Za-z0-9]+)*\]")
 
 
 @dataclass(slots=True)
 class _Entries:
-    """The entries of one language, and the pattern that finds them."""
+    """The entries of one section, and the pattern that finds them."""
 
     exact: dict[str, str] = field(default_factory=dict)
     folded: dict[str, str] = field(default_factory=dict)
     pattern: re.Pattern[str] | None = None
 
-    def add(self, word: str, spoken: str) -> None:
-        (self.folded if word == word.lower() else self.exact)[word] = spoken
+    def add(self, word: str, words: str) -> None:
+        (self.folded if word == word.lower() else self.exact)[word] = words
 
     def compile(self) -> None:
         sources = [(word, re.escape(word)) for word in self.exact]
@@ -43,20 +43,20 @@ class _Entries:
             )
             self.pattern = re.compile(either)
 
-    def spoken(self, found: str) -> str:
+    def find_spoken_form(self, found: str) -> str:
         return self.exact.get(found) or self.folded.get(found.lower(), found)
 
 
 def _edge(character: str, look: str) -> str:
-    """A word ends where no letter follows; Chinese, Japanese and Korean have no spaces to go by."""
+    """Return a lookaround for the edge of a word; scripts without spaces have none."""
     return rf"(?{look}[A-Za-z0-9À-ɏЀ-ӿ_])" if character.isalnum() and ord(character) < 0x1100 else ""
 
 
-def parse(text: str) -> tuple[dict[str, _Entries], list[str]]:
-    """Return the entries by language, and a complaint for each line that is none."""
+def parse_lexicon(text: str) -> tuple[dict[str, _Entries], list[str]]:
+    """Return the entries by language, and a message for each invalid line."""
     entries: dict[str, _Entries] = {}
-    complaints = []
-    section = EVERY
+    errors = []
+    section = ALL_LANGUAGES
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -64,18 +64,18 @@ def parse(text: str) -> tuple[dict[str, _Entries], list[str]]:
         if match := _SECTION.fullmatch(line):
             section = match[1].lower()
             continue
-        word, equals, spoken = (part.strip() for part in line.partition("="))
+        word, equals, words = (part.strip() for part in line.partition("="))
         if not (equals and word):
-            complaints.append(f"line {number}: {line[:40]!r} is not 'word = how to say it'")
+            errors.append(f"line {number}: {line[:40]!r} is not 'word = spoken form'; the line is ignored")
             continue
-        entries.setdefault(section, _Entries()).add(word, spoken)
-    for each in entries.values():
-        each.compile()
-    return entries, complaints
+        entries.setdefault(section, _Entries()).add(word, words)
+    for section_entries in entries.values():
+        section_entries.compile()
+    return entries, errors
 
 
 class Lexicon:
-    """The file, as it is now."""
+    """The lexicon in a file, reloaded when the file changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,47 +83,55 @@ class Lexicon:
         self._entries: dict[str, _Entries] = {}
 
     def refresh(self) -> None:
-        """Read the file if it changed; one that cannot be read changes nothing, with a warning."""
+        """Read the file if it changed; if it cannot be read, warn and keep the entries read before."""
         try:
             stat = self._path.stat()
             seen = (stat.st_mtime_ns, stat.st_size)
             if seen == self._seen:
                 return
             self._seen = seen
-            entries, complaints = parse(self._path.read_text("utf-8"))
+            entries, errors = parse_lexicon(self._path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             if self._seen != (0, 0):
-                _LOGGER.warning("Lexicon %s: %s; %s", self._path, error, "the entries read before stay")
+                _LOGGER.warning(
+                    "lexicon: cannot be read, the previous entries stay path=%s error=%s", self._path, error
+                )
             self._seen = (0, 0)
             return
-        for complaint in complaints:
-            _LOGGER.warning("Lexicon %s, %s", self._path, complaint)
+        for error_message in errors:
+            _LOGGER.warning("lexicon: %s path=%s", error_message, self._path)
         self._entries = entries
-        count = sum(len(each.exact) + len(each.folded) for each in entries.values())
-        _LOGGER.info("Lexicon %s: %d entries", self._path, count)
+        count = sum(
+            len(section_entries.exact) + len(section_entries.folded) for section_entries in entries.values()
+        )
+        _LOGGER.info("lexicon: loaded path=%s entries=%d", self._path, count)
 
     def apply(self, text: str, language: str, rest: Callable[[str], str]) -> str:
-        """Return ``text`` with its entries said as they ask, and ``rest`` applied to what is between them."""
+        """Return ``text`` with entries replaced, and ``rest`` applied to the text between them."""
         self.refresh()
-        for section in (base_language(language), EVERY):
+        for section in (base_language(language), ALL_LANGUAGES):
             entries = self._entries.get(section)
             if entries is not None and entries.pattern is not None and entries.pattern.search(text):
-                return self._say(text, entries, language if section != EVERY else "-", rest)
+                return self._replace_entries(
+                    text, entries, language if section != ALL_LANGUAGES else "-", rest
+                )
         return rest(text)
 
-    def _say(self, text: str, entries: _Entries, language: str, rest: Callable[[str], str]) -> str:
+    def _replace_entries(
+        self, text: str, entries: _Entries, language: str, rest: Callable[[str], str]
+    ) -> str:
         assert entries.pattern is not None
-        said, at = [], 0
+        words, at = [], 0
         for match in entries.pattern.finditer(text):
             between = text[at : match.start()]
-            said += [self._between(between, language, rest), entries.spoken(match[0])]
+            words += [self._normalize_between(between, language, rest), entries.find_spoken_form(match[0])]
             at = match.end()
-        said.append(self._between(text[at:], language, rest))
-        return "".join(said)
+        words.append(self._normalize_between(text[at:], language, rest))
+        return "".join(words)
 
-    def _between(self, text: str, language: str, rest: Callable[[str], str]) -> str:
-        """What no entry of the language claims may still be claimed by one for every language."""
-        every = self._entries.get(EVERY)
-        if language != "-" and every is not None and every.pattern is not None:
-            return self._say(text, every, "-", rest)
+    def _normalize_between(self, text: str, language: str, rest: Callable[[str], str]) -> str:
+        """Return text between entries of a language, with the entries for every language replaced."""
+        shared_entries = self._entries.get(ALL_LANGUAGES)
+        if language != "-" and shared_entries is not None and shared_entries.pattern is not None:
+            return self._replace_entries(text, shared_entries, "-", rest)
         return rest(text) if text.strip() else text

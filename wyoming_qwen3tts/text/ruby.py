@@ -1,4 +1,4 @@
-"""Ruby → the reading alone: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
+"""Ruby annotations → readings: HTML's ``<ruby>`` elements, and ``東京《とうきょう》`` of Aozora Bunko."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _WORKS = dict(
         strict=True,
     )
 )
-"""Words that a title follows, and their readings."""
-_LONGEST = 5
-"""Kana of a reading for each Han character, at most: 《…》 after Han may also be a title."""
+"""Words before a title, and their readings."""
+_MAX_KANA_PER_HAN = 5
+"""The most kana in a reading for each Han character: 《…》 after Han may also be a title."""
 _LATIN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ\u3100-\u312f]")
-"""Letters of pinyin, and bopomofo: a Chinese voice reads the characters better."""
+"""Letters of pinyin, and bopomofo: a Chinese voice pronounces the characters better."""
 
 
-def by_reading(text: str) -> str:
-    """Return ``text`` with readings in place of what they are given for."""
+def replace_ruby(text: str) -> str:
+    """Return ``text`` with annotated words replaced by their readings."""
     if "<r" in text or "<R" in text:
-        text = _RUBY.sub(lambda ruby: _read(ruby[1]), text)
+        text = _RUBY.sub(lambda ruby: _read_element(ruby[1]), text)
     if "《" in text:
         text = _MARKED.sub(r"\2", text)
         text = _UNMARKED.sub(lambda ruby: ruby[0] if _is_title(ruby[1], ruby[2]) else ruby[2], text)
@@ -38,18 +38,18 @@ def by_reading(text: str) -> str:
 
 
 def _is_title(before: str, marked: str) -> bool:
-    """Tell whether 《…》 behind Han characters is a title."""
-    if len(marked) > _LONGEST * len(before):
+    """Tell whether 《…》 after Han characters is a title."""
+    if len(marked) > _MAX_KANA_PER_HAN * len(before):
         return True
     work = next((work for work in _WORKS if before.endswith(work)), "")
     return work != "" and not marked.endswith(_WORKS[work])
 
 
-def _read(content: str) -> str:
+def _read_element(content: str) -> str:
     content = _FALLBACK.sub("", content)
-    said, at = [], 0
+    words, at = [], 0
     for pair in _PAIR.finditer(content):
         base, reading = (_TAG.sub("", part).strip() for part in pair.groups())
-        said.append(base if _LATIN.search(reading) and re.search(f"[{_HAN}]", base) else reading or base)
+        words.append(base if _LATIN.search(reading) and re.search(f"[{_HAN}]", base) else reading or base)
         at = pair.end()
-    return "".join([*said, _TAG.sub("", content[at:])])
+    return "".join([*words, _TAG.sub("", content[at:])])

@@ -1,4 +1,4 @@
-"""Which script a text is written in, and so which languages it can be."""
+"""The script of a text, and the languages that are written in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..speech import base_language
 
 LATIN = "LATIN"
 
-LANGUAGES = {
+LANGUAGES_OF_SCRIPT = {
     "HIRAGANA": ("ja",),
     "KATAKANA": ("ja",),
     "HANGUL": ("ko",),
@@ -36,11 +36,11 @@ LANGUAGES = {
 }
 """Script (as Unicode names its letters) → languages written in it, the most spoken first."""
 
-_SCRIPT_OF = {language: script for script, languages in LANGUAGES.items() for language in languages}
+_SCRIPT_OF = {language: script for script, languages in LANGUAGES_OF_SCRIPT.items() for language in languages}
 
 
-def script(text: str) -> str:
-    """Return the script most letters of ``text`` belong to; ``LATIN`` where there is none.
+def detect_script(text: str) -> str:
+    """Return the script of most letters of ``text``; ``LATIN`` if there are none.
 
     Kana anywhere makes Han characters Japanese, as no other language mixes them.
     """
@@ -55,17 +55,17 @@ def script(text: str) -> str:
     return max(counts, key=lambda name: counts[name]) if counts else LATIN
 
 
-def reads(language: str, written: str) -> bool:
-    """Tell whether a reader of ``language`` (a BCP 47 tag) can read the script ``written``.
+def can_read(language: str, written: str) -> bool:
+    """Tell whether a voice for ``language`` (a BCP 47 tag) can read the script ``written``.
 
     Latin letters are read in every language: units, names and abbreviations are.
     """
     if written == LATIN:
         return True
     base = base_language(language)
-    return base in LANGUAGES.get(written, ()) or _SCRIPT_OF.get(base) == written
+    return base in LANGUAGES_OF_SCRIPT.get(written, ()) or _SCRIPT_OF.get(base) == written
 
 
 def has_words(text: str) -> bool:
-    """Tell whether there is anything to say: a letter or a digit of any script."""
+    """Tell whether there is a letter or a digit of any script."""
     return any(character.isalnum() for character in text)

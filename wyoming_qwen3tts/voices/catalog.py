@@ -289,11 +289,11 @@ class VoiceCatalog:
         A style that binds a voice to a language takes no script from it. Raises SpeechError
         (``no-voice-for-script``) where no voice can.
         """
-        written = scripts.script(text)
+        written = scripts.detect_script(text)
         own = self._plain.get(key(voice.speaker), voice)
-        if any(scripts.reads(language, written) for language in (*voice.languages, *own.languages)):
+        if any(scripts.can_read(language, written) for language in (*voice.languages, *own.languages)):
             return voice
-        for language in scripts.LANGUAGES.get(written, ()):
+        for language in scripts.LANGUAGES_OF_SCRIPT.get(written, ()):
             if found := self._first(language, _same_base):
                 _LOGGER.info("%s cannot read %s letters; %s speaks", voice.name, written.lower(), found.name)
                 return found
@@ -308,9 +308,9 @@ class VoiceCatalog:
         of one engine's who has the same name: a machine with the same model has the same voice. Nobody's own
         voice is lent to others.
         """
-        written = scripts.script(text)
+        written = scripts.detect_script(text)
         name = key(voice.speaker) if voice.reference is None else ""
-        for can in (_same_base, lambda tag, _: scripts.reads(tag, written)):
+        for can in (_same_base, lambda tag, _: scripts.can_read(tag, written)):
             for engine in engines:
                 if found := self._first(language, can, engine, name):
                     return found

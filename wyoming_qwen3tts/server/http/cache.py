@@ -14,7 +14,7 @@ from pydantic import Field
 from ...cache.cache import Cache
 from ...cache.tiers import MEGABYTE
 from ...speech import LONGEST_NAME, Caching, SpeechError, TextFeed
-from ...text.phrases import Phrase, expand
+from ...text.phrases import Phrase, expand_template
 from ..request_log import OK, RequestLog, outcome_of
 from .context import TEXTS_PER_REQUEST, AppContext, build_request
 from .model import Language, Name, RequestModel, Text
@@ -164,7 +164,7 @@ def _expand(asked: PrerenderBody, max_characters: int) -> list[Phrase]:
         )
         voice, language = voice or asked.voice, language or asked.language
         try:
-            texts = expand(text, MAX_PHRASES - len(found), MAX_PHRASES)
+            texts = expand_template(text, MAX_PHRASES - len(found), MAX_PHRASES)
         except ValueError as error:
             raise SpeechError(f"{text[:40]!r}: {error}", "bad-phrase") from error
         characters += sum(map(len, texts))

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic_core import PydanticCustomError
 
 from ...speech import LONGEST_NAME, LONGEST_TAG, unspeakable
-from ...text.language_tags import requested
+from ...text.language_tags import parse_requested_language
 
 
 def check_characters(value: object) -> object:
@@ -29,7 +29,7 @@ Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 
 def _language(text: str | None) -> str | None:
     try:
-        return requested(text)
+        return parse_requested_language(text)
     except ValueError as error:
         raise PydanticCustomError("language", "{reason}", {"reason": str(error)}) from error
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ...engines.base import EngineUnavailableError
 from ...speech import CustomVoice, SpeechError, Voice
-from ...text.language_tags import requested
+from ...text.language_tags import parse_requested_language
 from ...voices.design import check, design
 from ...voices.names import key
 from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
@@ -149,7 +149,7 @@ def _store(context: AppContext) -> CustomVoiceStore:
 def _language(given: str | None) -> str | None:
     """Return the BCP 47 tag of a form's language. Raises SpeechError."""
     try:
-        return requested(given)
+        return parse_requested_language(given)
     except ValueError as error:
         raise SpeechError(f"language: {error}", "bad-voice") from error
 

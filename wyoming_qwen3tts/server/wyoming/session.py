@@ -21,7 +21,7 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from ...speech import LONGEST_NAME, Caching, SpeechRequest, TextFeed, unspeakable
 from ...telemetry import quote
-from ...text.language_tags import requested
+from ...text.language_tags import parse_requested_language
 from .framing import ProtocolError
 
 _LOGGER = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
 def _language(event: Event, given: str | None) -> str | None:
     """Return the BCP 47 tag of the requested language; None if there is none, or it is unknown."""
     try:
-        return requested(given)
+        return parse_requested_language(given)
     except ValueError as error:
         _LOGGER.warning(
             "wyoming: unknown voice.language, detected from the text instead event=%s error=%s",

@@ -1,4 +1,4 @@
-"""Currencies in ten languages: names of what is counted and of its hundredth part."""
+"""Currencies in ten languages: the names of the unit and of its hundredth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ...speech import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
-    """What a currency is called in one language; ``minor`` is empty where there is nothing smaller."""
+class CurrencyName:
+    """The names of a currency in one language; ``minor`` is empty where there is no smaller unit."""
 
     major: tuple[str, ...]
     minor: tuple[str, ...]
@@ -38,8 +38,8 @@ _LOCAL = {
 
 
 @functools.cache
-def symbols(language: str) -> dict[str, str]:
-    """Return how currencies are written in ``language`` → ISO 4217 code."""
+def currency_symbols(language: str) -> dict[str, str]:
+    """Return symbol or abbreviation → ISO 4217 code, as written in ``language``."""
     return {symbol: code for symbol, code in (_SYMBOLS | _LOCAL.get(language, {})).items() if code != "kop"}
 
 
@@ -51,29 +51,29 @@ _FRANCS = {
     "es": "franco francos",
     "pt": "franco francos",
 }
-"""Swiss francs where nothing else says so."""
+"""Words for francs: they mean Swiss francs unless the text says otherwise."""
 _NAMED = ("EUR", "USD", "CHF", "CAD", "AUD", "RUB", "UAH", "PLN")
-"""Currencies whose names mean nothing else: pounds are a weight too."""
+"""Currencies whose names are unambiguous: pounds, for example, are a weight too."""
 
 
 @functools.cache
-def names(language: str) -> dict[str, str]:
-    """Return what the currencies are called in ``language`` → ISO 4217 code."""
+def currency_names(language: str) -> dict[str, str]:
+    """Return name → ISO 4217 code for the currencies in ``language``."""
     codes = [*_NAMED, "BRL"] if language == "pt" else _NAMED
-    words = {form: code for code in codes for form in currency(language, code).major}
+    words = {form: code for code in codes for form in find_currency(language, code).major}
     return dict.fromkeys(_FRANCS.get(language, "").split(), "CHF") | words
 
 
 @functools.cache
-def currency(language: str, code: str) -> Money:
-    """Return the names of the currency ``code`` in ``language``."""
+def find_currency(language: str, code: str) -> CurrencyName:
+    """Return the names of the currency ``code`` (ISO 4217) in ``language``. Raises KeyError."""
     for line in (Path(__file__).parent / "currencies.txt").read_text("utf-8").splitlines():
         key, _, columns = line.partition(": ")
         if key == code:
             major, _, minor = columns.split("; ")[LANGUAGES.index(language)].partition(",")
             forms, _, gender = major.partition("/")
             minor_forms, _, minor_gender = minor.partition("/")
-            return Money(
+            return CurrencyName(
                 tuple(forms.split("|")),
                 tuple(minor_forms.split("|")) if minor_forms else (),
                 gender or "m",

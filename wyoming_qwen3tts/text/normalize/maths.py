@@ -1,6 +1,6 @@
-"""The words of mathematics in ten languages: operators, relations, sets, Greek letters, functions, sums.
+"""Mathematics in ten languages: operators, relations, sets, Greek letters, functions, sums.
 
-What is read is Unicode, and the brackets that ``text.latex`` writes: ⁽…⁾ for a power, ₍…₎ for an index.
+The input is Unicode with the brackets that ``text.latex`` writes: ⁽…⁾ for a power, ₍…₎ for an index.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from . import context
+from . import number_context
 from .numbers import Number
 
 if TYPE_CHECKING:
-    from .grammar import Grammar, Match, Rules
+    from .normalizer import Normalizer
+    from .rules.rule import Match, Rules
 
 
 def _right(m: Match) -> str:
@@ -139,134 +140,152 @@ _POWERS = {
     "it": ("al quadrato", "al cubo"),
     "pt": ("ao quadrado", "ao cubo"),
 }
-"""The second and the third power, where they have a name."""
+"""Names of the second and third power, in the languages that have them."""
 _SMALL = "αβγδεζηθικλμνξοπρστυφχψω"
 _LARGE = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"
 GREEK_LETTER = "(?<![Α-Ωα-ωά-ώ])[Α-Ωα-ω](?![Α-Ωα-ωά-ώ])"
-"""One that is no part of a Greek word."""
-MATHS = re.compile(
+"""A Greek letter that is not part of a Greek word."""
+MATHS_CHARACTER = re.compile(
     rf"[{re.escape(''.join(line[0] for line in _SIGNS.strip().splitlines()))}⁽₍^−⁰¹²³⁴-⁹ⁿ{APPLY}{TIMES}]|{GREEK_LETTER}"
 )
-"""What the rules for mathematics need in a text."""
+"""Characters that make the rules for mathematics necessary for a text."""
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _NESTED = r"(?:[^⁽⁾₍₎]|[₍⁽][^⁽⁾₍₎]{0,60}[₎⁾]){1,120}"
 
 
 def _column(table: str, language: str) -> dict[str, str]:
-    """Return the rows of a table in one language."""
+    """Return sign → words, from the column of a table for one language."""
     column = _ORDER.index(language) + 1
     rows = ([cell.strip() for cell in line.split("|")] for line in table.strip().splitlines())
     return {row[0]: row[column] for row in rows}
 
 
 def named_power(language: str, exponent: Number) -> str | None:
-    """Return the name of a second or third power in the Romance languages."""
+    """Return the name of a second or third power in the Romance languages, None for other powers."""
     names = _POWERS.get(language) if not exponent.negative and not exponent.fraction else None
     return names[int(exponent.whole) - 2] if names and exponent.whole in {"2", "3"} else None
 
 
-class Maths:
-    """The rules for mathematics of one language."""
+class MathsRules:
+    """The rules for mathematics in one language."""
 
-    def __init__(self, grammar: Grammar) -> None:
-        self._grammar = grammar
-        self._signs = _column(_SIGNS, grammar.code)
-        self._functions = _column(_FUNCTIONS, grammar.code)
-        self._patterns = _column(_PATTERNS, grammar.code)
-        names = next(line for line in _GREEK.splitlines() if line.startswith(grammar.code))[5:].split()
-        self._greek = dict(zip(_SMALL + _LARGE, names * 2, strict=True)) | {"π": grammar.symbols["π"]}
+    def __init__(self, normalizer: Normalizer) -> None:
+        self._normalizer = normalizer
+        self._signs = _column(_SIGNS, normalizer.language_code)
+        self._functions = _column(_FUNCTIONS, normalizer.language_code)
+        self._patterns = _column(_PATTERNS, normalizer.language_code)
+        names = next(line for line in _GREEK.splitlines() if line.startswith(normalizer.language_code))[
+            5:
+        ].split()
+        self._greek = dict(zip(_SMALL + _LARGE, names * 2, strict=True)) | {"π": normalizer.symbols["π"]}
 
     def rules(self) -> Rules:
-        """Yield the rules: name, pattern, handler."""
+        """Yield name, pattern and handler of each rule."""
         low, high = rf"(?:₍(?P<low>{_NESTED})₎)?", rf"(?:⁽(?P<high>{_NESTED})⁾)?"
         yield "big-operator", rf"(?P<s>[∑∏∫∬∭∮⋃⋂]){low}{high}", self._big
         names = "|".join(sorted(self._functions, key=len, reverse=True))
         yield "function", rf"(?<![a-z])(?P<f>{names}){low}{high}{APPLY}", self._function
         yield "function-letter", rf"(?P<f>[A-Za-zφψΓ])(?P<prime>ʹ*){APPLY}", self._function_letter
-        yield "root", rf"⁽(?P<n>{_NESTED})⁾√", lambda m: self._set(self._pattern("root", m["n"]), m)
-        yield "power", rf"⁽(?P<e>{_NESTED})⁾", lambda m: self._set(self._power(m["e"]), m)
+        yield "root", rf"⁽(?P<n>{_NESTED})⁾√", lambda m: self._with_spaces(self._pattern("root", m["n"]), m)
+        yield "power", rf"⁽(?P<e>{_NESTED})⁾", lambda m: self._with_spaces(self._power(m["e"]), m)
         yield "power-sign", r"(?<=[\w)\]ꜝ₎⁾])(?<![½-¾²³¹])(?P<e>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self._raised
-        yield "power-n", r"(?<=[\w)\]₎⁾])ⁿ", lambda m: self._set(self._power("n"), m)
+        yield "power-n", r"(?<=[\w)\]₎⁾])ⁿ", lambda m: self._with_spaces(self._power("n"), m)
         yield (
             "caret",
             r"(?<=[A-Za-zα-ω)\]])\^(?:\((?P<g>[^()^]{1,40})\)|(?P<e>[-−]?(?:\d+(?:\.\d+)?|[A-Za-zα-ω](?![A-Za-z]))))",
             self._caret,
         )
-        yield "index", rf"₍(?P<i>{_NESTED})₎", lambda m: self._set(self._grammar.say(m["i"]), m)
+        yield (
+            "index",
+            rf"₍(?P<i>{_NESTED})₎",
+            lambda m: self._with_spaces(self._normalizer.normalize(m["i"]), m),
+        )
         yield (
             "fraction-bar",
             rf"(?P<a>\([^()]{{1,60}}\)|[\w.{TIMES}]+) ∕ (?P<b>\([^()]{{1,60}}\)|[\w.{TIMES}]+)",
             self._over,
         )
-        yield "invisible-times", TIMES, lambda m: self._set("", m)
+        yield "invisible-times", TIMES, lambda m: self._with_spaces("", m)
         yield "invisible-apply", APPLY, lambda m: ""
         yield (
             "times-x",
             r"(?<![\w.,])(?P<n>\d+)x(?=\s[-−+=]\s)",
-            lambda m: f"{self._grammar.cardinal(int(m['n']))} x",
+            lambda m: f"{self._normalizer.cardinal(int(m['n']))} x",
         )
         yield "minus-between", r"(?<=\S )−(?= \S)", self._minus_between
-        yield "minus-sign", r"(?<![\w)\]])[−](?=[^\W\d_]|[(√∛])", lambda m: self._set(self._grammar.minus, m)
-        yield "maths-sign", rf"[{re.escape(''.join(self._signs))}]", lambda m: self._set(self._signs[m[0]], m)
+        yield (
+            "minus-sign",
+            r"(?<![\w)\]])[−](?=[^\W\d_]|[(√∛])",
+            lambda m: self._with_spaces(self._normalizer.minus, m),
+        )
+        yield (
+            "maths-sign",
+            rf"[{re.escape(''.join(self._signs))}]",
+            lambda m: self._with_spaces(self._signs[m[0]], m),
+        )
         yield "greek", GREEK_LETTER, self._greek_letter
 
     def _minus_between(self, m: Match) -> str:
-        """Tell a dash after a word, "Kitchen − 21 °C", from a minus: "a − 21", "net − tax", "… = …"."""
+        """Return a dash after a word, "Kitchen − 21 °C", and a minus in "a − 21", "net − tax", "… = …"."""
         before = m.string[max(0, m.start() - 100) : m.start()]
-        named = context.NAMED.search(before) or context.LABELS.search(re.sub(r"\d+\s$", "", before))
+        named = number_context.NAMED.search(before) or number_context.LABELS.search(
+            re.sub(r"\d+\s$", "", before)
+        )
         after = m.string[m.end() : m.end() + 23]
         equation = "=" in before or re.match(r"\s\S{1,20}\s=|\s[a-zà-öø-ÿа-я]{3,20}(?![\w@/:]|\.\w)", after)
-        return "–" if named and not equation else self._grammar.symbols["−"]
+        return "–" if named and not equation else self._normalizer.symbols["−"]
 
-    def _set(self, words: str, m: Match) -> str:
+    def _with_spaces(self, words: str, m: Match) -> str:
         if words:
-            return self._grammar._set(words, m)
+            return self._normalizer._with_spaces(words, m)
         after = _right(m)[:1]
-        return " " if self._grammar.spaced and after and after not in ".,;:!?)" else ""
+        return " " if self._normalizer.uses_spaces and after and after not in ".,;:!?)" else ""
 
     def _pattern(self, name: str, *values: str) -> str:
-        return self._patterns[name].format(*(self._grammar.say(value.strip()) for value in values))
+        return self._patterns[name].format(*(self._normalizer.normalize(value.strip()) for value in values))
 
     def _power(self, written: str) -> str:
-        """Return what is said behind the base."""
+        """Return the words for an exponent, which follow the base."""
         sought, written = written.strip(), written.replace("−", "-").strip()
         if re.fullmatch(r"-?\d+", written):
-            return self._grammar.power("", Number(written.lstrip("-"), negative=written[0] == "-")).strip()
+            return self._normalizer.power("", Number(written.lstrip("-"), negative=written[0] == "-")).strip()
         if charge := re.fullmatch(r"(\d*)([+-])", written):
-            number = [self._grammar.cardinal(int(charge[1]))] if charge[1] else []
-            return self._grammar.join(
-                [*number, self._grammar.plus if charge[2] == "+" else self._grammar.minus]
+            number = [self._normalizer.cardinal(int(charge[1]))] if charge[1] else []
+            return self._normalizer.join(
+                [*number, self._normalizer.plus if charge[2] == "+" else self._normalizer.minus]
             )
         return self._pattern("power", sought)
 
     def _raised(self, m: Match) -> str | None:
-        return self._set(self._power(m["e"].translate(_SUPERSCRIPTS)), m)
+        return self._with_spaces(self._power(m["e"].translate(_SUPERSCRIPTS)), m)
 
     def _caret(self, m: Match) -> str:
-        return self._set(self._power(m["g"] or m["e"]), m)
+        return self._with_spaces(self._power(m["g"] or m["e"]), m)
 
     def _big(self, m: Match) -> str:
         words = self._signs[m["s"]]
         low, high = m["low"], m["high"]
         if not low and not high:
-            return self._set(words, m)
+            return self._with_spaces(words, m)
         limits = [self._pattern("from" if high else "over", low)] if low else []
         limits += [self._pattern("to", high)] if high else []
-        return self._set(self._limited(words, limits), m)
+        return self._with_spaces(self._limited(words, limits), m)
 
     def _limited(self, words: str, limits: list[str]) -> str:
-        """Return "the sum from … to … of": the limits before the last word, where that is a preposition."""
+        """Return "the sum from … to … of": the limits go before the last word if that is a preposition."""
         of = self._patterns["of"]
         if of and words.endswith(f" {of}"):
             return " ".join([words.removesuffix(f" {of}"), *limits, of])
-        if not self._grammar.spaced:
-            return "".join([*limits, "の" if limits and self._grammar.code == "ja" else "", words])
-        return " ".join([*limits, words] if self._grammar.code == "ko" else [words, *limits])
+        if not self._normalizer.uses_spaces:
+            return "".join(
+                [*limits, "の" if limits and self._normalizer.language_code == "ja" else "", words]
+            )
+        return " ".join([*limits, words] if self._normalizer.language_code == "ko" else [words, *limits])
 
     def _function(self, m: Match) -> str:
         words, limits = self._functions[m["f"]], []
         if m["high"] in {"-1", "−1"} and (inverse := self._functions.get(f"arc{m['f']}")):
-            return self._set(inverse, m)
+            return self._with_spaces(inverse, m)
         if m["low"]:
             variable, arrow, goal = m["low"].partition("→")
             base = "base" if m["f"] in {"log", "lg"} else "over"
@@ -275,22 +294,22 @@ class Maths:
             limits.append(self._power(m["high"]))
         elif m["high"]:
             words += self._power(m["high"])
-        return self._set(self._limited(words, limits) if limits else words, m)
+        return self._with_spaces(self._limited(words, limits) if limits else words, m)
 
     def _function_letter(self, m: Match) -> str:
         letter = self._greek.get(m["f"], m["f"])
         primes = [self._signs["ʹ"]] * len(m["prime"])
         of = self._patterns["of"]
-        return self._grammar.join([letter, *primes, of]) + (" " if of else "")
+        return self._normalizer.join([letter, *primes, of]) + (" " if of else "")
 
     def _over(self, m: Match) -> str | None:
-        """Say a fraction; Chinese, Japanese and Korean put the denominator first."""
-        between = {"zh": "分之", "ja": "分の", "ko": "분의 "}.get(self._grammar.code)
+        """Return a fraction in Chinese, Japanese and Korean, which put the denominator first; None elsewhere."""
+        between = {"zh": "分之", "ja": "分の", "ko": "분의 "}.get(self._normalizer.language_code)
         if between is None or re.search(r"\w$", m.string[max(0, m.start() - 1) : m.start()]):
             return None
-        return f"{self._grammar.say(m['b'])}{between}{self._grammar.say(m['a'])}"
+        return f"{self._normalizer.normalize(m['b'])}{between}{self._normalizer.normalize(m['a'])}"
 
     def _greek_letter(self, m: Match) -> str | None:
         words = self._greek.get(m[0])
         compound = words and _right(m)[:1] == "-" and _right(m)[1:].isalpha()  # alpha-decay
-        return words if compound else self._set(words, m) if words else None
+        return words if compound else self._with_spaces(words, m) if words else None

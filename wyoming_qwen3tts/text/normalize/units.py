@@ -1,6 +1,6 @@
-"""Units of measure in ten languages: one table, and rules for what is built from it.
+"""Units of measure in ten languages: the table ``units.txt``, and the names that are derived from it.
 
-A name has the forms its language counts with: one, many (English, German and the Romance languages), or
+A name has the forms that its language counts with: one, many (English, German and the Romance languages), or
 one, few, many (Russian: 1, 2-4, 5 and more). ``/f`` marks a feminine, ``/n`` a neuter name. Names are those
 of the SI Brochure (BIPM, 9th edition) and of its national editions.
 """
@@ -16,8 +16,8 @@ from ...speech import LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """What a unit is called in one language."""
+class UnitName:
+    """The name of a unit in one language."""
 
     forms: tuple[str, ...]
     gender: str = "m"
@@ -37,9 +37,9 @@ _TIME_WORDS = {
     "mo": "month Monat mois mes mês mese месяц мес 月 월",
     "yr": "year Jahr año ano anno год 年 년",
 }
-"""Symbol → words for it below a rate: kWh/day."""
-_BELOW = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
-_ALIASES = {
+"""Symbol → words for it in a denominator: kWh/day."""
+_SYMBOL_OF_TIME_WORD = {word: symbol for symbol, words in _TIME_WORDS.items() for word in words.split()}
+_SPELLINGS = {
     "L": "l", "mL": "ml", "cL": "cl", "dL": "dl", "hL": "hl", "ltr": "l", "TL": "tsp", "EL": "tbsp", "lbs": "lb", "ozs": "oz", "sec": "s", "secs": "s",
     "mins": "min", "hr": "h", "hrs": "h", "hs": "h", "Hs": "h", "yrs": "yr", "wks": "wk", "mos": "mo", "kph": "km/h",
     "kmh": "km/h", "KB": "kB", "kWH": "kWh", "KWh": "kWh", "kwh": "kWh", "Kwh": "kWh", "KW": "kW", "kw": "kW",
@@ -53,7 +53,7 @@ _ALIASES = {
     "cbm": "m³", "kts": "kn", "kt": "kn", "RPM": "rpm", "U/min": "rpm", "tr/min": "rpm", "об/мин": "rpm", "mpg": "mi/gal",
     "kcal": "kcal", "Kcal": "kcal", "hpa": "hPa", "HPa": "hPa", "kpa": "kPa", "mAH": "mAh", "% RH": "%RH", "%rh": "%RH",
     "VAr": "var", "kvar": "kvar",
-    # in capitals, or none
+    # other capitalization
     "KG": "kg", "Kg": "kg", "MG": "mg", "KM": "km", "Km": "km", "CM": "cm", "Cm": "cm", "MM": "mm", "ML": "ml", "Ml": "ml", "KMH": "km/h",
     "KM/H": "km/h", "Km/H": "km/h", "km/H": "km/h", "KPH": "km/h", "MPH": "mph", "Mph": "mph", "KWH": "kWh", "WH": "Wh", "wh": "Wh", "mwh": "MWh",
     "mbps": "Mb/s", "mbit": "Mb", "MBit": "Mb", "gbit": "Gb", "GBit": "Gb", "mbit/s": "Mb/s", "MBit/s": "Mb/s", "gbit/s": "Gb/s", "MBPS": "Mb/s", "gbps": "Gb/s", "GBPS": "Gb/s", "KBPS": "kb/s", "mb": "MB", "gb": "GB", "tb": "TB", "kb": "kB", "Mb/S": "Mb/s",
@@ -72,32 +72,32 @@ _ALIASES = {
     "кОм": "kΩ", "Б": "B", "КБ": "kB", "кБ": "kB", "МБ": "MB", "ГБ": "GB", "ТБ": "TB", "бит": "b", "Мбит": "Mb", "Кбит": "kb", "Гбит": "Gb",
     "га": "ha", "м²": "m²", "м2": "m²", "м³": "m³", "м3": "m³", "км²": "km²", "см²": "cm²", "см³": "cm³", "куб. м": "m³", "кв. м": "m²",
     "кв.м": "m²", "куб.м": "m³", "мм рт. ст.": "mmHg", "мм рт.ст.": "mmHg", "мкм": "µm", "нм": "nm", "Н": "N", "мкЗв": "µSv", "Зв": "Sv",
-    # Chinese, Japanese and Korean keep their words; what is written with Latin letters is above.
+    # Chinese, Japanese and Korean keep their words; units in Latin letters are above.
     "Std.": "h", "Std": "h", "Min.": "min", "Sek.": "s", "Sek": "s",
 }  # fmt: skip
-"""Other ways to write a symbol → the symbol of the table."""
+"""Other spellings of a symbol → the symbol of the table."""
 
-_PREFIXED = {
+_PREFIXES_OF_UNIT = {
     "W": "kMGTmµ", "Wh": "kMGTm", "VA": "kM", "var": "kM", "V": "kMmµ", "A": "kmµ", "Ah": "km", "Hz": "kMGTm", "Pa": "khMG",
     "J": "kMG", "cal": "k", "N": "k", "Ω": "kMm", "Bq": "kM", "Sv": "mµ", "S_": "mµ", "b": "kMGT", "B": "kMGT", "mol": "mµ",
 }  # fmt: skip
-"""Unit → the prefixes it is met with."""
-_LETTER = {"S_": "S", "F_": "F"}
+"""Unit → the prefixes it is used with."""
+_WRITTEN_SYMBOL = {"S_": "S", "F_": "F"}
 
 
-TIMES = frozenset({"h", "s", "min", "d", "wk", "mo", "yr"})
+TIME_SYMBOLS = frozenset({"h", "s", "min", "d", "wk", "mo", "yr"})
 """Denominators that are a time: Chinese, Japanese and Korean put them first."""
 
 
 @functools.cache
-def _section(name: str) -> dict[str, tuple[str, ...]]:
+def _read_section(name: str) -> dict[str, tuple[str, ...]]:
     """Return a section of ``units.txt``: symbol → a column for each of LANGUAGES."""
     text = (Path(__file__).parent / "units.txt").read_text("utf-8")
     _, _, rest = text.partition(f"[{name}]\n")
-    return _rows(rest.partition("\n[")[0])
+    return _parse_rows(rest.partition("\n[")[0])
 
 
-def _rows(table: str) -> dict[str, tuple[str, ...]]:
+def _parse_rows(table: str) -> dict[str, tuple[str, ...]]:
     rows = {}
     for line in table.strip().splitlines():
         symbol, _, columns = line.partition(": ")
@@ -105,23 +105,23 @@ def _rows(table: str) -> dict[str, tuple[str, ...]]:
     return rows
 
 
-def name(column: str) -> Name:
-    """Return the name that a column of ``units.txt`` writes."""
+def parse_name(column: str) -> UnitName:
+    """Return the name in a column of ``units.txt``."""
     forms, _, gender = column.partition("/")
-    return Name(tuple(forms.split("|")), gender or "m")
+    return UnitName(tuple(forms.split("|")), gender or "m")
 
 
-def _prefixed(prefix: str, name: Name, language: str) -> Name:
-    return Name(tuple(prefix + _inside(form, language) for form in name.forms), name.gender)
+def _add_prefix(prefix: str, name: UnitName, language: str) -> UnitName:
+    return UnitName(tuple(prefix + _lower_in_compound(form, language) for form in name.forms), name.gender)
 
 
-def _inside(form: str, language: str) -> str:
-    """Return a German noun as it stands inside another."""
+def _lower_in_compound(form: str, language: str) -> str:
+    """Return a German noun as a part of a compound."""
     return form[:1].lower() + form[1:] if language == "de" else form
 
 
 _POWERS = {
-    # language → (square, cubic) as patterns for (one, many); German, Chinese, Japanese and Korean put a prefix
+    # language → (square, cubic) as patterns for (one, many); German, Chinese, Japanese and Korean use a prefix
     "en": (("square {}", "square {}"), ("cubic {}", "cubic {}")),
     "de": (("Quadrat{}", "Quadrat{}"), ("Kubik{}", "Kubik{}")),
     "fr": (("{} carré", "{} carrés"), ("{} cube", "{} cubes")),
@@ -139,59 +139,63 @@ _POWERS = {
 _LENGTHS = ("m", "km", "dm", "cm", "mm", "mi", "yd", "ft", "in")
 
 
-def _powered(name: Name, patterns: tuple[str, ...], language: str) -> Name:
+def _add_power(name: UnitName, patterns: tuple[str, ...], language: str) -> UnitName:
     forms = name.forms if len(name.forms) > 1 else name.forms * len(patterns)
     if name.gender == "f" and language in {"es", "pt", "it"}:  # milla cuadrada, polegadas cúbicas
         patterns = tuple(re.sub("o(s?)$", r"a\1", pattern) for pattern in patterns)
     pairs = zip(patterns, forms, strict=False)
-    return Name(tuple(pattern.format(_inside(form, language)) for pattern, form in pairs), name.gender)
+    return UnitName(
+        tuple(pattern.format(_lower_in_compound(form, language)) for pattern, form in pairs), name.gender
+    )
 
 
 @functools.cache
-def table(language: str) -> dict[str, Name]:
+def unit_names(language: str) -> dict[str, UnitName]:
     """Return symbol → name for every unit that is not a rate, in ``language`` (one of LANGUAGES)."""
     column = LANGUAGES.index(language)
-    names = {symbol: name(row[column]) for symbol, row in _section("units").items()}
-    prefixes = {symbol: row[column] for symbol, row in _section("prefixes").items()}
-    for symbol, wanted in _PREFIXED.items():
+    names = {symbol: parse_name(row[column]) for symbol, row in _read_section("units").items()}
+    prefixes = {symbol: row[column] for symbol, row in _read_section("prefixes").items()}
+    for symbol, wanted in _PREFIXES_OF_UNIT.items():
         for letter in wanted:
-            written = letter + _LETTER.get(symbol, symbol)
-            names.setdefault(written, _prefixed(prefixes[letter], names[symbol], language))
+            written = letter + _WRITTEN_SYMBOL.get(symbol, symbol)
+            names.setdefault(written, _add_prefix(prefixes[letter], names[symbol], language))
     for exponent, sign in enumerate("²³"):
         for symbol in _LENGTHS:
-            names[symbol + sign] = _powered(names[symbol], _POWERS[language][exponent], language)
+            names[symbol + sign] = _add_power(names[symbol], _POWERS[language][exponent], language)
     return names
 
 
 @functools.cache
-def per(language: str) -> dict[str, str]:
-    """Return symbol → what follows "per" in ``language``."""
+def denominators(language: str) -> dict[str, str]:
+    """Return symbol → words after "per" in ``language``."""
     column = LANGUAGES.index(language)
-    return {symbol: row[column] for symbol, row in _section("per").items()}
+    return {symbol: row[column] for symbol, row in _read_section("per").items()}
 
 
-def canonical(symbol: str) -> str:
-    """Return the table's way to write ``symbol``."""
+def canonical_symbol(symbol: str) -> str:
+    """Return the spelling of ``symbol`` in the table."""
     symbol = symbol.replace("μ", "µ").replace("\u2126", "Ω")
-    return _ALIASES.get(symbol) or _BELOW.get(symbol, symbol)
+    return _SPELLINGS.get(symbol) or _SYMBOL_OF_TIME_WORD.get(symbol, symbol)
 
 
 @functools.cache
-def below(language: str) -> frozenset[str]:
-    """Return every way to write what a rate is per."""
-    known = per(language)
-    return frozenset(known).union(alias for alias, symbol in (_ALIASES | _BELOW).items() if symbol in known)
+def denominator_symbols(language: str) -> frozenset[str]:
+    """Return every spelling of a denominator."""
+    known = denominators(language)
+    return frozenset(known).union(
+        alias for alias, symbol in (_SPELLINGS | _SYMBOL_OF_TIME_WORD).items() if symbol in known
+    )
 
 
 def time_words() -> list[str]:
-    """Return every word for a time that a rate is per."""
-    return list(_BELOW)
+    """Return every word for a time in a denominator."""
+    return list(_SYMBOL_OF_TIME_WORD)
 
 
 @functools.cache
-def symbols() -> frozenset[str]:
-    """Return every way to write a unit that is not a rate."""
-    known = {symbol for symbol in table("en") if not symbol.endswith("_")}
+def unit_symbols() -> frozenset[str]:
+    """Return every spelling of a unit that is not a rate."""
+    known = {symbol for symbol in unit_names("en") if not symbol.endswith("_")}
     return frozenset(known).union(
-        alias for alias, symbol in _ALIASES.items() if symbol in known or "/" in symbol
+        alias for alias, symbol in _SPELLINGS.items() if symbol in known or "/" in symbol
     )
