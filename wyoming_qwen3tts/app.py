@@ -482,12 +482,12 @@ def how_to_hear(address: Address) -> str:
     """Return the command that lets a person on this machine hear the service."""
     from .cli import default_uri
     from .cli.playback import find_player
-    from .client import reachable
+    from .client import client_uri
 
     program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"
     if program is None:
         own = Path(sys.executable).with_name("wyoming-qwen3tts")
         program = str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
-    uri = "" if reachable(str(address)) == default_uri() else f" --uri {reachable(str(address))}"
+    uri = "" if client_uri(str(address)) == default_uri() else f" --uri {client_uri(str(address))}"
     output = "" if find_player() else " --output hello.wav"
     return f'{program} say "Hello"{uri}{output}'
