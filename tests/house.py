@@ -31,7 +31,7 @@ from wyoming_qwen3tts import app
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.audio.loudness import Levels
 from wyoming_qwen3tts.audio.postprocess import PostprocessingSettings
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import Engine
 from wyoming_qwen3tts.engines.pool import EngineLimits, EnginePool
 from wyoming_qwen3tts.pipeline.synthesizer import RequestLimits, Synthesizer
@@ -49,7 +49,7 @@ FORMAT = (24_000, 2, 1)
 AS_IT_IS: dict[str, Any] = {"loudness": None, "trim_silence": None, "sentence_silence": 0.0}
 """Settings with which the sound of an engine reaches the client untouched."""
 
-AS_SET: dict[str, Any] = {name: getattr(Settings(), name) for name in AS_IT_IS}
+AS_SET: dict[str, Any] = {name: getattr(Settings().audio, name) for name in AS_IT_IS}
 """Settings with which it is finished as a household hears it."""
 
 NOT_KEPT: dict[str, Any] = {"cache_memory": 0.0, "cache_disk": 0.0}
@@ -195,11 +195,13 @@ async def service(
     if empty is not None:
         settings["data_dir"] = Path(empty.name)
     settings = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **NOT_KEPT, **as_it_is, **settings}
-    running = Service(Settings(**settings), engines)
+    running = Service(Settings.of(**settings), engines)
     furnished = mock.patch.object(
         app,
         "registry_for",
-        lambda of, engines, gone: VoiceRegistry(engines, store, styles, of.voice, of.language, gone),
+        lambda of, engines, gone: VoiceRegistry(
+            engines, store, styles, of.voices.voice, of.text.language, gone
+        ),
     )
     try:
         with furnished if store or styles else nullcontext():

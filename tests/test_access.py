@@ -17,7 +17,8 @@ from tests.house import HANG, ScriptedEngine, raw, read_events, service
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.app import StartupError
-from wyoming_qwen3tts.config import Settings, SettingsError
+from wyoming_qwen3tts.config.settings import Settings, SettingsError
+from wyoming_qwen3tts.config.sources import load
 from wyoming_qwen3tts.server.http import auth
 from wyoming_qwen3tts.server.http.auth import (
     ApiKeys,
@@ -136,7 +137,7 @@ def test_a_key_that_could_be_guessed_or_cannot_be_sent_is_no_key(bad: str) -> No
 def test_keys_come_from_a_variable_and_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"# the kitchen\n  {KEY}  \n\n#{OTHER}x\n")
-    keys = load_api_keys(Settings(api_keys=(OTHER,), api_key_file=path))
+    keys = load_api_keys(Settings.of(api_keys=(OTHER,), api_key_file=path))
     assert keys.find(OTHER) == 0
     assert keys.find(KEY) == 1
     assert keys.find(f"{OTHER}x") is None
@@ -156,7 +157,7 @@ def test_a_file_of_keys_that_is_no_use_is_an_error(tmp_path: Path, content: byte
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=says):
-        load_api_keys(Settings(api_key_file=path))
+        load_api_keys(Settings.of(api_key_file=path))
 
 
 async def test_the_service_does_not_start_with_such_keys() -> None:
@@ -166,9 +167,9 @@ async def test_the_service_does_not_start_with_such_keys() -> None:
 
 
 def test_no_message_and_no_log_shows_a_key() -> None:
-    assert KEY not in repr(Settings(api_keys=(KEY,)))
+    assert KEY not in repr(Settings.of(api_keys=(KEY,)))
     with pytest.raises(SettingsError) as caught:
-        Settings.load([], {"WYOMING_QWEN3TTS_API_KEYS": f"{KEY},,"})
+        load([], {"WYOMING_QWEN3TTS_API_KEYS": f"{KEY},,"})
     assert KEY not in str(caught.value)
 
 
@@ -424,14 +425,14 @@ OPENAI_HEADERS = (
 async def test_the_preflight_of_a_named_origin_allows_the_headers_it_asks_for(
     named: str, origin: str
 ) -> None:
-    settings = Settings.load([f"--cors-origins={named}"], {})
+    settings = load([f"--cors-origins={named}"], {})
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": OPENAI_HEADERS,
         "Access-Control-Request-Private-Network": "true",
     }
-    async with web([ScriptedEngine()], cors_origins=settings.cors_origins, api_keys=(KEY,)) as client:
+    async with web([ScriptedEngine()], cors_origins=settings.http.cors_origins, api_keys=(KEY,)) as client:
         preflight = await client.options("/v1/audio/speech", headers=asked)
         speech = {"Origin": origin, "Authorization": f"Bearer {KEY}", "X-Stainless-Lang": "js"}
         answer = await client.post("/v1/audio/speech", json={"input": "Hello."}, headers=speech)
@@ -452,4 +453,4 @@ async def test_the_preflight_of_a_named_origin_allows_the_headers_it_asks_for(
 )
 def test_an_origin_that_is_none_is_an_error_that_names_it(wrong: str) -> None:
     with pytest.raises(SettingsError, match="--cors-origins"):
-        Settings.load([f"--cors-origins={wrong}"], {})
+        load([f"--cors-origins={wrong}"], {})

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 import wyoming_qwen3tts
-from wyoming_qwen3tts.config import OPTIONS, Settings, app_schema, app_texts
+from wyoming_qwen3tts.config.describe import app_schema, app_texts
+from wyoming_qwen3tts.config.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -52,7 +53,7 @@ def test_the_app_can_be_discovered_watched_and_looked_at() -> None:
     assert APP["ports"] == {"10200/tcp": None, "8080/tcp": None}
     assert set(APP["ports_description"]) == set(APP["ports"])
     assert APP["watchdog"] == "tcp://[HOST]:[PORT:10200]"
-    assert Settings().uri == ("tcp://0.0.0.0:10200",)
+    assert Settings().server.uri == ("tcp://0.0.0.0:10200",)
     assert APP["ingress"] is True
     environment = APP["environment"]
     assert environment["WYOMING_QWEN3TTS_INGRESS_PORT"] == str(APP["ingress_port"])

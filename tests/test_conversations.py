@@ -22,7 +22,7 @@ from wyoming.event import Event
 from tests.faults import Heard, audible, deaf, hear, reset, wire
 from tests.house import AS_IT_IS, HANG, NOT_KEPT, ScriptedEngine, tone, types
 from wyoming_qwen3tts.app import Service
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.speech import Utterance
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -84,7 +84,7 @@ class Place:
         self.loop.set_exception_handler(lambda _, what: self.faults.append(str(what)))
         made: dict[str, Any] = {"uri": ("tcp://127.0.0.1:0",), "stop_timeout": 1.0, **AS_IT_IS, **NOT_KEPT}
         made |= {"language_detector": "off", "max_requests": 200, "max_event_bytes": 1 << 16}
-        self.service = Service(Settings(**made), [self.engine])
+        self.service = Service(Settings.of(**made), [self.engine])
         self._thread = threading.Thread(target=self.loop.run_forever)
 
     async def _say(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:

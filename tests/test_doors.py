@@ -35,7 +35,7 @@ from tests.house import (
     types,
 )
 from wyoming_qwen3tts.app import Service, StartupError
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.server.wyoming.connection import Connection
 
 WHOLE = ("-m", "wyoming_qwen3tts")
@@ -133,7 +133,8 @@ async def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> 
 async def test_several_addresses_are_served_at_once(tmp_path: Path) -> None:
     path = tmp_path / "speech.sock"
     running = Service(
-        Settings(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS), [ScriptedEngine()]
+        Settings.of(uri=("tcp://127.0.0.1:0", "tcp://[::1]:0", f"unix://{path}"), **AS_IT_IS),
+        [ScriptedEngine()],
     )
     await running.start()
     for address in running.addresses:
@@ -238,7 +239,7 @@ async def test_stopping_lets_running_requests_finish_and_refuses_new_ones() -> N
         yield tone(" this.")
 
     engine = ScriptedEngine(wait)
-    running = Service(Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG, **AS_IT_IS), [engine])
+    running = Service(Settings.of(uri=("tcp://127.0.0.1:0",), stop_timeout=HANG, **AS_IT_IS), [engine])
     await running.start()
     uri = str(running.addresses[0])
     async with raw(uri) as (reader, writer), raw(uri) as (idle, _):
@@ -266,7 +267,7 @@ async def test_what_does_not_finish_in_time_ends_with_an_error() -> None:
         yield tone("one")
         await asyncio.Event().wait()
 
-    settings = Settings(uri=("tcp://127.0.0.1:0",), stop_timeout=0.2, **AS_IT_IS)
+    settings = Settings.of(uri=("tcp://127.0.0.1:0",), stop_timeout=0.2, **AS_IT_IS)
     running = Service(settings, [ScriptedEngine(for_ever)])
     await running.start()
     uri = str(running.addresses[0])
@@ -356,14 +357,14 @@ async def test_whoever_stops_the_service_does_not_wait_for_a_model_that_loads() 
 
     engine = Loading()
     async with asyncio.timeout(HANG):
-        await Service(Settings(uri=("tcp://127.0.0.1:0",)), [engine]).run()
+        await Service(Settings.of(uri=("tcp://127.0.0.1:0",)), [engine]).run()
     assert engine.closed
 
 
 async def test_a_service_that_cannot_start_says_so(engine: ScriptedEngine) -> None:
     async with asyncio.timeout(HANG):
         with pytest.raises(StartupError, match="voice 'nobody' is not one of"):
-            await Service(Settings(uri=("tcp://127.0.0.1:0",), voice="nobody"), [engine]).run()
+            await Service(Settings.of(uri=("tcp://127.0.0.1:0",), voice="nobody"), [engine]).run()
     assert engine.closed
 
 

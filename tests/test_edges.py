@@ -38,7 +38,7 @@ from wyoming_qwen3tts.audio.postprocess import (
     Stage,
 )
 from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, Trim
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
 from wyoming_qwen3tts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Attribution, Utterance, Voice
@@ -227,8 +227,8 @@ async def test_soft_consonants_survive(heart: BuiltinEngine) -> None:
         utterance = Utterance(f"{word.capitalize()}.", heart.voices()[0], "en-US")
         async with aclosing(heart.speak(utterance)) as stream:
             sound = to_samples(b"".join([piece async for piece in stream]))
-        sound = Gain((settings.loudness or 0) - LOUDNESS).push(sound)
-        trim = Trim(settings.trim_silence or 0, settings.trim_padding)
+        sound = Gain((settings.audio.loudness or 0) - LOUDNESS).push(sound)
+        trim = Trim(settings.audio.trim_silence or 0, settings.audio.trim_padding)
         kept = len(through(trim, sound))
         begin = int(loud_frames(sound)[0]) * FRAME - round(trim.lead * SAMPLE_RATE)
         taken = np.concatenate((power(sound[:begin]), power(sound[begin + kept :])))

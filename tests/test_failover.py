@@ -36,7 +36,7 @@ from tests.house import (
 )
 from tests.web import web
 from wyoming_qwen3tts.app import Service
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines import pool
 from wyoming_qwen3tts.engines.base import (
     DeviceLostError,
@@ -465,7 +465,7 @@ async def test_a_voice_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch)
 
 async def test_while_a_model_loads_the_next_engine_speaks() -> None:
     slow = Slow()
-    running = Service(Settings(uri=("tcp://127.0.0.1:0",), cache_memory=0, cache_disk=0, loudness=None, trim_silence=None), [slow, Spare()])  # fmt: skip
+    running = Service(Settings.of(uri=("tcp://127.0.0.1:0",), cache_memory=0, cache_disk=0, loudness=None, trim_silence=None), [slow, Spare()])  # fmt: skip
     await running.start()
     try:
         async with connect(str(running.addresses[0])) as client:
@@ -490,7 +490,7 @@ async def described(client: AsyncClient) -> str:
 
 async def test_without_fallback_the_doors_open_when_the_model_is_there() -> None:
     slow = Slow()
-    running = Service(Settings(uri=("tcp://127.0.0.1:0",), fallback=False), [slow, Spare()])
+    running = Service(Settings.of(uri=("tcp://127.0.0.1:0",), fallback=False), [slow, Spare()])
     starting = asyncio.create_task(running.start())
     try:
         await asyncio.sleep(0.3)

@@ -25,7 +25,8 @@ from tests.dockerfile import Build, Stage, Step
 from tests.house import HANG, connect, home_assistant_plain
 from tests.web import free_port
 from wyoming_qwen3tts import __version__
-from wyoming_qwen3tts.config import OPTIONS, Settings
+from wyoming_qwen3tts.config.settings import OPTIONS
+from wyoming_qwen3tts.config.sources import load
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -421,9 +422,9 @@ def test_a_service_is_an_image_of_ours_with_a_read_only_root(name: str) -> None:
         assert volume.split(":")[0] in COMPOSE["volumes"]
     given = {key: value for key, value in service["environment"].items() if value is not None}
     values = {key: _filled(str(value)) for key, value in given.items()}
-    settings = Settings.load([], values)  # raises where a value cannot be
+    settings = load([], values)  # raises where a value cannot be
     assert settings.notes == ()
-    assert float(service["stop_grace_period"].removesuffix("s")) > settings.stop_timeout
+    assert float(service["stop_grace_period"].removesuffix("s")) > settings.limits.stop_timeout
 
 
 def _filled(value: str) -> str:

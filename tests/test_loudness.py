@@ -19,7 +19,7 @@ from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, ser
 from wyoming_qwen3tts.audio.loudness import LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
 from wyoming_qwen3tts.audio.postprocess import LOUDEST, PostprocessingSettings, ReplyPostprocessor
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Reference, Style, Utterance, Voice
@@ -274,7 +274,7 @@ async def test_off_is_off() -> None:
 async def test_every_voice_reaches_a_client_at_the_same_level(home: str, name: str, text: str) -> None:
     async with connect(home) as client:
         sound = await home_assistant_plain(client, text, SynthesizeVoice(name=name))
-    assert measured(to_samples(sound)) == pytest.approx(Settings().loudness, abs=2)
+    assert measured(to_samples(sound)) == pytest.approx(Settings().audio.loudness, abs=2)
 
 
 # -- styles -------------------------------------------------------------------------------------------------

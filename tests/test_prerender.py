@@ -22,7 +22,7 @@ from tests.test_said_before import KEPT, Repeatable
 from wyoming_qwen3tts import cli
 from wyoming_qwen3tts.cache.sqlite import FILE
 from wyoming_qwen3tts.cli.prerender import Serve
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.speech import Utterance
 
@@ -191,7 +191,7 @@ def _split(arguments: list[str]) -> tuple[str, list[str], Serve]:
         (["prerender", "{}/good.txt", "--cache-disk", "much"], "--cache-disk: 'much' is not allowed"),
         (
             ["cache", "stats", "--cache-redis", "http://h"],
-            "--cache-redis: what is given (not shown: a password may be in it) is not allowed",
+            "--cache-redis: the given value (not shown: it may hold a password) is not allowed",
         ),
         (["cache", "export", "{}/good.txt"], "File exists"),
     ],

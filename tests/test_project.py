@@ -9,7 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from wyoming_qwen3tts.config import markdown_table
+from wyoming_qwen3tts.config.describe import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
@@ -110,8 +110,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 def test_serving_without_a_model_imports_no_torch() -> None:
     code = (
         "import sys\nfrom wyoming_qwen3tts.app import Service\n"
-        "from wyoming_qwen3tts.config import Settings\n"
-        "Service(Settings(model=('somewhere',)))\n"
+        "from wyoming_qwen3tts.config.settings import Settings\n"
+        "Service(Settings.of(model=('somewhere',)))\n"
         "print(sorted({'torch', 'numpy', 'qwen_tts', 'transformers'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -39,7 +39,8 @@ from tests.house import (
 )
 from tests.omni import BASE, CUSTOM, Omni, serving
 from tests.web import free_port, web
-from wyoming_qwen3tts.config import Settings, SettingsError
+from wyoming_qwen3tts.config.settings import SettingsError
+from wyoming_qwen3tts.config.sources import load
 from wyoming_qwen3tts.engines.base import Engine, EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.remote import engine as remote_module
 from wyoming_qwen3tts.engines.remote.engine import RemoteEngine
@@ -1037,12 +1038,12 @@ async def test_nobody_there_is_named() -> None:
 )
 def test_an_address_that_is_none_is_named(wrong: str) -> None:
     with pytest.raises(SettingsError, match="remote-uri"):
-        Settings.load(["--remote-uri", wrong], {})
+        load(["--remote-uri", wrong], {})
 
 
 def test_several_addresses_have_spaces_between_them() -> None:
     uris = ("tcp://gpu:10200", "http://gpu:8091/omni", "https://[::1]:8443")
-    assert Settings.load(["--remote-uri", " ".join(uris)], {}).remote_uri == uris
+    assert load(["--remote-uri", " ".join(uris)], {}).remote.remote_uri == uris
 
 
 # -- processes ----------------------------------------------------------------------------------------------

@@ -9,29 +9,35 @@ from typing import Any
 import pytest
 
 from wyoming_qwen3tts.__main__ import main
-from wyoming_qwen3tts.config import OPTIONS, Settings, SettingsError
+from wyoming_qwen3tts.config.settings import GROUP_OF, OPTIONS, Settings, SettingsError
+from wyoming_qwen3tts.config.sources import load as load_settings
 
 
 def load(*arguments: str, **variables: str) -> Settings:
-    return Settings.load(arguments, {f"WYOMING_QWEN3TTS_{key}": value for key, value in variables.items()})
+    return load_settings(arguments, {f"WYOMING_QWEN3TTS_{key}": value for key, value in variables.items()})
 
 
 def test_the_defaults_need_nothing() -> None:
     assert load() == Settings()
-    assert Settings().uri == ("tcp://0.0.0.0:10200",)
+    assert Settings().server.uri == ("tcp://0.0.0.0:10200",)
 
 
 def test_the_command_line_wins_over_variables_and_they_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "options.json"
     path.write_text('{"voice": "file", "idle_timeout": 5, "max_text": 7, "debug": true}')
     settings = load("--voice", "flag", "--options-file", str(path), VOICE="variable", MAX_TEXT="8")
-    assert (settings.voice, settings.max_text, settings.idle_timeout, settings.debug) == (
+    assert (
+        settings.voices.voice,
+        settings.limits.max_text,
+        settings.limits.idle_timeout,
+        settings.logging.debug,
+    ) == (
         "flag",
         8,
         5.0,
         True,
     )
-    assert load(OPTIONS_FILE=str(path)).voice == "file"
+    assert load(OPTIONS_FILE=str(path)).voices.voice == "file"
 
 
 def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
@@ -105,7 +111,8 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
     by_flag = load(*flags)
     assert by_flag == load(**{key.upper(): value for key, value in values.items()})
     assert by_flag == load("--options-file", str(path))
-    assert all(getattr(by_flag, key) != field.default for key, field in OPTIONS.items())
+    given = {key: getattr(getattr(by_flag, GROUP_OF[key]), key) for key in OPTIONS}
+    assert all(given[key] != field.default for key, field in OPTIONS.items())
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_a_wrong_value_is_one_line_that_names_option_value_and_what_is_allowed(
 )
 def test_a_redis_is_an_url_that_nobody_sees_printed(url: str) -> None:
     settings = load("--cache-redis", url)
-    assert settings.cache_redis == url
+    assert settings.cache.cache_redis == url
     assert "secret" not in repr(settings)
 
 
@@ -185,7 +192,7 @@ def test_a_redis_is_an_url_that_nobody_sees_printed(url: str) -> None:
 )
 def test_a_wrong_redis_is_not_shown_with_its_password(wrong: str) -> None:
     with pytest.raises(
-        SettingsError, match=r"--cache-redis: what is given .* is not allowed; allowed: redis://user:"
+        SettingsError, match=r"--cache-redis: the given value .* is not allowed; allowed: redis://user:"
     ) as error:
         load("--cache-redis", wrong)
     assert "secret" not in str(error.value)
@@ -223,8 +230,8 @@ def test_a_form_left_empty_is_an_option_not_set(tmp_path: Path) -> None:
     path = tmp_path / "options.json"
     path.write_text('{"voice": "", "max_text": null, "uri": ["unix:///a", "tcp://h:1"]}')
     settings = load("--options-file", str(path))
-    assert (settings.voice, settings.max_text) == (None, Settings().max_text)
-    assert settings.uri == ("unix:///a", "tcp://h:1")
+    assert (settings.voices.voice, settings.limits.max_text) == (None, Settings().limits.max_text)
+    assert settings.server.uri == ("unix:///a", "tcp://h:1")
 
 
 @pytest.mark.parametrize(
@@ -237,20 +244,20 @@ def test_a_form_left_empty_is_an_option_not_set(tmp_path: Path) -> None:
     ],
 )
 def test_zeroconf_takes_a_name_or_none(arguments: list[str], expected: str | None) -> None:
-    assert load(*arguments).zeroconf == expected
+    assert load(*arguments).server.zeroconf == expected
 
 
 def test_levels_can_be_switched_off(tmp_path: Path) -> None:
-    assert load("--loudness", "-25").loudness == -25
-    assert load("--loudness", "off").loudness is None
+    assert load("--loudness", "-25").audio.loudness == -25
+    assert load("--loudness", "off").audio.loudness is None
     path = tmp_path / "options.json"
     path.write_text('{"loudness": false, "trim_silence": -60}')
     settings = load("--options-file", str(path))
-    assert (settings.loudness, settings.trim_silence) == (None, -60)
+    assert (settings.audio.loudness, settings.audio.trim_silence) == (None, -60)
 
 
 def test_repeated_uris_add_up() -> None:
-    assert load("--uri", "tcp://h:1", "--uri", "stdio://").uri == ("tcp://h:1", "stdio://")
+    assert load("--uri", "tcp://h:1", "--uri", "stdio://").server.uri == ("tcp://h:1", "stdio://")
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
@@ -269,10 +276,10 @@ def test_models_are_given_one_by_one_or_together(tmp_path: Path) -> None:
     path = tmp_path / "options.json"
     path.write_text('{"model": ["/a b", "c/d@e"]}')
     expected = ("/a b", "c/d@e")
-    assert load("--model", "/a b", "--model", "c/d@e").model == expected
-    assert load("--model", "/a b, c/d@e,/a b").model == expected
-    assert load(MODEL="/a b,c/d@e").model == expected
-    assert load("--options-file", str(path)).model == expected
+    assert load("--model", "/a b", "--model", "c/d@e").model.model == expected
+    assert load("--model", "/a b, c/d@e,/a b").model.model == expected
+    assert load(MODEL="/a b,c/d@e").model.model == expected
+    assert load("--options-file", str(path)).model.model == expected
     with pytest.raises(
         SettingsError, match="--model: 'a,,b' is not allowed; allowed: directories, or models' names"
     ):
@@ -281,11 +288,11 @@ def test_models_are_given_one_by_one_or_together(tmp_path: Path) -> None:
 
 def test_the_data_directory_is_where_a_users_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert load().data == tmp_path / "wyoming-qwen3tts"
+    assert load().voices.directory == tmp_path / "wyoming-qwen3tts"
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert load().data == Path("/home/somebody/.local/share/wyoming-qwen3tts")
-    assert load("--data-dir", "/data").data == Path("/data")
+    assert load().voices.directory == Path("/home/somebody/.local/share/wyoming-qwen3tts")
+    assert load("--data-dir", "/data").voices.directory == Path("/data")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +302,7 @@ def test_a_secret_that_is_wrong_is_not_shown(tmp_path: Path, value: str) -> None
     path = tmp_path / "options.json"
     path.write_text(f'{{"api_keys": {value}}}')
     with pytest.raises(SettingsError) as caught:
-        Settings.load(["--options-file", str(path)], {})
+        load_settings(["--options-file", str(path)], {})
     assert "api_keys" in str(caught.value)
     assert "s3cret" not in str(caught.value)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service
 from tests.web import free_port
-from wyoming_qwen3tts.config import Address
+from wyoming_qwen3tts.config.address import Address
 from wyoming_qwen3tts.server.wyoming import supervisor
 
 TAKEN = b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"result": "ok", "data": {"uuid": "1"}}'

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wyoming_qwen3tts.__main__ import AGAIN
-from wyoming_qwen3tts.config import OPTIONS, Settings
+from wyoming_qwen3tts.config.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = "wyoming-qwen3tts.service"
@@ -67,7 +67,7 @@ def test_a_service_that_ends_with_75_is_started_again_and_one_with_a_wrong_optio
 @pytest.mark.parametrize("kind", UNITS)
 def test_running_requests_may_be_spoken_to_their_end_at_stop(kind: str) -> None:
     service = parsed(UNITS[kind])["Service"]
-    assert float(service["TimeoutStopSec"]) > Settings().stop_timeout
+    assert float(service["TimeoutStopSec"]) > Settings().limits.stop_timeout
     assert service["KillMode"] == "mixed"
 
 

@@ -32,7 +32,7 @@ from tests.house import (
 from tests.test_encoding import decoded
 from tests.web import free_port
 from wyoming_qwen3tts.app import Service
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import websocket_protocol
 from wyoming_qwen3tts.server.http.context import AppContext
@@ -564,7 +564,7 @@ async def test_a_client_that_listens_need_not_speak() -> None:
 async def test_a_service_that_stops_says_so_and_announces_nothing_as_whole() -> None:
     engine, port = Endless(), free_port()
     running = Service(
-        Settings(
+        Settings.of(
             uri=("tcp://127.0.0.1:0",), http_port=port, stop_timeout=0.2, **house.NOT_KEPT, **house.AS_IT_IS
         ),
         [engine],
@@ -781,7 +781,9 @@ class Rules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         nobody: Any = SimpleNamespace(catalog=SimpleNamespace(voices=()))
-        parts = AppContext(synthesizer=nobody, voices=nobody, pool=nobody, settings=Settings(max_requests=1))
+        parts = AppContext(
+            synthesizer=nobody, voices=nobody, pool=nobody, settings=Settings.of(max_requests=1)
+        )
         self.dialogue = WebSocketSession(parts)
         self.living: dict[str, PendingUtterance] = {}
         self.texts: dict[PendingUtterance, str] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import sys
@@ -13,7 +12,8 @@ import threading
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
-from .config import Settings, SettingsError
+from .config.settings import Settings, SettingsError
+from .config.sources import load
 
 COMMANDS = ("say", "voices", "prerender", "cache", "health")
 """Commands for people."""
@@ -37,14 +37,14 @@ def main(arguments: list[str]) -> int:
         return cli.run(arguments[0], arguments[1:], _serve)
     verify = arguments[:1] == [VERIFY]
     try:
-        settings = Settings.load(arguments[verify:])
+        settings = load(arguments[verify:])
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     from . import telemetry
     from .app import Service, StartupError
 
-    telemetry.configure(debug=settings.debug, log_format=settings.log_format)
+    telemetry.configure(debug=settings.logging.debug, log_format=settings.logging.log_format)
     if verify:
         from . import cli
 
@@ -67,7 +67,7 @@ async def _serve(settings: Settings) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory() as place:
         # What a voice is to be kept with is its own: it is waited for.
         uri = (f"unix://{place}/socket",)
-        own = Service(dataclasses.replace(settings, uri=uri, zeroconf=None, fallback=False))
+        own = Service(settings.changed(uri=uri, zeroconf=None, fallback=False))
         try:
             await own.start()
             yield str(own.addresses[0])

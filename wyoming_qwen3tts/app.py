@@ -22,7 +22,8 @@ from .audio.postprocess import PostprocessingSettings
 from .cache.cache import Cache
 from .cache.memory import Memory
 from .cache.tiers import MEGABYTE, tiers_for
-from .config import Address, Settings, SettingsError
+from .config.address import Address
+from .config.settings import Settings, SettingsError
 from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
@@ -79,13 +80,13 @@ class Service:
         self.pool = EnginePool(
             engines_for(settings) if engines is None else engines,
             EngineLimits(
-                waiting=settings.max_queue,
-                stall=settings.stall_timeout,
-                gap=settings.engine_timeout,
-                restart=settings.exit_when_hung_for,
-                resume=settings.resume,
+                waiting=settings.limits.max_queue,
+                stall=settings.limits.stall_timeout,
+                gap=settings.limits.engine_timeout,
+                restart=settings.limits.exit_when_hung_for,
+                resume=settings.voices.resume,
             ),
-            fallback=settings.fallback,
+            fallback=settings.voices.fallback,
             lost=self._is_lost,
         )
         self._measuring: set[asyncio.Task[None]] = set()
@@ -100,7 +101,7 @@ class Service:
         self._http: HttpServer | None = None
         self._history = RequestHistory()
         self._admission = AdmissionControl(
-            settings.max_concurrent_requests, settings.max_concurrent_requests_per_client
+            settings.limits.max_concurrent_requests, settings.limits.max_concurrent_requests_per_client
         )
         self._connections = 0
         """How many each door may have."""
@@ -146,12 +147,12 @@ class Service:
         settings = self._settings
         for note in settings.notes:
             _LOGGER.warning("Settings: %s", note)
-        has_http = bool(settings.http_port or settings.http_socket or settings.ingress_port)
-        self._connections = _affordable(settings.max_connections, doors=1 + has_http)
+        has_http = bool(settings.http.http_port or settings.http.http_socket or settings.http.ingress_port)
+        self._connections = _affordable(settings.limits.max_connections, doors=1 + has_http)
         if has_http:
             await self._open_http()
         try:
-            await asyncio.to_thread(speed_methods.load, settings.tempo)
+            await asyncio.to_thread(speed_methods.load, settings.audio.tempo)
         except speed_methods.TempoNotInstalledError as error:
             raise StartupError(str(error)) from error
         try:
@@ -159,7 +160,7 @@ class Service:
         except DetectorNotInstalledError as error:
             raise StartupError(str(error)) from error
         if not self.pool.members:
-            raise StartupError(f"--engine {','.join(settings.engine)}: {NEEDS}")
+            raise StartupError(f"--engine {','.join(settings.voices.engine)}: {NEEDS}")
         await self.pool.start()
         if self.pool and not self.pool.speaking:
             raise StartupError("; ".join(f"{n}: {m.reason}" for n, m in self.pool.members.items()))
@@ -173,57 +174,57 @@ class Service:
         except UnknownVoiceError as error:
             raise StartupError(str(error)) from error
         self._calibration = calibration = Calibration(
-            Levels(settings.loudness, settings.data / LEVELS), self.pool
+            Levels(settings.audio.loudness, settings.voices.directory / LEVELS), self.pool
         )
         road = synthesizer.Synthesizer(
             registry,
             self.pool,
             synthesizer.RequestLimits(
-                buffer_seconds=settings.buffer_seconds,
-                deadline=settings.first_audio_timeout,
-                keepalive_after=settings.keepalive_after,
-                live_text=settings.live_text,
-                first_clause=settings.first_clause,
+                buffer_seconds=settings.audio.buffer_seconds,
+                deadline=settings.limits.first_audio_timeout,
+                keepalive_after=settings.audio.keepalive_after,
+                live_text=settings.text.live_text,
+                first_clause=settings.text.first_clause,
             ),
             finishing=PostprocessingSettings(
-                tempo=settings.tempo,
-                trim_silence=settings.trim_silence,
-                trim_padding=settings.trim_padding,
-                sentence_silence=settings.sentence_silence,
+                tempo=settings.audio.tempo,
+                trim_silence=settings.audio.trim_silence,
+                trim_padding=settings.audio.trim_padding,
+                sentence_silence=settings.audio.sentence_silence,
             ),
             calibration=calibration,
-            speed=settings.speed,
+            speed=settings.audio.speed,
             frontend=frontend,
-            language=settings.language,
+            language=settings.text.language,
             cache=self._cache,
-            cache_live=settings.cache_live,
-            cache_exclude_voices=settings.cache_exclude_voices,
+            cache_live=settings.cache.cache_live,
+            cache_exclude_voices=settings.cache.cache_exclude_voices,
         )
         catalog = registry.catalog
-        for name in settings.cache_exclude_voices:
+        for name in settings.cache.cache_exclude_voices:
             if not catalog.has(name, None):
                 _LOGGER.warning("Settings: cache_exclude_voices: there is no voice %r", name)
         await asyncio.to_thread(frontend.load, catalog.default.languages[0])
         await calibration.ready(catalog.default)
         self._server = WyomingServer(
             road,
-            DescribeResponse(registry, self.pool, streaming=settings.streaming),
+            DescribeResponse(registry, self.pool, streaming=settings.server.streaming),
             WyomingLimits(
-                samples_per_chunk=settings.samples_per_chunk,
-                streaming=settings.streaming,
-                max_event_bytes=settings.max_event_bytes,
-                max_text=settings.max_text,
-                max_requests=settings.max_requests,
+                samples_per_chunk=settings.server.samples_per_chunk,
+                streaming=settings.server.streaming,
+                max_event_bytes=settings.limits.max_event_bytes,
+                max_text=settings.limits.max_text,
+                max_requests=settings.limits.max_requests,
                 max_connections=self._connections,
-                idle_timeout=settings.idle_timeout,
-                text_timeout=settings.text_timeout,
-                event_timeout=settings.event_timeout,
-                send_timeout=settings.send_timeout,
+                idle_timeout=settings.limits.idle_timeout,
+                text_timeout=settings.limits.text_timeout,
+                event_timeout=settings.limits.event_timeout,
+                send_timeout=settings.limits.send_timeout,
             ),
             refresh=registry.refresh,
             admission=self._admission,
             history=self._history,
-            allowed=settings.allowed_networks,
+            allowed=settings.server.allowed_networks,
         )
         reason = why(catalog.default, self.pool, settings)
         _LOGGER.info("Voice: %s, because %s", catalog.default.description, reason)
@@ -276,17 +277,17 @@ class Service:
         """Let what is being said be said, within the settings' time, at all doors at once."""
         closing = []
         if self._http is not None:
-            closing.append(self._http.stop(self._settings.stop_timeout))
+            closing.append(self._http.stop(self._settings.limits.stop_timeout))
         if self._server is not None:
             if self._server.connections:
                 _LOGGER.info("Stopping; %d connections may finish", self._server.connections)
-            closing.append(self._server.stop(self._settings.stop_timeout))
+            closing.append(self._server.stop(self._settings.limits.stop_timeout))
         await asyncio.gather(*closing)
 
     async def _listen(self, server: WyomingServer) -> None:
-        for uri in self._settings.uri:
+        for uri in self._settings.server.uri:
             # What is announced has to be reachable, and clients may look for either kind of address.
-            announced = self._settings.zeroconf is not None
+            announced = self._settings.server.zeroconf is not None
             listener = Listener(Address.parse(uri), server.handle, ipv6_too=announced)
             self._listeners.append(listener)
             try:
@@ -329,7 +330,7 @@ class Service:
                     history=self._history,
                     pool=self.pool,
                     cache=self._cache,
-                    store=CustomVoiceStore(self._settings.data, RESERVED),
+                    store=CustomVoiceStore(self._settings.voices.directory, RESERVED),
                     connections=lambda: server.connections if server is not None else 0,
                 )
             )
@@ -342,7 +343,7 @@ class Service:
         if not token:
             return
         uri = supervisor.discovery_uri(
-            self.addresses, settings.remote_uri, announce_remote=settings.remote_announce
+            self.addresses, settings.remote.remote_uri, announce_remote=settings.remote.remote_announce
         )
         if uri is not None:
             self._told = supervisor.SupervisorDiscovery(uri, token)
@@ -350,7 +351,7 @@ class Service:
 
     async def _announce(self) -> None:
         self._tell_supervisor()
-        if self._settings.zeroconf is None:
+        if self._settings.server.zeroconf is None:
             return
         from .server.wyoming.discovery import Announcement
 
@@ -361,8 +362,8 @@ class Service:
             announcement = Announcement(
                 port=address.port,
                 bound=listener.bound,
-                name=self._settings.zeroconf,
-                host=self._settings.zeroconf_host or "",
+                name=self._settings.server.zeroconf,
+                host=self._settings.server.zeroconf_host or "",
             )
             self._announcements.append(announcement)  # to be withdrawn even if it does not get to its end
             try:
@@ -380,48 +381,54 @@ def _http() -> ModuleType:
 
 def frontend_for(settings: Settings) -> Frontend:
     """Return what prepares text. Raises DetectorNotInstalledError; takes a while where a detector loads."""
-    lexicon = Lexicon(settings.lexicon) if settings.lexicon is not None else None
+    lexicon = Lexicon(settings.text.lexicon) if settings.text.lexicon is not None else None
     if lexicon is not None:
         lexicon.refresh()
     return Frontend(
-        normalize=settings.normalize == "auto",
-        emoji=settings.emoji,
-        finder=LanguageFinder(load(settings.language_detector), settings.languages),
+        normalize=settings.text.normalize == "auto",
+        emoji=settings.text.emoji,
+        finder=LanguageFinder(load(settings.text.language_detector), settings.text.languages),
         lexicon=lexicon,
     )
 
 
 def engines_for(settings: Settings) -> list[Engine]:
     """Return the engines that may speak, in the order they are preferred."""
-    makers: dict[str, Callable[[], Engine]] = {"builtin": lambda: BuiltinEngine(settings.builtin_threads)}
-    if settings.model:
+    makers: dict[str, Callable[[], Engine]] = {
+        "builtin": lambda: BuiltinEngine(settings.voices.builtin_threads)
+    }
+    if settings.model.model:
         makers["qwen3"] = lambda: Qwen3Engine(Configuration.of(settings))
-    if settings.remote_uri:
+    if settings.remote.remote_uri:
         makers["remote"] = lambda: remote_engine(settings)
-    if settings.espeak_languages != NONE:
-        makers["espeak"] = lambda: EspeakEngine(settings.espeak_languages)
-    return [makers[name]() for name in settings.engine if name in makers]
+    if settings.voices.espeak_languages != NONE:
+        makers["espeak"] = lambda: EspeakEngine(settings.voices.espeak_languages)
+    return [makers[name]() for name in settings.voices.engine if name in makers]
 
 
 def remote_engine(settings: Settings) -> Engine:
     """Return what speaks on other machines."""
     limits = RemoteTimeouts(
-        connect=settings.remote_connect_timeout,
-        first=settings.remote_first_timeout,
-        gap=settings.remote_gap_timeout,
+        connect=settings.remote.remote_connect_timeout,
+        first=settings.remote.remote_first_timeout,
+        gap=settings.remote.remote_gap_timeout,
     )
-    remembered = settings.data / REMOTE
+    remembered = settings.voices.directory / REMOTE
     return RemoteEngine.of(
-        settings.remote_uri, limits, settings.remote_max_concurrent_requests, settings.remote_key, remembered
+        settings.remote.remote_uri,
+        limits,
+        settings.remote.remote_max_concurrent_requests,
+        settings.remote.remote_key,
+        remembered,
     )
 
 
 def cache_for(settings: Settings) -> Cache | None:
     """Return what keeps what was said; None where nothing is to be kept."""
     tiers = tiers_for(settings)
-    if not settings.cache_memory and not tiers:
+    if not settings.cache.cache_memory and not tiers:
         return None
-    return Cache(Memory(int(settings.cache_memory * MEGABYTE)), tiers)
+    return Cache(Memory(int(settings.cache.cache_memory * MEGABYTE)), tiers)
 
 
 def registry_for(
@@ -433,8 +440,15 @@ def registry_for(
 
     ``gone`` is told which recorded voices go.
     """
-    store = CustomVoiceStore(settings.data)
-    return VoiceRegistry(engines, store, settings.data / STYLES, settings.voice, settings.language, gone)
+    store = CustomVoiceStore(settings.voices.directory)
+    return VoiceRegistry(
+        engines,
+        store,
+        settings.voices.directory / STYLES,
+        settings.voices.voice,
+        settings.text.language,
+        gone,
+    )
 
 
 def why(voice: Voice, pool: EnginePool, settings: Settings) -> str:
@@ -442,11 +456,11 @@ def why(voice: Voice, pool: EnginePool, settings: Settings) -> str:
     engine = pool.get(voice.engine)
     if engine is not None and engine.name == Qwen3Engine.name:
         return engine.about if pool.up(engine.name) else f"--model asks for it ({fallback_notice(pool)})"
-    if not settings.model:
+    if not settings.model.model:
         return f"no Qwen3-TTS model is set up ({gpu()})"
-    if settings.voice is not None:
+    if settings.voices.voice is not None:
         return "the settings say so"
-    return f"{' and '.join(settings.model)} gives no voice (the lines above say why)"
+    return f"{' and '.join(settings.model.model)} gives no voice (the lines above say why)"
 
 
 def gpu() -> str:

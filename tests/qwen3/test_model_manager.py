@@ -21,7 +21,7 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
 from wyoming_qwen3tts.app import engines_for
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, download, model_manager
 from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
@@ -54,7 +54,7 @@ def nobody_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
 async def speaking(*directories: Path, **settings: Any) -> AsyncIterator[Qwen3Engine]:
     """A started engine with these models."""
     with tempfile.TemporaryDirectory() as data:
-        asked = Settings(model=tuple(map(str, directories)), device="cpu", data_dir=Path(data), **settings)
+        asked = Settings.of(model=tuple(map(str, directories)), device="cpu", data_dir=Path(data), **settings)
         engine = engines_for(asked)[0]
         assert isinstance(engine, Qwen3Engine)
         try:
@@ -374,7 +374,7 @@ async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_manager, "free_memory", lambda device: 1)
-    asked = Settings(model=(str(models["base"]),), device="cpu", data_dir=tmp_path)
+    asked = Settings.of(model=(str(models["base"]),), device="cpu", data_dir=tmp_path)
     engine = Qwen3Engine(Configuration.of(asked, eager=False))
     await engine.start()
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import shutil
 import weakref
@@ -21,7 +20,7 @@ from tests import house
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import Official
 from wyoming_qwen3tts.app import engines_for
-from wyoming_qwen3tts.config import Settings
+from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
@@ -34,7 +33,7 @@ LONG = "The quick brown fox jumps over the lazy dog and runs."
 
 
 def settings(model: Path | str, **more: Any) -> Settings:
-    return Settings(
+    return Settings.of(
         uri=("tcp://127.0.0.1:0",), model=(str(model),), device="cpu", espeak_languages="none", **more
     )
 
@@ -430,7 +429,7 @@ async def test_a_base_checkpoint_has_no_voice_of_its_own(
 
 
 def test_the_engine_is_asked_for_only_with_a_model() -> None:
-    without = dataclasses.replace(settings("x"), model=())
+    without = settings("x").changed(model=())
     assert not any(isinstance(found, Qwen3Engine) for found in engines_for(without))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import Settings
+from ..config.settings import Settings
 from .entry import Tier
 from .sqlite import FILE, Disk
 
@@ -16,11 +16,13 @@ def tiers_for(settings: Settings, *, left: bool = False) -> list[Tier]:
     ``left``: the disk is one even where nothing new is kept there, for what is left of earlier times.
     """
     tiers: list[Tier] = []
-    longest = settings.cache_days * DAY
-    if settings.cache_disk or left:
-        tiers.append(Disk(settings.data / FILE, int(settings.cache_disk * MEGABYTE), longest))
-    if settings.cache_redis is not None:
+    longest = settings.cache.cache_days * DAY
+    if settings.cache.cache_disk or left:
+        tiers.append(
+            Disk(settings.voices.directory / FILE, int(settings.cache.cache_disk * MEGABYTE), longest)
+        )
+    if settings.cache.cache_redis is not None:
         from .redis import Redis
 
-        tiers.append(Redis(settings.cache_redis, longest))
+        tiers.append(Redis(settings.cache.cache_redis, longest))
     return tiers

@@ -18,7 +18,8 @@ from typing import Any
 
 from .. import client
 from ..client import ServerError, client_uri
-from ..config import VARIABLE_PREFIX, Parser, Settings, SettingsError
+from ..config.settings import Settings, SettingsError
+from ..config.sources import VARIABLE_PREFIX, Parser
 from ..speech import SpeechError
 from . import arguments, cache, playback, prerender, voices
 
@@ -66,7 +67,7 @@ def _flush_output(status: int) -> int:
 
 def default_uri() -> str:
     """Return the URI of this machine's server, from the server's own variable, or its default."""
-    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().uri)
+    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().server.uri)
     return client_uri(next(uri for uri in listening if not uri.startswith("stdio")))
 
 
@@ -103,8 +104,8 @@ def verify(settings: Settings) -> int:
     """Compare the engine's output with the official package's, for the configured model; print a table."""
     from ..engines.base import EngineUnavailableError
 
-    if len(settings.model) != 1:
-        print(f"error: verify needs one --model, not {len(settings.model)}", file=sys.stderr)
+    if len(settings.model.model) != 1:
+        print(f"error: verify needs one --model, not {len(settings.model.model)}", file=sys.stderr)
         return 2
     try:
         from ..engines.qwen3 import checkpoint, download
@@ -113,11 +114,14 @@ def verify(settings: Settings) -> int:
         print(f"error: cannot import torch ({error}); script/setup --qwen installs it", file=sys.stderr)
         return 1
     source = download.Source.parse(
-        settings.model[0], settings.revision, settings.download_dir, settings.local_files_only
+        settings.model.model[0],
+        settings.model.revision,
+        settings.model.download_dir,
+        settings.model.local_files_only,
     )
     try:
-        device, _ = checkpoint.choose_device(settings.device)
-        dtype, _ = checkpoint.choose_dtype(settings.dtype, device)
+        device, _ = checkpoint.choose_device(settings.model.device)
+        dtype, _ = checkpoint.choose_dtype(settings.model.dtype, device)
         found = checkpoint.load(download.find(source), device, dtype)
     except EngineUnavailableError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -22,7 +22,8 @@ from ..cache.entry import CacheCounts, Tier, TierError
 from ..cache.sqlite import FILE, Disk
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import ReceivedAudio
-from ..config import OPTIONS_FILE, Parser, Settings, add_options
+from ..config.settings import Settings
+from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import key
 from . import playback
@@ -63,7 +64,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         arguments = [STATS, *arguments]
     options = parser.parse_args(arguments)
     known = (*CACHE_OPTIONS, OPTIONS_FILE)
-    options.settings = Settings.of({key: value for key, value in vars(options).items() if key in known})
+    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
     return options
 
 
@@ -199,8 +200,8 @@ def _file_name(each: bytes, text: str) -> str:
 def _where(tier: Tier, settings: Settings) -> str:
     """Return a tier's path and limit, or its URL without the password."""
     if isinstance(tier, Disk):
-        return f"{tier.path}, at most {_megabytes(settings.cache_disk * MEGABYTE)}"
-    url = urlsplit(settings.cache_redis or "")
+        return f"{tier.path}, at most {_megabytes(settings.cache.cache_disk * MEGABYTE)}"
+    url = urlsplit(settings.cache.cache_redis or "")
     return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 

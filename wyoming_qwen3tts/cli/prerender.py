@@ -20,7 +20,8 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..config import OPTIONS, OPTIONS_FILE, Parser, Settings, SettingsError, add_options
+from ..config.settings import OPTIONS, Settings, SettingsError
+from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import base_language
 from ..text.phrases import TABLES, Phrase, read
 from ..voices.names import OPENAI, key
@@ -83,7 +84,7 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
         raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MAX_JOBS}")
     known = {*server_options, OPTIONS_FILE}
     given = {name: value for name, value in vars(options).items() if name in known}
-    options.settings = Settings.of(given)
+    options.settings = load_flags(given)
     options.in_process = options.uri is None and any(value is not None for value in given.values())
     options.default_uri = uri
     return options
@@ -120,7 +121,9 @@ async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[st
         except ServerError as error:
             if options.uri is not None:
                 raise ServerError(f"{error}; without --uri this process does the work") from error
-            playback.print_note(f"{error}; this process does the work, in {options.settings.data}")
+            playback.print_note(
+                f"{error}; this process does the work, in {options.settings.voices.directory}"
+            )
         else:
             yield uri
             return

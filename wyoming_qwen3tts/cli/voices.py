@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,8 @@ from .. import client
 from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
-from ..config import OPTIONS_FILE, Settings, SettingsError, add_options
+from ..config.settings import Settings, SettingsError
+from ..config.sources import OPTIONS_FILE, add_options, load_flags
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
         arguments = [LIST, *arguments]
     options = parser.parse_args(arguments)
     known = (*STORE_OPTIONS, *CACHE_OPTIONS, *MODEL_OPTIONS, OPTIONS_FILE)
-    options.settings = Settings.of({key: value for key, value in vars(options).items() if key in known})
+    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
     return options
 
 
@@ -122,10 +122,8 @@ async def _list(options: argparse.Namespace) -> int:
     names = {key(voice.name) for voice in listed}
     for voice in contents.voices:
         if key(voice.name) not in names:
-            playback.print_note(
-                f"{voice.name}: stored in {options.settings.data}, but not available from the server at "
-                f"{options.uri}"
-            )
+            stored = f"{voice.name}: stored in {options.settings.voices.directory}"
+            playback.print_note(f"{stored}, but not available from the server at {options.uri}")
     for problem in contents.problems:
         playback.print_note(f"{problem.name}: {problem.message}")
     if unreachable is not None:
@@ -152,12 +150,12 @@ async def _add(options: argparse.Namespace) -> int:
 async def _design(options: argparse.Namespace) -> int:
     """Design a voice from a description with a VoiceDesign checkpoint, and clone it with a Base one."""
     settings: Settings = options.settings
-    if not settings.model:
+    if not settings.model.model:
         raise SettingsError("voices design needs --model, with a VoiceDesign and a Base checkpoint")
     store = _store(options)
-    language = options.language or settings.language or "en"
+    language = options.language or settings.text.language or "en"
     check(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
-    engine = Qwen3Engine(Configuration.of(dataclasses.replace(settings, max_batch_size=1), eager=False))
+    engine = Qwen3Engine(Configuration.of(settings.changed(max_batch_size=1), eager=False))
     with playback.progress_line() as show:
         try:
             show(f"{options.name}: loading the models")
@@ -229,7 +227,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 
 
 def _store(options: argparse.Namespace) -> CustomVoiceStore:
-    return CustomVoiceStore(options.settings.data, RESERVED)
+    return CustomVoiceStore(options.settings.voices.directory, RESERVED)
 
 
 async def _served(options: argparse.Namespace) -> list[TtsVoice]:
@@ -247,7 +245,7 @@ async def _print_result(options: argparse.Namespace, made: CustomVoice) -> int:
             f"note: {made.name} is one of OpenAI's voice names: clients that request it get this voice now"
         )
     kind = "with its transcript" if made.reference.transcript else "without a transcript"
-    playback.print_note(f"{made.name} is in {options.settings.data}, {kind}")
+    playback.print_note(f"{made.name} is in {options.settings.voices.directory}, {kind}")
     listed: list[TtsVoice] | None = None
     with suppress(ServerError, SpeechError):
         listed = await _served(options)

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import atomic_file
-from ..config import language as language_option
+from ..config.option_types import language as language_option
 from ..speech import CustomVoice, Reference, SpeechError
 from . import recording as recordings
 from .names import brief, key

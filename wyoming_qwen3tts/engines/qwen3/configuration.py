@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config import Settings
+from ...config.settings import Settings
 
 PROMPTS = "prompts"
 """The folder of the data directory with what models made of recordings."""
@@ -47,20 +47,20 @@ class Configuration:
     def of(cls, settings: Settings, *, eager: bool = True) -> Configuration:
         """Return what ``settings`` say."""
         return cls(
-            models=settings.model,
-            revision=settings.revision,
-            download_dir=settings.download_dir,
-            local_files_only=settings.local_files_only,
-            device=settings.device,
-            dtype=settings.dtype,
-            quantize=settings.quantize,
-            max_batch_size=settings.max_batch_size,
-            max_queue=settings.max_queue,
-            max_seq_len=settings.max_seq_len,
-            frames_per_token=settings.frames_per_token,
-            idle_unload=settings.idle_unload,
-            memory_budget=settings.memory_budget,
-            instruct=settings.instruct or "",
-            prompts=settings.data / PROMPTS,
+            models=settings.model.model,
+            revision=settings.model.revision,
+            download_dir=settings.model.download_dir,
+            local_files_only=settings.model.local_files_only,
+            device=settings.model.device,
+            dtype=settings.model.dtype,
+            quantize=settings.model.quantize,
+            max_batch_size=settings.model.max_batch_size,
+            max_queue=settings.limits.max_queue,
+            max_seq_len=settings.model.max_seq_len,
+            frames_per_token=settings.model.frames_per_token,
+            idle_unload=settings.model.idle_unload,
+            memory_budget=settings.model.memory_budget,
+            instruct=settings.model.instruct or "",
+            prompts=settings.voices.directory / PROMPTS,
             eager=eager,
         )

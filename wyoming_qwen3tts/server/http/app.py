@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Scope
 
 from ... import __version__
 from ...cache.tiers import MEGABYTE
-from ...config import Settings
+from ...config.settings import Settings
 from ..web import page
 from . import batch, cache, errors, health, speech, voices, websocket
 from .auth import PUBLIC_PATHS, ApiKeys, Authenticator, AuthMiddleware
@@ -78,27 +78,30 @@ def create_app(context: AppContext) -> ASGIApp:
 
 def add_middleware(app: ASGIApp, settings: Settings, keys: ApiKeys) -> ASGIApp:
     """Return ``app`` behind authentication, body limits and error handling."""
-    upload_bytes = round(settings.max_upload * MEGABYTE)
+    upload_bytes = round(settings.http.max_upload * MEGABYTE)
 
     def body_limit(scope: Scope) -> int:
         if scope["path"] == SPEECH_PATH:
-            return settings.max_event_bytes + MAX_ENCODED_LENGTH
-        return upload_bytes if scope["path"] == UPLOAD_PATH else settings.max_event_bytes
+            return settings.limits.max_event_bytes + MAX_ENCODED_LENGTH
+        return upload_bytes if scope["path"] == UPLOAD_PATH else settings.limits.max_event_bytes
 
     authenticator = Authenticator(
         keys,
-        rate=settings.rate_limit,
-        origins=settings.cors_origins,
-        ingress_port=settings.ingress_port or None,
+        rate=settings.http.rate_limit,
+        origins=settings.http.cors_origins,
+        ingress_port=settings.http.ingress_port or None,
     )
     app = BodyLimitMiddleware(
-        app, limit=body_limit, timeout=settings.event_timeout, send_timeout=settings.send_timeout
+        app,
+        limit=body_limit,
+        timeout=settings.limits.event_timeout,
+        send_timeout=settings.limits.send_timeout,
     )
     app = AuthMiddleware(app, authenticator, PUBLIC_PATHS | page.paths())
-    if settings.cors_origins:
+    if settings.http.cors_origins:
         app = CORSMiddleware(
             app,
-            allow_origins=settings.cors_origins,
+            allow_origins=settings.http.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),  # OpenAI's client sends a dozen x-stainless-* headers
             allow_private_network=True,

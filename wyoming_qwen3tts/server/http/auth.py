@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...config import Settings, SettingsError
+from ...config.settings import Settings, SettingsError
 from ..network import parse_address
 from .errors import error_body
 from .middleware import respond_without_reading
@@ -80,8 +80,8 @@ class ApiKeys:
 
 def load_api_keys(settings: Settings) -> ApiKeys:
     """Return the keys of the settings and of their key file. Raises SettingsError."""
-    found = list(settings.api_keys)
-    if (path := settings.api_key_file) is not None:
+    found = list(settings.http.api_keys)
+    if (path := settings.http.api_key_file) is not None:
         found += _lines(path)
         if not found:
             raise SettingsError(f"--api-key-file: {path} contains no key")

@@ -123,7 +123,7 @@ def _items(asked: BatchBody, context: AppContext, client: str) -> list[BatchItem
     """Return the texts to speak. Raises SpeechError if they are too long together."""
     inputs = [each for each in asked.inputs if isinstance(each, BatchInput)]  # all are, after validation
     characters = sum(len(each.input) for each in inputs)
-    if characters > (limit := TEXTS_PER_REQUEST * context.settings.max_text):
+    if characters > (limit := TEXTS_PER_REQUEST * context.settings.limits.max_text):
         raise SpeechError(
             f"the inputs have {characters} characters together; the limit is {limit}", "text-too-long"
         )

@@ -179,7 +179,7 @@ class BatchJob:
 
     def _start_tasks(self) -> None:
         """Start as many texts as the limits allow, at least one."""
-        limit = self._context.settings.max_text
+        limit = self._context.settings.limits.max_text
         while self._remaining and len(self._tasks) < MAX_PREPARED:
             item = self._remaining[0]
             if self._tasks and self._prepared_characters + len(item.text) > limit:

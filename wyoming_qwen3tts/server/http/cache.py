@@ -94,7 +94,9 @@ def routes(context: AppContext) -> APIRouter:
     async def prerender(asked: PrerenderBody, http: Request) -> Response:
         """Synthesize phrases and pin them; with ``Accept: text/event-stream`` progress is reported."""
         _cache(context)
-        phrases = await asyncio.to_thread(_expand, asked, TEXTS_PER_REQUEST * context.settings.max_text)
+        phrases = await asyncio.to_thread(
+            _expand, asked, TEXTS_PER_REQUEST * context.settings.limits.max_text
+        )
         return await respond(http, lambda report: _PrerenderJob(context, phrases, report).run())
 
     return router
@@ -106,7 +108,7 @@ async def tier_statistics(context: AppContext, voice: str | None = None) -> dict
     if cache is None:
         return {}
     settings, found = context.settings, dict[str, dict[str, Any]]()
-    limits = {"memory": settings.cache_memory, "disk": settings.cache_disk}
+    limits = {"memory": settings.cache.cache_memory, "disk": settings.cache.cache_disk}
     speaker = _speaker(context, voice)
     for name, stock in (await cache.stocks()).items():
         counts = cache.counts[name]

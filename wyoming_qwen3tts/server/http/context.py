@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from ...cache.cache import Cache
-from ...config import Settings
+from ...config.settings import Settings
 from ...engines.pool import EnginePool
 from ...pipeline.synthesizer import Synthesizer
 from ...speech import Caching, SpeechError, SpeechRequest, TextFeed
@@ -83,7 +83,7 @@ def check_model(model: str, context: AppContext) -> None:
 
 def check_length(characters: int, context: AppContext) -> None:
     """Raise SpeechError if a text is too long."""
-    if characters > (limit := context.settings.max_text):
+    if characters > (limit := context.settings.limits.max_text):
         raise SpeechError(
             f"input has over {limit} characters, the limit for one request (--max-text)", "text-too-long"
         )

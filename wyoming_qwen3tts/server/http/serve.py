@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
-from ...config import Settings
+from ...config.settings import Settings
 from ..web import page
 from ..wyoming.listen import BACKLOG, ListenError, bind_unix_socket, remove_socket
 from ..wyoming.writer import SEND_BUFFER
@@ -171,23 +171,29 @@ def open_http_server(settings: Settings, connections: int) -> HttpServer:
     keys = load_api_keys(settings)
     limits = HttpLimits(
         connections=connections,
-        head_timeout=settings.event_timeout,
-        message_bytes=settings.max_event_bytes,
-        send_timeout=settings.send_timeout,
+        head_timeout=settings.limits.event_timeout,
+        message_bytes=settings.limits.max_event_bytes,
+        send_timeout=settings.limits.send_timeout,
     )
     server = HttpServer(limits, lambda app: add_middleware(app, settings, keys))
     try:
-        if port := settings.http_port:
+        if port := settings.http.http_port:
             # Without keys only this machine may send requests, so other interfaces are of no use.
-            hosts = (settings.http_host,) if settings.http_host else ALL_INTERFACES if keys else LOOPBACK
+            hosts = (
+                (settings.http.http_host,)
+                if settings.http.http_host
+                else ALL_INTERFACES
+                if keys
+                else LOOPBACK
+            )
             server.listen(port, hosts)
             shown = "localhost" if hosts[0] in {*ALL_INTERFACES, *LOOPBACK} else hosts[0]
             _LOGGER.info("http: listening uri=http://%s:%d", shown, port)
-        if settings.ingress_port:
-            server.listen(settings.ingress_port, ALL_INTERFACES)
-        if settings.http_socket is not None:
-            server.listen_unix(settings.http_socket)
-            _LOGGER.info("http: listening uri=unix://%s", settings.http_socket)
+        if settings.http.ingress_port:
+            server.listen(settings.http.ingress_port, ALL_INTERFACES)
+        if settings.http.http_socket is not None:
+            server.listen_unix(settings.http.http_socket)
+            _LOGGER.info("http: listening uri=unix://%s", settings.http.http_socket)
     except ListenError:
         server.close()
         raise

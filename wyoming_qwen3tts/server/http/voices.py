@@ -111,7 +111,7 @@ def routes(context: AppContext) -> APIRouter:
         if reason := _cannot_design(context):
             raise SpeechError(reason, "not-possible")
         engine = next(engine for engine in context.pool.values() if engine.supports_design)
-        language = asked.language or context.settings.language or "en"
+        language = asked.language or context.settings.text.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
         await asyncio.to_thread(check, store, asked.name, asked.description, **options)
         if designing.locked():

@@ -106,7 +106,7 @@ class WebSocketConnection:
                 self._last_received = self._clock()
                 await self._handle(message, group)
                 continue
-            idle = self._context.settings.idle_timeout
+            idle = self._context.settings.limits.idle_timeout
             late = SpeechError(f"no message was received for {idle:g} s (--idle-timeout)", "timeout")
             if not self._session.fail(late):
                 await self._send(Failed(late))
@@ -128,7 +128,7 @@ class WebSocketConnection:
 
     def _time_left(self) -> float:
         """Return the seconds until the idle timeout."""
-        limit = self._context.settings.idle_timeout
+        limit = self._context.settings.limits.idle_timeout
         if self._tasks and not self._session.awaits_text:
             return limit  # while utterances are queued or spoken the client need not send anything
         return self._last_received + limit - self._clock()

@@ -143,7 +143,7 @@ class WebSocketSession:
                 "duplicate-id",
                 param="id",
             )
-        if len(self._utterances) > (limit := self._context.settings.max_requests):
+        if len(self._utterances) > (limit := self._context.settings.limits.max_requests):
             raise InvalidMessageError(
                 f"{limit} utterances are waiting, the limit of one connection (--max-requests)", "busy"
             )

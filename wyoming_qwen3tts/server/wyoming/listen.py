@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ...config import Address
+from ...config.address import Address
 from ...telemetry import quote
 from .connection import READ_SIZE
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from ...config import Address
+from ...config.address import Address
 from ...telemetry import quote
 
 _LOGGER = logging.getLogger(__name__)
