@@ -49,7 +49,9 @@ async def live(directory: Path, life: int) -> None:
                     text = f"A{life} b{number} " + "so " * random.randrange(10)
                     text = text.strip() + "."
                     pin = number % 5 == 0
-                    async for _ in client.say(connection, text, context={"cache": "pin" if pin else True}):
+                    async for _ in client.synthesize(
+                        connection, text, context={"cache": "pin" if pin else True}
+                    ):
                         pass
                     if pin:
                         say(f"stored {text}")
@@ -64,7 +66,7 @@ async def warm() -> None:
             service([Repeatable()], data_dir=Path(place), **SETTINGS) as uri,
             connect(uri) as connection,
         ):
-            async for _ in client.say(connection, "Hello.", context={"cache": "pin"}):
+            async for _ in client.synthesize(connection, "Hello.", context={"cache": "pin"}):
                 pass
 
 

@@ -367,6 +367,29 @@ async def test_who_resets_the_connection_is_not_taken_for_one_of_ours(
         assert kept["memory"]["entries"] == 1
 
 
+async def test_who_resets_a_websocket_is_not_taken_for_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "is_loopback", lambda address: False)
+    clients: list[object] = []
+    refusal = Authenticator.refusal
+
+    def spied(self: Authenticator, scope: dict[str, Any]) -> Refusal | None:
+        if scope["type"] == "websocket":
+            clients.append(scope["client"])
+        return refusal(self, scope)
+
+    monkeypatch.setattr(Authenticator, "refusal", spied)
+    request = (
+        b"GET /v1/audio/speech/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with web([ScriptedEngine()], api_keys=(KEY,)) as client, asyncio.timeout(HANG):
+        for _ in range(100):
+            await asyncio.to_thread(reset, ("127.0.0.1", client.port), request)
+        await client.get("/health")
+    assert clients
+    assert None not in clients, "None is a client on a Unix socket, which needs no key"
+
+
 async def test_who_resets_the_connection_does_not_slip_past_the_networks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

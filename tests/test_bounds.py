@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -13,6 +15,7 @@ import pytest
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service, tone
 from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
+from wyoming_qwen3tts.server.http.serve import HttpProtocol
 from wyoming_qwen3tts.speech import LONGEST_NAME, Utterance
 from wyoming_qwen3tts.voices import names
 
@@ -130,6 +133,43 @@ async def test_a_client_that_reads_nothing_costs_no_more_than_its_time() -> None
                     break
         assert last[0]["outcome"] != "ok"
         writer.close()
+
+
+async def test_an_answer_may_take_longer_than_the_headers_of_a_request() -> None:
+    async def slow(utterance: Utterance) -> AsyncGenerator[bytes, None]:
+        yield tone(utterance.text)[:4800]
+        await asyncio.sleep(0.8)
+        yield tone(utterance.text)[4800:]
+
+    async with web([ScriptedEngine(slow)], event_timeout=0.3) as client:
+        answer = await client.post("/v1/audio/speech", json={"input": "Hello.", "response_format": "pcm"})
+    assert answer.content == tone("Hello.")
+
+
+async def test_signals_are_left_to_the_service() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with web([ScriptedEngine()]) as client:
+        await client.get("/health")
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_sockets_of_http_clients_have_bounded_buffers_and_send_small_packets_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted: list[tuple[int, int, int]] = []
+    begin = HttpProtocol.connection_made
+
+    def spied(self: HttpProtocol, transport: asyncio.Transport) -> None:
+        opened = transport.get_extra_info("socket")
+        options = socket.TCP_NODELAY, socket.TCP_USER_TIMEOUT
+        buffer = opened.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        accepted.append((buffer, *(opened.getsockopt(socket.IPPROTO_TCP, option) for option in options)))
+        begin(self, transport)
+
+    monkeypatch.setattr(HttpProtocol, "connection_made", spied)
+    async with web([ScriptedEngine()], send_timeout=7.0) as client:
+        await client.get("/health")
+    assert accepted == [(2 * 128 * 1024, 1, 7000)], "Linux doubles the size of a buffer"
 
 
 async def test_an_answer_that_breaks_off_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -503,5 +503,5 @@ async def test_a_server_that_dies_in_the_middle_of_a_chunk_is_an_error_with_word
         port = server.sockets[0].getsockname()[1]
         async with client.connect(f"tcp://127.0.0.1:{port}") as connection:
             with pytest.raises(client.ServerError, match="the connection was lost"):
-                async for _ in client.say(connection, "Hi."):
+                async for _ in client.synthesize(connection, "Hi."):
                     pass

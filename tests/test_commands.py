@@ -41,7 +41,7 @@ async def test_say_saves_what_it_hears(scripted: str, tmp_path: Path) -> None:
     status, _, errors = await run("say", "Hello there.", "--uri", scripted, "--output", str(path))
     assert status == 0
     assert pcm(path) == tone("Hello there.")
-    assert "hello.wav: 0.2 s of sound, the first after " in errors
+    assert "hello.wav: 0.2 s of audio, first audio after " in errors
     assert [entry.name for entry in tmp_path.iterdir()] == ["hello.wav"]
 
 
@@ -173,13 +173,13 @@ async def test_say_plays_with_the_player_of_the_machine(scripted: str, tmp_path:
     assert (tmp_path / "arguments").read_text() == "-q -t raw -f S16_LE -r 24000 -c 1\n"
     player.write_text("#!/bin/sh\ncat > /dev/null\nexit 1\n")
     status, _, errors = await run("say", "Aloud.", "--uri", scripted, env=path)
-    assert (status, "aplay could not play it" in errors) == (1, True)
+    assert (status, "aplay could not play the audio" in errors) == (1, True)
 
 
 async def test_say_without_a_player_tells_what_to_do(scripted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     status, _, errors = await run("say", "Hello.", "--uri", scripted, env={"PATH": "/nowhere"})
     assert status == 1
-    assert errors.startswith("error: no command to play sound was found (aplay, ")
+    assert errors.startswith("error: no audio player was found (aplay, ")
     assert "--output FILE.wav" in errors
 
 
@@ -254,12 +254,12 @@ async def test_voices_of_the_data_directory_are_listed_where_no_server_speaks_th
     assert "tone" in output
     lines = errors.splitlines()
     assert lines == [
-        f"Anna: in {tmp_path}, and not spoken by a server at {scripted}",
+        f"Anna: stored in {tmp_path}, but not available from the server at {scripted}",
         "Otto: there is no recording in it",
     ]
     status, output, errors = await run("voices", "--uri", "tcp://127.0.0.1:1", *own)
     assert (status, output) == (1, "")
-    assert errors.splitlines()[0].startswith("Anna: in ")
+    assert errors.splitlines()[0].startswith("Anna: stored in ")
     assert errors.splitlines()[-1].startswith("error: cannot connect to tcp://127.0.0.1:1")
 
 
@@ -272,17 +272,17 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
     assert status == 0
     assert errors.splitlines() == [
         f"Anna is in {tmp_path / 'data'}, without a transcript",
-        "no server answers at tcp://127.0.0.1:1: one with a Base checkpoint here will speak it",
+        "no server answers at tcp://127.0.0.1:1: start one with a Base checkpoint and this --data-dir",
     ]
     status, _, errors = await run("voices", "add", "anna", str(recording), *where)
     assert (status, errors) == (1, "error: there is a voice 'Anna' already: choose another name\n")
     status, _, errors = await run("voices", "add", "Nova", str(recording), *where)
     assert status == 0
     assert errors.startswith(
-        "note: clients made for OpenAI ask for Nova too, and hear this voice from now on\n"
+        "note: Nova is one of OpenAI's voice names: clients that request it get this voice now\n"
     )
     status, _, errors = await run("voices", "remove", "anna", *where)
-    assert (status, errors) == (0, "anna is removed, and all that was made of it\n")
+    assert (status, errors) == (0, "anna is removed, and everything computed from it\n")
     status, _, errors = await run("voices", "remove", "anna", *where)
     assert status == 1
     assert errors.startswith("error: there is no voice 'anna' in ")
@@ -332,4 +332,4 @@ async def test_a_voice_is_tried_by_a_name_however_it_is_written(scripted: str, t
     assert pcm(path) == tone("Hello."), "whom an alias of OpenAI's means is up to the server"
     status, _, errors = await run("voices", "test", "nobody", "--uri", scripted)
     assert status == 1
-    assert errors == f"error: {scripted} has no voice 'nobody', but tone, Klang Zwei\n"
+    assert errors == f"error: {scripted} has no voice 'nobody'; it has tone, Klang Zwei\n"

@@ -236,8 +236,8 @@ def test_with_the_keyboard_alone_a_text_is_typed_and_heard(tab: Browser, place: 
         pytest.fail("no Tab reaches the text")
     tab.press(Keys.CONTROL, "a")
     tab.press("The soup is hot.", Keys.CONTROL, Keys.ENTER)
-    said = tab.reads("#speak-view .status", "of sound")
-    assert re.fullmatch(r"0\.3 s of sound; the first came after [\d,]+ ms\.", said)
+    said = tab.reads("#speak-view .status", "of audio")
+    assert re.fullmatch(r"0\.3 s of audio; first audio after [\d,]+ ms\.", said)
     assert place.engine.said[-1] == "The soup is hot."
     assert tab.run("return document.querySelector('#speak-view .status').role") == "status"
 
@@ -251,10 +251,10 @@ def test_sound_is_drawn_and_timed_while_it_is_made_and_kept_as_a_file(
     drawn = tab.until(lambda: tab.run(DRAWN), "a waveform")
     assert not tab.driver.find_element(By.CSS_SELECTOR, "#speak-view a[download]").is_displayed()
     place.engine.go.set()
-    tab.reads("#speak-view .status", "of sound")
+    tab.reads("#speak-view .status", "of audio")
     assert tab.until(lambda: (now := tab.run(DRAWN)) > drawn and now, "more of the waveform") > drawn
     facts = tab.read("#speak-view dl")
-    assert re.search(r"First audio[\d,]+ ms [\d,]+ ms in the serviceSound0\.3 sCachemade anew", facts)
+    assert re.search(r"First audio[\d,]+ ms [\d,]+ ms in the serviceAudio0\.3 sCachenot cached", facts)
     tab.button("Download WAV").click()
     file = tab.until(lambda: next(downloads.glob("*.wav"), None), "the file")
     with wave.open(str(file)) as sound:
@@ -266,7 +266,7 @@ def test_stop_ends_the_work_and_what_came_is_not_offered_as_whole(tab: Browser, 
     tab.write("#speak-text", LISTEN)
     tab.choose("#speak-voice", "Vivian")
     tab.button("Speak").click()
-    tab.reads("#speak-view .status", "The first sound came")
+    tab.reads("#speak-view .status", "First audio after")
     tab.find("#speak-view form [name=stop]").click()
     tab.reads("#speak-view .status", "Stopped.")
     assert place.engine.left.wait(HANG)
@@ -279,19 +279,19 @@ def test_a_second_text_takes_the_place_of_the_first(tab: Browser, place: Place) 
     tab.choose("#speak-voice", "Ryan")
     tab.choose("#speak-style", "calm")  # nobody has said it so before: it is made, and that takes its time
     tab.button("Speak").click()
-    tab.reads("#speak-view .status", "The first sound came")
+    tab.reads("#speak-view .status", "First audio after")
     tab.write("#speak-text", "Never mind.")
     tab.button("Speak").click()
     assert place.engine.left.wait(HANG)
     tab.until(lambda: not tab.find("#speak-view form [name=stop]").is_enabled(), "the end")
-    assert "0.2 s of sound" in tab.read("#speak-view .status")
+    assert "0.2 s of audio" in tab.read("#speak-view .status")
     assert place.engine.said[-1] == "Never mind."
 
 
 def test_a_reply_that_breaks_off_is_said_to_be_broken_off(tab: Browser) -> None:
     tab.write("#speak-text", "The first is fine. The second is broken.")
     tab.button("Speak").click()
-    assert "this is not all of it" in tab.reads("#speak-view .status", "broke off after")
+    assert "it ended after" in tab.reads("#speak-view .status", "The audio is incomplete")
     assert not tab.driver.find_elements(By.CSS_SELECTOR, "#speak-view a[href^=blob]")
 
 
@@ -313,7 +313,7 @@ def test_style_and_instructions_are_offered_where_the_voice_has_them_and_reach_i
     tab.write("#speak-instructions", "As a secret.")
     tab.write("#speak-text", "Das Essen ist fertig.")
     tab.button("Speak").click()
-    tab.reads("#speak-view .status", "of sound")
+    tab.reads("#speak-view .status", "of audio")
     told = place.engine.told[-1]
     assert told.voice.style is not None
     assert (told.voice.style.name, told.voice.style.instruct) == ("calm", "As a secret.")
@@ -442,7 +442,7 @@ def test_a_voice_is_recorded_in_the_browser_heard_and_removed(tab: Browser, plac
     assert len(CustomVoiceStore(place.data).read().voices) == 1
     tab.button("Remove Aunt May").click()
     tab.button("Remove", "dialog").click()
-    tab.reads("#voices-status", "Aunt May is gone.")
+    tab.reads("#voices-status", "Aunt May is removed.")
     assert CustomVoiceStore(place.data).read().voices == ()
     assert "Aunt May" not in tab.read("#voice-list")
 
@@ -509,7 +509,7 @@ def test_where_nobody_clones_the_form_says_why(chromium: Browser, tmp_path: Path
         assert not chromium.find("#clone-name").is_enabled()
         assert not chromium.find("#design-name").is_enabled()
         show(chromium, "cache")
-        chromium.reads("#tiers", "Nothing is kept")
+        chromium.reads("#tiers", "The cache is off")
         assert chromium.complaints() == []
 
 
@@ -529,7 +529,7 @@ def test_the_last_requests_are_listed_and_drawn_and_told_in_words(tab: Browser) 
     assert "miss" in rows[2]
     text = tab.read("#plot-text")
     dots = tab.driver.find_elements(By.CSS_SELECTOR, "#plot circle")
-    assert text.startswith(f"{len(dots)} answers: half of them began within ")
+    assert text.startswith(f"{len(dots)} answers: median ")
     assert [dot.get_attribute("class") for dot in dots[-2:]] == ["made", "kept"]
     drawing = tab.find("#plot svg")
     assert (drawing.get_attribute("role"), drawing.accessible_name) == ("img", text)
@@ -542,19 +542,19 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
         "The {front,back} door is open.\nIt is unspeakable.",
     )
     tab.choose("#prerender-voice", "Ryan")
-    tab.button("Say them").click()
-    said = tab.reads("#prerender .status", "kept,")
-    assert said.startswith("2 phrases are kept,")
+    tab.button("Synthesize").click()
+    said = tab.reads("#prerender .status", "stored,")
+    assert said.startswith("2 phrases are stored,")
     assert "“It is unspeakable.”: nobody can say that" in said
     tab.write("#phrase-search", "FRONT")
     tab.until(lambda: len(tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li")) == 1, "one phrase")
-    assert "kept for good" in tab.find("#phrases").text
+    assert "pinned" in tab.find("#phrases").text
     before = len(place.engine.said)
     tab.button("Play “The front door is open.”").click()
     newest = place.url + "v1/requests?limit=1"
     tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["door"] == "http", "its end")
-    tab.button("Forget “The front door is open.”").click()
-    tab.reads("#phrases-status", "is forgotten")
+    tab.button("Delete “The front door is open.”").click()
+    tab.reads("#phrases-status", "is deleted")
     assert tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li") == []
     assert place.engine.said[before:] == [], "it was played from the cache"
     _, _, listed = fetched(place.url + "v1/cache/phrases?search=door")
@@ -563,7 +563,7 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
     tab.find("#clear").click()
     tab.choose("#confirm-choice", "Ryan")
     tab.button("Clear", "dialog").click()
-    tab.reads("#phrases-status", "gone.")
+    tab.reads("#phrases-status", "deleted.")
     _, _, listed = fetched(place.url + "v1/cache/phrases?voice=Ryan")
     assert json.loads(listed)["total"] == 0
 
@@ -592,7 +592,7 @@ def test_nothing_that_the_service_says_is_taken_for_markup(tab: Browser) -> None
         show(tab, view)
         tab.reads(place, MARKUP)
     assert tab.driver.find_elements(By.CSS_SELECTOR, "img:not([src='icon.svg'])") == []
-    assert tab.driver.title == "Voices of this home"
+    assert tab.driver.title == "Qwen3-TTS voices"
 
 
 # -- who may, and when --------------------------------------------------------------------------------------
@@ -669,7 +669,7 @@ def test_behind_ingress_it_works_even_without_a_slash(
     chromium.reads("#health", "default voice")
     chromium.write("#speak-text", "Through the front door.")
     chromium.button("Speak").click()
-    chromium.reads("#speak-view .status", "of sound")
+    chromium.reads("#speak-view .status", "of audio")
     show(chromium, "voices")
     assert chromium.driver.current_url == f"{url}#voices"
     asked = chromium.run("return performance.getEntriesByType('resource').map(({ name }) => name)")
@@ -751,7 +751,7 @@ def furnished(chromium: Browser, place: Place) -> Browser:
     )
     tab.write("#speak-text", "The kettle boils.")
     tab.button("Speak").click()
-    tab.reads("#speak-view .status", "of sound")
+    tab.reads("#speak-view .status", "of audio")
     show(tab, "compare")
     tab.write("#compare-text", "Who is it?")
     tab.button("Play both").click()

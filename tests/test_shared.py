@@ -191,9 +191,9 @@ async def test_servers_share_a_file_and_a_redis(tmp_path: Path, redis: Server, c
     told = await cache.stats(there)
     assert (told["disk"]["entries"], told["redis"]["entries"]) == (8, 1)
     for command, expected in (
-        ("verify", "disk: 8 sentences, all whole\nredis: 1 sentence, all whole\n"),
-        ("clear", "redis: 1 sentence dropped\ndisk: 8 sentences dropped\n"),
-        ("verify", "disk: 0 sentences, all whole\nredis: 0 sentences, all whole\n"),
+        ("verify", "disk: 8 sentences, none damaged\nredis: 1 sentence, none damaged\n"),
+        ("clear", "redis: 1 sentence deleted\ndisk: 8 sentences deleted\n"),
+        ("verify", "disk: 0 sentences, none damaged\nredis: 0 sentences, none damaged\n"),
     ):
         assert await cache(command, there) == (0, expected, "")
 

@@ -772,6 +772,24 @@ async def test_messages_that_come_all_at_once_are_taken_in_their_order() -> None
     assert re.findall(rb'"id": "(\d+)"', received) == [name.encode() for name in names]
 
 
+async def test_texts_that_come_all_at_once_are_spoken_without_waiting_for_more() -> None:
+    words = [f"{number} " for number in range(100, 200)]
+    engine = ScriptedEngine()
+    async with door(engine, normalize="off") as client, raw(client) as (reader, writer):
+        texts = [json.dumps({"type": "speech.text", "text": word}).encode() for word in words]
+        messages = [b'{"type": "speech.start"}', *texts, b'{"type": "speech.end"}']
+        writer.write(b"".join(frame(LAST | TEXT, message) for message in messages))
+        await reader.readuntil(b'"type": "speech.done"}')
+    assert " ".join(engine.said).split() == [word.strip() for word in words]
+
+
+async def test_a_websocket_may_last_longer_than_the_headers_of_a_request() -> None:
+    async with door(ScriptedEngine(), event_timeout=0.3) as client, raw(client) as (reader, writer):
+        await asyncio.sleep(0.8)
+        writer.write(frame(LAST | TEXT, b'{"type": "ping"}'))
+        assert await reader.readuntil(b"}") == b'\x81\x10{"type": "pong"}'
+
+
 IDS = st.sampled_from(["a", "b", "c"])
 
 

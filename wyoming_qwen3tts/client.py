@@ -1,4 +1,4 @@
-"""A Wyoming client for speech: what the commands use, and tests and benchmarks too."""
+"""A Wyoming client for text-to-speech, used by the commands, the remote engine, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CONNECT_TIMEOUT = 5.0
 
 
 class ServerError(Exception):
-    """The server refused, failed or broke off; the message says what it said.
+    """The server cannot be reached, answered with an error, or closed the connection early.
 
-    ``code``: of its ``error`` event, for programs; ``None`` where it sent none.
+    ``code``: of its ``error`` event; None if it sent none.
     """
 
     def __init__(self, message: str, code: str | None = None) -> None:
@@ -38,14 +38,14 @@ class ServerError(Exception):
         self.code = code
 
 
-def reachable(uri: str) -> str:
-    """Return where a client on the same machine reaches a server that listens on ``uri``."""
+def client_uri(uri: str) -> str:
+    """Return the URI with which a client on the same machine reaches a server that listens on ``uri``."""
     return uri.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """A piece of sound as it arrived."""
+class ReceivedAudio:
+    """An audio chunk received from a server."""
 
     pcm: bytes
     rate: int
@@ -54,13 +54,13 @@ class Sound:
 
     @property
     def seconds(self) -> float:
-        """Length of the piece."""
+        """Length of the chunk."""
         return len(self.pcm) / (self.rate * self.width * self.channels)
 
 
 @asynccontextmanager
 async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterator[AsyncClient]:
-    """Connect to ``uri``. Raises ServerError where nobody answers, ValueError for what is no URI."""
+    """Connect to ``uri``. Raises ServerError if that fails, ValueError for an invalid URI."""
     client = AsyncClient.from_uri(uri, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout)
     try:
         await client.connect()
@@ -75,16 +75,16 @@ async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterat
 
 
 async def describe(uri: str, *, timeout: float) -> Info:
-    """Return what the server tells about itself. Raises ServerError."""
+    """Connect, and return the server's ``info``. Raises ServerError."""
     async with connect(uri, read_timeout=timeout) as client:
         return await _info(uri, client, timeout)
 
 
 async def _info(uri: str, client: AsyncClient, timeout: float) -> Info:
-    """Return what a server tells about itself on an open connection. Raises ServerError."""
+    """Return the server's ``info`` on an open connection. Raises ServerError."""
     try:
         async with asyncio.timeout(timeout):
-            info = await ask(client)
+            info = await request_info(client)
     except TimeoutError:
         raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
     if info is None:
@@ -92,8 +92,8 @@ async def _info(uri: str, client: AsyncClient, timeout: float) -> Info:
     return info
 
 
-async def ask(client: AsyncClient) -> Info | None:
-    """Return what the server tells about itself, None where it hangs up. Raises ServerError."""
+async def request_info(client: AsyncClient) -> Info | None:
+    """Return the server's ``info``, None if it closes the connection. Raises ServerError."""
     await client.write_event(Describe().event())
     while (event := await _next_event(client)) is not None:
         if Info.is_type(event.type):
@@ -104,19 +104,19 @@ async def ask(client: AsyncClient) -> Info | None:
 
 
 async def speak(
-    uri: str, pieces: AsyncIterable[str], voice: str | None = None
-) -> AsyncGenerator[Sound, None]:
-    """Send text as it arrives, yield sound as it arrives. Raises ServerError unless all of it was spoken.
+    uri: str, chunks: AsyncIterable[str], voice: str | None = None
+) -> AsyncGenerator[ReceivedAudio, None]:
+    """Send text as it arrives, yield audio as it arrives. Raises ServerError unless all text was spoken.
 
-    A server that takes no text in pieces is asked when the text has ended.
+    A server without support for streamed text gets the text when it is complete.
     """
     async with connect(uri) as client:
         programs = (await _info(uri, client, CONNECT_TIMEOUT)).tts
         if not any(program.supports_synthesize_streaming for program in programs):
-            text = "".join([piece async for piece in pieces])
-            async with aclosing(say(client, text, voice=voice)) as sounds:
-                async for sound in sounds:
-                    yield sound
+            text = "".join([chunk async for chunk in chunks])
+            async with aclosing(synthesize(client, text, voice=voice)) as received:
+                async for audio in received:
+                    yield audio
             return
         chosen = SynthesizeVoice(name=voice) if voice else None
         fault: Exception | None = None
@@ -124,19 +124,19 @@ async def speak(
         async def write() -> None:
             nonlocal fault
             try:
-                await _send(client, pieces, chosen)
+                await _send(client, chunks, chosen)
             except OSError:
-                pass  # the server closed the connection: what it answered says why
+                pass  # the server closed the connection; the reason is in its answer
             except Exception as error:
                 fault = error
                 with contextlib.suppress(OSError):
-                    await client.disconnect()  # or its answer would be waited for
+                    await client.disconnect()  # else _receive would wait for the answer
 
         writer = asyncio.create_task(write())
         try:
-            async with aclosing(_receive(client)) as sounds:
-                async for sound in sounds:
-                    yield sound
+            async with aclosing(_receive(client)) as received:
+                async for audio in received:
+                    yield audio
         except ServerError as error:
             raise fault or error from None
         finally:
@@ -144,17 +144,17 @@ async def speak(
             await asyncio.wait({writer})
 
 
-async def say(
+async def synthesize(
     client: AsyncClient,
     text: str,
     *,
     voice: str | None = None,
     language: str | None = None,
     context: dict[str, Any] | None = None,
-) -> AsyncGenerator[Sound, None]:
-    """Ask for a whole text on an open connection. Raises ServerError unless all of it was spoken.
+) -> AsyncGenerator[ReceivedAudio, None]:
+    """Yield the audio of a complete text, on an open connection. Raises ServerError unless all was spoken.
 
-    ``language``: BCP 47. The protocol's own class sends a voice's name or a language; servers may know both.
+    ``language``: BCP 47. The wyoming package's class sends a voice's name or a language, but not both.
     """
     request = Synthesize(text, context=context).event()
     names = {"name": voice, "language": language}
@@ -163,20 +163,20 @@ async def say(
         await client.write_event(request)
     except OSError as error:
         raise ServerError(f"the connection was lost: {error}") from error
-    async with aclosing(_receive(client, AudioStop)) as sounds:
-        async for sound in sounds:
-            yield sound
+    async with aclosing(_receive(client, AudioStop)) as received:
+        async for audio in received:
+            yield audio
 
 
-async def _send(client: AsyncClient, pieces: AsyncIterable[str], voice: SynthesizeVoice | None) -> None:
+async def _send(client: AsyncClient, chunks: AsyncIterable[str], voice: SynthesizeVoice | None) -> None:
     await client.write_event(SynthesizeStart(voice=voice).event())
-    async for piece in pieces:
-        await client.write_event(SynthesizeChunk(text=piece).event())
+    async for chunk in chunks:
+        await client.write_event(SynthesizeChunk(text=chunk).event())
     await client.write_event(SynthesizeStop().event())
 
 
 async def _next_event(client: AsyncClient) -> Event | None:
-    """Return the next event, None at the end. Raises ServerError where the connection is lost."""
+    """Return the next event, None at the end. Raises ServerError if the connection is lost."""
     try:
         return await client.read_event()
     except (OSError, EOFError, TimeoutError) as error:
@@ -185,8 +185,8 @@ async def _next_event(client: AsyncClient) -> Event | None:
 
 async def _receive(
     client: AsyncClient, last: type[AudioStop | SynthesizeStopped] = SynthesizeStopped
-) -> AsyncGenerator[Sound, None]:
-    """Yield sound up to the event ``last``. Raises ServerError."""
+) -> AsyncGenerator[ReceivedAudio, None]:
+    """Yield audio up to the event ``last``. Raises ServerError."""
     started = False
     while (event := await _next_event(client)) is not None:
         if Error.is_type(event.type):
@@ -197,5 +197,5 @@ async def _receive(
         started = started or AudioStart.is_type(event.type)
         if started and AudioChunk.is_type(event.type):
             chunk = AudioChunk.from_event(event)
-            yield Sound(chunk.audio, chunk.rate, chunk.width, chunk.channels)
-    raise ServerError("the server closed the connection before the end")
+            yield ReceivedAudio(chunk.audio, chunk.rate, chunk.width, chunk.channels)
+    raise ServerError("the server closed the connection before the end of the audio")

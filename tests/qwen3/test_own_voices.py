@@ -118,7 +118,7 @@ async def test_a_voice_is_added_heard_and_removed_while_the_service_runs(
         status, table, _ = await voices("--uri", uri, data=data)
         assert "Aunt May" in table
         status, _, errors = await voices("remove", "AUNT MAY", data=data)
-        assert (status, errors) == (0, "AUNT MAY is removed, and all that was made of it\n")
+        assert (status, errors) == (0, "AUNT MAY is removed, and everything computed from it\n")
         assert "Aunt May" not in await listed(uri)
         assert not [path for path in data.rglob("*") if path.is_file()]
 

@@ -1,4 +1,7 @@
-"""For people: ``say``, ``voices``, ``prerender``, ``cache`` and ``health``; ``verify``, for a model."""
+"""The commands: ``say``, ``voices``, ``prerender``, ``cache``, ``health`` and ``verify``.
+
+Without one of them the program is the server.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,19 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from .. import client
-from ..client import ServerError, reachable
+from ..client import ServerError, client_uri
 from ..config.settings import Settings, SettingsError
 from ..config.sources import VARIABLE_PREFIX, Parser
 from ..speech import SpeechError
-from . import arguments, cache, prerender, voices
-from . import playback as sound
+from . import arguments, cache, playback, prerender, voices
 
 READ_SIZE = 4096
 
 
 def run(name: str, words: Sequence[str], serve: prerender.Serve) -> int:
-    """Run a command; return its exit status: 0 done, 1 failed, 2 wrong arguments.
+    """Run a command other than ``verify``; return its exit status: 0 done, 1 failed, 2 invalid arguments.
 
-    ``serve`` runs a server in this process, for a command that finds none.
+    ``serve`` runs a server in this process, for ``prerender`` if none is running.
     """
     uri = default_uri()
     try:
@@ -39,11 +41,11 @@ def run(name: str, words: Sequence[str], serve: prerender.Serve) -> int:
             work = voices.run(voices.parse(words, uri))
         else:
             work = COMMANDS[name](_parser(name, uri).parse_args(words))
-        return _printed(asyncio.run(work))
+        return _flush_output(asyncio.run(work))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever reads what is printed has read enough
+    except BrokenPipeError:  # the program that reads the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -57,31 +59,31 @@ def run(name: str, words: Sequence[str], serve: prerender.Serve) -> int:
         return 130
 
 
-def _printed(status: int) -> int:
-    """Return ``status`` once all that was printed is out. Raises BrokenPipeError."""
+def _flush_output(status: int) -> int:
+    """Flush standard output; return ``status``. Raises BrokenPipeError."""
     sys.stdout.flush()
     return status
 
 
 def default_uri() -> str:
-    """Return where the server of this machine listens, by the server's own variable or by default."""
+    """Return the URI of this machine's server, from the server's own variable, or its default."""
     listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().server.uri)
-    return reachable(next(uri for uri in listening if not uri.startswith("stdio")))
+    return client_uri(next(uri for uri in listening if not uri.startswith("stdio")))
 
 
 def _parser(name: str, uri: str) -> argparse.ArgumentParser:
     descriptions = {
-        "say": "Speak a text with a running server: play it, or save it as a WAV file.",
-        "health": "Ask a running server whether it can speak; exit status 0 if so, 1 if not.",
+        "say": "Have a running server speak a text; play the audio, or save it as a WAV file.",
+        "health": "Check that a running server answers and has a voice; exit status 0 if so, else 1.",
     }
     built = Parser(prog=f"wyoming-qwen3tts {name}", description=descriptions[name])
     built.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
     if name == "say":
         built.add_argument(
-            "text", nargs="?", type=arguments.text, help="what to say; standard input, as it comes, if absent"
+            "text", nargs="?", type=arguments.text, help="the text; by default standard input, streamed"
         )
         built.add_argument(
-            "--voice", type=arguments.text, help="a voice's name, see: wyoming-qwen3tts voices"
+            "--voice", type=arguments.text, help="name of a voice (wyoming-qwen3tts voices lists them)"
         )
         built.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
     else:
@@ -92,24 +94,24 @@ def _parser(name: str, uri: str) -> argparse.ArgumentParser:
 
 
 async def say(options: argparse.Namespace) -> int:
-    """Speak a text to a file or a player."""
-    pieces = sound.whole(options.text) if options.text is not None else _from_stdin()
-    await sound.hear(options.uri, pieces, options.voice, options.output)
+    """Have a text spoken, to a file or a player."""
+    text = playback.whole_text(options.text) if options.text is not None else _from_stdin()
+    await playback.play_speech(options.uri, text, options.voice, options.output)
     return 0
 
 
 def verify(settings: Settings) -> int:
-    """Compare the engine with the official package on the settings' model; print a table."""
+    """Compare the engine's output with the official package's, for the configured model; print a table."""
     from ..engines.base import EngineUnavailableError
 
     if len(settings.model.model) != 1:
-        print("error: verify needs one --model", file=sys.stderr)
+        print(f"error: verify needs one --model, not {len(settings.model.model)}", file=sys.stderr)
         return 2
     try:
         from ..engines.qwen3 import checkpoint, download
         from ..engines.qwen3.verify import Verification
     except ImportError as error:
-        print(f"error: torch cannot be used ({error}); script/setup --qwen installs it", file=sys.stderr)
+        print(f"error: cannot import torch ({error}); script/setup --qwen installs it", file=sys.stderr)
         return 1
     source = download.Source.parse(
         settings.model.model[0],
@@ -133,7 +135,7 @@ def verify(settings: Settings) -> int:
 
 
 async def health(options: argparse.Namespace) -> int:
-    """Check that the server answers and has a voice."""
+    """Check that the server answers and has an installed voice."""
     began = time.monotonic()
     info = await client.describe(options.uri, timeout=options.timeout)
     installed = [
@@ -153,7 +155,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 
 
 async def _from_stdin() -> AsyncGenerator[str, None]:
-    """Yield text as it arrives, in whole characters. Raises SettingsError where its bytes are not UTF-8."""
+    """Yield standard input as it arrives, in complete characters. Raises SettingsError if it is not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     decoded = 0
     async with aclosing(_stdin_blocks()) as blocks:
@@ -171,19 +173,19 @@ async def _from_stdin() -> AsyncGenerator[str, None]:
 
 
 async def _stdin_blocks() -> AsyncGenerator[bytes, None]:
-    """Yield what standard input has as it arrives, b"" last. Raises OSError.
+    """Yield standard input in blocks as they arrive, b"" last. Raises OSError.
 
-    A thread that waits for input cannot be stopped, so it is a daemon: the command may end before its input.
+    The thread that reads is a daemon: it cannot be stopped, and the command may end before its input.
     """
     loop = asyncio.get_running_loop()
     blocks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-    room = threading.Semaphore(1)
+    may_read = threading.Semaphore(1)
 
     def read() -> None:
         found: bytes | OSError = b"."
         with suppress(RuntimeError):  # the command has ended
             while found and isinstance(found, bytes):
-                room.acquire()
+                may_read.acquire()
                 try:
                     found = os.read(0, READ_SIZE)
                 except OSError as error:
@@ -195,5 +197,5 @@ async def _stdin_blocks() -> AsyncGenerator[bytes, None]:
         if isinstance(found, OSError):
             raise found
         yield found
-        room.release()
+        may_read.release()
     yield b""

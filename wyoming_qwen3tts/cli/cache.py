@@ -1,4 +1,7 @@
-"""``cache``: what was said before and is kept, on disk and in Redis; servers need not be stopped for it."""
+"""``cache``: statistics, deletion, export and verification of the cache on disk and in Redis.
+
+Servers that use the cache may keep running.
+"""
 
 from __future__ import annotations
 
@@ -18,55 +21,55 @@ from urllib.parse import urlsplit
 from ..cache.entry import CacheCounts, Tier, TierError
 from ..cache.sqlite import FILE, Disk
 from ..cache.tiers import MEGABYTE, tiers_for
-from ..client import Sound
+from ..client import ReceivedAudio
 from ..config.settings import Settings
 from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import key
-from . import playback as sound
+from . import playback
 
 STATS = "stats"
-PLACE = ("data_dir", "cache_disk", "cache_redis", "cache_days")
-"""The server's options that say what is kept where."""
-ORDER = ("memory", "disk", "redis")
+CACHE_OPTIONS = ("data_dir", "cache_disk", "cache_redis", "cache_days")
+"""The server's options that locate the cache."""
+TIER_ORDER = ("memory", "disk", "redis")
 INDEX = "index.csv"
-LONGEST = 40
-"""Characters of a text that are in the name of its file."""
+MAX_NAME_LENGTH = 40
+"""Characters of a text that its file's name contains."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` holds the server's own ones.
+    """Return the options of this command line; ``settings`` are the server's.
 
     Raises SettingsError; exits as argparse does.
     """
     parser = Parser(
         prog="wyoming-qwen3tts cache",
-        description="What was said before, and is kept on disk and in Redis; servers need not be stopped.",
-        epilog="The server's variables and options file are read too.",
+        description="Show, clear, export and verify the cache on disk and in Redis; servers may run.",
+        epilog="The server's environment variables and options file apply too.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    stats = commands.add_parser(STATS, help="how much is kept, and of how much use it was (the default)")
-    stats.add_argument("--json", action="store_true", help="for programs")
-    clear = commands.add_parser("clear", help="drop everything, pinned or not")
-    export = commands.add_parser("export", help="write all that is kept as WAV files, and a list of them")
+    stats = commands.add_parser(STATS, help="show size and hit rates (the default)")
+    stats.add_argument("--json", action="store_true", help="print JSON")
+    clear = commands.add_parser("clear", help="delete all entries, pinned or not")
+    export = commands.add_parser("export", help="write all entries as WAV files, with a CSV list of them")
     export.add_argument("directory", type=Path, metavar="DIR")
     for some in (clear, export):
-        some.add_argument("--voice", metavar="NAME", help="only what this voice said")
+        some.add_argument("--voice", metavar="NAME", help="only entries of this voice")
     verify = commands.add_parser(
-        "verify", help="read everything and drop what is damaged; exit status 1 then"
+        "verify", help="read all entries and delete damaged ones; exit status 1 if there were any"
     )
-    for asking in (stats, clear, export, verify):
-        add_options(asking, PLACE)
+    for command in (stats, clear, export, verify):
+        add_options(command, CACHE_OPTIONS)
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
         arguments = [STATS, *arguments]
     options = parser.parse_args(arguments)
-    taken = (*PLACE, OPTIONS_FILE)
-    options.settings = load_flags({key: value for key, value in vars(options).items() if key in taken})
+    known = (*CACHE_OPTIONS, OPTIONS_FILE)
+    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
     return options
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Do what was asked; return the exit status. Raises OSError."""
+    """Run the subcommand; return its exit status. Raises OSError."""
     tiers = tiers_for(options.settings, left=True)
     try:
         return await COMMANDS[options.command](options, tiers)
@@ -78,7 +81,7 @@ async def run(options: argparse.Namespace) -> int:
 
 
 async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
-    """Say what is kept, and what was counted."""
+    """Print the content and the counts of each tier."""
     found = {}
     for tier in tiers:
         stock, totals = await tier.stock(), await tier.totals()
@@ -105,27 +108,27 @@ async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
 
 
 async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
-    """Drop everything, or what a voice said."""
-    for tier in reversed(tiers):  # what a server finds below meanwhile, it copies to those above
+    """Delete all entries, or those of a voice."""
+    for tier in reversed(tiers):  # the lowest first: servers copy entries they find there to those above
         if options.voice is None:
             dropped = await tier.forget()
         else:
             names = [name for name in (await tier.stock()).voices if key(name) == key(options.voice)]
             dropped = sum([await tier.forget(name) for name in names])
             if not names:
-                print(f"{tier.name}: nothing is kept of {options.voice!r}")
+                print(f"{tier.name}: no entries of the voice {options.voice!r}")
                 continue
-        print(f"{tier.name}: {_sentences(dropped)} dropped")
+        print(f"{tier.name}: {_sentences(dropped)} deleted")
     return 0
 
 
 async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
-    """Write what is kept as WAV files, each when it is whole, and then a list of them."""
+    """Write all entries as WAV files, and a CSV list of them. Files are named when they are complete."""
     directory: Path = options.directory
     directory.mkdir(parents=True, exist_ok=True)
     rows: dict[bytes, tuple[str, str, str, float, int]] = {}
     damaged = 0
-    with sound.progress() as show:
+    with playback.progress_line() as show:
         for tier in tiers:
             async with aclosing(tier.walk()) as entries:
                 async for each, entry in entries:
@@ -148,20 +151,20 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     part.replace(directory / INDEX)
     print(f"{_sentences(len(rows))} in {directory}, listed in {INDEX}")
     if damaged:
-        print(f"{_sentences(damaged)} damaged, and left out: cache verify drops them", file=sys.stderr)
+        print(f"{_sentences(damaged)} damaged and not exported: cache verify deletes them", file=sys.stderr)
     return 1 if damaged else 0
 
 
 async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     """Read everything, and drop what is not what was written."""
     bad = False
-    with sound.progress() as show:
+    with playback.progress_line() as show:
         for tier in tiers:
             number = 0
             damaged = []
             if isinstance(tier, Disk) and (fault := await tier.check()):
                 raise OSError(
-                    f"{tier.path} is damaged, and set aside by the next server that meets it: {fault}"
+                    f"{tier.path} is damaged; the next server that opens it will rename it: {fault}"
                 )
             async with aclosing(tier.walk()) as entries:
                 async for each, entry in entries:
@@ -173,33 +176,33 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                 await tier.drop(each)
             bad = bad or bool(damaged)
             if isinstance(tier, Disk) and tier.counts.damaged:
-                bad, result = True, f"the file was damaged, and is now {FILE}.damaged"
+                bad, result = True, f"the file was damaged and renamed to {FILE}.damaged"
             elif damaged:
-                result = f"{len(damaged):,} damaged and dropped: they are made again"
+                result = f"{len(damaged):,} damaged and deleted"
             else:
-                result = "all whole"
+                result = "none damaged"
             show("")
             print(f"{tier.name}: {_sentences(number)}, {result}")
     return 1 if bad else 0
 
 
 def _write_wav(path: Path, pcm: bytes) -> None:
-    with sound.wav_file(path) as write:
-        write(Sound(pcm, SAMPLE_RATE, SAMPLE_WIDTH, CHANNELS))
+    with playback.wav_file(path) as write:
+        write(ReceivedAudio(pcm, SAMPLE_RATE, SAMPLE_WIDTH, CHANNELS))
 
 
 def _file_name(each: bytes, text: str) -> str:
-    """Return a name that a person recognises, and that no other entry has."""
-    words = re.sub(r"\W+", "-", text)[:LONGEST].strip("-")
+    """Return a file name: the text's first words, and the beginning of the entry's key."""
+    words = re.sub(r"\W+", "-", text)[:MAX_NAME_LENGTH].strip("-")
     return f"{words or 'sound'}-{each.hex()[:8]}.wav"
 
 
 def _where(tier: Tier, settings: Settings) -> str:
-    """Return where a tier is and how much may be there, with no password in it."""
+    """Return a tier's path and limit, or its URL without the password."""
     if isinstance(tier, Disk):
         return f"{tier.path}, at most {_megabytes(settings.cache.cache_disk * MEGABYTE)}"
-    place = urlsplit(settings.cache.cache_redis or "")
-    return place._replace(netloc=place.netloc.rpartition("@")[2]).geturl()
+    url = urlsplit(settings.cache.cache_redis or "")
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
 def _sentences(number: int) -> str:
@@ -211,7 +214,7 @@ def _megabytes(size: float) -> str:
 
 
 def _table(totals: Mapping[str, CacheCounts]) -> str:
-    """Return what was counted, by all servers since the tier was begun."""
+    """Return a table of the counts of all servers since the tier's creation."""
     head: Sequence[str] = (
         "",
         "hits",
@@ -224,7 +227,7 @@ def _table(totals: Mapping[str, CacheCounts]) -> str:
         "saved",
     )
     rows = [head]
-    for name in sorted(totals, key=ORDER.index):
+    for name in sorted(totals, key=TIER_ORDER.index):
         each = totals[name]
         asked = each.hits + each.misses
         rate = f"{each.hits / asked:.0%}" if asked else "-"

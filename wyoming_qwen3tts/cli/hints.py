@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..client import reachable
+from ..client import client_uri
 from ..config.address import Address
 from ..config.settings import Settings
 from ..engines.pool import EnginePool
@@ -45,6 +45,6 @@ def say_command(address: Address) -> str:
     if program is None:
         own = Path(sys.executable).with_name("wyoming-qwen3tts")
         program = str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
-    uri = "" if reachable(str(address)) == default_uri() else f" --uri {reachable(str(address))}"
+    uri = "" if client_uri(str(address)) == default_uri() else f" --uri {client_uri(str(address))}"
     output = "" if find_player() else " --output hello.wav"
     return f'{program} say "Hello"{uri}{output}'

@@ -1,4 +1,4 @@
-"""Where the sound of a command goes: a file or a player; and the line that shows how far it is."""
+"""Audio output of the commands, to a WAV file or a player; their progress line and notes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .. import client
-from ..client import ServerError, Sound
+from ..client import ReceivedAudio, ServerError
 
 PLAYERS = (
     "aplay -q -t raw -f S16_LE -r {rate} -c {channels}",
@@ -23,38 +23,38 @@ PLAYERS = (
     "play -q -t raw -e signed -b 16 -r {rate} -c {channels} -",
     "ffplay -loglevel error -nodisp -autoexit -f s16le -ar {rate} -ch_layout mono -i -",
 )
-"""Commands that play raw PCM from standard input, the first one found is used."""
+"""Commands that play raw PCM from standard input; the first one that is installed is used."""
 
 
-async def whole(text: str) -> AsyncGenerator[str, None]:
-    """Yield ``text``."""
+async def whole_text(text: str) -> AsyncGenerator[str, None]:
+    """Yield ``text`` as one chunk."""
     yield text
 
 
-async def hear(uri: str, pieces: AsyncIterable[str], voice: str | None, output: str | None) -> None:
-    """Let a server speak a text, and say how long it took. Raises ServerError."""
+async def play_speech(uri: str, text: AsyncIterable[str], voice: str | None, output: str | None) -> None:
+    """Have a server speak a text; play or save the audio, and print the times. Raises ServerError."""
     began = time.monotonic()
     first: float | None = None
     seconds = 0.0
-    with sink(output) as write, progress() as show:
-        async with aclosing(client.speak(uri, pieces, voice)) as sounds:
-            async for sound in sounds:
+    with open_output(output) as write, progress_line() as show:
+        async with aclosing(client.speak(uri, text, voice)) as received:
+            async for audio in received:
                 if first is None:
                     first = time.monotonic() - began
-                seconds += sound.seconds
-                await asyncio.to_thread(write, sound)
-                show(f"{seconds:.1f} s of sound, the first after {first * 1000:.0f} ms")
+                seconds += audio.seconds
+                await asyncio.to_thread(write, audio)
+                show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
     total = time.monotonic() - began
     print(
-        f"{output or 'played'}: {seconds:.1f} s of sound, "
-        f"the first after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms",
+        f"{output or 'played'}: {seconds:.1f} s of audio, "
+        f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms",
         file=sys.stderr,
     )
 
 
 @contextmanager
-def sink(output: str | None) -> Iterator[Callable[[Sound], None]]:
-    """Yield a function that takes sound, to a file if ``output`` is given, else to a player."""
+def open_output(output: str | None) -> Iterator[Callable[[ReceivedAudio], None]]:
+    """Yield a function that writes audio, to the file ``output`` if given, else to a player."""
     if output is None:
         with _player() as write:
             yield write
@@ -64,8 +64,8 @@ def sink(output: str | None) -> Iterator[Callable[[Sound], None]]:
 
 
 @contextmanager
-def wav_file(path: Path) -> Iterator[Callable[[Sound], None]]:
-    """Write a WAV file that appears under its name only when it is whole."""
+def wav_file(path: Path) -> Iterator[Callable[[ReceivedAudio], None]]:
+    """Yield a function that writes a WAV file, which gets its name only when it is complete."""
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -80,54 +80,55 @@ def wav_file(path: Path) -> Iterator[Callable[[Sound], None]]:
 
 
 class _WavWriter:
-    """Writes a WAV file in the format of the first sound."""
+    """Writes a WAV file in the format of the first chunk."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._wave: wave.Wave_write | None = None
 
-    def write(self, sound: Sound) -> None:
-        """Append ``sound``; the length in the header stays true."""
+    def write(self, audio: ReceivedAudio) -> None:
+        """Append a chunk, and update the length in the header."""
         if self._wave is None:
             self._wave = wave.open(self._file, "wb")  # noqa: SIM115 - closed by close()
-            self._wave.setframerate(sound.rate)
-            self._wave.setsampwidth(sound.width)
-            self._wave.setnchannels(sound.channels)
-        self._wave.writeframes(sound.pcm)
+            self._wave.setframerate(audio.rate)
+            self._wave.setsampwidth(audio.width)
+            self._wave.setnchannels(audio.channels)
+        self._wave.writeframes(audio.pcm)
 
     def close(self) -> None:
-        """Finish the header."""
+        """Complete the header."""
         if self._wave is not None:
             self._wave.close()
 
 
 def find_player() -> str | None:
-    """Return the first of PLAYERS that this machine has."""
+    """Return the first of PLAYERS that is installed."""
     return next((template for template in PLAYERS if shutil.which(template.split()[0])), None)
 
 
 @contextmanager
-def _player() -> Iterator[Callable[[Sound], None]]:
+def _player() -> Iterator[Callable[[ReceivedAudio], None]]:
     command = find_player()
     if command is None:
         names = ", ".join(template.split()[0] for template in PLAYERS)
-        raise ServerError(f"no command to play sound was found ({names}); save it with --output FILE.wav")
+        raise ServerError(f"no audio player was found ({names}); save a file with --output FILE.wav")
     process: subprocess.Popen[bytes] | None = None
 
-    def write(sound: Sound) -> None:
+    def write(audio: ReceivedAudio) -> None:
         nonlocal process
         if process is None:
-            filled = command.format(rate=sound.rate, channels=sound.channels)
+            filled = command.format(rate=audio.rate, channels=audio.channels)
             process = subprocess.Popen(filled.split(), stdin=subprocess.PIPE)  # noqa: S603 - from PLAYERS
         assert process.stdin is not None
-        process.stdin.write(sound.pcm)
+        process.stdin.write(audio.pcm)
 
     try:
         yield write
         if process is not None and process.stdin is not None:
             process.stdin.close()
             if process.wait():
-                raise ServerError(f"{command.split()[0]} could not play it; save it with --output FILE.wav")
+                message = f"{command.split()[0]} could not play the audio; save a file with --output FILE.wav"
+                raise ServerError(message)
     finally:
         if process is not None and process.poll() is None:
             process.kill()
@@ -135,8 +136,8 @@ def _player() -> Iterator[Callable[[Sound], None]]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a line of progress on a terminal, and nothing elsewhere."""
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows a progress line if standard error is a terminal, and else does nothing."""
     terminal = sys.stderr.isatty()
 
     def show(line: str) -> None:
@@ -149,6 +150,6 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield show
 
 
-def remark(line: str) -> None:
-    """Say something beside a command's output."""
+def print_note(line: str) -> None:
+    """Print a line on standard error, apart from the command's output."""
     print(line, file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""``prerender``: phrases are said before anybody asks for them, and kept for ever.
+"""``prerender``: synthesizes phrases in advance and pins them in the cache.
 
-A running server does the work, for its model is loaded already and its settings say how things are read;
-where none answers, one is run for it in this process. A phrase counts as stored only when the server says so,
-so that a file can be given again after whatever ended the work: what is stored already takes milliseconds.
+A running server does the work, as its model is loaded and its settings apply; if none answers, one is started
+in this process. A phrase counts as stored only when the server confirms it. So the command can be run again
+with the same file after any interruption: phrases that are stored already take milliseconds.
 """
 
 from __future__ import annotations
@@ -25,74 +25,73 @@ from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import base_language
 from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI, key
-from . import playback as sound
+from . import playback
 from .arguments import language as language_argument
 
-TIMEOUT = 5.0
-"""Seconds in which a server tells what voices it has."""
-SILENCE = 300.0
-"""Seconds after which a server that says nothing is given up; its own limits are shorter."""
-IN_A_ROW = 5
-"""Phrases that fail one after the other until the fault is the server's."""
+INFO_TIMEOUT = 5.0
+"""Seconds in which a server has to answer with its voices."""
+READ_TIMEOUT = 300.0
+"""Seconds without data after which a phrase fails; the server's own limits are shorter."""
+MAX_FAILURES_IN_A_ROW = 5
+"""Consecutive failures after which the command gives up: the server is at fault, not the phrases."""
 NOT_KEPT = "not-kept"
-"""The code of an error that says where nothing is kept: no other phrase will be."""
-OWN = {"uri", "voice", "language"}
-"""Options of the server that mean something else here."""
-BAR = 30
+"""The error code of a server that cannot store phrases: the others would fail, too."""
+OWN_OPTIONS = {"uri", "voice", "language"}
+"""Options of the server that have another meaning here."""
+BAR_WIDTH = 30
 """Characters."""
-MOST_JOBS = 64
-ATTEMPTS = 6
+MAX_JOBS = 64
+CANCEL_ATTEMPTS = 6
 """Times that a task is cancelled, every half second."""
-SHOWN = 20
-"""Wrong names that are shown."""
-EVERY = 5.0
-"""Seconds between lines that say how far it is, where there is no terminal."""
+MAX_ERRORS_SHOWN = 20
+PROGRESS_INTERVAL = 5.0
+"""Seconds between progress lines if standard error is not a terminal."""
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[str]]
-"""Runs a server in this process for a while; gives its URI."""
+"""Runs a server in this process; yields its URI."""
 
 
 def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` holds the server's own ones.
+    """Return the options of this command line; ``settings`` are the server's.
 
     Raises SettingsError; exits as argparse does.
     """
     parser = Parser(
         prog="wyoming-qwen3tts prerender",
-        description="Say phrases before anybody asks for them, and keep them for ever.",
-        epilog="A running server does the work, and has to where --uri names it; else this process does it "
-        "where none answers, or any of the server's own options is given. A file that is given again goes on "
-        "where it was left.",
+        description="Synthesize phrases in advance, and pin them in the cache.",
+        epilog="A running server does the work. Without --uri this process does it if no server answers, or "
+        "if any of the server's options is given. Run the command again with the same file to continue.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "file",
         type=Path,
         metavar="FILE",
-        help="a phrase a line, or a .csv with text, voice, language; {0..59} and {front,back} are templates",
+        help="a phrase per line, or a CSV of text, voice, language; {0..59} and {front,back} are templates",
     )
     parser.add_argument(
-        "--voice", action="append", metavar="NAME", help="who says what names nobody; may be repeated"
+        "--voice", action="append", metavar="NAME", help="voice of phrases without one; may be repeated"
     )
     parser.add_argument(
-        "--language", type=language_argument, metavar="CODE", help="language of what names none, such as de"
+        "--language", type=language_argument, metavar="CODE", help="language of phrases without one, e.g. de"
     )
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="phrases at a time (default: 4)")
     parser.add_argument("--uri", help=f"the server's address (default: {uri})")
-    theirs = set(OPTIONS) - OWN
-    add_options(parser.add_argument_group("the server's own options"), theirs)
+    server_options = set(OPTIONS) - OWN_OPTIONS
+    add_options(parser.add_argument_group("the server's options"), server_options)
     options = parser.parse_args(arguments)
-    if not 1 <= options.jobs <= MOST_JOBS:
-        raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MOST_JOBS}")
-    given = {name: value for name, value in vars(options).items() if name in {*theirs, OPTIONS_FILE}}
+    if not 1 <= options.jobs <= MAX_JOBS:
+        raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MAX_JOBS}")
+    known = {*server_options, OPTIONS_FILE}
+    given = {name: value for name, value in vars(options).items() if name in known}
     options.settings = load_flags(given)
-    options.here = options.uri is None and any(value is not None for value in given.values())
+    options.in_process = options.uri is None and any(value is not None for value in given.values())
     options.default_uri = uri
     return options
 
 
 async def run(options: argparse.Namespace, serve: Serve) -> int:
-    """Do it; return the exit status: 1 where a phrase is not stored. Raises ServerError, ValueError."""
+    """Store the phrases; return the exit status, 1 if any is not stored. Raises ServerError, ValueError."""
     phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
     async with _server(options, serve) as uri:
         await _check(phrases, options, uri)
@@ -104,7 +103,7 @@ async def run(options: argparse.Namespace, serve: Serve) -> int:
 def _with_voices(
     phrases: Sequence[Phrase], voices: Sequence[str] | None, language: str | None
 ) -> Sequence[Phrase]:
-    """Return the phrases with everybody who is to say them."""
+    """Return the phrases, those without a voice once for each of ``voices``."""
     return [
         replace(phrase, voice=name, language=phrase.language or language)
         for phrase in phrases
@@ -114,15 +113,17 @@ def _with_voices(
 
 @asynccontextmanager
 async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[str]:
-    """Give the address of a server that does the work: one that runs, or one for it alone."""
+    """Yield the URI of a server that does the work: a running one, or one in this process."""
     uri = options.uri or options.default_uri
-    if not options.here:
+    if not options.in_process:
         try:
-            await client.describe(uri, timeout=TIMEOUT)
+            await client.describe(uri, timeout=INFO_TIMEOUT)
         except ServerError as error:
             if options.uri is not None:
                 raise ServerError(f"{error}; without --uri this process does the work") from error
-            sound.remark(f"{error}; this process does the work, in {options.settings.voices.directory}")
+            playback.print_note(
+                f"{error}; this process does the work, in {options.settings.voices.directory}"
+            )
         else:
             yield uri
             return
@@ -131,56 +132,52 @@ async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[st
 
 
 async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: str) -> None:
-    """See that the server has every voice and language: for one that it does not know it takes another.
+    """Check that the server has every voice and language; for unknown ones it would use a default.
 
-    Raises ServerError, which names all that it has not.
+    Raises ServerError if any is missing, and prints the others.
     """
-    info = await client.describe(uri, timeout=TIMEOUT)
+    info = await client.describe(uri, timeout=INFO_TIMEOUT)
     voices = [voice for program in info.tts for voice in program.voices]
     names = {key(name) for name in (*(voice.name for voice in voices), *OPENAI)}
     languages = {base_language(tag) for voice in voices for tag in voice.languages}
     missing: dict[str, None] = {}
     for phrase in phrases:
         if phrase.voice is not None and key(phrase.voice) not in names:
-            asked = (
+            where = (
                 "--voice" if phrase.voice in (options.voice or ()) else f"{options.file}, line {phrase.line}"
             )
             missing[
-                f"{asked}: the server has no voice {phrase.voice!r} (wyoming-qwen3tts voices lists them)"
+                f"{where}: the server has no voice {phrase.voice!r} (wyoming-qwen3tts voices lists them)"
             ] = None
         if phrase.language is not None and base_language(phrase.language) not in languages:
-            asked = (
+            where = (
                 "--language" if phrase.language == options.language else f"{options.file}, line {phrase.line}"
             )
-            missing[f"{asked}: no voice of the server speaks {phrase.language!r}"] = None
+            missing[f"{where}: no voice of the server speaks {phrase.language!r}"] = None
     if missing:
         *others, last = missing
-        for other in others[: SHOWN - 1]:
-            sound.remark(other)
-        hint = (
-            "; a text with a comma in it stands in quotation marks"
-            if options.file.suffix in TABLE_SUFFIXES
-            else ""
-        )
+        for other in others[: MAX_ERRORS_SHOWN - 1]:
+            playback.print_note(other)
+        hint = "; put a text with a comma in quotation marks" if options.file.suffix in TABLE_SUFFIXES else ""
         raise ServerError(f"{last}{hint}")
 
 
 class _PrerenderRun:
-    """What is to be stored, and what became of it."""
+    """Stores phrases through a server, several at a time, and counts the results."""
 
     def __init__(self, phrases: Sequence[Phrase], uri: str) -> None:
         self.failures: list[tuple[Phrase, ServerError]] = []
         self._phrases = phrases
-        self._left = iter(phrases)
+        self._remaining = iter(phrases)
         self._uri = uri
         self._stored = 0
         self._seconds = 0.0
         self._in_a_row = 0
-        self._began = self._said = time.monotonic()
+        self._began = self._last_shown = time.monotonic()
 
     async def run(self, jobs: int) -> None:
-        """Store what can be stored, and say what became of it. Raises ServerError where that is no use."""
-        with sound.progress() as show:
+        """Store all phrases, and print the result. Raises ServerError if it gives up."""
+        with playback.progress_line() as show:
             workers = [asyncio.create_task(self._work(show)) for _ in range(min(jobs, len(self._phrases)))]
             try:
                 done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
@@ -188,84 +185,86 @@ class _PrerenderRun:
                     worker.result()
             except BaseException as end:
                 show("")
-                lasting = isinstance(end, ServerError) and end.code == NOT_KEPT
-                sound.remark(self._so_far() + ("" if lasting else "; given again, the file goes on there"))
+                permanent = isinstance(end, ServerError) and end.code == NOT_KEPT
+                hint = "" if permanent else "; run the command again to continue"
+                playback.print_note(self._count() + hint)
                 raise
             finally:
-                await _end(workers)
+                await _cancel(workers)
         for phrase, error in self.failures:
-            sound.remark(f"line {phrase.line}: {phrase.text!r}: {error}")
+            playback.print_note(f"line {phrase.line}: {phrase.text!r}: {error}")
         took = time.monotonic() - self._began
-        print(f"{self._so_far()}: {_time(self._seconds)} of sound in {_time(took)}")
+        print(f"{self._count()}: {_time(self._seconds)} of audio in {_time(took)}")
 
-    def _so_far(self) -> str:
-        return f"{self._stored:,} of {len(self._phrases):,} phrases are known to be stored"
+    def _count(self) -> str:
+        return f"{self._stored:,} of {len(self._phrases):,} phrases are stored"
 
     async def _work(self, show: Callable[[str], None]) -> None:
-        """Store one phrase after the other, on one connection as long as that lasts."""
+        """Store phrases one after the other, on one connection until an error ends it."""
         lost = False
-        phrase = next(self._left, None)
+        phrase = next(self._remaining, None)
         while phrase is not None:
-            async with client.connect(self._uri, read_timeout=SILENCE) as connection:
+            async with client.connect(self._uri, read_timeout=READ_TIMEOUT) as connection:
                 while phrase is not None:
                     try:
                         seconds = await _store(connection, phrase)
                     except ServerError as error:
                         if error.code is None and not lost:
-                            lost = True  # the server was started anew, perhaps: once more
+                            lost = True  # the server may have been restarted: try once more
                             break
                         self._fail(phrase, error, show)
-                        phrase = next(self._left, None)
-                        break  # after an error the server closes
+                        phrase = next(self._remaining, None)
+                        break  # the server closes the connection after an error
                     self._stored += 1
                     self._seconds += seconds
                     self._in_a_row = 0
                     lost = False
                     self._show(show)
-                    phrase = next(self._left, None)
+                    phrase = next(self._remaining, None)
 
     def _fail(self, phrase: Phrase, error: ServerError, show: Callable[[str], None]) -> None:
-        """Note that a phrase is not stored. Raises ServerError where that is not the phrase's fault."""
+        """Count a failed phrase. Raises ServerError if the server is at fault."""
         self.failures.append((phrase, error))
         self._in_a_row += 1
         self._show(show)
-        if error.code in {None, NOT_KEPT} or self._in_a_row == IN_A_ROW:
+        if error.code in {None, NOT_KEPT} or self._in_a_row == MAX_FAILURES_IN_A_ROW:
             raise ServerError(f"line {phrase.line}: {error}", error.code) from error
 
     def _show(self, show: Callable[[str], None]) -> None:
-        """Show how far it is: a bar on a terminal, a few lines elsewhere."""
+        """Show the progress: a bar on a terminal, else a line every PROGRESS_INTERVAL seconds."""
         done, total = self._stored + len(self.failures), len(self._phrases)
         left = (time.monotonic() - self._began) / done * (total - done)
         if sys.stderr.isatty():
-            bar = "#" * (BAR * done // total)
-            show(f"[{bar:-<{BAR}}] {done:,} of {total:,}, {_time(left)} left ")
-        elif time.monotonic() - self._said > EVERY:
-            self._said = time.monotonic()
-            sound.remark(f"{done:,} of {total:,}, {_time(left)} left")
+            bar = "#" * (BAR_WIDTH * done // total)
+            show(f"[{bar:-<{BAR_WIDTH}}] {done:,} of {total:,}, {_time(left)} left ")
+        elif time.monotonic() - self._last_shown > PROGRESS_INTERVAL:
+            self._last_shown = time.monotonic()
+            playback.print_note(f"{done:,} of {total:,}, {_time(left)} left")
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they have ended: Python 3.11 may swallow it where an answer comes just then."""
-    for _ in range(ATTEMPTS):
-        going = [task for task in tasks if not task.done()]
-        if not going:
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: Python 3.11 may lose a cancellation when a timeout's wait ends."""
+    for _ in range(CANCEL_ATTEMPTS):
+        running = [task for task in tasks if not task.done()]
+        if not running:
             break
-        for task in going:
+        for task in running:
             task.cancel()
-        await asyncio.wait(going, timeout=0.5)
+        await asyncio.wait(running, timeout=0.5)
     for task in tasks:
         if task.done() and not task.cancelled():
-            task.exception()  # the first was raised; of the others nobody need hear
+            task.exception()  # retrieved, so that asyncio does not log it; the first one was raised
 
 
 async def _store(connection: AsyncClient, phrase: Phrase) -> float:
-    """Let the server store a phrase; return the seconds of its sound. Raises ServerError."""
+    """Have the server store a phrase; return its seconds of audio. Raises ServerError."""
     seconds = 0.0
-    wanted = {"voice": phrase.voice, "language": phrase.language}
-    sounds = client.say(connection, phrase.text, context={"cache": "pin"}, **wanted)
-    async with aclosing(sounds):
-        async for piece in sounds:
-            seconds += piece.seconds
+    received = client.synthesize(
+        connection, phrase.text, voice=phrase.voice, language=phrase.language, context={"cache": "pin"}
+    )
+    async with aclosing(received):
+        async for audio in received:
+            seconds += audio.seconds
     return seconds
 
 

@@ -15,7 +15,7 @@ from wyoming.client import AsyncClient
 from wyoming.info import TtsVoice
 
 from ... import client as wyoming_client
-from ...client import ServerError, Sound
+from ...client import ReceivedAudio, ServerError
 from ...config.settings import RemoteSettings
 from ...speech import (
     DEFAULT,
@@ -57,7 +57,7 @@ class WyomingPeer:
         error = NoResponseError(f"{self.uri} did not say for {ANSWER:g} s which voices it has")
         connection = await self._connect()
         try:
-            info = await within(ANSWER, wyoming_client.ask(connection), error)
+            info = await within(ANSWER, wyoming_client.request_info(connection), error)
         except (ServerError, OSError, ValueError, KeyError, TypeError) as reason:
             raise NoResponseError(f"{self.uri}: {reason}") from reason
         finally:
@@ -152,7 +152,7 @@ async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[
     # Whoever would stand in there is not kept here as this voice; others may be asked first. And whoever
     # asks this server for help in its turn is told that it has asked already.
     context = {"fallback": False, "via": utterance.hops}
-    sounds = wyoming_client.say(
+    sounds = wyoming_client.synthesize(
         connection, utterance.text, voice=utterance.voice.speaker, language=language, context=context
     )
     converter: _Converter | None = None
@@ -172,7 +172,7 @@ async def _say(connection: AsyncClient, utterance: Utterance) -> AsyncGenerator[
 class _Converter:
     """Brings a server's sound to 24 kHz, mono."""
 
-    def __init__(self, sound: Sound) -> None:
+    def __init__(self, sound: ReceivedAudio) -> None:
         """``sound``: the first piece. Raises ServerError for what is not 16 bit."""
         self._format = sound.rate, sound.width, sound.channels
         self._resample: ResampleStream | None = None
@@ -183,7 +183,7 @@ class _Converter:
 
             self._resample = soxr.ResampleStream(sound.rate, SAMPLE_RATE, 1, dtype="int16")
 
-    def __call__(self, sound: Sound) -> bytes:
+    def __call__(self, sound: ReceivedAudio) -> bytes:
         """Return the next samples; there may be none yet. Raises ServerError where the format changes."""
         if (sound.rate, sound.width, sound.channels) != self._format:
             raise ServerError("its sound changed its format")

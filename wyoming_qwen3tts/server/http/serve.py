@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h11
 import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -100,6 +99,7 @@ class HttpServer:
             try:
                 for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
                     opened.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+                    self._set_options(opened[-1])
                     port = opened[-1].getsockname()[1]
             except OSError as error:
                 # A machine without IPv6 has no ::1, which is fine; a port in use is an error.
@@ -116,6 +116,15 @@ class HttpServer:
                 ) from error
         self._sockets += opened
         return port
+
+    def _set_options(self, listening: socket.socket) -> None:
+        """Set the options of a TCP socket that accepted ones inherit: uvicorn has no settings for them."""
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        # asyncio sets this only for sockets created with the protocol's number; see wyoming.writer.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else unread data keeps a closed connection open
+            limit = round(self._limits.send_timeout * 1000)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
 
     def listen_unix(self, path: Path) -> None:
         """Listen on a Unix socket. Raises ListenError."""
@@ -153,7 +162,8 @@ class HttpServer:
     async def stop(self, timeout: float) -> None:
         """Stop accepting; let requests finish for up to ``timeout`` seconds, then cancel them."""
         if self._server is not None and self._task is not None:
-            self._server.leave(timeout)
+            self._server.stop_timeout = timeout
+            self._server.should_exit = True  # uvicorn checks it every 0.1 s
             await asyncio.wait({self._task}, timeout=timeout + 2 * CANCEL_TIMEOUT)
             self._task.cancel()
         self.close()
@@ -202,30 +212,16 @@ def open_http_server(settings: Settings) -> HttpServer:
 
 
 class _UvicornServer(uvicorn.Server):
-    """uvicorn, that leaves when it is told to: its own looks every 0.1 s for that, and for every end."""
+    """uvicorn's server with a stop that cancels what takes too long, and without signal handlers."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._leaving = asyncio.Event()
-        self._patience = 0.0
-
-    def leave(self, patience: float) -> None:
-        """Accept nobody more; whoever is served may be for so many seconds."""
-        self._patience = patience
-        self.should_exit = True
-        self._leaving.set()
-
-    async def main_loop(self) -> None:
-        """Wait for ``leave``; every second uvicorn's clock is set, which it does at every tenth tick."""
-        tick = 0
-        while not await self.on_tick(tick):
-            tick += 10
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._leaving.wait()
+    stop_timeout = 0.0
+    """Seconds that running requests have at the stop."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close; break off what takes too long."""
+        """Stop accepting, wait for running requests, cancel the rest and wait until their errors are sent.
+
+        uvicorn's own cancels requests and returns at once, so that the errors are lost.
+        """
         for server in self.servers:
             server.close()
         for opened in sockets or []:
@@ -234,62 +230,44 @@ class _UvicornServer(uvicorn.Server):
         for connection in list(state.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience):
-                while state.tasks or state.connections:  # noqa: ASYNC110 - nobody tells when they end
+            async with asyncio.timeout(self.stop_timeout):
+                while state.tasks or state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(POLL_INTERVAL)
         for task in state.tasks:
             task.cancel()
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
-        for connection in list(state.connections):
-            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the service."""
+        """Do not install signal handlers: the service has its own."""
         yield
 
 
 class HttpProtocol(H11Protocol):
-    """uvicorn's HTTP protocol with limits: connections, time for the headers, and unsent data."""
+    """uvicorn's HTTP protocol with limits: connections, and time for the headers of a request."""
 
     limits: HttpLimits
     _head_timer: asyncio.TimerHandle | None = None
+    """Runs while the connection waits for the headers of a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or reject it if there are too many."""
         super().connection_made(transport)
         self.client = peer_of(transport)
-        opened = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        if opened.family in {socket.AF_INET, socket.AF_INET6}:
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # see wyoming.writer
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # or unread data keeps a closed connection open
-                limit = round(self.limits.send_timeout * 1000)
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
         if len(self.connections) > self.limits.connections:
             _LOGGER.warning("http: connection refused, limit reached limit=%d", self.limits.connections)
             self._refuse(503)
             return
         self._start_head_timer()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        self._stop_head_timer()
-        super().connection_lost(exc)
-
     def data_received(self, data: bytes) -> None:
-        """Parse data; the timer runs while no request is being answered."""
+        """Parse data; stop the timer once the headers of a request have arrived."""
         super().data_received(data)
-        if self._answering:
+        if self._answering or self.transport.get_protocol() is not self:  # the other one is a WebSocket's
             self._stop_head_timer()
         elif self._head_timer is None and not self.transport.is_closing():
             self._start_head_timer()
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Stop the timer: the connection is a WebSocket from here on."""
-        self._stop_head_timer()
-        super().handle_websocket_upgrade(event)
 
     @property
     def _answering(self) -> bool:

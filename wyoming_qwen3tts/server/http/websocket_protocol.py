@@ -51,11 +51,6 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self.client = peer_of(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Discard unprocessed input."""
-        self._discard_input()
-        super().connection_lost(exc)
-
     def data_received(self, data: bytes) -> None:
         """Process the first slice at once, unless input is waiting already."""
         self._input += data
@@ -70,7 +65,6 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next message."""
-        await asyncio.sleep(0)  # let other tasks run if several messages are waiting
         message = await super().receive()
         self._update_reading()
         return message

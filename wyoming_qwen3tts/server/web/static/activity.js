@@ -1,19 +1,19 @@
-// What was asked for lately, and how long it took to the first sound.
+// The activity view: the last requests, and their times to first audio.
 import { ask } from "./api.js";
 import { $, count, make, milliseconds, say, seconds } from "./dom.js";
 import { isKept, plot } from "./plot.js";
 
-/** Milliseconds between two looks, as long as somebody looks. */
-const EVERY = 4000;
+/** Milliseconds between two updates while the view is visible. */
+const INTERVAL = 4000;
 const LIMIT = 100;
-/** Pixels: a plot for less than that would have nothing but letters. */
-const NARROWEST = 280;
-/** Outcomes that are nobody's fault: who left had heard enough. */
+/** Pixels; on a narrower plot the labels would leave no space for the dots. */
+const MIN_WIDTH = 280;
+/** Outcomes that are not errors; "gone": the client disconnected. */
 const FINE = ["ok", "gone"];
 
 const line = $("#activity-view .status");
 let timer = 0;
-/** @type {Object[]} what was shown last */
+/** @type {Object[]} the requests in the table */
 let shown = [];
 
 function row(request) {
@@ -36,7 +36,7 @@ async function refresh() {
   if (document.hidden) return;
   try {
     const { requests } = await ask(`v1/requests?limit=${LIMIT}`);
-    say(line, requests.length ? "" : "Nobody has asked for anything since the service started.");
+    say(line, requests.length ? "" : "No requests since the service started.");
     if (requests.map(({ id }) => id).join() === shown.map(({ id }) => id).join()) return;
     shown = requests;
     $("#activity-view tbody").replaceChildren(...requests.map(row));
@@ -47,21 +47,21 @@ async function refresh() {
 }
 
 function draw() {
-  const place = $("#plot .plot");
-  const { drawing, text } = plot(shown, Math.max(NARROWEST, place.clientWidth));
-  place.replaceChildren(...drawing);
+  const container = $("#plot .plot");
+  const { drawing, text } = plot(shown, Math.max(MIN_WIDTH, container.clientWidth));
+  container.replaceChildren(...drawing);
   $("#plot-text").textContent = text;
   $("#plot .legend").hidden = !shown.some(isKept);
 }
 
-/** Look, and go on looking. */
+/** Update now and every INTERVAL. */
 export function show() {
   hide();
-  timer = setInterval(refresh, EVERY);
+  timer = setInterval(refresh, INTERVAL);
   refresh();
 }
 
-/** Look no more. */
+/** Stop updating. */
 export function hide() {
   clearInterval(timer);
 }

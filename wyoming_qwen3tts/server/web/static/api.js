@@ -1,9 +1,9 @@
-// Requests to the service: with a key where it wants one, and errors as the sentences it wrote.
+// Requests to the service: with the API key if needed, and its error messages.
 import { $, answered } from "./dom.js";
 
 const KEY = "wyoming-qwen3tts-key";
 
-/** What the service refused, in its own words. */
+/** An error response of the service, with its message. */
 export class ApiError extends Error {
   constructor(status, error) {
     super(error.message);
@@ -14,10 +14,10 @@ export class ApiError extends Error {
 }
 
 /**
- * Ask the service, and for a key where it wants one.
+ * Send a request; if the service needs an API key, ask the user for it.
  * @param {string} path relative to the page, so that it works under any prefix
- * @param {RequestInit & {json?: any, asking?: () => void}} options `asking` is told when the clock starts
- * @returns {Promise<Response>} one that is well; throws ApiError, or the browser's own error
+ * @param {RequestInit & {json?: any, asking?: () => void}} options `asking` is called just before each attempt
+ * @returns {Promise<Response>} a successful response; throws ApiError, or the browser's own error
  */
 export async function call(path, { json, asking, ...options } = {}) {
   for (;;) {
@@ -38,15 +38,15 @@ export async function call(path, { json, asking, ...options } = {}) {
   }
 }
 
-/** Ask for an answer in JSON. */
+/** Send a request; return its JSON response. */
 export const ask = async (path, options) => (await call(path, options)).json();
 
 /**
- * Ask for something that takes a while, and hear of it as it goes on (server-sent events).
+ * Send a request for a long operation, and report its progress (server-sent events).
  * @param {string} path
  * @param {any} json
  * @param {(event: any) => void} progress
- * @returns {Promise<any>} the last event, `done`; throws ApiError for `error`
+ * @returns {Promise<any>} the last event, `done`; throws ApiError for an `error` event
  */
 export async function follow(path, json, progress) {
   const response = await call(path, { json, headers: { Accept: "text/event-stream" } });
@@ -54,21 +54,21 @@ export async function follow(path, json, progress) {
   let text = "";
   for (;;) {
     const { done, value } = await reached(reader.read());
-    if (done) throw new Error("The service broke off before it was done.");
+    if (done) throw new Error("The connection ended before the operation was complete.");
     const events = (text + value).split(/\r?\n\r?\n/);
     text = events.pop();
     for (const event of events) {
       const data = event.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
       if (!data.length) continue; // a comment that keeps the connection open
-      const said = JSON.parse(data.join("\n"));
-      if (said.type === "error") throw new ApiError(response.status, said.error);
-      if (said.type === "done") return said;
-      progress(said);
+      const message = JSON.parse(data.join("\n"));
+      if (message.type === "error") throw new ApiError(response.status, message.error);
+      if (message.type === "done") return message;
+      progress(message);
     }
   }
 }
 
-/** Whether an error says that the service is not there, or not yet. */
+/** Whether an error means that the service does not run, or is starting. */
 export const isAway = (error) => error.away || error.status === 503;
 
 async function reached(promise, signal) {
@@ -80,14 +80,14 @@ async function reached(promise, signal) {
   }
 }
 
-/** What a refusal says; whatever stands between the page and the service may answer in another form. */
+/** The error of a response; a proxy in front of the service may answer in another form. */
 async function refusal(response) {
   const body = await response.json().catch(() => ({}));
   const plain = `The service answered with status ${response.status}.`;
   return new ApiError(response.status, { message: plain, ...body.error });
 }
 
-/** The asking that goes on: who else needs a key meanwhile waits for the same answer. */
+/** The open key dialog's promise, shared by all requests that need a key meanwhile. */
 let asked = null;
 
 function askKey(reason) {
@@ -103,7 +103,7 @@ function askKey(reason) {
 
 let ownKey = "";
 
-/** The key, also where the browser lets this page keep nothing, as in a frame of another site. */
+/** The API key; kept in memory if the browser denies storage, as in a frame of another site. */
 function storedKey() {
   try {
     return sessionStorage.getItem(KEY) || localStorage.getItem(KEY) || ownKey;
@@ -119,6 +119,6 @@ function storeKey(key, remember) {
     sessionStorage.setItem(KEY, key);
     if (remember) localStorage.setItem(KEY, key);
   } catch {
-    // it is known until the page is left
+    // storage is denied: `ownKey` keeps it until the page is left
   }
 }

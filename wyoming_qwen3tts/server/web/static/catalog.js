@@ -1,4 +1,4 @@
-// The voices there are, and the selects that offer them.
+// The voices of the service, and the select elements that offer them.
 import { ask } from "./api.js";
 import { $, fill, language, make } from "./dom.js";
 
@@ -10,29 +10,29 @@ import { $, fill, language, make } from "./dom.js";
  * @property {string[]} languages BCP 47, its own first
  * @property {string} engine
  * @property {"preset"|"cloned"|"designed"} kind
- * @property {string} [base] the voice that this one is a style or an accent of
+ * @property {string} [base] the voice of which this one is a style or an accent
  * @property {string[]} styles
- * @property {boolean} instructions whether it listens to them
+ * @property {boolean} instructions whether it supports them
  * @property {boolean} default
  * @property {boolean} removable
  */
 
 const ENGINES = { builtin: "Built-in", espeak: "eSpeak NG, robotic", qwen3: "Qwen3-TTS" };
 
-/** What the service said of its voices. @type {{voices: Voice[], problems: {name: string, message: string}[]}} */
+/** The service's answer about its voices. @type {{voices: Voice[], problems: {name: string, message: string}[]}} */
 export let catalog = { voices: [], problems: [] };
-/** A text of some seconds for every language a voice can be made in. @type {Object<string, string>} */
+/** A text of some seconds for every language in which voices can be made. @type {Object<string, string>} */
 export let sentences = {};
 
 const listeners = [];
 
-/** Be told whenever the voices were looked up. */
+/** Add a function that is called whenever the voices were loaded. */
 export const onCatalog = (listener) => listeners.push(listener);
 
-/** Look the voices up. */
+/** Load the voices. */
 export async function load() {
   const answer = await ask("v1/audio/voices");
-  // Styles and accents are also listed as voices of their own; here they are chosen otherwise.
+  // Styles and accents are also listed as voices of their own; the page has other controls for them.
   catalog = { ...answer, voices: answer.voices.filter((voice) => !voice.base || voice.default) };
   if (!Object.keys(sentences).length) sentences = await ask("sentences.json");
   for (const listener of listeners) listener(catalog);
@@ -40,7 +40,7 @@ export async function load() {
 
 export const find = (id) => catalog.voices.find((voice) => voice.id === id);
 
-/** @returns {[string, Voice[]][]} the voices by where they come from, the household's own first */
+/** @returns {[string, Voice[]][]} the voices by engine, custom voices first */
 export function groups(voices = catalog.voices) {
   const found = new Map([["Your voices", []]]);
   for (const voice of voices) {
@@ -50,7 +50,7 @@ export function groups(voices = catalog.voices) {
   return [...found].filter(([, members]) => members.length);
 }
 
-/** Offer the voices in a select; `first` is an option before all of them. */
+/** Fill a select with the voices; `first` is an option before all of them. */
 export function offerVoices(select, first = null) {
   const chosen = select.options.length > 0;
   const options = groups().map(([label, members]) =>
@@ -61,20 +61,20 @@ export function offerVoices(select, first = null) {
   if (!chosen && !first && preferred) select.value = preferred.id;
 }
 
-/** Offer languages in a select. */
+/** Fill a select with languages. */
 export function offerLanguages(select, tags, automatic = true) {
   const options = tags.map((tag) => make("option", { value: tag }, language(tag)));
-  fill(select, automatic ? [make("option", { value: "" }, "As the text is"), ...options] : options);
+  fill(select, automatic ? [make("option", { value: "" }, "Detect from the text"), ...options] : options);
 }
 
-/** What a voice is asked to say where somebody only wants to hear it. Digits are read in every language. */
+/** The request for a sample of a voice. Digits can be read in every language. */
 export function sample(voice) {
   const tag = voice.languages[0] ?? "en";
   return { input: sentences[tag.split("-")[0]] ?? "1, 2, 3, 4, 5.", voice: voice.id, language: tag };
 }
 
-/** Show a field only where it has a use. */
-export function useful(control, is) {
+/** Show a control's field and enable it, or hide and disable it. */
+export function setAvailable(control, is) {
   $(`label[for=${control.id}]`).closest(".field").hidden = !is;
   control.disabled = !is;
 }

@@ -1,41 +1,41 @@
-// A voice from a recording: made here, or a file.
+// The form that clones a voice from a recording, made here or uploaded as a file.
 import { ask } from "./api.js";
 import { catalog, load, offerLanguages, onCatalog, sentences } from "./catalog.js";
-import { $, absolve, blame, say, sayAll, seconds } from "./dom.js";
+import { $, clearErrors, showError, say, sayAll, seconds } from "./dom.js";
 import { Recorder, whyNot } from "./recorder.js";
-import { hush } from "./speech.js";
+import { stopPlayback } from "./speech.js";
 
-/** Seconds that are advised. */
+/** Recommended length of a recording, seconds. */
 const SHORT = 5;
 const LONG = 15;
 
 const form = $("#clone");
 const { name, language, transcript, description, record, file } = form.elements;
 const line = $(".status", form);
-/** @type {Blob|null} what is going to be sent */
+/** @type {Blob|null} the recording to send */
 let recording = null;
 /** @type {Recorder|null} */
 let recorder = null;
 
-/** Take a recording as the one to be sent, and let the person hear it. */
-function take(blob, about) {
+/** Use a recording as the one to send, and show a player for it. */
+function setRecording(blob, about) {
   recording = blob;
-  const place = $("#recording");
-  const audio = $("audio", place);
+  const container = $("#recording");
+  const audio = $("audio", container);
   URL.revokeObjectURL(audio.src);
   audio.src = URL.createObjectURL(blob);
-  $("p", place).textContent = about;
-  place.hidden = false;
+  $("p", container).textContent = about;
+  container.hidden = false;
 }
 
 function advice(length) {
   if (length < SHORT) return `${seconds(length)}: rather short, ${SHORT} to ${LONG} s are best.`;
-  return length > LONG ? `${seconds(length)}: rather long, what is over ${LONG} s is cut.` : seconds(length);
+  return length > LONG ? `${seconds(length)}: rather long, only the first ${LONG} s are used.` : seconds(length);
 }
 
 async function begin() {
-  hush();
-  absolve(form);
+  stopPlayback();
+  clearErrors(form);
   recorder = new Recorder((length, level, full) => {
     $("#level meter").value = level;
     $("#level output").textContent = seconds(length);
@@ -63,15 +63,15 @@ async function end() {
   record.textContent = "Record again";
   $("#level").hidden = true;
   file.value = "";
-  take(new File([made.file], "recording.wav", { type: "audio/wav" }), advice(made.seconds));
+  setRecording(new File([made.file], "recording.wav", { type: "audio/wav" }), advice(made.seconds));
   if (transcript.value) return say(line, "Recorded. Listen to it before you send it.");
   transcript.value = $("#reading blockquote").textContent;
-  say(line, "Recorded. Listen to it before you send it; and if you did not read what was to be read, correct it below.");
+  say(line, "Recorded. Listen to it before you send it. If you read another text, correct the transcript below.");
 }
 
 async function clone() {
-  absolve(form);
-  if (!name.value.trim()) return blame(form, { param: "name", message: "A voice needs a name." });
+  clearErrors(form);
+  if (!name.value.trim()) return showError(form, { param: "name", message: "A voice needs a name." });
   if (!recording) return say(line, "There is no recording yet: record one, or choose a file.", true);
   const body = new FormData();
   body.set("name", name.value.trim());
@@ -85,15 +85,15 @@ async function clone() {
     const { voice, remarks } = await ask("v1/audio/voices", { method: "POST", body });
     await load();
     clear();
-    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
+    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is stored.", remarks);
   } catch (error) {
     say(line, "");
-    blame(form, error);
+    showError(form, error);
   }
   button.disabled = false;
 }
 
-/** Be ready for another voice. */
+/** Reset the form. */
 function clear() {
   recording = null;
   $("#recording").hidden = true;
@@ -101,7 +101,7 @@ function clear() {
   for (const field of [name, transcript, description, file]) field.value = "";
 }
 
-/** Record no longer than somebody sees it. */
+/** Stop recording when the view is hidden. */
 export function hide() {
   if (recorder && !record.disabled) end();
 }
@@ -121,7 +121,7 @@ export function start() {
   language.addEventListener("change", read);
   record.addEventListener("click", () => (recorder ? end() : begin()));
   file.addEventListener("change", () => {
-    if (file.files.length) take(file.files[0], file.files[0].name);
+    if (file.files.length) setRecording(file.files[0], file.files[0].name);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -129,7 +129,7 @@ export function start() {
   });
 }
 
-/** Let a form be used, or say why it cannot be. */
+/** Enable a form, or disable it and show the reason. */
 export function allow(form, can, reason) {
   $("fieldset", form).disabled = !can;
   $(".reason", form).hidden = can;

@@ -1,23 +1,23 @@
-// The same text in two voices, one after the other, if wanted without knowing which is which.
+// The compare view: one text in two voices, one after the other, optionally blind.
 import { offerVoices, onCatalog } from "./catalog.js";
 import { $, milliseconds, say } from "./dom.js";
-import { Take } from "./take.js";
+import { SpeechCard } from "./speech-card.js";
 
 const form = $("#compare-view form");
 const { text, a, b, blind, stop, reveal } = form.elements;
 const line = $(".status", form);
-const takes = [0, 1].map((i) => new Take("", () => form.reportValidity() && perform(i)));
-/** The voices of the two takes; drawn by lot where nobody is to know. @type {string[]} */
+const cards = [0, 1].map((i) => new SpeechCard("", () => form.reportValidity() && perform(i)));
+/** The voices of the two cards; in random order for a blind comparison. @type {string[]} */
 let cast = [];
-/** Counts what was pressed: who waited for a sound of before does not go on. */
+/** Counts comparisons, so that an older one does not continue after a newer one was started. */
 let round = 0;
-/** The round whose first sounds were told of: once, for who they are is told in the same place. */
-let told = -1;
+/** The last round whose times were shown; once each, as the result of "Reveal" uses the same line. */
+let reported = -1;
 
-/** Begin anew: another text, or other voices. */
+/** Start a new comparison: another text, or other voices. */
 function reset() {
   round++;
-  for (const take of takes) take.clear();
+  for (const card of cards) card.clear();
   cast = [a.value, b.value];
   if (blind.checked && Math.random() < 0.5) cast.reverse();
   reveal.hidden = !blind.checked;
@@ -26,22 +26,22 @@ function reset() {
 }
 
 function title() {
-  takes.forEach((take, i) => (take.caption.textContent = reveal.hidden ? cast[i] : `Voice ${i + 1}`));
+  cards.forEach((card, i) => (card.caption.textContent = reveal.hidden ? cast[i] : `Voice ${i + 1}`));
 }
 
-/** Say the text in the voice of a take; return whether all of it was said and heard. */
+/** Speak the text with the voice of a card; return whether it was played completely. */
 async function perform(i) {
   say(line, "");
-  const speech = await takes[i].speak({ input: text.value, voice: cast[i] }, show);
-  if (speech.error) say(line, `${takes[i].caption.textContent}: ${speech.error.message}`, true);
-  return speech.state === "whole";
+  const speech = await cards[i].speak({ input: text.value, voice: cast[i] }, show);
+  if (speech.error) say(line, `${cards[i].caption.textContent}: ${speech.error.message}`, true);
+  return speech.state === "complete";
 }
 
 function show() {
-  stop.disabled = !takes.some(({ speech }) => speech?.playing);
-  const [one, other] = takes.map(({ speech }) => speech?.first ?? null);
-  if (one === null || other === null || told === round) return;
-  told = round;
+  stop.disabled = !cards.some(({ speech }) => speech?.playing);
+  const [one, other] = cards.map(({ speech }) => speech?.first ?? null);
+  if (one === null || other === null || reported === round) return;
+  reported = round;
   say(line, `First audio after ${milliseconds(one)} and after ${milliseconds(other)}.`);
 }
 
@@ -53,7 +53,7 @@ async function both() {
 
 /** Set the view up. */
 export function start() {
-  $("#compare-view .takes").append(...takes.map((take) => take.element));
+  $("#compare-view .cards").append(...cards.map((card) => card.element));
   onCatalog(({ voices }) => {
     const before = cast.length && [a.value, b.value].join();
     for (const select of [a, b]) offerVoices(select);
@@ -67,7 +67,7 @@ export function start() {
   form.addEventListener("change", reset);
   stop.addEventListener("click", () => {
     round++;
-    for (const { speech } of takes) speech?.stop();
+    for (const { speech } of cards) speech?.stop();
   });
   reveal.addEventListener("click", () => {
     reveal.hidden = true;

@@ -1,8 +1,8 @@
-// A voice from a description.
+// The form that designs a voice from a description.
 import { follow } from "./api.js";
 import { catalog, load, offerLanguages, onCatalog, sentences } from "./catalog.js";
 import { allow } from "./clone.js";
-import { $, absolve, blame, say, sayAll } from "./dom.js";
+import { $, clearErrors, showError, say, sayAll } from "./dom.js";
 
 const form = $("#design");
 const { name, language, description, text, seed } = form.elements;
@@ -19,21 +19,21 @@ function request() {
 }
 
 async function design() {
-  absolve(form);
+  clearErrors(form);
   const asked = request();
-  if (!asked.name) return blame(form, { param: "name", message: "A voice needs a name." });
-  if (!asked.description) return blame(form, { param: "description", message: "Say what it is to sound like." });
+  if (!asked.name) return showError(form, { param: "name", message: "A voice needs a name." });
+  if (!asked.description) return showError(form, { param: "description", message: "A voice needs a description." });
   const button = $("button.primary", form);
   button.disabled = true;
-  say(line, "Asking…");
+  say(line, "Sending the request…");
   try {
     const { voice, remarks } = await follow("v1/audio/voices/design", asked, ({ step }) => say(line, step));
     await load();
     for (const field of [name, description, text, seed]) field.value = "";
-    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is kept.", remarks);
+    sayAll(line, voice ? `${voice.name} can speak now.` : "The voice is stored.", remarks);
   } catch (error) {
     say(line, "");
-    blame(form, error);
+    showError(form, error);
   }
   button.disabled = false;
 }

@@ -1,10 +1,10 @@
-// The few things that every view does with the document. Text only ever gets in as text.
+// DOM helpers for all views. Strings are always inserted as text, never as HTML.
 
-/** @returns {HTMLElement} the first match; a missing one is a mistake in the page */
+/** @returns {HTMLElement} the first match, or null */
 export const $ = (selector, root = document) => root.querySelector(selector);
 
 /**
- * Make an element. `properties` are the element's own, `data-` and `aria-` ones are attributes.
+ * Create an element. `properties` are set on the element; `data-` and `aria-` ones as attributes.
  * @param {string} name such as `p` or `td.number`
  * @param {Object<string, any>} properties
  * @param {...(Node|string)} children strings become text
@@ -21,24 +21,24 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-/** Say something in a status line: a person sees it, a screen reader reads it. */
+/** Show a message in a status line, which screen readers announce. */
 export function say(line, text, bad = false) {
   line.classList.toggle("bad", bad);
   line.replaceChildren(text);
 }
 
-/** Say something and the remarks that came with it. */
+/** Show a message and a list of remarks. */
 export function sayAll(line, text, remarks) {
   say(line, text);
   if (remarks.length) line.append(make("ul", {}, ...remarks.map((remark) => make("li", {}, remark))));
 }
 
 /**
- * Say what was wrong with a form: beside the field that is to blame, else in the form's status line.
+ * Show an error of a form: beside the invalid field, else in the form's status line.
  * @param {HTMLFormElement} form
  * @param {Error & {param?: string}} error
  */
-export function blame(form, error) {
+export function showError(form, error) {
   const control = error.param && form.elements.namedItem(error.param);
   const field = control?.closest?.(".field:not([hidden])");
   if (!field) return say($(".status", form), error.message, true);
@@ -49,8 +49,8 @@ export function blame(form, error) {
   control.focus();
 }
 
-/** Forget what was wrong with a form. */
-export function absolve(form) {
+/** Remove all errors of a form. */
+export function clearErrors(form) {
   for (const fault of form.querySelectorAll(".fault")) {
     const control = $(`[aria-describedby~="${fault.id}"]`, form);
     const others = control.getAttribute("aria-describedby").split(" ").filter((id) => id !== fault.id);
@@ -61,7 +61,7 @@ export function absolve(form) {
   say($(".status", form), "");
 }
 
-/** Fill a select; what was chosen stays chosen where it still exists. */
+/** Replace a select's options; the selected value stays selected if it still exists. */
 export function fill(select, options) {
   const before = select.value;
   select.replaceChildren(...options);
@@ -69,9 +69,9 @@ export function fill(select, options) {
 }
 
 /**
- * Ask before something cannot be undone.
+ * Ask for confirmation before something that cannot be undone.
  * @param {{title: string, text: string, action: string, choices?: Node[]}} question
- * @returns {Promise<string|null>} null for no; else the choice, empty where there is none
+ * @returns {Promise<string|null>} null for no; else the choice, or "" if there are no choices
  */
 export function confirm({ title, text, action, choices = [] }) {
   const dialog = $("#confirm");
@@ -106,7 +106,7 @@ export function bytes(value) {
   return `${(value / 1000 ** power).toFixed(power && value < 100 * 1000 ** power ? 1 : 0)} ${["B", "kB", "MB", "GB"][power]}`;
 }
 
-/** The name of a language in English; a tag that nobody knows is its own name. */
+/** The English name of a language; an unknown tag is returned unchanged. */
 export function language(tag) {
   try {
     return tags.of(tag);

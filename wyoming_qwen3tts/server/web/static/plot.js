@@ -1,13 +1,13 @@
-// First-audio times as a picture: one dot a request, oldest left, on a scale on which twice is always as far.
+// A plot of times to first audio: one dot per request, oldest left, on a logarithmic scale.
 import { milliseconds } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [240, 62, 100, 12, 26];
 
-/** Whether a request was answered from what was kept. */
+/** Whether the audio of a request came from the cache. */
 export const isKept = ({ cache }) => ["memory", "disk", "redis", "shared"].includes(cache);
 
-/** The value that a share of all is not above. */
+/** The smallest value that at least `share` of all values do not exceed. */
 function quantile(sorted, share) {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
 }
@@ -22,16 +22,16 @@ function shape(name, attributes, text = "") {
 /**
  * @param {Object[]} requests newest first
  * @param {number} width pixels
- * @returns {{drawing: SVGElement[], text: string}} the plot, and what it shows in words
+ * @returns {{drawing: SVGElement[], text: string}} the plot, and a summary
  */
 export function plot(requests, width) {
   const heard = requests.filter(({ first_audio_ms: first }) => first !== null).reverse();
-  if (!heard.length) return { drawing: [], text: "No request has been answered with sound yet." };
+  if (!heard.length) return { drawing: [], text: "No request has been answered with audio yet." };
   const sorted = heard.map(({ first_audio_ms: first }) => first).sort((one, other) => one - other);
   const [half, most] = [quantile(sorted, 0.5), quantile(sorted, 0.95)];
   const kept = heard.filter(isKept).length;
-  const text = `${heard.length} answers: half of them began within ${milliseconds(half)}, 95 % within ` +
-    `${milliseconds(most)}, the slowest after ${milliseconds(sorted.at(-1))}. ${kept} came from the cache.`;
+  const text = `${heard.length} answers: median ${milliseconds(half)}, 95th percentile ${milliseconds(most)}, ` +
+    `maximum ${milliseconds(sorted.at(-1))}. ${kept} came from the cache.`;
   return { drawing: [draw(heard, width, half, most)], text };
 }
 
@@ -41,15 +41,15 @@ function draw(heard, width, half, most) {
   const high = Math.max(low + 1, Math.ceil(Math.max(...powers)));
   const y = (ms) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(10 ** low, ms)) - low) / (high - low));
   const x = (i) => LEFT + 8 + ((width - LEFT - RIGHT - 16) * (heard.length === 1 ? 1 : i / (heard.length - 1)));
-  // The words beside the picture say what it shows.
+  // The summary beside the plot is its accessible description.
   const svg = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": "plot-text" });
   const level = (ms, kind, label, at) => svg.append(
     shape("line", { x1: LEFT, x2: width - RIGHT, y1: y(ms), y2: y(ms), class: kind }),
     shape("text", { ...at, y: y(ms) + 4, class: kind }, label));
   for (let power = low; power <= high; power++) level(10 ** power, "", milliseconds(10 ** power), { x: LEFT - 8, "text-anchor": "end" });
-  // Where the two are close, their names would stand on each other.
+  // If both lines are close, their labels would overlap.
   const apart = Math.abs(y(half) - y(most)) > 14;
-  level(half, "mark", apart ? `half: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: width - RIGHT + 6 });
+  level(half, "mark", apart ? `median: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: width - RIGHT + 6 });
   level(most, "mark", apart ? `95 %: ${milliseconds(most)}` : "", { x: width - RIGHT + 6 });
   heard.forEach((request, i) => {
     const dot = shape("circle", { cx: x(i), cy: y(request.first_audio_ms), r: 4, class: isKept(request) ? "kept" : "made" });

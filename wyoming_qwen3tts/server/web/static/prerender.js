@@ -1,8 +1,8 @@
-// Phrases that are said before anybody asks.
+// The form that synthesizes phrases in advance and pins them in the cache.
 import { follow } from "./api.js";
 import { show } from "./cache.js";
 import { find, offerLanguages, offerVoices, onCatalog } from "./catalog.js";
-import { $, absolve, blame, count, sayAll, say, seconds } from "./dom.js";
+import { $, clearErrors, showError, count, sayAll, say, seconds } from "./dom.js";
 
 const form = $("#prerender");
 const { phrases, voice, language } = form.elements;
@@ -12,13 +12,13 @@ const bar = $("progress", form);
 function progress({ done, total, failed }) {
   bar.max = Math.max(1, total);
   bar.value = done;
-  say(line, `${count(done)} of ${count(total)}${failed ? `, ${count(failed)} could not be said` : ""}`);
+  say(line, `${count(done)} of ${count(total)}${failed ? `, ${count(failed)} failed` : ""}`);
 }
 
 async function prerender() {
-  absolve(form);
+  clearErrors(form);
   const lines = phrases.value.split("\n").map((phrase) => phrase.trim()).filter(Boolean);
-  if (!lines.length) return blame(form, { param: "phrases", message: "There is no phrase yet." });
+  if (!lines.length) return showError(form, { param: "phrases", message: "There is no phrase yet." });
   const button = $("button.primary", form);
   button.disabled = true;
   bar.hidden = false;
@@ -28,10 +28,10 @@ async function prerender() {
     const { stored, failed, seconds: length } = await follow("v1/cache/phrases", asked, progress);
     const faults = failed.map(({ text, error }) => `“${text}”: ${error.message}`);
     await show();
-    sayAll(line, `${count(stored)} ${stored === 1 ? "phrase is" : "phrases are"} kept, ${seconds(length)} of sound.`, faults);
+    sayAll(line, `${count(stored)} ${stored === 1 ? "phrase is" : "phrases are"} stored, ${seconds(length)} of audio.`, faults);
   } catch (error) {
     say(line, "");
-    blame(form, error);
+    showError(form, error);
   }
   bar.hidden = true;
   button.disabled = false;

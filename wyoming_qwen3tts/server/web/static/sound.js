@@ -1,12 +1,12 @@
-// Sound: bytes to samples, samples to the loudspeaker without a gap, samples to a file.
+// Audio: bytes to samples, gapless playback, and WAV files.
 
-/** Samples a second of all that the service says (mono, signed 16 bit, little endian). */
+/** Samples per second of the service's PCM (mono, signed 16 bit, little endian). */
 export const RATE = 24000;
-/** Seconds between the first sound and its playing, so that the second piece is there in time. */
-const LEAD = 0.06;
-/** The same after the sound has run dry: one long gap is better than many short ones. */
-const AGAIN = 0.3;
-/** Seconds in which sound fades where it ends in the middle of a wave: at once, but without a click. */
+/** Seconds buffered before playback starts, so that the second chunk arrives in time. */
+const START_BUFFER = 0.06;
+/** The same after an underrun: one long gap is better than many short ones. */
+const UNDERRUN_BUFFER = 0.3;
+/** Seconds of a fade where audio ends or starts in the middle of a wave, which avoids a click. */
 const FADE = 0.004;
 /** Samples of one bar of a waveform: 10 ms. */
 export const BAR = RATE / 100;
@@ -14,26 +14,26 @@ export const BAR = RATE / 100;
 let context = null;
 
 /**
- * The page's way to the loudspeaker. Browsers allow it only while a person presses something.
- * It runs at the rate of the voices, so that the browser resamples all of it at once, not piece by piece.
+ * The page's audio context. Browsers allow it only in response to a user action.
+ * It runs at the rate of the voices, so that the browser resamples the stream and not each chunk.
  */
-export function loudspeaker() {
+export function audioContext() {
   context ??= new AudioContext({ sampleRate: RATE });
   context.resume();
   return context;
 }
 
-/** What was received: samples, and how loud they are. */
+/** Received samples, and their peaks. */
 export class Sound {
   /** @type {Int16Array[]} */
   pieces = [];
   /** @type {number[]} the loudest sample of every bar, 0 to 1 */
   peaks = [];
   length = 0;
-  /** The first half of a sample whose second half is still on its way. */
+  /** The first byte of a sample whose second byte has not arrived. */
   #half = new Uint8Array(0);
 
-  /** Take bytes as the network cut them; return the samples that are whole. */
+  /** Append bytes as they arrive; return the complete samples. */
   push(bytes) {
     const all = new Uint8Array(this.#half.length + bytes.length);
     all.set(this.#half);
@@ -53,7 +53,7 @@ export class Sound {
     return this.length / RATE;
   }
 
-  /** @returns {Blob} the sound as a WAV file */
+  /** @returns {Blob} the samples as a WAV file */
   wav() {
     return wav(this.pieces, RATE);
   }
@@ -83,17 +83,17 @@ export function wav(pieces, rate) {
   return new Blob([head, ...pieces], { type: "audio/wav" });
 }
 
-/** Plays one sound while it comes: every piece begins on the very sample where the one before ends. */
+/** Plays audio while it arrives: every chunk begins exactly at the sample after the previous one. */
 export class Player {
-  /** Resolves when the last sample was heard, or the sound was stopped. */
+  /** Resolves when the last sample was played, or playback was stopped. */
   finished;
   #context;
   #gain;
   #sources = new Set();
   #frames = 0;
-  #next = 0; // when what is pushed next is to be heard, in frames of the context's clock
-  #heard = 0;
-  #fading = 0; // when the sound is to fade out, seconds of the context's clock
+  #next = 0; // when the next chunk is to be played, in frames of the context's clock
+  #played = 0;
+  #fading = 0; // when the final fade-out starts, seconds of the context's clock
   #ended = false;
   #finish;
 
@@ -113,10 +113,10 @@ export class Player {
     const source = new AudioBufferSourceNode(this.#context, { buffer });
     source.connect(this.#gain);
     const now = this.#context.currentTime * RATE;
-    const dry = this.#next <= now;
-    if (dry) this.#next = Math.ceil(now + (this.#frames ? AGAIN : LEAD) * RATE);
+    const empty = this.#next <= now;
+    if (empty) this.#next = Math.ceil(now + (this.#frames ? UNDERRUN_BUFFER : START_BUFFER) * RATE);
     source.start(this.#next / RATE);
-    this.#fade(dry && this.#frames > 0, this.#next / RATE, (this.#next + samples.length) / RATE);
+    this.#fade(empty && this.#frames > 0, this.#next / RATE, (this.#next + samples.length) / RATE);
     this.#next += samples.length;
     this.#frames += samples.length;
     this.#sources.add(source);
@@ -126,15 +126,15 @@ export class Player {
     };
   }
 
-  /** No more comes; what was pushed is played to its last sample. */
+  /** Mark the end of the audio; what was pushed is played completely. */
   end() {
-    if (!this.#ended) this.#loud();
+    if (!this.#ended) this.#cancelFadeOut();
     this.#ended = true;
     this.#settle();
     return this.finished;
   }
 
-  /** Be silent now. */
+  /** Stop playback at once. */
   stop() {
     this.#ended = true;
     const now = this.#context.currentTime;
@@ -145,24 +145,24 @@ export class Player {
     this.#finish();
   }
 
-  /** Seconds of the sound that were heard; a pause for want of sound does not count. */
+  /** Seconds of audio that were played, without gaps. */
   get position() {
     const ahead = this.#next - (this.#context.currentTime - (this.#context.outputLatency || 0)) * RATE;
-    this.#heard = Math.max(this.#heard, Math.min(this.#frames, this.#frames - ahead));
-    return this.#heard / RATE;
+    this.#played = Math.max(this.#played, Math.min(this.#frames, this.#frames - ahead));
+    return this.#played / RATE;
   }
 
-  /** Fade out at the end of what there is, in case nothing follows in time, and in where something did not. */
-  #fade(again, begin, end) {
+  /** Schedule a fade-out at the end of a chunk, in case of an underrun, and a fade-in after one. */
+  #fade(afterUnderrun, begin, end) {
     const { gain } = this.#gain;
-    this.#loud();
-    if (again) gain.setValueAtTime(0, begin).linearRampToValueAtTime(1, begin + FADE);
+    this.#cancelFadeOut();
+    if (afterUnderrun) gain.setValueAtTime(0, begin).linearRampToValueAtTime(1, begin + FADE);
     this.#fading = Math.max(begin + FADE, end - FADE);
     gain.setValueAtTime(1, this.#fading).linearRampToValueAtTime(0, Math.max(this.#fading, end));
   }
 
-  /** Something follows, or this was the very end: take the last fading out back. */
-  #loud() {
+  /** Cancel the scheduled fade-out: another chunk follows, or this was the end of the audio. */
+  #cancelFadeOut() {
     this.#gain.gain.cancelScheduledValues(this.#fading).setValueAtTime(1, this.#fading);
   }
 

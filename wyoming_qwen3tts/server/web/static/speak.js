@@ -1,16 +1,16 @@
-// The first view: type, choose, hear it while it is made.
-import { find, offerLanguages, offerVoices, onCatalog, sample, sentences, useful } from "./catalog.js";
-import { $, absolve, blame, fill, make, milliseconds, say, seconds } from "./dom.js";
-import { Take } from "./take.js";
+// The speak view: a text, a voice and its options, spoken while it is synthesized.
+import { find, offerLanguages, offerVoices, onCatalog, sample, sentences, setAvailable } from "./catalog.js";
+import { $, clearErrors, showError, fill, make, milliseconds, say, seconds } from "./dom.js";
+import { SpeechCard } from "./speech-card.js";
 
 const form = $("#speak-view form");
 const { text, voice, style, language, speed, instructions, stop } = form.elements;
 const line = $(".status", form);
-const take = new Take("");
-/** The text that stands there until somebody writes another one. */
+const card = new SpeechCard("");
+/** The sample text in the field, which is replaced when another voice is selected. */
 let offered = text.value;
 
-/** What is asked for; what is as it always is goes unsaid. */
+/** The request; options with their default values are omitted. */
 function request() {
   return {
     input: text.value,
@@ -22,43 +22,43 @@ function request() {
   };
 }
 
-/** Offer what the chosen voice can do. */
+/** Show the options of the selected voice. */
 function adapt() {
   const chosen = find(voice.value);
   const styles = chosen?.styles ?? [];
-  fill(style, [make("option", { value: "" }, "As it is"), ...styles.map((name) => make("option", { value: name }, name))]);
-  useful(style, styles.length > 0);
-  useful(instructions, chosen?.instructions ?? false);
+  fill(style, [make("option", { value: "" }, "Default"), ...styles.map((name) => make("option", { value: name }, name))]);
+  setAvailable(style, styles.length > 0);
+  setAvailable(instructions, chosen?.instructions ?? false);
   offerLanguages(language, chosen?.languages ?? []);
   if (text.value !== offered || !chosen) return;
   const greeting = sample(chosen).input;
-  // The greeting that the page comes with is English already, and shorter.
+  // The page's own default text is English already, and shorter.
   text.value = offered = greeting === sentences.en ? text.defaultValue : greeting;
 }
 
 function show({ state, first, sound, error }) {
-  const busy = state === "asking" || state === "coming";
-  stop.disabled = !busy && !take.speech?.playing;
-  if (state === "asking") say(line, "Asking…");
-  else if (state === "coming") say(line, `The first sound came after ${milliseconds(first)}.`);
-  else if (state === "whole") say(line, `${seconds(sound.seconds)} of sound; the first came after ${milliseconds(first)}.`);
+  const busy = state === "requesting" || state === "receiving";
+  stop.disabled = !busy && !card.speech?.playing;
+  if (state === "requesting") say(line, "Sending the request…");
+  else if (state === "receiving") say(line, `First audio after ${milliseconds(first)}.`);
+  else if (state === "complete") say(line, `${seconds(sound.seconds)} of audio; first audio after ${milliseconds(first)}.`);
   else if (state === "stopped") say(line, "Stopped.");
-  else if (state === "broken") say(line, error.message, true);
-  else if (line.textContent !== error.message) blame(form, error);
+  else if (state === "truncated") say(line, error.message, true);
+  else if (line.textContent !== error.message) showError(form, error);
 }
 
 async function speak() {
-  absolve(form);
+  clearErrors(form);
   if (!form.reportValidity()) return;
-  take.element.hidden = false;
-  take.caption.textContent = [voice.value, style.value].filter(Boolean).join(", ");
-  await take.speak(request(), show);
+  card.element.hidden = false;
+  card.caption.textContent = [voice.value, style.value].filter(Boolean).join(", ");
+  await card.speak(request(), show);
 }
 
 /** Set the view up. */
 export function start() {
-  take.element.hidden = true;
-  $("#speak-view .takes").append(take.element);
+  card.element.hidden = true;
+  $("#speak-view .cards").append(card.element);
   onCatalog(() => {
     offerVoices(voice);
     adapt();
@@ -75,6 +75,6 @@ export function start() {
       speak();
     }
   });
-  stop.addEventListener("click", () => take.speech.stop());
+  stop.addEventListener("click", () => card.speech.stop());
   if (/Mac|iPhone|iPad/.test(navigator.platform)) $("#speak-hint kbd").textContent = "⌘";
 }

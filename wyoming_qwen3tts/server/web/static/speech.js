@@ -1,22 +1,22 @@
-// One text on its way from the service to the ear. Only one is heard at a time.
+// One speech request and its playback. Only one is played at a time.
 import { call } from "./api.js";
 import { make, seconds } from "./dom.js";
-import { Player, Sound, loudspeaker } from "./sound.js";
+import { Player, Sound, audioContext } from "./sound.js";
 
-/** @type {Speech|null} */
-let audible = null;
+/** @type {Speech|null} the one being played */
+let current = null;
 
 export class Speech {
   sound = new Sound();
-  /** Milliseconds from asking to the first byte of sound, as this browser saw them. */
+  /** Milliseconds from the request to the first byte of audio, measured by the browser. */
   first = null;
-  /** The same, as the service saw them. */
+  /** The same, measured by the service. */
   served = null;
-  /** Where the service had it from. */
+  /** Where the service had the audio from. */
   cache = null;
-  /** asking, coming, whole, stopped, broken (began, but did not end well) or failed */
-  state = "asking";
-  /** Why it is broken or failed, in a sentence. @type {Error|null} */
+  /** requesting, receiving, complete, stopped, truncated (an error after the first audio) or failed */
+  state = "requesting";
+  /** Why it is truncated or failed. @type {Error|null} */
   error = null;
   playing = false;
   /** @type {Player|null} */
@@ -25,17 +25,17 @@ export class Speech {
   #changed;
 
   /**
-   * @param {Object} request what `v1/audio/speech` takes
-   * @param {(speech: Speech) => void} changed is told whenever there is something new to see
+   * @param {Object} request a body of `v1/audio/speech`
+   * @param {(speech: Speech) => void} changed called after every change of state
    */
   constructor(request, changed = () => {}) {
     this.request = request;
     this.#changed = changed;
   }
 
-  /** Ask for the text and play it while it is made; resolves when all of it was heard, and never throws. */
+  /** Send the request and play the audio while it arrives; resolves at the end of playback, never throws. */
   async speak() {
-    this.#take();
+    this.#startPlayback();
     let asked = 0;
     let arrived = false;
     try {
@@ -48,35 +48,35 @@ export class Speech {
       this.served = Number(response.headers.get("X-First-Audio-Ms")) || null;
       this.cache = response.headers.get("X-Cache");
       await this.#receive(response.body.getReader(), asked);
-      this.state = "whole";
+      this.state = "complete";
     } catch (error) {
       if (this.state === "stopped") return;
-      // What was on its way when it broke off may be lost: then it broke off after nothing at all.
-      this.state = arrived ? "broken" : "failed";
-      this.error = arrived ? new Error(`The reply broke off after ${seconds(this.sound.seconds)}: this is not all of it.`) : error;
+      // The browser may drop received data when the connection ends: the answer may be truncated to nothing.
+      this.state = arrived ? "truncated" : "failed";
+      this.error = arrived ? new Error(`The audio is incomplete: it ended after ${seconds(this.sound.seconds)}.`) : error;
     }
     this.#changed(this);
     await this.#player.end();
-    this.#rest();
+    this.#endPlayback();
   }
 
-  /** Play again what was received. */
+  /** Play the received audio again. */
   async replay() {
-    this.#take();
+    this.#startPlayback();
     for (const piece of this.sound.pieces) this.#player.push(piece);
     await this.#player.end();
-    this.#rest();
+    this.#endPlayback();
   }
 
-  /** Be silent at once, and let the service stop where it is still at work. */
+  /** Stop playback at once, and cancel the request. */
   stop() {
-    if (this.state === "asking" || this.state === "coming") this.state = "stopped";
+    if (this.state === "requesting" || this.state === "receiving") this.state = "stopped";
     this.#abort.abort();
     this.#player?.stop();
-    this.#rest();
+    this.#endPlayback();
   }
 
-  /** Seconds that were heard. */
+  /** Seconds that were played. */
   get position() {
     return this.#player?.position ?? 0;
   }
@@ -87,35 +87,35 @@ export class Speech {
       if (done) break;
       if (!value.length) continue;
       this.first ??= performance.now() - asked;
-      this.state = "coming";
+      this.state = "receiving";
       this.#player.push(this.sound.push(value));
       this.#changed(this);
     }
-    if (!this.sound.length) throw new Error("The service sent no sound.");
+    if (!this.sound.length) throw new Error("The service sent no audio.");
   }
 
-  #take() {
-    audible?.stop();
-    audible = this;
-    this.#player = new Player(loudspeaker());
+  #startPlayback() {
+    current?.stop();
+    current = this;
+    this.#player = new Player(audioContext());
     this.playing = true;
     this.#changed(this);
   }
 
-  #rest() {
+  #endPlayback() {
     this.playing = false;
     this.#changed(this);
   }
 }
 
-/** Stop whatever is heard. */
-export const hush = () => audible?.stop();
+/** Stop all playback. */
+export const stopPlayback = () => current?.stop();
 
 /**
- * Make a button that says something, and stops saying it.
- * @param {string} name what a screen reader calls it; begins with Play
+ * Create a button that plays a request, and stops it.
+ * @param {string} name the accessible name; begins with Play
  * @param {() => Object} request
- * @param {(why: string) => void} failed is told in a sentence why not, or that it is forgotten
+ * @param {(why: string) => void} failed called with an error message, or with "" to clear it
  */
 export function sayButton(name, request, failed) {
   const button = make("button", { type: "button" });

@@ -1,17 +1,17 @@
-// The list of voices: what they are, how they sound, and away with the household's own.
+// The list of voices, with samples; custom voices can be removed.
 import { ask } from "./api.js";
 import { catalog, groups, load, onCatalog, sample } from "./catalog.js";
 import { $, confirm, language, make, say } from "./dom.js";
 import { sayButton } from "./speech.js";
 
-/** Voices of one kind that are listed without being asked for. */
-const FEW = 12;
+/** Groups with at most this many voices are open initially. */
+const MAX_OPEN = 12;
 
-const place = $("#voice-list");
+const container = $("#voice-list");
 const search = $("#voices-search");
 const line = $("#voices-status");
 
-/** Whether a voice is one of those that somebody looks for. */
+/** Whether a voice matches all words of a search. */
 function matches(voice, words) {
   const all = [voice.name, voice.description, ...voice.languages, ...voice.languages.map(language)];
   const text = all.join(" ").toLowerCase();
@@ -21,14 +21,14 @@ function matches(voice, words) {
 function list() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = catalog.voices.filter((voice) => matches(voice, words));
-  place.replaceChildren(...groups(found).map(([title, members]) => group(title, members, words.length > 0)));
+  container.replaceChildren(...groups(found).map(([title, members]) => group(title, members, words.length > 0)));
   say(line, words.length ? `${found.length} of ${catalog.voices.length} voices` : "");
 }
 
 function group(title, members, open) {
   const rows = make("ul.rows", {}, ...members.map(row));
   const heading = make("summary", {}, `${title} (${members.length})`);
-  return make("details", { open: open || members.length <= FEW }, heading, rows);
+  return make("details", { open: open || members.length <= MAX_OPEN }, heading, rows);
 }
 
 function row(voice) {
@@ -50,19 +50,19 @@ function row(voice) {
 }
 
 async function remove({ id, name }) {
-  const text = "The recording and all that was made of it will be gone.";
+  const text = "The recording and everything computed from it will be deleted.";
   if ((await confirm({ title: `Remove ${name}?`, text, action: "Remove" })) === null) return;
   try {
     await ask(`v1/audio/voices/${encodeURIComponent(id)}`, { method: "DELETE" });
     await load();
-    say(line, `${name} is gone.`);
+    say(line, `${name} is removed.`);
     search.focus();
   } catch (error) {
     say(line, error.message, true);
   }
 }
 
-/** Look again: voices come and go by other ways, too. */
+/** Reload the voices: they may have been changed elsewhere. */
 export function show() {
   load().catch((error) => say(line, error.message, true));
 }

@@ -1,53 +1,53 @@
-// What became of one speech, as a figure: its waveform while it comes, its figures, and what to do with it.
+// A card for one speech: its waveform while it arrives, its measurements, and buttons.
 import { make, milliseconds, seconds } from "./dom.js";
 import { BAR, RATE } from "./sound.js";
 import { Speech } from "./speech.js";
 
-/** Seconds that a waveform is wide before it has to get denser. */
-const NARROWEST = 3;
-/** Pixels from one bar to the next, and of one. */
+/** Shortest time that the waveform's width stands for, seconds. */
+const MIN_SECONDS = 3;
+/** Pixels from one bar to the next, and of one bar. */
 const STEP = 4;
 const WIDTH = 2.5;
-/** What loudness is raised to: the ear makes less of a difference between loud and soft than the samples do. */
-const SOFT = 0.6;
+/** The exponent of the peaks: perceived loudness grows more slowly than the amplitude. */
+const LOUDNESS_EXPONENT = 0.6;
 
 const SOURCES = {
-  memory: "kept in memory",
-  disk: "kept on disk",
-  redis: "kept in Redis",
+  memory: "from memory",
+  disk: "from disk",
+  redis: "from Redis",
   shared: "shared with another request",
-  miss: "made anew",
-  part: "partly kept",
-  off: "nothing is kept",
+  miss: "not cached",
+  part: "partly cached",
+  off: "not used",
 };
-/** Whoever wants less motion sees the playhead step, not glide. */
+/** With reduced motion the playhead moves in steps. */
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** One figure, for one speech after the other. */
-export class Take {
+/** One card, for one speech after the other. */
+export class SpeechCard {
   /**
    * @param {string} title
-   * @param {() => void} [fresh] what its button does while there is nothing to play again
+   * @param {() => void} [fresh] the action of its button while there is nothing to replay
    */
   constructor(title, fresh) {
     this.fresh = fresh;
-    this.canvas = make("canvas", { role: "img", "aria-label": "Waveform: no sound yet." });
+    this.canvas = make("canvas", { role: "img", "aria-label": "Waveform: no audio yet." });
     this.caption = make("figcaption", {}, title);
     this.facts = make("dl");
     this.again = make("button", { type: "button", disabled: !fresh }, "Play");
     this.save = make("a.upload", { hidden: true, download: "speech.wav" }, "Download WAV");
-    this.element = make("figure.card.take", {}, this.caption, this.canvas, this.facts,
+    this.element = make("figure.card.speech-card", {}, this.caption, this.canvas, this.facts,
       make("div.actions", {}, this.again, this.save));
     this.again.addEventListener("click", () => this.#press());
     new ResizeObserver(() => this.#draw()).observe(this.canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  /** Speak a request; resolves to the speech when it was heard. */
+  /** Speak a request; resolves to the speech at the end of playback. */
   async speak(request, changed = () => {}) {
     this.clear();
     const speech = new Speech(request, () => {
-      if (speech !== this.speech) return; // what was stopped for this one has nothing to say any more
+      if (speech !== this.speech) return; // it was replaced by another speech
       this.#show(speech);
       changed(speech);
     });
@@ -56,7 +56,7 @@ export class Take {
     return speech;
   }
 
-  /** Be as empty as in the beginning. */
+  /** Stop and remove the speech. */
   clear() {
     this.speech?.stop();
     this.speech = null;
@@ -76,31 +76,31 @@ export class Take {
   }
 
   #show(speech) {
-    const busy = speech.state === "asking" || speech.state === "coming";
+    const busy = speech.state === "requesting" || speech.state === "receiving";
     this.again.textContent = speech.playing ? "Stop" : "Play again";
     this.again.disabled = !speech.playing && !speech.sound.length && !this.fresh;
-    this.#tell(speech);
-    if (speech.state === "whole" && !this.save.href) {
+    this.#showFacts(speech);
+    if (speech.state === "complete" && !this.save.href) {
       this.save.href = URL.createObjectURL(speech.sound.wav());
       this.save.hidden = false;
     }
-    if (!busy) this.canvas.setAttribute("aria-label", `Waveform of ${seconds(speech.sound.seconds)} of sound.`);
-    this.#follow();
+    if (!busy) this.canvas.setAttribute("aria-label", `Waveform of ${seconds(speech.sound.seconds)} of audio.`);
+    this.#animate();
   }
 
-  #tell({ first, served, sound, state, cache }) {
+  #showFacts({ first, served, sound, state, cache }) {
     const facts = [];
     if (first !== null) {
       facts.push(["First audio", milliseconds(first), served && `${milliseconds(served)} in the service`]);
-      facts.push(["Sound", seconds(sound.seconds), { broken: "broken off", stopped: "stopped" }[state]]);
+      facts.push(["Audio", seconds(sound.seconds), { truncated: "incomplete", stopped: "stopped" }[state]]);
     }
     if (cache) facts.push(["Cache", SOURCES[cache] ?? cache]);
     this.facts.replaceChildren(...facts.map(([name, value, note]) =>
       make("div", {}, make("dt", {}, name), make("dd", {}, value, ...(note ? [" ", make("small", {}, note)] : [])))));
   }
 
-  /** Draw until nothing moves any more. */
-  #follow() {
+  /** Redraw until playback has ended. */
+  #animate() {
     if (this.moving) return;
     this.moving = true;
     const step = () => {
@@ -123,13 +123,13 @@ export class Take {
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     const style = getComputedStyle(canvas);
-    const [heard, coming] = [style.getPropertyValue("--accent"), style.getPropertyValue("--edge")];
+    const [played, unplayed] = [style.getPropertyValue("--accent"), style.getPropertyValue("--edge")];
     const bars = Math.floor(width / STEP);
-    const shown = Math.max(NARROWEST, speech.sound.seconds);
+    const shown = Math.max(MIN_SECONDS, speech.sound.seconds);
     const head = speech.playing ? speech.position : 0;
     for (let bar = 0; bar * shown < bars * speech.sound.seconds; bar++) {
-      const tall = Math.max(2, loudest(speech.sound.peaks, (bar * shown) / bars, ((bar + 1) * shown) / bars) ** SOFT * height * 0.92);
-      pen.fillStyle = (bar * shown) / bars < head || !speech.playing ? heard : coming;
+      const tall = Math.max(2, loudest(speech.sound.peaks, (bar * shown) / bars, ((bar + 1) * shown) / bars) ** LOUDNESS_EXPONENT * height * 0.92);
+      pen.fillStyle = (bar * shown) / bars < head || !speech.playing ? played : unplayed;
       pen.fillRect(bar * STEP, (height - tall) / 2, WIDTH, tall);
     }
     if (speech.playing && speech.sound.length) {
