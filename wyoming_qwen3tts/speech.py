@@ -1,7 +1,7 @@
-"""The vocabulary of the house: what every room understands and none owns.
+"""The data types that all packages share: request, utterance, voice, text feed, audio format.
 
-Sound between rooms is always 24 kHz, mono, signed 16 bit little endian PCM in ``bytes``
-(24 kHz is what the Qwen3-TTS codec puts out), so that a format never changes inside a reply.
+Audio between packages is always PCM in ``bytes``: 24 kHz (the rate of the Qwen3-TTS codec), mono, signed
+16 bit, little endian.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ CHANNELS = 1
 LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "ru", "zh", "ja", "ko")
 """The ten languages of Qwen3-TTS, BCP 47."""
 SLOWEST, FASTEST = 0.5, 2.0
-"""Bounds of a speed: beyond them speech is hard to follow, and every method makes it rough."""
+"""Bounds of a speaking rate: beyond them speech is hard to follow, and every method distorts it."""
 LONGEST_NAME, LONGEST_TAG = 200, 35
-"""Characters of a name that somebody may ask for, twice those of any voice with its style; and of a language
-tag, as RFC 5646 (4.4.1) has it. What is longer is nobody's."""
+"""Characters of a requested voice name, twice those of any voice with its style; and of a language tag (RFC
+5646, 4.4.1). Longer ones are cut."""
 KEYS = 1
-"""Version of ``Utterance.key``: another one when the same key would mean another sound."""
+"""Version of ``Utterance.key``: increase it when the same key would mean other audio."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
 UNDETERMINED = "und"
-"""BCP 47 for a language that nobody named: a voice of many languages hears it from the text."""
+"""BCP 47 for an unknown language: a voice of many languages detects it in the text."""
 PROGRAM = "qwen3-tts"
-"""What this service calls itself. Home Assistant names its entity after it, so this never changes."""
+"""The name of the service. Home Assistant names its entity after it, so it never changes."""
 DEFAULT, SECOND, LAST = "(default) ", "also ", "last resort, "
-"""What descriptions of voices begin with, so that they sort: of the one that somebody chose, of second
-choices, of last resorts. A bracket sorts before digits, capitals after those, small letters last."""
+"""Prefixes of voice descriptions, which Home Assistant sorts: of the configured default, of second choices,
+of last resorts. A bracket sorts before digits, capitals after those, small letters last."""
 
 _UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -49,8 +49,8 @@ def base_language(tag: str) -> str:
 
 
 def unspeakable(text: str) -> tuple[str, int] | None:
-    """Return what in a text is no character that can be said or written down, and where; None for nothing."""
-    if text.isascii() and "\0" not in text:  # 100 times as quick as the expression, for a recording in base64
+    """Return the first character of a text that cannot be encoded or spoken, and its index; None for none."""
+    if text.isascii() and "\0" not in text:  # 100 times faster than the expression, for base64 of recordings
         return None
     if (found := _UNSPEAKABLE.search(text)) is None:
         return None
@@ -58,7 +58,7 @@ def unspeakable(text: str) -> tuple[str, int] | None:
 
 
 class SpeechError(Exception):
-    """Something cannot be said. ``code`` is for programs, the message for people."""
+    """Some text cannot be spoken. ``code`` is stable, for programs; the message is for users."""
 
     code = "speech-error"
 
@@ -69,13 +69,13 @@ class SpeechError(Exception):
 
 
 def internal_error() -> SpeechError:
-    """Return what a client is told of a fault of ours, which the log has with all its details."""
+    """Return the error for a client after a fault in this service, whose details are in the log."""
     return SpeechError("internal error; the server's log has the details", "internal-error")
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who made a voice, and where it comes from."""
+    """The maker of a voice, and its source."""
 
     name: str
     url: str
@@ -83,60 +83,60 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """A manner of speaking that has a name, such as ``calm``."""
+    """A named manner of speaking, such as ``calm``."""
 
     name: str
     instruct: str = ""
-    """What the model is told, in words; empty for nothing."""
+    """Instruction for the model, in words; empty for none."""
     speed: float = 1.0
-    """Times the pace that would be spoken at without it."""
+    """Factor on the speaking rate."""
     gain: float = 0.0
-    """dB on top of the level that every voice is brought to."""
+    """dB above the level that every voice is brought to."""
     language: str | None = None
-    """BCP 47 tag: everything is read in this language, whatever it looks like."""
+    """BCP 47: all text is spoken in this language; None is detected."""
     seed: int | None = None
-    """In the place of the voice's own."""
+    """Random seed instead of the voice's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A recording that a voice is cloned from, prepared: engines take it as it is."""
+    """A reference recording that a voice is cloned from, prepared for engines."""
 
     path: Path
-    """A WAV file, 24 kHz, mono, signed 16 bit. It may vanish at any time."""
+    """WAV file, 24 kHz, mono, signed 16 bit. It may be deleted at any time."""
     digest: str
-    """SHA-256, hexadecimal, over all that the clone depends on: recording, preparation, transcript."""
+    """SHA-256, hexadecimal, of everything the clone depends on: recording, preparation, transcript."""
     transcript: str = ""
-    """What is said in it: with it a model goes on from the recording (ICL), without it gets an x-vector."""
+    """Its text: with it a model continues the recording (ICL), without it the model gets an x-vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class CustomVoice:
-    """A household's own voice, before any engine has made it one of its own."""
+    """A custom voice of the store, before an engine has made a ``Voice`` of it."""
 
     name: str
     reference: Reference
     language: str | None = None
-    """BCP 47, its mother tongue; ``None`` where nobody said."""
+    """BCP 47, its native language; None if unknown."""
     description: str = ""
     seed: int = 0
     model: str = ""
-    """Which of the engine's models is to speak it; empty for the first that can."""
+    """The engine's model that is to speak it; empty for the first that can."""
     designed: str = ""
-    """The sentence it was designed from; empty for a voice that somebody has."""
+    """The description it was designed from; empty for a recorded voice."""
     remarks: tuple[str, ...] = ()
-    """Sentences about its recording, for a person."""
+    """Sentences about its recording, for users."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice that somebody can ask for by name."""
+    """A voice that can be requested by name."""
 
     name: str
     description: str
-    """What a person reads in a list of voices; says plainly what the voice is worth."""
+    """Its line in a list of voices, with a plain word on its quality."""
     languages: tuple[str, ...]
-    """BCP 47 tags, the voice's own language first."""
+    """BCP 47 tags, its native language first."""
     engine: str
     """The name of the engine that speaks it."""
     attribution: Attribution
@@ -144,58 +144,57 @@ class Voice:
     loudness: float | None = None
     """Level of its speech, pauses aside, in dBFS (``audio.loudness`` says how it is measured).
 
-    ``None`` where nobody has measured it: it is then learned from the voice's first seconds.
+    None if it was not measured: it is then measured from the voice's first seconds.
     """
     levelled: bool = False
-    """Whoever speaks it brings it to a level of their own, which stays."""
+    """Whether its engine brings it to a level of its own, which is then left unchanged."""
     base: str = ""
-    """The name of the voice that this one is a style of; empty if it is none."""
+    """The voice that this one is a style of; empty if it is no style."""
     style: Style | None = None
     seed: int = 0
-    """Where the engine's chance begins: the same for everything the voice says."""
+    """Random seed, the same for every utterance of the voice."""
     model: str = ""
-    """Which of the engine's models speaks it, if it has several."""
+    """The engine's model that speaks it, if the engine has several."""
     reference: Reference | None = None
-    """What it is cloned from."""
+    """The recording that it is cloned from; None if it is no clone."""
     designed: bool = False
-    """Whether that was made of a description."""
+    """Whether the recording was generated from a description."""
     supports_instructions: bool = False
-    """Whether ``Style.instruct`` changes anything."""
+    """Whether its model follows ``Style.instruct``."""
     accented: bool = False
-    """Whether it has a mother tongue, its first language, and an accent in its others."""
+    """Whether it speaks its first language natively, and the others with an accent."""
     rank: int = 0
-    """Of the voices of a language those of a lower rank come first: 1 for a dialect, 2 for a last resort."""
+    """Order among the voices of a language, the lowest first: 1 for a dialect, 2 for a last resort."""
 
     @property
     def speaker(self) -> str:
-        """What its engine knows it by: its name without any style."""
+        """Its name without a style, which the engine knows it by."""
         return self.base or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One sentence, ready to be said. Equal utterances sound the same, sample for sample."""
+    """One sentence, ready for an engine. Equal utterances have equal audio, sample for sample."""
 
     text: str
     voice: Voice
     language: str
-    """BCP 47 tag of the text; ``und`` where nobody said, for voices of several languages."""
+    """BCP 47 tag of the text; ``und`` if unknown, for voices of several languages."""
     seed: int = 0
     speed: float = 1.0
-    """Times the voice's own pace, ``SLOWEST`` to ``FASTEST``. Not the engine's work: it comes later."""
+    """Factor on the voice's own rate, SLOWEST to FASTEST. Post-processing applies it, not the engine."""
     on_start: Callable[[], object] | None = field(default=None, compare=False, repr=False)
-    """The engine calls it, on any thread, when it begins: until then the utterance has waited its turn."""
-
+    """The engine calls it, on any thread, when it begins with the utterance."""
     playback_deadline: float = field(default=0.0, compare=False)
-    """When its listener runs dry (``time.monotonic``): the first one due is the next to be said."""
+    """When its listener runs out of audio (``time.monotonic``): the earliest deadline is served first."""
     hops: tuple[str, ...] = field(default=(), compare=False)
-    """Servers that its request has come through, this one last."""
+    """Servers that its request has passed through, this one last."""
 
     def key(self, engine: str) -> bytes:
-        """Return a digest, 32 bytes, of all that the engine's sound of this utterance depends on.
+        """Return a digest, 32 bytes, of everything that the engine's audio of this utterance depends on.
 
-        ``engine``: what the engine adds to that. Left out is what comes after it: speed, gain, level. A
-        recording is known by its digest, whatever its voice is called.
+        ``engine``: its identity. Post-processing (speed, gain, level) is left out. A recording is identified
+        by its digest, whatever its voice is called.
         """
         voice = self.voice
         who = voice.speaker if voice.reference is None else f"recording {voice.reference.digest}"
@@ -205,16 +204,16 @@ class Utterance:
 
 
 class TextFeed:
-    """The text of one request, arriving in pieces: one writer, one reader.
+    """The text of one request, which may still arrive: one writer, one reader.
 
-    The writer never waits, so that reading from a client goes on while sound is made. What is held is
-    bounded by the writer: ``length`` counts every character ever pushed.
+    The writer never waits, so that reading from a client goes on during synthesis. The writer bounds what is
+    held: ``length`` counts every character that was pushed.
     """
 
     def __init__(self) -> None:
         self.length = 0
         self.waiting = False
-        """True while the reader has taken everything and waits for more."""
+        """Whether the reader has taken everything and waits for more."""
         self._pieces: list[str] = []
         self._ended = False
         self._error: Exception | None = None
@@ -222,34 +221,34 @@ class TextFeed:
 
     @classmethod
     def whole(cls, text: str) -> TextFeed:
-        """Return a feed that holds all of ``text`` and has ended."""
+        """Return a feed of a text that is complete."""
         feed = cls()
         feed.push(text)
         feed.end()
         return feed
 
     def push(self, piece: str) -> None:
-        """Append a piece of text."""
+        """Append text."""
         self.length += len(piece)
         self._pieces.append(piece)
         self._changed.set()
 
     def peek(self) -> str:
-        """Return all that was pushed and is not read yet, and leave it."""
+        """Return all text that was pushed and not read yet, without taking it."""
         return "".join(self._pieces)
 
     def end(self) -> None:
-        """Say that no more text comes."""
+        """End the text."""
         self._ended = True
         self._changed.set()
 
     @property
     def ended(self) -> bool:
-        """Whether no more text comes."""
+        """Whether the text has ended."""
         return self._ended
 
     def fail(self, error: Exception) -> None:
-        """Say that the rest of the text never comes: the reader gets ``error`` instead of what is left."""
+        """End the text with an error, which the reader gets instead of what is left."""
         self._error = error
         self.end()
 
@@ -257,7 +256,7 @@ class TextFeed:
         return self
 
     async def __anext__(self) -> str:
-        """Return everything pushed since the last call; wait if that is nothing."""
+        """Return all text pushed since the last call; wait for some."""
         while True:
             if self._error is not None:
                 raise self._error
@@ -276,49 +275,49 @@ class TextFeed:
 
 
 class Caching(Enum):
-    """What a request wants of the cache."""
+    """How a request uses the cache."""
 
     OFF = "off"
-    """Everything is made now, and nothing of it is kept."""
+    """Nothing is looked up, nothing is stored."""
     AUTO = "auto"
-    """As the settings say: they may leave voices out, and texts that are still being written."""
+    """As the settings say, which may exclude voices and text that is still being written."""
     ON = "on"
-    """Kept, even if it is still being written."""
+    """Stored, even if the text is still being written."""
     PIN = "pin"
-    """Kept for ever; an error where it cannot be."""
+    """Stored for ever; an error where that is not possible."""
 
 
 @dataclass(slots=True)
 class SpeechRequest:
-    """What a client wants to hear."""
+    """A request for speech."""
 
     text: TextFeed
     voice: str | None = None
-    """A voice's name; ``None`` is the default voice."""
+    """A voice's name; None is the default voice."""
     speaker: str | None = None
-    """A style of the voice, or a voice's name where ``voice`` names none."""
+    """A style of the voice; a voice's name where ``voice`` is None."""
     language: str | None = None
-    """BCP 47 tag of the text; chooses the voice where ``voice`` is absent or unknown."""
+    """BCP 47 tag of the text; chooses the voice where ``voice`` is None or unknown."""
     speed: float | None = None
-    """Times the voice's own pace; ``None`` is what the settings say."""
+    """Factor on the voice's own rate; None is the settings'."""
     clone: Voice | None = None
-    """A voice that is in no list, in the place of ``voice`` and ``speaker``."""
+    """A voice for this request alone, instead of ``voice`` and ``speaker``."""
     markup: str | None = None
-    """``ssml`` where the client says so; ``None`` is text, which may be Markdown or HTML."""
+    """``ssml`` if the client says so; None is text, which may have Markdown or HTML in it."""
     instructions: str | None = None
-    """How to speak, in words, for voices that listen; others refuse."""
+    """How to speak, in words; an error for voices that do not support instructions."""
     reject_unknown_voice: bool = False
-    """A voice that nobody knows is an error, and not the default one's to speak for."""
+    """Whether an unknown voice is an error; if not, the default voice speaks."""
     fallback: bool = True
-    """Where its voice cannot speak, another engine's may."""
+    """Whether another engine's voice may speak where the requested one cannot."""
     hops: tuple[str, ...] = ()
-    """Servers that have passed it on, the first one first: names that they gave themselves."""
+    """Servers that have passed it on, in order, by the names they gave themselves."""
     caching: Caching = Caching.AUTO
     source: str = field(default="")
-    """Where the request came from, for the log."""
-    listened: bool = True
-    """Somebody waits to hear it: not so what is made for a file, or to be kept."""
+    """Its connection or interface, for the log."""
+    is_interactive: bool = True
+    """Whether a listener waits for it; not so for files and prerendering."""
     client: str = ""
-    """Whose it is: an address, or a key's name. Those of nobody in particular are all one client's."""
+    """Whom its limits count for: an address or an API key; all requests without one are one client's."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """For logs and headers."""

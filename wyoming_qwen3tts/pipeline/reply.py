@@ -43,7 +43,7 @@ class Reply:
     @property
     def playback_deadline(self) -> float:
         """When its listener runs out of audio (``time.monotonic``)."""
-        if not self.request.listened or self.plan.caching == Caching.PIN:
+        if not self.request.is_interactive or self.plan.caching == Caching.PIN:
             return time.monotonic() + BATCH_DEADLINE
         return self.buffer.playback_end if self.has_audio else time.monotonic() - FIRST_AUDIO_BONUS
 

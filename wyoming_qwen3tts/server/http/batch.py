@@ -147,7 +147,7 @@ def _item(asked: BatchBody, given: BatchInput, number: int, context: AppContext,
             speed=given.speed or asked.speed,
             model=asked.model,
         )
-        request.client, request.listened = client, False
+        request.client, request.is_interactive = client, False
         return request
 
     return BatchItem(number, given.input, given.input if given.name is None else given.name, voice, build)

@@ -226,7 +226,7 @@ async def _store(context: AppContext, phrase: Phrase) -> float:
         language=phrase.language,
         caching=Caching.PIN,
     )
-    request.listened = False
+    request.is_interactive = False
     log = RequestLog(request, context.admission, context.history, INTERFACE)
     try:
         log.begin()
