@@ -45,6 +45,8 @@ from .characters import (
     UNAMBIGUOUS_STOPS,
     WAVE_DASHES,
     index_at_width,
+    reduce_gap,
+    to_one_line,
 )
 from .clauses import FIRST_CLAUSE_LEAST, MAX_CHARACTERS, find_clause_end, find_first_clause_end
 
@@ -111,7 +113,7 @@ class SentenceSplitter:
         It only grows until that sentence is complete.
         """
         least = FIRST_CLAUSE_LEAST if self._cut_first_clause else MAX_CHARACTERS // 3
-        return _to_one_line(self._text[: min(self._scanned, index_at_width(self._text, least))])
+        return to_one_line(self._text[: min(self._scanned, index_at_width(self._text, least))])
 
     @property
     def is_complete(self) -> bool:
@@ -139,7 +141,7 @@ class SentenceSplitter:
     def finish(self) -> list[str]:
         """Return the rest of the text, as one or more sentences, and start over."""
         sentences = self._cut_sentences(final=True)
-        rest = _to_one_line(self._text)
+        rest = to_one_line(self._text)
         self._clear()
         return [*sentences, rest] if rest else sentences
 
@@ -150,13 +152,13 @@ class SentenceSplitter:
             chunk = self._text[len(tail) :] + chunk
             self._text = tail
             self._scanned = min(self._scanned, len(tail))  # the gap may become a line break
-        self._text += _GAP.sub(_reduce_gap, chunk) if _IRREGULAR_GAP.search(chunk) else chunk
+        self._text += _GAP.sub(reduce_gap, chunk) if _IRREGULAR_GAP.search(chunk) else chunk
 
     def _cut_sentences(self, *, final: bool) -> list[str]:
         sentences = []
         while (end := self._find_sentence_end(final=final)) is not None:
             sentence = self._text[:end]
-            sentences.append(_to_one_line(sentence))
+            sentences.append(to_one_line(sentence))
             self._record_line_state(sentence)
             self._text, self._scanned = self._text[end:], 0
         return sentences
@@ -333,16 +335,6 @@ class SentenceSplitter:
         if following is None:
             return None
         return line_ends_before(line, following)
-
-
-def _reduce_gap(gap: re.Match[str]) -> str:
-    """Return a gap between words as a space, a line break, or a paragraph break."""
-    breaks = gap[0].count("\n") + gap[0].count("\u2028") + 2 * gap[0].count("\u2029")
-    return ("\n\n" if breaks > 1 else "\n") if breaks else " "
-
-
-def _to_one_line(sentence: str) -> str:
-    return sentence.replace("\n\n", " ").replace("\n", " ").strip()
 
 
 def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[str]:
