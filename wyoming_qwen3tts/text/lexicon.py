@@ -30,8 +30,8 @@ class _Entries:
     folded: dict[str, str] = field(default_factory=dict)
     pattern: re.Pattern[str] | None = None
 
-    def add(self, word: str, words: str) -> None:
-        (self.folded if word == word.lower() else self.exact)[word] = words
+    def add(self, word: str, spoken_form: str) -> None:
+        (self.folded if word == word.lower() else self.exact)[word] = spoken_form
 
     def compile(self) -> None:
         sources = [(word, re.escape(word)) for word in self.exact]
@@ -39,7 +39,8 @@ class _Entries:
         sources.sort(key=lambda pair: len(pair[0]), reverse=True)
         if sources:
             either = "|".join(
-                f"{_edge(word[0], '<!')}{source}{_edge(word[-1], '!')}" for word, source in sources
+                f"{_edge_lookaround(word[0], '<!')}{source}{_edge_lookaround(word[-1], '!')}"
+                for word, source in sources
             )
             self.pattern = re.compile(either)
 
@@ -47,9 +48,9 @@ class _Entries:
         return self.exact.get(found) or self.folded.get(found.lower(), found)
 
 
-def _edge(character: str, look: str) -> str:
+def _edge_lookaround(character: str, lookaround: str) -> str:
     """Return a lookaround for the edge of a word; scripts without spaces have none."""
-    return rf"(?{look}[A-Za-z0-9À-ɏЀ-ӿ_])" if character.isalnum() and ord(character) < 0x1100 else ""
+    return rf"(?{lookaround}[A-Za-z0-9À-ɏЀ-ӿ_])" if character.isalnum() and ord(character) < 0x1100 else ""
 
 
 def parse_lexicon(text: str) -> tuple[dict[str, _Entries], list[str]]:
@@ -64,11 +65,11 @@ def parse_lexicon(text: str) -> tuple[dict[str, _Entries], list[str]]:
         if match := _SECTION.fullmatch(line):
             section = match[1].lower()
             continue
-        word, equals, words = (part.strip() for part in line.partition("="))
+        word, equals, spoken_form = (part.strip() for part in line.partition("="))
         if not (equals and word):
             errors.append(f"line {number}: {line[:40]!r} is not 'word = spoken form'; the line is ignored")
             continue
-        entries.setdefault(section, _Entries()).add(word, words)
+        entries.setdefault(section, _Entries()).add(word, spoken_form)
     for section_entries in entries.values():
         section_entries.compile()
     return entries, errors
@@ -79,24 +80,25 @@ class Lexicon:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None
+        """Modification time in ns and size of the file as it was read; (0, 0) if it cannot be read."""
         self._entries: dict[str, _Entries] = {}
 
     def refresh(self) -> None:
         """Read the file if it changed; if it cannot be read, warn and keep the entries read before."""
         try:
             stat = self._path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size)
-            if seen == self._seen:
+            version = (stat.st_mtime_ns, stat.st_size)
+            if version == self._version:
                 return
-            self._seen = seen
+            self._version = version
             entries, errors = parse_lexicon(self._path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            if self._seen != (0, 0):
+            if self._version != (0, 0):
                 _LOGGER.warning(
                     "lexicon: cannot be read, the previous entries stay path=%s error=%s", self._path, error
                 )
-            self._seen = (0, 0)
+            self._version = (0, 0)
             return
         for error_message in errors:
             _LOGGER.warning("lexicon: %s path=%s", error_message, self._path)
@@ -121,13 +123,13 @@ class Lexicon:
         self, text: str, entries: _Entries, language: str, rest: Callable[[str], str]
     ) -> str:
         assert entries.pattern is not None
-        words, at = [], 0
+        parts, at = [], 0
         for match in entries.pattern.finditer(text):
             between = text[at : match.start()]
-            words += [self._normalize_between(between, language, rest), entries.find_spoken_form(match[0])]
+            parts += [self._normalize_between(between, language, rest), entries.find_spoken_form(match[0])]
             at = match.end()
-        words.append(self._normalize_between(text[at:], language, rest))
-        return "".join(words)
+        parts.append(self._normalize_between(text[at:], language, rest))
+        return "".join(parts)
 
     def _normalize_between(self, text: str, language: str, rest: Callable[[str], str]) -> str:
         """Return text between entries of a language, with the entries for every language replaced."""

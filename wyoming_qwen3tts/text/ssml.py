@@ -117,7 +117,7 @@ class _SsmlReader(HTMLParser):
             self._append_text(_BOUNDARY)
         if tag in _EMPTY_ELEMENTS or len(self._open) >= _MAX_DEPTH:
             return
-        element = _OpenElement(tag, _settings(tag, attributes, self._open[-1].settings))
+        element = _OpenElement(tag, _derive_settings(tag, attributes, self._open[-1].settings))
         element.convert = self._find_conversion(tag, attributes, element.settings.language or "")
         if element.convert is not None:
             element.text = []
@@ -195,7 +195,7 @@ class _SsmlReader(HTMLParser):
             self._items.append(replace(self._settings, text=text))
 
 
-def _settings(tag: str, attributes: dict[str, str], outer: SsmlText) -> SsmlText:
+def _derive_settings(tag: str, attributes: dict[str, str], outer: SsmlText) -> SsmlText:
     """Return the settings of the content of an element, given those of the element around it."""
     language = (
         attributes.get("xml:lang") or (attributes.get("lang") if tag == "lang" else None) or outer.language

@@ -96,9 +96,9 @@ class ChatFilter:
         self._text_since_quoted_tag = ""
         """The text from that tag on, up to the character after it."""
 
-    def push(self, piece: str) -> str:
+    def push(self, chunk: str) -> str:
         """Add a chunk of text; return the part of the reply that is now certain."""
-        return self._process(self._held + piece.replace(CANCEL, ""), final=False)
+        return self._process(self._held + chunk.replace(CANCEL, ""), final=False)
 
     def finish(self) -> str:
         """Return the text that was held back; an open block is not part of the reply."""

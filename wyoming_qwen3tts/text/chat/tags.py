@@ -141,7 +141,7 @@ def find_incomplete_tag(text: str, at: int) -> int:
     angle = text.rfind("<", at)
     starts = [angle, angle - 1 if text[max(at, angle - 1) : angle] == "<" else angle]
     starts += [text.rfind(opener, at) for opener in "[◁"]
-    for start in sorted(each for each in starts if each >= at and len(text) - each < MAX_TAG_CHARACTERS):
+    for start in sorted(index for index in starts if index >= at and len(text) - index < MAX_TAG_CHARACTERS):
         tail = text[start:]
         if _PARTIAL_TAG.fullmatch(tail) or tail in _TAG_PREFIXES or tail.lower() in _TAG_PREFIXES:
             return start

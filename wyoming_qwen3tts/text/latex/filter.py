@@ -23,9 +23,9 @@ class FormulaFilter:
         self._ends_with_formula = False
         """Whether the text before ``_held`` ends with a formula."""
 
-    def push(self, piece: str) -> str:
+    def push(self, chunk: str) -> str:
         """Add a chunk of text; return the text that is complete."""
-        return self._process(self._held + piece, final=False)
+        return self._process(self._held + chunk, final=False)
 
     def finish(self) -> str:
         """Return the text that was held back."""
@@ -96,5 +96,5 @@ def add_spaces(match: re.Match[str], words: str) -> str:
     """Return the replacement of a match, with the spaces that separate it from the text around it."""
     before = match.string[max(0, match.start() - 1) : match.start()]
     after = match.string[match.end() : match.end() + 1]
-    lead = before.isascii() and before.isalnum() and words[:1] not in _ATTACHED_SIGNS
-    return f"{' ' if lead else ''}{words}{' ' if _needs_space_before(after) else ''}"
+    needs_space_after_word = before.isascii() and before.isalnum() and words[:1] not in _ATTACHED_SIGNS
+    return f"{' ' if needs_space_after_word else ''}{words}{' ' if _needs_space_before(after) else ''}"

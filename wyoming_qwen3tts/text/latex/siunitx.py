@@ -40,24 +40,24 @@ _BEFORE_UNIT = re.compile(r"([²³])([a-zA-ZµΩ°]+)")
 def format_quantity(command: str, arguments: list[str]) -> str:
     """Return the text for a command of ``ARGUMENT_COUNTS``, given its arguments without braces."""
     if command in {"si", "unit"}:
-        return _unit(arguments[0])
-    numbers = [_number(each) for each in arguments]
+        return _format_unit(arguments[0])
+    numbers = [_format_number(argument) for argument in arguments]
     if command == "ang":
         return f"{numbers[0]}°"
     if command in {"num", "numrange"}:
         return "–".join(numbers)
-    unit = _unit(arguments[-1])
+    unit = _format_unit(arguments[-1])
     return f"{'–'.join(numbers[:-1])}{'' if unit in {'°', '%'} else ' '}{unit}"
 
 
-def _number(source: str) -> str:
+def _format_number(source: str) -> str:
     number = source.strip().replace(" ", "").replace("+-", " ± ").replace("\\pm", " ± ")
     if power := re.fullmatch(r"(.+?)[eE]([+-]?\d+)", number):
         return f"{power[1]} × 10{power[2].lstrip('+').translate(_POWERS)}"
     return number
 
 
-def _unit(source: str) -> str:
+def _format_unit(source: str) -> str:
     """Return the symbol of a unit that is written as symbols, or as commands for its parts."""
     source = re.sub(r"\\tothe\{(\d)\}|\^\{?(-?\d)\}?", lambda m: (m[1] or m[2]).translate(_POWERS), source)
     parts = (

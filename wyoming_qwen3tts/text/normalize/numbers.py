@@ -107,8 +107,8 @@ def to_words(value: int, language: str, kind: str = "cardinal", **forms: str) ->
 def _num2words(value: int, language: str, kind: str, forms: dict[str, str]) -> str:
     from num2words import num2words
 
-    say: Callable[..., str] = num2words
-    return say(value, lang=language, to=kind, **forms)
+    convert: Callable[..., str] = num2words
+    return convert(value, lang=language, to=kind, **forms)
 
 
 def _inflect(value: int, language: str, kind: str, forms: dict[str, str]) -> str:

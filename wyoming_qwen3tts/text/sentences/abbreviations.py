@@ -212,7 +212,7 @@ _LATIN_OR_CYRILLIC = re.compile(r"[A-Za-zÀ-ɏа-яёА-ЯЁ]{2,}")
 
 
 @cache
-def table(language: str | None) -> dict[str, WordKind]:
+def load_table(language: str | None) -> dict[str, WordKind]:
     """Return abbreviation, without its last full stop, → kind, for a base language tag or any language."""
     words = (
         (WordKind.DATE, _DATES),
@@ -242,7 +242,7 @@ def classify_word(words: list[str], language: str | None) -> tuple[WordKind, str
     previous = words[-2] if len(words) > 1 else ""
     if _INITIALS.fullmatch(word):
         return WordKind.TITLE, ""
-    known = table(language)
+    known = load_table(language)
     for key in _lookup_keys(words):
         found = known.get(key) or (known.get(key.lower()) if len(key) > 1 else None)
         if found in _NEVER_UPPER_CASE and word.isupper() and len(word) > 2 and "." not in key:

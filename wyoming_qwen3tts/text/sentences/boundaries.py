@@ -142,7 +142,7 @@ def extend_over_closing_marks(text: str, end: int, *, final: bool) -> int | None
     return None if not final and text[emoji.end() :] in {"", " "} else emoji.end()
 
 
-def last_words(text: str) -> list[str]:
+def find_last_words(text: str) -> list[str]:
     """Return the last words of ``text``, up to four, without opening marks; the last may be empty."""
     words = re.split(r"[ \n]", text[-4 * LOOKAHEAD :])[-4:]
     return [word.lstrip(OPENING_MARKS + "¿¡") for word in words]
@@ -180,7 +180,7 @@ def _lacks_space(
     text: str, at: int, stops: str, end: int, language: str | None, *, final: bool
 ) -> bool | None:
     """Tell whether a space is missing: "It is on.The door", but not "example.com" nor "Node.js"."""
-    words = last_words(text[:at])
+    words = find_last_words(text[:at])
     word = words[-1].rstrip(CLOSING_MARKS)
     plain = len(word) > 1 and word.replace("-", "").replace("'", "").replace("’", "").isalpha()
     if not plain or not (text[end].isupper() or stops.endswith("!")):

@@ -40,3 +40,14 @@ def index_at_width(text: str, count: int) -> int:
             return index
         index += 1
     return index + count
+
+
+def reduce_gap(gap: re.Match[str]) -> str:
+    """Return a gap between words as a space, a line break, or a paragraph break."""
+    breaks = gap[0].count("\n") + gap[0].count("\u2028") + 2 * gap[0].count("\u2029")
+    return ("\n\n" if breaks > 1 else "\n") if breaks else " "
+
+
+def to_one_line(sentence: str) -> str:
+    """Return a sentence with its line breaks as spaces."""
+    return sentence.replace("\n\n", " ").replace("\n", " ").strip()

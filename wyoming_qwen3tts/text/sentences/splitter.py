@@ -31,9 +31,9 @@ from .boundaries import (
     begins_with_word,
     ends_without_space,
     extend_over_closing_marks,
+    find_last_words,
     find_next_word,
     is_code_fence,
-    last_words,
     line_ends_before,
 )
 from .characters import (
@@ -45,6 +45,8 @@ from .characters import (
     UNAMBIGUOUS_STOPS,
     WAVE_DASHES,
     index_at_width,
+    reduce_gap,
+    to_one_line,
 )
 from .clauses import FIRST_CLAUSE_LEAST, MAX_CHARACTERS, find_clause_end, find_first_clause_end
 
@@ -96,11 +98,11 @@ class SentenceSplitter:
         """The number of the last list item."""
         self._cut_first_clause = self._first_clause
 
-    def push(self, piece: str) -> list[str]:
+    def push(self, chunk: str) -> list[str]:
         """Add a chunk of text; return the sentences that are now complete."""
         sentences = []
-        for at in range(0, len(piece), _CHUNK_CHARACTERS):
-            self._append(piece[at : at + _CHUNK_CHARACTERS])
+        for at in range(0, len(chunk), _CHUNK_CHARACTERS):
+            self._append(chunk[at : at + _CHUNK_CHARACTERS])
             sentences += self._cut_sentences(final=False)
         return sentences
 
@@ -111,7 +113,7 @@ class SentenceSplitter:
         It only grows until that sentence is complete.
         """
         least = FIRST_CLAUSE_LEAST if self._cut_first_clause else MAX_CHARACTERS // 3
-        return _to_one_line(self._text[: min(self._scanned, index_at_width(self._text, least))])
+        return to_one_line(self._text[: min(self._scanned, index_at_width(self._text, least))])
 
     @property
     def is_complete(self) -> bool:
@@ -123,7 +125,7 @@ class SentenceSplitter:
         bare = text.rstrip(CLOSING_MARKS)
         if self._in_code_fence or not bare or bare[-1] not in UNAMBIGUOUS_STOPS + ".":
             return False
-        words = last_words(bare.rstrip(STOP_CHARACTERS + CJK_STOP_CHARACTERS))
+        words = find_last_words(bare.rstrip(STOP_CHARACTERS + CJK_STOP_CHARACTERS))
         plain = words[-1][-1:].isalpha() and len(words[-1]) > 1
         return bare[-1] != "." or (
             plain and not bare.endswith("..") and classify_word(words, self._language)[0] is WordKind.WORD
@@ -139,24 +141,24 @@ class SentenceSplitter:
     def finish(self) -> list[str]:
         """Return the rest of the text, as one or more sentences, and start over."""
         sentences = self._cut_sentences(final=True)
-        rest = _to_one_line(self._text)
+        rest = to_one_line(self._text)
         self._clear()
         return [*sentences, rest] if rest else sentences
 
-    def _append(self, piece: str) -> None:
+    def _append(self, chunk: str) -> None:
         """Append a chunk; white space is reduced to a space or to line breaks."""
-        if self._text[-1:].isspace() and piece[:1].isspace():
+        if self._text[-1:].isspace() and chunk[:1].isspace():
             tail = self._text.rstrip()
-            piece = self._text[len(tail) :] + piece
+            chunk = self._text[len(tail) :] + chunk
             self._text = tail
             self._scanned = min(self._scanned, len(tail))  # the gap may become a line break
-        self._text += _GAP.sub(_reduce_gap, piece) if _IRREGULAR_GAP.search(piece) else piece
+        self._text += _GAP.sub(reduce_gap, chunk) if _IRREGULAR_GAP.search(chunk) else chunk
 
     def _cut_sentences(self, *, final: bool) -> list[str]:
         sentences = []
         while (end := self._find_sentence_end(final=final)) is not None:
             sentence = self._text[:end]
-            sentences.append(_to_one_line(sentence))
+            sentences.append(to_one_line(sentence))
             self._record_line_state(sentence)
             self._text, self._scanned = self._text[end:], 0
         return sentences
@@ -244,7 +246,7 @@ class SentenceSplitter:
         following = find_next_word(text, end, final=final)
         if following is None or (following.kind in {"capital", "caseless"} and following.word is None):
             return None
-        stammered = following.word == last_words(text[:at])[-1]
+        stammered = following.word == find_last_words(text[:at])[-1]
         return following.kind != "small" and not stammered
 
     def _full_stop_ends(self, at: int, end: int, *, final: bool) -> bool | None:
@@ -254,7 +256,7 @@ class SentenceSplitter:
             return False
         if text.startswith("\n\n", end):
             return True
-        words = last_words(text[:at])
+        words = find_last_words(text[:at])
         what, key = classify_word(words, self._language) if words[-1] else (WordKind.LAST, "")
         number = _NUMBER.fullmatch(words[-1])
         if number or _DAY_AND_MONTH.fullmatch(words[-1]):
@@ -333,16 +335,6 @@ class SentenceSplitter:
         if following is None:
             return None
         return line_ends_before(line, following)
-
-
-def _reduce_gap(gap: re.Match[str]) -> str:
-    """Return a gap between words as a space, a line break, or a paragraph break."""
-    breaks = gap[0].count("\n") + gap[0].count("\u2028") + 2 * gap[0].count("\u2029")
-    return ("\n\n" if breaks > 1 else "\n") if breaks else " "
-
-
-def _to_one_line(sentence: str) -> str:
-    return sentence.replace("\n\n", " ").replace("\n", " ").strip()
 
 
 def split_sentences(chunks: Iterable[str], lang: str | None = None) -> Iterator[str]:

@@ -72,9 +72,9 @@ class GermanDates(GermanWords):
         if not 1 <= month <= 12:
             return None
         word = m["und"] if m["und"] in {"und", "bis"} else "bis"
-        lead = before if word == "und" or DATIVE.search(before) else "zum"
+        context = before if word == "und" or DATIVE.search(before) else "zum"
         first = self.inflect_ordinal(int(m["a"]), before)
-        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}{self._sentence_stop(m)}"
+        return f"{first} {word} {self.date(year, month, int(m['d']), context)}{self._sentence_stop(m)}"
 
     def _two_dates(self, m: Match) -> str:
         before = text_before(m)
@@ -84,8 +84,8 @@ class GermanDates(GermanWords):
         )
         first = self.inflect_ordinal(int(m["a"]), before)
         year = int(m["y"]) if m["y"] else None
-        lead = before if word == "und" else "zum"
-        return f"{first} {word} {self.date(year, month, int(m['d']), lead)}"
+        context = before if word == "und" else "zum"
+        return f"{first} {word} {self.date(year, month, int(m['d']), context)}"
 
     @staticmethod
     def _is_francs(m: Match) -> bool:

@@ -261,6 +261,16 @@ class Korean(CjkLanguage):
             r"(?<![\d.,])(?P<a>\d{1,3})대(?P<b>\d{1,3})(?![\d.,])",
             lambda m: self.proportion(self._cardinal_or_digits(m["a"]), self._cardinal_or_digits(m["b"])),
         )
+        yield from self._dotted_date_rules()
+        yield (
+            "counter",
+            rf"(?<![\d.,])(?P<n>\d{{1,2}}|\d{{1,3}}(?:,\d{{3}})+|\d{{3,}})\s?(?P<c>{_COUNTERS})",
+            self._counter,
+        )
+        yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
+
+    def _dotted_date_rules(self) -> Rules:
+        """Yield the rules for dates with points: 2024. 12. 24."""
         yield (
             "date-dots",
             r"(?<![\d.])(?P<y>\d{4})\. (?P<m>\d{1,2})\. (?P<d>\d{1,2})(?:\.|(?![\d]))",
@@ -271,12 +281,6 @@ class Korean(CjkLanguage):
         yield "date-apostrophe", rf"['’]{short}(?![\d.])", self._dotted_date
         yield "date-short", rf"(?<![\d.]){short}{weekday}", self._dotted_date
         yield "date-day", rf"(?<![\d.])(?P<m>\d{{1,2}})\.\s?(?P<d>\d{{1,2}})\.?{weekday}", self._dotted_date
-        yield (
-            "counter",
-            rf"(?<![\d.,])(?P<n>\d{{1,2}}|\d{{1,3}}(?:,\d{{3}})+|\d{{3,}})\s?(?P<c>{_COUNTERS})",
-            self._counter,
-        )
-        yield "month-count", r"(?<!\d)(?P<n>\d+)\s?개월", lambda m: f"{self.cardinal(int(m['n']))} 개월"
 
     def language_rules(self) -> Rules:
         yield (

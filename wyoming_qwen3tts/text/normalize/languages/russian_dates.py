@@ -25,8 +25,8 @@ class RussianDates(RussianWords):
             return words
         hours = [[int(part) for part in m[end].split(":")] for end in "ab"]
         first, last = (self.time(hour, minute, before="до ") for hour, minute in hours)
-        begun = re.search(r"\b(?:со?|от)\s+$", text_before(m), re.I)
-        return f"{'' if begun else 'с '}{first} до {last}"
+        has_preposition = re.search(r"\b(?:со?|от)\s+$", text_before(m), re.I)
+        return f"{'' if has_preposition else 'с '}{first} до {last}"
 
     def _weekdays(self, m: Match) -> str:
         to, first, last = m["to"].strip(" -–"), self._days[m["a"]].lower(), self._days[m["b"]].lower()

@@ -71,9 +71,9 @@ class RuleBase(Verbalizer):
         before, after = text_before(m)[-1:], text_after(m)[:1]
         if not word:
             return " " if before and not before.isspace() else ""
-        lead = " " if before and not before.isspace() and before not in "([{\"'" else ""
-        trail = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
-        return f"{lead}{word}{trail}"
+        prefix = " " if before and not before.isspace() and before not in "([{\"'" else ""
+        suffix = " " if after and not after.isspace() and after not in ".,;:!?)]}\"'" else ""
+        return f"{prefix}{word}{suffix}"
 
     def _cardinal_or_digits(self, text: str) -> str:
         """Return a whole number in words; digit by digit if it begins with 0 or is too long."""
