@@ -131,19 +131,14 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _count_control_frame(self) -> bool:
         """Count a control frame; return whether it may be processed."""
-        if self.transport.is_closing():
-            return False
         if not self._controls.take(self.loop.time()):
             return True
         self._reject("too many pings and pongs")
         return False
 
     def _reject(self, reason: str) -> None:
-        """Close the connection with an error; without one if the client does not read."""
+        """Close the connection with an error."""
         if self.transport.is_closing():
             return
-        self.frames = []
         self.conn.fail(CloseCode.POLICY_VIOLATION, reason)
         self.handle_parser_exception()
-        if not self.writable.is_set():
-            self.transport.abort()
