@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -745,6 +746,43 @@ async def test_who_reads_no_pongs_is_read_no_more_until_it_does(monkeypatch: pyt
             assert protocol.transport.get_write_buffer_size() < 1 << 17
             assert len(protocol._input) <= 1 << 18
             assert (await reader.readexactly(sent * 121)).count(b"x" * 119) == sent
+
+
+async def test_a_service_that_receives_nothing_holds_few_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, many = asyncio.Event(), 5000
+    made: list[BoundedWebSocketProtocol] = []
+    begin, receive = BoundedWebSocketProtocol.connection_made, WebSocket.receive
+
+    def spied(self: BoundedWebSocketProtocol, transport: asyncio.BaseTransport) -> None:
+        made.append(self)
+        begin(self, transport)
+
+    async def busy(self: WebSocket) -> MutableMapping[str, Any]:
+        await go.wait()
+        return await receive(self)
+
+    async with door(ScriptedEngine()) as client:
+        monkeypatch.setattr(BoundedWebSocketProtocol, "connection_made", spied)
+        async with raw(client) as (reader, writer):
+            (protocol,) = made
+            monkeypatch.setattr(WebSocket, "receive", busy)
+            writer.write(frame(LAST | TEXT, b'{"type": "ping"}') * many)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert protocol.queue.qsize() < websocket_protocol.SLICE_BYTES // 16
+            assert len(protocol._input) <= 1 << 18
+            go.set()
+            received = 0
+            while received < many:
+                received += (await reader.readuntil(b'{"type": "pong"}')).count(b'{"type": "pong"}')
+
+
+async def test_many_messages_in_fragments_are_no_message_in_many_fragments() -> None:
+    async with door(ScriptedEngine()) as client, raw(client) as (reader, writer):
+        for _ in range(3):
+            padding = frame(CONTINUED, b" ") * (websocket_protocol.MAX_FRAGMENTS // 2)
+            writer.write(frame(TEXT, b'{"type":') + padding + frame(LAST | CONTINUED, b'"ping"}'))
+            await reader.readuntil(b'{"type": "pong"}')
 
 
 @pytest.mark.parametrize("size", [100_000, 1000, 125])

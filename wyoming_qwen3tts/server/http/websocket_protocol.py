@@ -30,9 +30,8 @@ CONTROLS_PER_SECOND = 100
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket that processes its input in slices, with limits for control frames and fragments.
 
-    Input waits in ``_input`` while other tasks run, before the handshake is accepted, while a message was not
-    received by the application, and while a pong could not be sent because the client does not read. No more
-    is read from the socket meanwhile.
+    Input waits in ``_input`` while other tasks run, while a message was not received by the application, and
+    while a pong could not be sent as the client does not read. Meanwhile nothing is read from the socket.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -99,8 +98,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _ready(self) -> bool:
-        in_handshake = self.handshake_initiated and not self.handshake_complete
-        return not (in_handshake or self.read_paused or self._pong_blocked)
+        return not (self.read_paused or self._pong_blocked)
 
     def _discard_input(self) -> None:
         self._input.clear()
@@ -110,23 +108,15 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     # -- limits ---------------------------------------------------------------------------------------------
 
-    def handle_text(self, event: Frame) -> None:
-        """Handle a text message, or its first fragment."""
-        self._fragments = 0
-        super().handle_text(event)
-
-    def handle_bytes(self, event: Frame) -> None:
-        """Handle a binary message, or its first fragment."""
-        self._fragments = 0
-        super().handle_bytes(event)
-
     def handle_cont(self, event: Frame) -> None:
-        """Handle a further fragment."""
+        """Count and handle a further fragment of a message."""
         self._fragments += 1
-        if self._fragments < MAX_FRAGMENTS:
-            super().handle_cont(event)
-        else:
+        if self._fragments >= MAX_FRAGMENTS:
             self._reject("too many fragments")
+            return
+        super().handle_cont(event)
+        if event.fin:
+            self._fragments = 0
 
     def handle_ping(self) -> None:
         """Answer a ping."""
@@ -141,19 +131,14 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _count_control_frame(self) -> bool:
         """Count a control frame; return whether it may be processed."""
-        if self.transport.is_closing():
-            return False
         if not self._controls.take(self.loop.time()):
             return True
         self._reject("too many pings and pongs")
         return False
 
     def _reject(self, reason: str) -> None:
-        """Close the connection with an error; without one if the client does not read."""
+        """Close the connection with an error."""
         if self.transport.is_closing():
             return
-        self.frames = []
         self.conn.fail(CloseCode.POLICY_VIOLATION, reason)
         self.handle_parser_exception()
-        if not self.writable.is_set():
-            self.transport.abort()
