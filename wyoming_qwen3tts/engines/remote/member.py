@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ...breaker import CircuitBreaker
 from ...speech import Voice
 from ..base import EngineUnavailableError
-from ..supervisor import TRIPS
+from ..managed import TRIPS
 from .server import Found, NoResponseError, Server
 
 _LOGGER = logging.getLogger(__name__)
