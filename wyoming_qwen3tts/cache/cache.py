@@ -242,12 +242,8 @@ class Cache:
                 await asyncio.wait(set(self._writing), timeout=CLOSE_TIMEOUT)
             if reason := await each.forget(voice):
                 failed[each.tier.name] = reason
-                _LOGGER.warning(
-                    "cache: %s may hold forgotten entries voice=%s reason=%s",
-                    each.tier.name,
-                    voice or "all",
-                    reason,
-                )
+                fact = "cache: %s may hold forgotten entries voice=%s reason=%s"
+                _LOGGER.warning(fact, each.tier.name, voice or "all", reason)
             self._forget_in_memory(voice)
         return failed
 
