@@ -280,7 +280,7 @@ async def test_what_nobody_knows_of_the_cache_is_an_error(tmp_path: Path, wrong:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
         with pytest.raises(
             SpeechFailedError,
-            match=r"context\.cache is .* known are true, false, \"off\", \"auto\", \"on\", \"pin\"",
+            match=r"context\.cache must be one of true, false, \"off\", \"auto\", \"on\", \"pin\"",
         ):
             await ask(uri, "Front door open.", wrong)
 
