@@ -65,11 +65,12 @@ class Synthesizer:
 
     async def _produce(self, request: SpeechRequest, buffer: AudioBuffer, outcome: Outcome) -> None:
         """Fill ``buffer`` with the audio of a request, and close it."""
+        timeout = asyncio.timeout(None)
         try:
             plan = await self._planner.plan(request)
             if not plan.is_as_requested:
                 outcome.fallback = VOICE
-            async with asyncio.timeout(None) as timeout:
+            async with timeout:
                 postprocessor = ReplyPostprocessor(self._settings.audio, self._calibration.levels)
                 reply = Reply(request, plan, postprocessor, buffer, outcome, timeout)
                 await self._speak_segments(reply)
