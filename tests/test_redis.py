@@ -610,6 +610,6 @@ async def test_speech_goes_on_without_redis(tmp_path: Path, caplog: pytest.LogCa
     cache = Cache(Memory(0), [Redis(f"unix://:s3cret@{tmp_path}/redis.sock")])
     for each in "abc":
         assert [piece async for piece in cache.speak(key(each), make)] == [sound()]
-    assert caplog.text.count(f"cache: redis is not used reason={tmp_path}/redis.sock: ") == 1
+    assert caplog.text.count(f'cache: redis is not used reason="{tmp_path}/redis.sock: ') == 1
     assert "s3cret" not in caplog.text
     await cache.close()
