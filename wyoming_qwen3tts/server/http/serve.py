@@ -148,11 +148,29 @@ class HttpServer:
     async def stop(self, timeout: float) -> None:
         """Stop accepting; let requests finish for up to ``timeout`` seconds, then cancel them."""
         if self._server is not None and self._task is not None:
-            self._server.stop_timeout = timeout
-            self._server.should_exit = True  # uvicorn checks it every 0.1 s
-            await asyncio.wait({self._task}, timeout=timeout + 2 * CANCEL_TIMEOUT)
+            # uvicorn's own shutdown cancels requests and returns at once, so that their errors are lost; its
+            # main loop would notice should_exit after up to 0.1 s.
             self._task.cancel()
+            await asyncio.wait({self._task})
+            if self._server.started:
+                await self._finish_connections(self._server, timeout)
         self.close()
+
+    async def _finish_connections(self, server: uvicorn.Server, timeout: float) -> None:
+        """Stop accepting, wait for running requests, cancel the rest and wait until their errors are sent."""
+        for listening in server.servers:
+            listening.close()
+        state = server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while state.tasks or state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(POLL_INTERVAL)
+        for task in state.tasks:
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
 
     def close(self) -> None:
         """Close the listening sockets, and remove their files."""
@@ -192,31 +210,7 @@ def open_http_server(settings: Settings) -> HttpServer:
 
 
 class _UvicornServer(uvicorn.Server):
-    """uvicorn's server with a stop that cancels what takes too long, and without signal handlers."""
-
-    stop_timeout = 0.0
-    """Seconds that running requests have at the stop."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, wait for running requests, cancel the rest and wait until their errors are sent.
-
-        uvicorn's own cancels requests and returns at once, so that the errors are lost.
-        """
-        for server in self.servers:
-            server.close()
-        for opened in sockets or []:
-            opened.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.stop_timeout):
-                while state.tasks or state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
-                    await asyncio.sleep(POLL_INTERVAL)
-        for task in state.tasks:
-            task.cancel()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
+    """uvicorn's server without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
