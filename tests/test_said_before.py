@@ -27,7 +27,7 @@ from tests.house import (
     sound_of,
     tone,
 )
-from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 
@@ -295,7 +295,7 @@ async def test_nothing_to_say_cannot_be_pinned(tmp_path: Path, text: str) -> Non
 async def test_a_pinned_phrase_is_stored_before_its_end_is_said(tmp_path: Path) -> None:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
         await ask(uri, "The door is open. The window is shut.", "pin")
-        with sqlite3.connect(tmp_path / FILE) as database:
+        with sqlite3.connect(tmp_path / FILE_NAME) as database:
             found = database.execute("SELECT text, pinned FROM entries ORDER BY text").fetchall()
         database.close()
     assert found == [("The door is open.", 1), ("The window is shut.", 1)]
