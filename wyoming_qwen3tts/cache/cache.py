@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from ..telemetry import quote
 from .entry import CacheCounts, Entry, EntryInfo, Tier, TierContents
 from .guarded import CLOSE_TIMEOUT, GuardedTier
 from .memory import MemoryCache
@@ -243,7 +244,7 @@ class Cache:
             if reason := await each.forget(voice):
                 failed[each.tier.name] = reason
                 fact = "cache: %s may hold forgotten entries voice=%s reason=%s"
-                _LOGGER.warning(fact, each.tier.name, voice or "all", reason)
+                _LOGGER.warning(fact, each.tier.name, quote(voice or "all"), quote(reason))
             self._forget_in_memory(voice)
         return failed
 

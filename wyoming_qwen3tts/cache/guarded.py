@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..breaker import CircuitBreaker
+from ..telemetry import quote
 from .entry import CacheCounts, Entry, Tier, TierError
 
 _LOGGER = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class GuardedTier:
         name = self.tier.name
         reason = f"the cache's {name} has no room for it beside pinned entries (--cache-{name})"
         if not was_full:
-            _LOGGER.warning("cache: nothing new is stored reason=%s", reason)
+            _LOGGER.warning("cache: nothing new is stored reason=%s", quote(reason))
         return reason
 
     def end_rest(self) -> None:
@@ -79,7 +80,7 @@ class GuardedTier:
             async with asyncio.timeout(TIMEOUT):
                 clearings = await _own(self.tier.add_counts(news))
         except Exception as error:
-            _LOGGER.debug("cache: %s cannot add counts reason=%r", self.tier.name, error)
+            _LOGGER.debug("cache: %s cannot add counts reason=%s", self.tier.name, quote(repr(error)))
             self._missed_a_look = True
             return False
         before, self._clearings = self._clearings, clearings
@@ -108,7 +109,9 @@ class GuardedTier:
             async with asyncio.timeout(TIMEOUT):
                 await _own(self.tier.drop(key))
         except Exception as error:
-            _LOGGER.warning("cache: %s may hold a dropped entry reason=%r", self.tier.name, error)
+            _LOGGER.warning(
+                "cache: %s may hold a dropped entry reason=%s", self.tier.name, quote(repr(error))
+            )
 
     async def close(self, counts: Mapping[str, CacheCounts]) -> None:
         """Add up the last counts and close the tier, within CLOSE_TIMEOUT."""
@@ -117,7 +120,7 @@ class GuardedTier:
                 await self.add_counts(counts)
                 await _own(self.tier.close())
         except Exception as error:
-            _LOGGER.warning("cache: %s cannot be closed reason=%r", self.tier.name, error)
+            _LOGGER.warning("cache: %s cannot be closed reason=%s", self.tier.name, quote(repr(error)))
 
     async def _try(
         self, breaker: CircuitBreaker, call: Coroutine[Any, Any, _T], timeout: float
@@ -140,7 +143,7 @@ class GuardedTier:
         was_failing = self._is_failing
         breaker.record_failure(reason, incidents)
         if not was_failing:
-            _LOGGER.warning("cache: %s is not used reason=%s", self.tier.name, reason)
+            _LOGGER.warning("cache: %s is not used reason=%s", self.tier.name, quote(reason))
         return None, reason
 
     @property

@@ -82,8 +82,8 @@ class RedisTier:
             self.counts.misses += 1
             self.counts.damaged += 1
             text = found.get(b"text", b"").decode(errors="replace") if isinstance(found, Mapping) else ""
-            fact = "cache: redis dropped a damaged entry address=%s text=%.40r"
-            _LOGGER.warning(fact, quote(self._redis.address), text)
+            fact = "cache: redis dropped a damaged entry address=%s text=%s"
+            _LOGGER.warning(fact, quote(self._redis.address), quote(text[:40]))
             return None
         self.counts.hits += 1
         self.counts.saved += entry.cost

@@ -151,8 +151,8 @@ class DiskTier:
             self.counts.misses += 1
             self.counts.damaged += not is_too_old
             if not is_too_old:
-                fact = "cache: disk dropped a damaged entry path=%s text=%.40r"
-                _LOGGER.warning(fact, quote(self.path), text)
+                fact = "cache: disk dropped a damaged entry path=%s text=%s"
+                _LOGGER.warning(fact, quote(self.path), quote(text[:40]))
             with suppress(sqlite3.Error):
                 self._delete([key])
             return None

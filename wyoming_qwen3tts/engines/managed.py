@@ -13,6 +13,7 @@ from typing import Any
 from ..breaker import CircuitBreaker
 from ..config.settings import LimitSettings
 from ..speech import SpeechError, TextFeed, Utterance, Voice, internal_error
+from ..telemetry import quote
 from .attempt import END, Attempt
 from .audio_check import AudioCheck
 from .base import Engine, EngineUnavailableError
@@ -129,7 +130,7 @@ class ManagedEngine:
     def trip(self, error: EngineUnavailableError, *, abort_all: bool = False) -> None:
         """Open the circuit. ``abort_all``: also abort what the engine works on, where it has no audio yet."""
         if self.state is State.UP:
-            _LOGGER.warning("engine %s: circuit open reason=%s", self.name, error)
+            _LOGGER.warning("engine %s: circuit open reason=%s", self.name, quote(error))
             self.breaker.open(str(error))
             self.set_state(State.RESTING, str(error))
             self.has_failed.set()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from contextlib import aclosing, suppress
 
 from ..speech import Utterance
+from ..telemetry import quote
 from .audio_check import AudioCheck
 from .base import DeviceLostError, EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from .managed import REST, ManagedEngine, State
@@ -80,7 +81,7 @@ class Supervisor:
         else:
             self._managed.knows_voices, self._managed.reason = True, "it is loading"
         if not self._managed.knows_voices:
-            _LOGGER.warning("engine %s: no voices reason=%s", self.name, self._managed.reason)
+            _LOGGER.warning("engine %s: no voices reason=%s", self.name, quote(self._managed.reason))
 
     async def start(self) -> None:
         """Start it and supervise it from now on; ``state`` says whether it speaks."""
@@ -126,7 +127,7 @@ class Supervisor:
             self._managed.set_state(then, "" if then is State.UP else self._managed.reason)
             return True
         if reason != self._managed.reason:
-            _LOGGER.warning("engine %s: no voices reason=%s", self.name, reason)
+            _LOGGER.warning("engine %s: no voices reason=%s", self.name, quote(reason))
         self._managed.set_state(State.STARTING, reason)
         return False
 
@@ -165,7 +166,7 @@ class Supervisor:
                 await self._probe()
             except EngineUnavailableError as error:
                 self._managed.breaker.record_failure(str(error))
-                _LOGGER.info("engine %s: probe failed reason=%s", self.name, error)
+                _LOGGER.info("engine %s: probe failed reason=%s", self.name, quote(error))
                 self._managed.set_state(self._managed.state, str(error))
             else:
                 _LOGGER.info("engine %s: speaks again", self.name)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable
 
 from ..audio.postprocess import ProcessedAudio
 from ..cache.cache import Cache
+from ..cache.keys import utterance_key
 from ..cache.singleflight import Make, MayRetry
 from ..config.settings import CacheSettings
 from ..engines.base import Engine, EngineUnavailableError
@@ -75,7 +76,7 @@ class CacheLookup:
             if caching == Caching.PIN:
                 raise not_pinned(utterance, f"the {engine.name} voices do not repeat themselves exactly")
             return None
-        return utterance.key(identity)
+        return utterance_key(utterance, identity)
 
     def speak(
         self,
