@@ -54,8 +54,8 @@ from tests.house import (
 from tests.redis_server import Server
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import free_port
-from wyoming_qwen3tts.cache.redis import CONNECTIONS
-from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cache.redis_connection import MAX_CONNECTIONS
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 from wyoming_qwen3tts.speech import Utterance
 
 SENTENCE = "The dinner is on the table."
@@ -690,9 +690,9 @@ async def kept(data: Path, texts: Sequence[str]) -> None:
     """Wait until a cache's file has all these texts."""
 
     def there() -> bool:
-        if not (data / FILE).exists():
+        if not (data / FILE_NAME).exists():
             return False
-        database = sqlite3.connect(data / FILE)
+        database = sqlite3.connect(data / FILE_NAME)
         try:
             found = {text for (text,) in database.execute("SELECT text FROM entries")}
         except sqlite3.OperationalError:
@@ -777,7 +777,7 @@ async def test_a_file_that_another_process_writes_to_for_seconds_is_no_silence(t
         for text in phrases("Window"):
             await running.speaks(text)
         await kept(tmp_path, phrases("Window"))
-        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         for text in [*phrases("Door"), *phrases("Window"), *phrases("Door")]:
             await running.speaks(text)
@@ -795,7 +795,7 @@ async def test_a_file_that_another_process_has_for_itself_is_no_silence(tmp_path
     async with house("--data-dir", tmp_path) as running:
         await running.speaks(SENTENCE)
         await kept(tmp_path, [SENTENCE])
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     async with house("--data-dir", tmp_path) as running, unharmed(running, SENTENCE):
@@ -858,7 +858,7 @@ async def test_a_redis_that_comes_and_goes_while_the_server_speaks_is_no_silence
     options = ("--cache-redis", redis.url, "--cache-disk", "0", "--cache-memory", "0")
     try:
         async with house("--data-dir", tmp_path / "data", *options) as running:
-            async with unharmed(running, SENTENCE, CONNECTIONS):
+            async with unharmed(running, SENTENCE, MAX_CONNECTIONS):
                 for text in phrases("Window"):
                     await running.speaks(text)
                 talking = await deaf(running.uri)

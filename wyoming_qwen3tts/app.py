@@ -14,7 +14,7 @@ from . import __version__
 from .audio import speed as speed_methods
 from .audio.loudness import Levels
 from .cache.cache import Cache
-from .cache.memory import Memory
+from .cache.memory import MemoryCache
 from .cache.tiers import MEGABYTE, tiers_for
 from .cli.hints import reason_for_default, say_command
 from .config.address import Address
@@ -363,4 +363,4 @@ def cache_for(settings: Settings) -> Cache | None:
     tiers = tiers_for(settings)
     if not settings.cache.cache_memory and not tiers:
         return None
-    return Cache(Memory(int(settings.cache.cache_memory * MEGABYTE)), tiers)
+    return Cache(MemoryCache(int(settings.cache.cache_memory * MEGABYTE)), tiers)

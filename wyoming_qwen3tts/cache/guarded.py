@@ -69,7 +69,7 @@ class GuardedTier:
         """Allow the next write at once."""
         self._writing.end_rest()
 
-    async def tally(self, counts: Mapping[str, CacheCounts]) -> bool:
+    async def add_counts(self, counts: Mapping[str, CacheCounts]) -> bool:
         """Add up what was counted; return whether anything was forgotten since the last look, by any process.
 
         Without ``counts`` it only looks, which is quick.
@@ -78,9 +78,9 @@ class GuardedTier:
         news = {name: now[name].since(self._reported.get(name, CacheCounts())) for name in now}
         try:
             async with asyncio.timeout(TIMEOUT):
-                clearings = await _own(self.tier.tally(news))
+                clearings = await _own(self.tier.add_counts(news))
         except Exception as error:
-            _LOGGER.debug("cache: %s cannot be tallied reason=%s", self.tier.name, quote(repr(error)))
+            _LOGGER.debug("cache: %s cannot add counts reason=%s", self.tier.name, quote(repr(error)))
             self._missed_a_look = True
             return False
         before, self._clearings = self._clearings, clearings
@@ -117,7 +117,7 @@ class GuardedTier:
         """Add up the last counts and close the tier, within CLOSE_TIMEOUT."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.tally(counts)
+                await self.add_counts(counts)
                 await _own(self.tier.close())
         except Exception as error:
             _LOGGER.warning("cache: %s cannot be closed reason=%s", self.tier.name, quote(repr(error)))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..audio.postprocess import Postprocessor
 from ..cache.cache import PinError
-from ..cache.memory import Memory
+from ..cache.memory import MemoryCache
 from ..engines.base import (
     Engine,
     EngineUnavailableError,
@@ -102,7 +102,7 @@ class UtteranceSpeaker:
         if not size:
             reply.outcome.record_voice(utterance)
         if (processed := self._lookup.processed(key, settings, caching)) is not None:
-            reply.outcome.sources.append(Memory.name)
+            reply.outcome.sources.append(MemoryCache.name)
             await reply.put(reply.postprocessor.replay(processed, pause))
             return
         keep = caching != Caching.PIN and self._lookup.is_in_memory(key)

@@ -101,7 +101,7 @@ class Synthesizer:
                 pause = segment.pause if pause is None else pause + (segment.pause or 0.0)
                 if await self._speak_segment(segment, plan, reply, pause):
                     pause = None
-        if reply.postprocessor.trail is None:
+        if reply.postprocessor.trailing_silence is None:
             if reply.plan.caching == Caching.PIN:
                 raise UnsupportedTextError("there is nothing to say")
             await reply.put(silence(NO_SPEECH))

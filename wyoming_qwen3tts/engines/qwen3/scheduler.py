@@ -141,7 +141,7 @@ class Generation:
 
     def in_hand(self, now: float) -> float:
         """Return the seconds of sound its listener has; -1 before the first."""
-        return self.clock.in_hand(now) if self.handed_over else -1.0
+        return self.clock.buffered_seconds(now) if self.handed_over else -1.0
 
     def join(self) -> None:
         """Say that it is its turn."""
@@ -152,7 +152,7 @@ class Generation:
         """Hand PCM over."""
         if pcm and not self.cancelled:
             self.handed_over += len(pcm)
-            self.clock.sent(pcm, time.monotonic())
+            self.clock.add(pcm, time.monotonic())
             self._hand_over(pcm)
 
     def end(self, error: Exception | None = None) -> None:
