@@ -349,7 +349,7 @@ def refusing() -> Iterator[str]:
             {"voice": "heart", "instructions": "Whisper."},
             400,
             "style-not-supported",
-            "follows no instructions",
+            "does not follow instructions",
         ),
         ({"voice": "Ryan", "instructions": "W" * 501}, 413, "text-too-long", "instructions"),
     ],

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ...audio.encode import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
-from ...voices.store import LONGEST_TEXT
+from ...voices.details import LONGEST_TEXT
 from .audio_response import AudioResponse
 from .auth import client_id
 from .context import (
