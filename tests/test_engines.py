@@ -77,10 +77,10 @@ async def test_the_builtin_voice_says_something_for_awkward_text(heart: BuiltinE
 
 
 async def test_numbers_without_end_are_read_digit_by_digit() -> None:
-    assert builtin.readable("1" * 16) == " ".join("1" * 16)
-    assert builtin.readable("1" * 15) == "1" * 15
-    assert builtin.readable("[a](/b/)") == "[a] (/b/)"
-    assert builtin.readable("①\u200b\x00②") == "1 2"
+    assert builtin.sanitize("1" * 16) == " ".join("1" * 16)
+    assert builtin.sanitize("1" * 15) == "1" * 15
+    assert builtin.sanitize("[a](/b/)") == "[a] (/b/)"
+    assert builtin.sanitize("①\u200b\x00②") == "1 2"
 
 
 async def test_text_without_words_cannot_be_said(heart: BuiltinEngine) -> None:
@@ -114,7 +114,7 @@ async def test_a_phonemizer_that_fails_gets_plainer_text(
 async def test_a_sentence_in_pieces_has_the_samples_of_the_whole(heart: BuiltinEngine, text: str) -> None:
     (phonemes,) = heart._hibari.phonemize(text)
     ids = heart._hibari.ids(phonemes)
-    whole = to_pcm(heart._hibari.from_ids(ids, rng=builtin.noise(0)))
+    whole = to_pcm(heart._hibari.from_ids(ids, rng=builtin.get_noise(0)))
     utterance = Utterance(text, heart.voices()[0], "en-US")
     async with aclosing(heart.speak(utterance)) as stream:
         pieces = [piece async for piece in stream]

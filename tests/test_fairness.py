@@ -63,7 +63,7 @@ def essay(name: str, sentences: int = 3) -> list[str]:
 
 
 async def took(turns: DeadlineQueue, due: float, log: list[float], hold: asyncio.Event) -> None:
-    async with turns.turn(due):
+    async with turns.slot(due):
         log.append(due)
         await hold.wait()
 
@@ -116,7 +116,7 @@ async def test_who_leaves_at_the_moment_of_the_turn_passes_it_on() -> None:
     hold.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert log[-1] == 2
-    async with asyncio.timeout(HANG), turns.turn(0):
+    async with asyncio.timeout(HANG), turns.slot(0):
         pass
 
 
@@ -125,7 +125,7 @@ async def test_beyond_so_many_that_wait_the_next_is_refused() -> None:
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(3)]
     await waiting(turns, 2)
     with pytest.raises(EngineUnavailableError, match="2 utterances are waiting already") as refused:
-        async with turns.turn(-1):
+        async with turns.slot(-1):
             pass
     assert refused.value.code == "busy"
     hold.set()
@@ -137,13 +137,13 @@ async def test_all_who_wait_can_be_told_that_it_is_in_vain() -> None:
     turns, log, hold = DeadlineQueue(1, 100), list[float](), asyncio.Event()
     tasks = [asyncio.create_task(took(turns, due, log, hold)) for due in range(4)]
     await waiting(turns, 3)
-    turns.refuse(EngineUnavailableError("it hangs"))
+    turns.reject_waiting(EngineUnavailableError("it hangs"))
     assert turns.waiting == 0
     results = await asyncio.gather(*tasks[1:], return_exceptions=True)
     assert [str(result) for result in results] == ["it hangs"] * 3
     hold.set()
     await tasks[0]
-    async with asyncio.timeout(HANG), turns.turn(0):
+    async with asyncio.timeout(HANG), turns.slot(0):
         pass
 
 

@@ -37,7 +37,7 @@ class Modelled(Repeatable):
                 "slots": 8,
                 "running": 2,
                 "waiting": 5,
-                "work": {"steps": 10, "frames": 25, "takes": 3, "faults": {"loop": 1}},
+                "work": {"steps": 10, "frames": 25, "generations": 3, "faults": {"loop": 1}},
                 "clones": {"hits": 4, "made": 1},
             }
         }

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.house import ScriptedEngine, connect, home_assistant_plain, service, tone
-from wyoming_qwen3tts.engines.builtin import BuiltinEngine, misaki
+from wyoming_qwen3tts.engines.builtin import BuiltinEngine, to_misaki
 from wyoming_qwen3tts.engines.espeak import EspeakEngine, to_mnemonics
 from wyoming_qwen3tts.speech import Utterance, Voice
 from wyoming_qwen3tts.text import phonemes, ssml
@@ -93,7 +93,7 @@ async def test_only_an_engine_that_reads_pronunciations_gets_them(able: bool, te
     ],
 )
 def test_ipa_in_the_alphabet_of_the_built_in_voice(pronunciation: str, wanted: str) -> None:
-    assert misaki(pronunciation) == wanted
+    assert to_misaki(pronunciation) == wanted
 
 
 def test_the_built_in_voice_says_pronunciations(heart: BuiltinEngine) -> None:
@@ -115,10 +115,10 @@ async def test_espeak_says_the_sounds_that_its_language_has() -> None:
     robot = EspeakEngine("de,fr")
     await robot.start()
     schoen = phonemes.annotate_word("schon", "ʃøːn")
-    assert await robot._readable(f"Das ist {schoen}.", "de") == "Das ist [[SY:n]]."
+    assert await robot._prepare_text(f"Das ist {schoen}.", "de") == "Das ist [[SY:n]]."
     click = phonemes.annotate_word("klick", "kǃa")
-    assert await robot._readable(f"Ein {click}.", "de") == "Ein klick."
-    assert await robot._readable(phonemes.annotate_word("tomate", "təˈmɑːtoʊ"), "fr") == "tomate"
+    assert await robot._prepare_text(f"Ein {click}.", "de") == "Ein klick."
+    assert await robot._prepare_text(phonemes.annotate_word("tomate", "təˈmɑːtoʊ"), "fr") == "tomate"
     voices = {voice.name: voice for voice in robot.voices()}
 
     async def sound(text: str) -> bytes:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import RATE, noise, save, speech
-from wyoming_qwen3tts.audio.encode import FORMATS
+from wyoming_qwen3tts.audio.formats import FORMATS
 from wyoming_qwen3tts.audio.loudness import Meter
 from wyoming_qwen3tts.audio.pcm import FULL_SCALE
 from wyoming_qwen3tts.speech import SAMPLE_RATE

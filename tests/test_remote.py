@@ -507,7 +507,7 @@ async def test_who_takes_no_connection_is_not_waited_for() -> None:
         try:
             async with fake() as well, remote(deaf, well.uri, limits=HASTY) as engine:
                 assert await heard(engine) == tone(TEXT)
-                assert "did not answer for 0.3 s" in engine.servers()[deaf]["reason"]
+                assert "did not respond within 0.3 s" in engine.servers()[deaf]["reason"]
         finally:
             for filler in fillers:
                 filler.close()
@@ -925,7 +925,7 @@ async def test_an_answer_that_is_no_pcm_is_never_heard(omni: Omni, kind: str) ->
         assert await heard(engine) == tone(TEXT)
         assert len(well.asked) == 1
     async with remote(omni.uri) as engine:
-        with pytest.raises(EngineUnavailableError, match="not with PCM"):
+        with pytest.raises(EngineUnavailableError, match="instead of PCM"):
             await heard(engine)
 
 

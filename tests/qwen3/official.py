@@ -15,10 +15,10 @@ from torch import Tensor
 
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
-from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, Quantize, plain
+from wyoming_qwen3tts.engines.qwen3.decoder import Decoder, LinearFactory, plain
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, PromptBuilder, Speech
-from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Noise, Sampling
+from wyoming_qwen3tts.engines.qwen3.sampling import Noise, Sampling, SamplingParams
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 
 CPU = torch.device("cpu")
@@ -132,7 +132,7 @@ class Official:
         decoder = self.decoder
         prompt = self.builder.build(speech)
         decoder.prepare(prompt, sampling)
-        decoder.move(decoder.staging, 2, prompt.length)
+        decoder.copy_slot(decoder.staging, 2, prompt.length)
         noise = Noise(seed, CPU, decoder.sizes, sampling)
         frames: list[Tensor] = []
         while len(frames) < most:
@@ -162,13 +162,13 @@ def scheduler(
     overlap: bool = False,
     length: int = 512,
     frames_per_token: float = 12.0,
-    linear: Quantize = plain,
+    linear: LinearFactory = plain,
 ) -> Scheduler:
     """Return a scheduler of its own for a loaded checkpoint.
 
     ``overlap``: as on CUDA: the talker's step is queued before the frame is looked at, and shapes are padded.
     """
-    graphs = Graphs(record=False) if overlap else None
+    graphs = Graphs(capture=False) if overlap else None
     return Scheduler(
         PromptBuilder(own.official),
         Decoder(own.model, slots=slots, length=length, linear=linear, graphs=graphs),
@@ -179,7 +179,7 @@ def scheduler(
     )
 
 
-GREEDY = Sampling(Choice(do_sample=False), Choice(do_sample=False))
+GREEDY = Sampling(SamplingParams(do_sample=False), SamplingParams(do_sample=False))
 
 
 @contextmanager

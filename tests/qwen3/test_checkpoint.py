@@ -13,7 +13,7 @@ import torch
 
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, download
-from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling, SamplingParams
 
 CPU = torch.device("cpu")
 
@@ -57,16 +57,16 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda d: edit(d / "config.json", model_type="llama"), r"another kind \(llama\)"),
     (lambda d: edit(d / "config.json", tts_model_type="singing"), "unknown kind, 'singing'"),
     (lambda d: (d / "config.json").write_text("{"), "config.json cannot be read"),
-    (lambda d: (d / "config.json").write_text("[]"), "does not hold an object"),
+    (lambda d: (d / "config.json").write_text("[]"), "is not a JSON object"),
     (
         lambda d: edit(d / CODEC / "config.json", model_type="qwen3_tts_tokenizer_25hz"),
         "only the 12 Hz codec is supported",
     ),
-    (lambda d: cut(d / "model.safetensors"), "it was cut off"),
-    (lambda d: cut(d / CODEC / "model.safetensors"), "it was cut off"),
+    (lambda d: cut(d / "model.safetensors"), "is truncated"),
+    (lambda d: cut(d / CODEC / "model.safetensors"), "is truncated"),
     (lambda d: (d / "model.safetensors").write_bytes(b""), "is damaged"),
     (lambda d: (d / "model.safetensors").write_bytes(b"version https://git-lfs"), "is damaged"),
-    (lambda d: (d / "model.safetensors.index.json").write_text("{}"), "names no weights"),
+    (lambda d: (d / "model.safetensors.index.json").write_text("{}"), "lists no files of weights"),
     (
         lambda d: (d / "model.safetensors.index.json").write_text(
             '{"weight_map": {"a": "other.safetensors"}}'
@@ -113,7 +113,9 @@ def test_sampling_comes_from_the_checkpoint(copy: Path) -> None:
         copy / "generation_config.json", temperature=0.5, subtalker_top_k=7, repetition_penalty=1.2, top_p=0.8
     )
     found = checkpoint.load(copy, CPU, torch.float32)
-    assert found.sampling == Sampling(Choice(temperature=0.5, top_p=0.8), Choice(top_k=7), 1.2)
+    assert found.sampling == Sampling(
+        SamplingParams(temperature=0.5, top_p=0.8), SamplingParams(top_k=7), 1.2
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import engine, heard
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.engines.qwen3 import clones
-from wyoming_qwen3tts.engines.qwen3.clones import Clones, VoiceLostError, samples_of
+from wyoming_qwen3tts.engines.qwen3.clones import CloneCache, VoiceLostError, read_samples
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.prompt import Clone, Speech
@@ -39,26 +39,26 @@ def reference(request: pytest.FixtureRequest, tmp_path: Path) -> Reference:
     return recording(tmp_path, transcript=request.param)
 
 
-class Ear:
+class CodecStub:
     """What listens to a reference: the codec of a checkpoint."""
 
     def __init__(self, official: Official) -> None:
         self.codec = Codec(official.own.codec, slots=1, length=512)
         self.calls = 0
 
-    def heard_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
-        return [(tuple(part.shape), part.dtype) for part in self.codec.save(self.codec.spare)]
+    def codec_state_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
+        return [(tuple(part.shape), part.dtype) for part in self.codec.save(self.codec.spare_slot)]
 
-    def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
+    def compute_codec_state(self, codes: Tensor) -> tuple[Tensor, ...]:
         self.calls += 1
-        self.codec.reset(self.codec.spare)
-        self.codec.decode(codes[None], [self.codec.spare])
-        return self.codec.save(self.codec.spare)
+        self.codec.reset(self.codec.spare_slot)
+        self.codec.decode(codes[None], [self.codec.spare_slot])
+        return self.codec.save(self.codec.spare_slot)
 
 
 def same(one: Clone, other: Clone) -> bool:
     def parts(clone: Clone) -> Sequence[Tensor]:
-        return [clone.embedding, *([] if clone.codes is None else [clone.codes]), *(clone.heard or ())]
+        return [clone.embedding, *([] if clone.codes is None else [clone.codes]), *(clone.codec_state or ())]
 
     return (one.digest, one.transcript) == (other.digest, other.transcript) and all(
         torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(parts(one), parts(other), strict=True)
@@ -68,9 +68,9 @@ def same(one: Clone, other: Clone) -> bool:
 def test_a_clone_is_what_the_official_package_makes_of_the_recording(
     base: Official, reference: Reference
 ) -> None:
-    clone = Clones(None, "model").get(reference, base.own, Ear(base))
+    clone = CloneCache(None, "model").get(reference, base.own, CodecStub(base))
     (item,) = base.tts.create_voice_clone_prompt(
-        (samples_of(reference.path), 24_000),
+        (read_samples(reference.path), 24_000),
         reference.transcript or None,
         x_vector_only_mode=not reference.transcript,
     )
@@ -82,23 +82,23 @@ def test_a_clone_is_what_the_official_package_makes_of_the_recording(
         assert clone.codes.shape == (19, 16)  # 1.5 s at 12.5 frames a second, rounded up
     else:
         assert clone.codes is None
-        assert clone.heard is None
+        assert clone.codec_state is None
 
 
 def test_a_second_start_does_not_touch_the_encoder(
     base: Official, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, ear = Clones(tmp_path / "prompts", "model"), Ear(base)
-    made = first.get(reference, base.own, ear)
-    assert first.get(reference, base.own, ear) is made
+    first, codec_stub = CloneCache(tmp_path / "prompts", "model"), CodecStub(base)
+    made = first.get(reference, base.own, codec_stub)
+    assert first.get(reference, base.own, codec_stub) is made
     assert dataclasses.astuple(first.counts) == (1, 0, 1, 0)
 
     def never(*_: object) -> Clone:
         raise AssertionError("the encoder was asked")
 
-    monkeypatch.setattr(clones, "make", never)
+    monkeypatch.setattr(clones, "create_clone", never)
     reference.path.unlink()  # not even the recording is needed
-    second, deaf = Clones(tmp_path / "prompts", "model"), Ear(base)
+    second, deaf = CloneCache(tmp_path / "prompts", "model"), CodecStub(base)
     assert same(second.get(reference, base.own, deaf), made)
     assert dataclasses.astuple(second.counts) == (0, 1, 0, 0)
     assert deaf.calls == 0
@@ -106,9 +106,9 @@ def test_a_second_start_does_not_touch_the_encoder(
 
 
 def test_another_model_makes_its_own(base: Official, reference: Reference, tmp_path: Path) -> None:
-    Clones(tmp_path, "one").get(reference, base.own, Ear(base))
-    other = Clones(tmp_path, "other")
-    other.get(reference, base.own, Ear(base))
+    CloneCache(tmp_path, "one").get(reference, base.own, CodecStub(base))
+    other = CloneCache(tmp_path, "other")
+    other.get(reference, base.own, CodecStub(base))
     assert other.counts.made == 1
 
 
@@ -117,19 +117,20 @@ def test_a_damaged_file_is_made_anew(
     base: Official, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     reference = recording(tmp_path, transcript=TRANSCRIPT)
-    made = Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
+    made = CloneCache(tmp_path / "prompts", "model").get(reference, base.own, CodecStub(base))
     (path,) = (tmp_path / "prompts").iterdir()
     data = bytearray(path.read_bytes())
     if damage == "bit":
         data[-100] ^= 1
     damaged = {"cut": bytes(data[: len(data) // 2]), "bit": bytes(data), "empty": b"", "other": b"RIFF.WAVE"}
     path.write_bytes(damaged[damage])
-    again = Clones(tmp_path / "prompts", "model")
-    assert same(again.get(reference, base.own, Ear(base)), made)
+    again = CloneCache(tmp_path / "prompts", "model")
+    assert same(again.get(reference, base.own, CodecStub(base)), made)
     assert again.counts.made == 1
-    assert f"{path.name} cannot be used and is made anew" in caplog.text
-    third = Clones(tmp_path / "prompts", "model")
-    third.get(reference, base.own, Ear(base))
+    assert "qwen3: clone file invalid" in caplog.text
+    assert path.name in caplog.text
+    third = CloneCache(tmp_path / "prompts", "model")
+    third.get(reference, base.own, CodecStub(base))
     assert third.counts.loaded == 1
 
 
@@ -181,24 +182,24 @@ def _wrong(tensors: dict[str, Tensor], how: str) -> dict[str, Tensor]:
 )
 def test_a_file_that_is_not_this_models_is_made_anew(base: Official, tmp_path: Path, how: str) -> None:
     reference = recording(tmp_path, transcript=TRANSCRIPT)
-    made = Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
+    made = CloneCache(tmp_path / "prompts", "model").get(reference, base.own, CodecStub(base))
     (path,) = (tmp_path / "prompts").iterdir()
     with safe_open(path, framework="pt") as file:
         said = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     tensors = _wrong(tensors, how)
     save_file(tensors, path, said | {"content": clones._digest(tensors)})
-    again = Clones(tmp_path / "prompts", "model")
-    assert same(again.get(reference, base.own, Ear(base)), made)
+    again = CloneCache(tmp_path / "prompts", "model")
+    assert same(again.get(reference, base.own, CodecStub(base)), made)
     assert again.counts.made == 1
 
 
 def test_a_file_with_another_transcript_is_made_anew(base: Official, tmp_path: Path) -> None:
     reference = recording(tmp_path, transcript=TRANSCRIPT)
-    Clones(tmp_path / "prompts", "model").get(reference, base.own, Ear(base))
-    again = Clones(tmp_path / "prompts", "model")
+    CloneCache(tmp_path / "prompts", "model").get(reference, base.own, CodecStub(base))
+    again = CloneCache(tmp_path / "prompts", "model")
     other = dataclasses.replace(reference, transcript="Good night.")
-    assert again.get(other, base.own, Ear(base)).transcript == "Good night."
+    assert again.get(other, base.own, CodecStub(base)).transcript == "Good night."
     assert again.counts.made == 1
 
 
@@ -218,22 +219,22 @@ def test_a_directory_that_nobody_may_read_costs_a_warning(
 
     monkeypatch.setattr(Path, "stat", denied)
     monkeypatch.setattr(safetensors, "safe_open", unreadable)
-    held = Clones(tmp_path / "prompts", "model")
-    clone = held.get(reference, base.own, Ear(base))
-    assert held.get(reference, base.own, Ear(base)) is clone
+    held = CloneCache(tmp_path / "prompts", "model")
+    clone = held.get(reference, base.own, CodecStub(base))
+    assert held.get(reference, base.own, CodecStub(base)) is clone
     assert "Permission denied" in caplog.text
 
 
 def test_a_voice_that_was_removed_and_added_again_has_its_file_again(base: Official, tmp_path: Path) -> None:
     reference = recording(tmp_path, transcript=TRANSCRIPT)
-    held = Clones(tmp_path / "prompts", "model")
-    made = held.get(reference, base.own, Ear(base))
+    held = CloneCache(tmp_path / "prompts", "model")
+    made = held.get(reference, base.own, CodecStub(base))
     (path,) = (tmp_path / "prompts").iterdir()
     path.unlink()
-    assert held.get(reference, base.own, Ear(base)) is made
+    assert held.get(reference, base.own, CodecStub(base)) is made
     assert held.counts.made == 1
-    second = Clones(tmp_path / "prompts", "model")
-    assert same(second.get(reference, base.own, Ear(base)), made)
+    second = CloneCache(tmp_path / "prompts", "model")
+    assert same(second.get(reference, base.own, CodecStub(base)), made)
     assert second.counts.loaded == 1
 
 
@@ -248,22 +249,22 @@ def test_half_a_file_is_named_as_the_library_sweeps_it(
         return replaces(self, target)
 
     monkeypatch.setattr(Path, "replace", noted)
-    Clones(tmp_path / "prompts", "model").get(recording(tmp_path), base.own, Ear(base))
+    CloneCache(tmp_path / "prompts", "model").get(recording(tmp_path), base.own, CodecStub(base))
     assert [name[0] + name[-5:] for name in written] == ["..part"]
 
 
 def test_memory_holds_the_last_used(base: Official, tmp_path: Path) -> None:
     references = [recording(tmp_path, transcript=TRANSCRIPT, seed=seed) for seed in range(3)]
-    ear = Ear(base)
-    one = Clones(None, "model").get(references[0], base.own, ear)
+    codec_stub = CodecStub(base)
+    one = CloneCache(None, "model").get(references[0], base.own, codec_stub)
     size = clones._bytes(one)
-    held = Clones(tmp_path / "prompts", "model", memory=2 * size)
+    held = CloneCache(tmp_path / "prompts", "model", max_bytes=2 * size)
     for index in (0, 1, 0, 2, 0, 1):
-        held.get(references[index], base.own, ear)
+        held.get(references[index], base.own, codec_stub)
     # 2 pushed 1 out, which then came from disk and pushed 2 out.
     assert dataclasses.astuple(held.counts) == (2, 1, 3, 2)
-    assert [held.known(reference) for reference in references] == [True, True, False]
-    assert sum(map(clones._bytes, held._known.values())) <= 2 * size
+    assert [held.is_cached(reference) for reference in references] == [True, True, False]
+    assert sum(map(clones._bytes, held._clones.values())) <= 2 * size
 
 
 def test_a_full_disk_costs_a_warning(
@@ -274,13 +275,13 @@ def test_a_full_disk_costs_a_warning(
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        held = Clones(tmp_path / "prompts", "model")
-        clone = held.get(reference, base.own, Ear(base))
+        held = CloneCache(tmp_path / "prompts", "model")
+        clone = held.get(reference, base.own, CodecStub(base))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert held.get(reference, base.own, Ear(base)) is clone
-    assert "The clone cannot be kept" in caplog.text
+    assert held.get(reference, base.own, CodecStub(base)) is clone
+    assert "qwen3: clone not stored" in caplog.text
     assert list((tmp_path / "prompts").iterdir()) == []
 
 
@@ -294,23 +295,23 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(base: Official, tmp_pat
         stereo = data[:22] + b"\2" + data[23:]
         reference.path.write_bytes({"cut": data[:5000], "stereo": stereo, "text": b"Hello."}[fate])
     with pytest.raises(VoiceLostError, match="the recording that the voice was cloned from") as error:
-        Clones(None, "model").get(reference, base.own, Ear(base))
+        CloneCache(None, "model").get(reference, base.own, CodecStub(base))
     assert error.value.code == "voice-lost"
     assert "\n" not in str(error.value)
 
 
 def test_nothing_else_keeps_what_memory_has_let_go(base: Official, tmp_path: Path) -> None:
-    held = Clones(None, "model", memory=1)
+    held = CloneCache(None, "model", max_bytes=1)
     where = scheduler(base.own)
     made: list[weakref.ref[Tensor]] = []
     for seed in range(3):
         clone = held.get(recording(tmp_path, transcript=TRANSCRIPT, seed=seed), base.own, where)
-        where.remember(Speech("a", "english", clone=clone, streaming=True))
-        assert clone.heard is not None
-        made.append(weakref.ref(clone.heard[0]))
+        where.cache_prefix(Speech("a", "english", clone=clone, streaming=True))
+        assert clone.codec_state is not None
+        made.append(weakref.ref(clone.codec_state[0]))
         del clone
     assert [ref() is not None for ref in made] == [False, False, True]
-    assert len(where._openings) == 3
+    assert len(where._prefix_cache) == 3
 
 
 def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_path: Path) -> None:
@@ -320,7 +321,7 @@ def test_a_recording_longer_than_the_context_is_said_to_be(base: Official, tmp_p
     with pytest.raises(
         UnsupportedTextError, match=rf"the recording is too long for --max-seq-len: {seconds:.0f} s"
     ):
-        Clones(tmp_path / "prompts", "model").get(reference, base.own, where)
+        CloneCache(tmp_path / "prompts", "model").get(reference, base.own, where)
     assert not (tmp_path / "prompts").exists()
 
 
@@ -342,7 +343,7 @@ async def test_a_clone_says_what_the_official_package_says(
         assert not voice.supports_instructions
         sound = await heard(speaker, Utterance("Guten Abend.", voice, "de-DE", voice.seed))
         (item,) = base.tts.create_voice_clone_prompt(
-            (samples_of(reference.path), 24_000),
+            (read_samples(reference.path), 24_000),
             reference.transcript or None,
             x_vector_only_mode=not reference.transcript,
         )
@@ -368,14 +369,14 @@ async def test_what_is_prepared_is_at_hand(base: Official, tmp_path: Path) -> No
             counts = speaker.status()[str(base.directory)]["clones"]
             assert (counts["made"], counts["loaded"]) == ((2, 0) if start == 0 else (0, 2))
             assert speaker._worker is not None
-            there = speaker._worker.model_manager[0].scheduler
+            there = speaker._worker.models[0].scheduler
             assert there is not None
-            known = set(there._openings)
+            known = set(there._prefix_cache)
             for voice in voices:
                 stream = speaker.speak(Utterance("Hi.", voice, voice.languages[0]))
                 assert await anext(stream)
                 await stream.aclose()
-            assert set(there._openings) == known
+            assert set(there._prefix_cache) == known
         finally:
             await speaker.close()
 
@@ -392,7 +393,10 @@ async def test_a_lost_recording_leaves_the_other_voices_alone(
         with pytest.raises(VoiceLostError):
             await heard(speaker, Utterance("Hi.", voices[0], "en-US"))
         await speaker.prepare(voices)
-        assert "Grandma is not ready: the recording that the voice was cloned from" in caplog.text
+        assert (
+            'voice not prepared voice="Grandma" reason=the recording that the voice was cloned from'
+            in caplog.text
+        )
         assert await heard(speaker, Utterance("Hi.", voices[1], "en-US", 7))
     finally:
         await speaker.close()

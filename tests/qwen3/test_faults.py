@@ -61,28 +61,28 @@ Fault = Callable[[Generation, Scheduler, Callable[[], Tensor]], Tensor]
 """What happens in the place of a step's work, which it may do."""
 
 
-def ends(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def ends(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise SystemExit
 
 
-def fails(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def fails(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise RuntimeError("device-side assert")
 
 
-def is_lost(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def is_lost(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def runs_out_of_memory(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def runs_out_of_memory(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     raise torch.OutOfMemoryError("out of memory")
 
 
-def gives_no_numbers(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
-    scheduler._decoder.hidden[take.slot] = torch.nan
+def gives_no_numbers(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+    scheduler._decoder.hidden[generation.slot] = torch.nan
     return work()
 
 
-def sounds_of_no_numbers(take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+def sounds_of_no_numbers(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
     return work() * torch.nan
 
 
@@ -93,7 +93,7 @@ class Stall:
         self.begun = threading.Event()
         self.go = threading.Event()
 
-    def __call__(self, take: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
+    def __call__(self, generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
         self.begun.set()
         assert self.go.wait(HANG)
         return work()
@@ -109,10 +109,10 @@ class Plan:
     codec: bool
     happened: threading.Event = field(default_factory=threading.Event)
 
-    def is_for(self, take: Generation) -> bool:
-        if self.happened.is_set() or take.speech.text != self.text:
+    def is_for(self, generation: Generation) -> bool:
+        if self.happened.is_set() or generation.speech.text != self.text:
             return False
-        return take.frames >= self.frame if self.codec else take.frames == self.frame
+        return generation.frames >= self.frame if self.codec else generation.frames == self.frame
 
 
 class Faults:
@@ -150,10 +150,10 @@ class Faults:
         scheduler = self._scheduler
         if scheduler is not None:
             for plan in self._plans:
-                for take in scheduler.running if plan.codec is codec else ():
-                    if take.slot in slots and plan.is_for(take):
+                for generation in scheduler.running if plan.codec is codec else ():
+                    if generation.slot in slots and plan.is_for(generation):
                         plan.happened.set()
-                        return plan.fault(take, scheduler, work)
+                        return plan.fault(generation, scheduler, work)
         return work()
 
 
@@ -438,7 +438,7 @@ async def test_a_process_whose_device_hangs_for_good_ends_to_be_started_again(
     try:
         async with asyncio.timeout(HANG):
             lines: list[bytes] = []
-            while b"Warmed up" not in b"".join(lines) or b"listening uri=" not in b"".join(lines):
+            while b"qwen3: warmed up" not in b"".join(lines) or b"listening uri=" not in b"".join(lines):
                 lines.append(await process.stderr.readline())
                 assert lines[-1], lines
             (uri,) = [line.decode().split("uri=")[-1].strip() for line in lines if b"listening uri=" in line]
@@ -467,7 +467,7 @@ async def test_a_thread_that_is_ended_while_it_has_nothing_to_do_is_started_agai
         # It does that itself, and without a line of Python: on Python 3.11 a thread that is ended from another one keeps
         # every thread that is traced (for coverage) from calling anything, until it is its turn, which may be never.
         end = ctypes.pythonapi.PyThreadState_SetAsyncExc
-        worker._give(partial(end, ctypes.c_ulong(worker._thread.ident or 0), ctypes.py_object(SystemExit)))
+        worker._post(partial(end, ctypes.c_ulong(worker._thread.ident or 0), ctypes.py_object(SystemExit)))
         assert await lasting.says(TEXT) in {octave(TEXT), alone[TEXT, 0]}
         await until(lambda: lasting.member.restarts > restarts)
     assert lasting.member.restarts == restarts + 1
@@ -498,7 +498,7 @@ async def test_whoever_has_been_promised_something_hears_that_the_thread_was_end
     speaker = engine(tiny)
     await speaker.start()
     assert speaker._worker is not None
-    monkeypatch.setattr(ModelManager, "named", end)
+    monkeypatch.setattr(ModelManager, "get", end)
     made = speaker._worker.prepare(str(tiny), Reference(tmp_path, "a" * 64), ["english"])
     async with asyncio.timeout(HANG):
         with pytest.raises(EngineUnavailableError, match="the model's thread has ended"):

@@ -7,19 +7,19 @@ import torch
 
 from tests.qwen3.official import Official, scheduler
 from tests.qwen3.test_scheduler import Heard, run, same, speech
-from wyoming_qwen3tts.engines.qwen3.codec import FRAME, Codec
-from wyoming_qwen3tts.engines.qwen3.graphs import Graphs, at_least, buckets, lengths
-from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
+from wyoming_qwen3tts.engines.qwen3.codec import SAMPLES_PER_FRAME, Codec
+from wyoming_qwen3tts.engines.qwen3.graphs import Graphs, batch_buckets, length_buckets, smallest_bucket
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling, SamplingParams
 
 
 def test_sizes() -> None:
-    assert buckets(1) == [1]
-    assert buckets(8) == [1, 2, 4, 8]
-    assert buckets(12) == [1, 2, 4, 8, 12]
-    assert lengths(2048) == [320, 640, 2048]
-    assert lengths(256) == [256]
-    assert at_least([1, 2, 4], 3) == 4
-    assert at_least([1, 2, 4], 5) is None
+    assert batch_buckets(1) == [1]
+    assert batch_buckets(8) == [1, 2, 4, 8]
+    assert batch_buckets(12) == [1, 2, 4, 8, 12]
+    assert length_buckets(2048) == [320, 640, 2048]
+    assert length_buckets(256) == [256]
+    assert smallest_bucket([1, 2, 4], 3) == 4
+    assert smallest_bucket([1, 2, 4], 5) is None
 
 
 def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", Recording)
-    graphs = Graphs(record=True)
+    graphs = Graphs(capture=True)
 
     def function() -> int:
         log.append("run")
@@ -67,12 +67,12 @@ def test_where_nothing_can_be_recorded_everything_runs(
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
     monkeypatch.setattr(torch.cuda, "graph", refuse)
-    graphs = Graphs(record=True)
+    graphs = Graphs(capture=True)
     runs: list[int] = []
     for _ in range(4):
         graphs.run("a", lambda: runs.append(1))
     assert len(runs) == 4
-    assert caplog.text.count("CUDA graphs cannot be used") == 1
+    assert caplog.text.count("qwen3: CUDA graphs disabled") == 1
 
 
 def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> None:
@@ -80,8 +80,8 @@ def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> No
     where = scheduler(custom_voice.own, slots=4, overlap=True)
     graphs = where._decoder._graphs
     assert graphs is not None
-    for takes in (1, 2, 3, 4):
-        run(where, *(Heard(speech(text % 3), text) for text in range(takes)))
+    for generations in (1, 2, 3, 4):
+        run(where, *(Heard(speech(text % 3), text) for text in range(generations)))
     known = len(graphs)
     assert known < 40
     run(where, *(Heard(speech(1, speaker="eric"), seed) for seed in range(20, 24)))
@@ -91,32 +91,32 @@ def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> No
 def test_after_warming_up_nothing_is_new(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, slots=3, overlap=True)
     decoder, codec = where._decoder, where._codec
-    for call in [*decoder.warm_ups(), *codec.warm_ups()]:
+    for call in [*decoder.warm_up_calls(), *codec.warm_up_calls()]:
         call()
     assert decoder._graphs is not None
     known = len(decoder._graphs)
-    takes = [Heard(speech(text), 5 + text) for text in range(3)]
-    run(where, *takes)
+    generations = [Heard(speech(text), 5 + text) for text in range(3)]
+    run(where, *generations)
     assert len(decoder._graphs) <= known
-    for text, heard in enumerate(takes):
+    for text, heard in enumerate(generations):
         alone = Heard(speech(text), 5 + text)
         run(scheduler(custom_voice.own, slots=1), alone)
         assert same(heard.sound, alone.sound)
 
 
 def test_the_spare_slot_never_runs_out_of_positions(custom_voice: Official) -> None:
-    codec = Codec(custom_voice.own.codec, slots=4, length=40, graphs=Graphs(record=False))
+    codec = Codec(custom_voice.own.codec, slots=4, length=40, graphs=Graphs(capture=False))
     for _ in range(10):
         for slot in range(3):
             codec.reset(slot)
         sound = codec.decode(torch.zeros(3, 8, 16, dtype=torch.long), [0, 1, 2])
-    assert sound.shape == (3, 8 * FRAME)
+    assert sound.shape == (3, 8 * SAMPLES_PER_FRAME)
 
 
 def test_padding_rows_keep_what_others_left_there(custom_voice: Official) -> None:
     """A row beyond the takes has the manners of who was there last, and disturbs nobody."""
     where = scheduler(custom_voice.double, slots=4, overlap=True)
-    wild = Sampling(Choice(top_k=0, top_p=0.5), Choice(do_sample=False), 1.5)
+    wild = Sampling(SamplingParams(top_k=0, top_p=0.5), SamplingParams(do_sample=False), 1.5)
     first = [Heard(speech(), seed, sampling=wild) for seed in range(3)]
     run(where, *first)
     calm = Heard(speech(2), 5)

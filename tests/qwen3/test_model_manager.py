@@ -27,7 +27,7 @@ from wyoming_qwen3tts.engines.qwen3 import checkpoint, download, model_manager
 from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.download import Source
-from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _Sounds
+from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _AudioQueue
 from wyoming_qwen3tts.engines.qwen3.model_manager import GIGABYTE, LoadedModel, ModelManager
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 from wyoming_qwen3tts.engines.qwen3.worker import Worker
@@ -47,7 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def nobody_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_manager, "HOLD", 0.0)
+    monkeypatch.setattr(model_manager, "MIN_LOADED_SECONDS", 0.0)
 
 
 @asynccontextmanager
@@ -102,11 +102,11 @@ async def all_of(stream: AsyncIterator[bytes]) -> bytes:
 async def at_rest(engine: Qwen3Engine) -> None:
     """Wait until the device's thread has done what it was asked for, and reads nothing."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
-    worker_of(engine)._inbox.put(lambda: loop.call_soon_threadsafe(done.set))
+    worker_of(engine)._commands.put(lambda: loop.call_soon_threadsafe(done.set))
     await done.wait()
-    there = worker_of(engine)._residents
-    await until(lambda: there._loading is None and not there._wanted)
-    await until(lambda: not any(loaded_model.warming for loaded_model in there.loaded))
+    there = worker_of(engine)._model_manager
+    await until(lambda: there._loading is None and not there._load_queue)
+    await until(lambda: not any(loaded_model.warm_up_calls for loaded_model in there.loaded))
 
 
 def fails_on_device(*_: object) -> None:
@@ -127,7 +127,9 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
 
 def budget(*directories: Path, spare: float = 0.0) -> float:
     """Gigabytes that these models take together, and ``spare`` of the last one more."""
-    sizes = [download.about(directory).memory(torch.float32, 8, 2048) for directory in directories]
+    sizes = [
+        download.read_info(directory).estimate_memory(torch.float32, 8, 2048) for directory in directories
+    ]
     return (sum(sizes) + spare * sizes[-1]) / GIGABYTE
 
 
@@ -198,7 +200,7 @@ async def test_others_speak_while_a_model_is_read(
 async def test_a_model_keeps_its_place_while_a_reply_goes_on(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: Loads
 ) -> None:
-    monkeypatch.setattr(model_manager, "HOLD", 600.0)
+    monkeypatch.setattr(model_manager, "MIN_LOADED_SECONDS", 600.0)
     short = budget(models["custom_voice"], models["base"], spare=-0.5)
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         voices = both(engine, tmp_path)
@@ -218,8 +220,8 @@ async def test_a_model_keeps_its_place_while_a_reply_goes_on(
 async def test_a_model_that_is_always_used_leaves_all_the_same(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_manager, "HOLD", 0.2)
-    monkeypatch.setattr(model_manager, "PAUSE", 600.0)
+    monkeypatch.setattr(model_manager, "MIN_LOADED_SECONDS", 0.2)
+    monkeypatch.setattr(model_manager, "IDLE_SECONDS", 600.0)
     short = budget(models["custom_voice"], models["base"], spare=-0.5)
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         ryan, clone = both(engine, tmp_path)
@@ -311,7 +313,7 @@ async def test_whoever_leaves_makes_room_for_others_that_wait(
             gone.cancel()
             await asyncio.wait({gone})
         last = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
-        await until(lambda: len(worker_of(engine).model_manager[1].waiting) == 1)
+        await until(lambda: len(worker_of(engine).models[1].waiting_callbacks) == 1)
         loads.go_on.set()
         assert await last
 
@@ -353,7 +355,7 @@ async def test_a_chore_drives_no_model_out(models: dict[str, Path], tmp_path: Pa
             for model in (models["base"], other)
         ]
         # Each would fit; together they do not, and nobody has asked to hear the second.
-        first, second = [asyncio.create_task(engine.make_ready(voice)) for voice in voices]
+        first, second = [asyncio.create_task(engine.prepare_voice(voice)) for voice in voices]
         await first
         await at_rest(engine)
         assert loaded(engine) == {"custom_voice", "base"}
@@ -367,7 +369,7 @@ async def test_a_chore_for_a_model_that_never_fits_ends(models: dict[str, Path],
     async with speaking(models["custom_voice"], models["base"], memory_budget=short) as engine:
         _, clone = both(engine, tmp_path)
         with pytest.raises(EngineUnavailableError, match=r"Base takes about .* and --memory-budget is"):
-            await engine.make_ready(clone)
+            await engine.prepare_voice(clone)
 
 
 async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
@@ -378,7 +380,7 @@ async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
     engine = Qwen3Engine(Configuration.of(asked, eager=False))
     await engine.start()
     try:
-        await engine.make_ready(engine.clone(CustomVoice("Grandma", recording(tmp_path))))
+        await engine.prepare_voice(engine.clone(CustomVoice("Grandma", recording(tmp_path))))
     finally:
         await engine.close()
 
@@ -391,9 +393,9 @@ async def test_a_model_that_is_no_good_is_left_out(
     weights.write_bytes(weights.read_bytes()[:-1])
     async with speaking(damaged, models["custom_voice"]) as engine:
         assert loaded(engine) == {"custom_voice"}
-        assert "One model less:" in caplog.text
-        assert "it was cut off" in caplog.text
-    with pytest.raises(EngineUnavailableError, match="it was cut off"):
+        assert "qwen3: model skipped" in caplog.text
+        assert "is truncated" in caplog.text
+    with pytest.raises(EngineUnavailableError, match="is truncated"):
         async with speaking(damaged, tmp_path / "absent"):
             pass
 
@@ -411,7 +413,7 @@ async def test_two_models_with_the_same_speakers_have_voices_of_their_own(
             for name in ("Ryan", "Ryan 1.7B")
         ]
         assert sounds[0] != sounds[1]
-        assert f"There are two voices Ryan 1.7B: that of {third} is left out" in caplog.text
+        assert f'duplicate voice skipped voice="Ryan 1.7B" model={third}' in caplog.text
 
 
 async def test_a_voice_is_designed_and_its_model_leaves(models: dict[str, Path]) -> None:
@@ -470,7 +472,7 @@ async def test_text_comes_though_the_model_is_to_leave(models: dict[str, Path], 
         stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
         await anext(stream)
         other = asyncio.create_task(heard(engine, Utterance("Hi.", clone, "en-US", 3)))
-        await until(lambda: worker_of(engine).model_manager[0].leaving)
+        await until(lambda: worker_of(engine).models[0].is_evicting)
         feed.push("jumps over the lazy dog ")
         feed.push("and runs.")
         feed.end()
@@ -492,7 +494,7 @@ async def test_text_comes_though_a_new_clone_waits_for_another_model(
         await until(lambda: "custom_voice" in loads.of)
         # A recording is not heard while a model is read: torch's default dtype changes meanwhile.
         others.append(asyncio.create_task(heard(engine, Utterance("Hi.", new, "en-US", 3))))
-        await until(lambda: bool(worker_of(engine).model_manager[0].waiting))
+        await until(lambda: bool(worker_of(engine).models[0].waiting_callbacks))
         feed.push("jumps over the lazy dog.")
         feed.end()
         assert await all_of(stream)
@@ -505,13 +507,13 @@ async def test_pieces_of_a_text_are_not_utterances_that_wait(
 ) -> None:
     loads.held = "base"
     ends: list[BaseException | None] = []
-    end = _Sounds.end
+    end = _AudioQueue.end
 
-    def noted(self: _Sounds, error: BaseException | None) -> None:
+    def noted(self: _AudioQueue, error: BaseException | None) -> None:
         ends.append(error)
         end(self, error)
 
-    monkeypatch.setattr(_Sounds, "end", noted)
+    monkeypatch.setattr(_AudioQueue, "end", noted)
     async with speaking(models["custom_voice"], models["base"]) as engine:
         _, clone = both(engine, tmp_path)
         feed = TextFeed()
@@ -538,7 +540,7 @@ async def test_who_waits_for_text_does_not_keep_an_idle_model(
         stream = engine.speak_live(Utterance("The quick brown fox ", ryan, "en-US", 5), feed)
         async with aclosing(stream):
             await anext(stream)
-            scheduler = worker_of(engine).model_manager[0].scheduler
+            scheduler = worker_of(engine).models[0].scheduler
             assert scheduler is not None
             await until(lambda: scheduler.idle)
             assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
@@ -554,7 +556,7 @@ async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, loads: Loads, where: str
 ) -> None:
     made: list[weakref.ref[Scheduler]] = []
-    init, place, remember = Scheduler.__init__, ModelManager._place, Scheduler.remember
+    init, place, remember = Scheduler.__init__, ModelManager._move_to_device, Scheduler.cache_prefix
 
     def noted(self: Scheduler, *arguments: Any, **more: Any) -> None:
         init(self, *arguments, **more)
@@ -572,9 +574,9 @@ async def test_a_first_model_that_does_not_fit_is_read_once_and_let_go(
 
     monkeypatch.setattr(Scheduler, "__init__", noted)
     if where == "placing":
-        monkeypatch.setattr(ModelManager, "_place", short_of_room)
+        monkeypatch.setattr(ModelManager, "_move_to_device", short_of_room)
     else:
-        monkeypatch.setattr(Scheduler, "remember", short_of_more)
+        monkeypatch.setattr(Scheduler, "cache_prefix", short_of_more)
     async with speaking(models["custom_voice"], models["voice_design"]) as engine:
         await at_rest(engine)
         assert [about.kind for about in engine._models.values()] == ["voice_design"]
@@ -655,10 +657,10 @@ def test_a_fingerprint_tells_models_apart(models: dict[str, Path], tmp_path: Pat
 
 
 def test_a_checkpoint_says_what_it_is_without_being_loaded(models: dict[str, Path]) -> None:
-    about = download.about(models["custom_voice"])
+    about = download.read_info(models["custom_voice"])
     assert about.name == "Qwen3-TTS 1.7B CustomVoice"
     assert about.supports_instructions
     assert len(about.speakers) == 9
     assert len(about.languages) == 10
-    assert not download.about(models["base"]).supports_instructions
+    assert not download.read_info(models["base"]).supports_instructions
     assert not download.supports_instructions("custom_voice", "0.6B")

@@ -157,7 +157,7 @@ async def test_a_recording_that_somebody_drops_there_is_a_voice(
         # What the official package says with the prepared recording:
         (reference,) = (tmp_path / "data" / "references").glob("*.wav")
         (item,) = base.tts.create_voice_clone_prompt(
-            (clones.samples_of(reference), 24_000), x_vector_only_mode=True
+            (clones.read_samples(reference), 24_000), x_vector_only_mode=True
         )
         speech = Speech("Guten Abend.", "german", clone=Clone(item.ref_spk_embedding, "x"))
         _, expected = base.codes(speech, Sampling(), 5, 300)
@@ -170,13 +170,13 @@ async def test_a_recording_in_a_request_is_cloned_as_the_official_package_does(
     models: dict[str, Path], recording: Path, base: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    make = clones.make
+    make = clones.create_clone
 
     def note(found: Any, samples: Any, reference: Reference) -> Clone:
         made.append(reference.digest)
         return make(found, samples, reference)
 
-    monkeypatch.setattr(clones, "make", note)
+    monkeypatch.setattr(clones, "create_clone", note)
     port = free_port()
     audio = base64.b64encode(recording.read_bytes()).decode()
     asked = {"input": "Guten Abend.", "language": "German", "response_format": "pcm", "ref_audio": audio}
@@ -231,7 +231,7 @@ async def test_a_second_start_loads_the_clone_without_the_encoder(
             def never(*_: object) -> Clone:
                 raise AssertionError("the encoder was asked")
 
-            monkeypatch.setattr(clones, "make", never)
+            monkeypatch.setattr(clones, "create_clone", never)
     assert sounds[0] == sounds[1]
 
 

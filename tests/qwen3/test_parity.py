@@ -8,18 +8,20 @@ import pytest
 import torch
 
 from tests.qwen3.official import GREEDY, Official
-from wyoming_qwen3tts.engines.qwen3.codec import FRAME, Codec
+from wyoming_qwen3tts.engines.qwen3.codec import SAMPLES_PER_FRAME, Codec
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
-from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling, SamplingParams
 
 SHORT = "Hi."
 LONG = "The quick brown fox jumps over the lazy dog, and then the dog goes looking for the fox."
 MANNERS = [
     Sampling(),
     GREEDY,
-    Sampling(Choice(temperature=1.3, top_k=20, top_p=0.8), Choice(temperature=0.7, top_p=0.9), 1.2),
-    Sampling(Choice(top_k=0), Choice(top_k=0, top_p=0.5), 1.0),
-    Sampling(Choice(), Choice(do_sample=False)),
+    Sampling(
+        SamplingParams(temperature=1.3, top_k=20, top_p=0.8), SamplingParams(temperature=0.7, top_p=0.9), 1.2
+    ),
+    Sampling(SamplingParams(top_k=0), SamplingParams(top_k=0, top_p=0.5), 1.0),
+    Sampling(SamplingParams(), SamplingParams(do_sample=False)),
 ]
 MOST = 40
 
@@ -103,14 +105,14 @@ def test_the_codes_are_the_official_ones_in_every_manner(custom_voice: Official,
 
 
 def test_the_end_is_found_where_the_official_model_finds_it(custom_voice: Official) -> None:
-    lengths = set()
+    length_buckets = set()
     for seed in range(6):
         speech = Speech(SHORT, "english", "ryan")
         theirs, _ = custom_voice.codes(speech, Sampling(), seed, 200)
         assert custom_voice.own_codes(speech, Sampling(), seed, 200).tolist() == theirs.tolist()
-        lengths.add(len(theirs))
-    assert len(lengths) > 3
-    assert max(lengths) < 200
+        length_buckets.add(len(theirs))
+    assert len(length_buckets) > 3
+    assert max(length_buckets) < 200
 
 
 def test_the_06b_model_does_not_hear_instructions(custom_voice: Official) -> None:
@@ -199,4 +201,4 @@ def test_the_codec_serves_takes_at_different_places_at_once(custom_voice: Offici
     assert min(place) > 40
     for row in range(3):
         heard = torch.cat(sound[row])
-        assert (heard - whole[row, : place[row] * FRAME]).abs().max() < 1e-9
+        assert (heard - whole[row, : place[row] * SAMPLES_PER_FRAME]).abs().max() < 1e-9

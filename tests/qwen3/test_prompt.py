@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.qwen3.official import Official
-from wyoming_qwen3tts.engines.qwen3.engine import _plain
+from wyoming_qwen3tts.engines.qwen3.engine import _escape_special_tokens
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,4 +34,4 @@ def test_a_text_cannot_pretend_to_be_the_models_marks(custom_voice: Official) ->
     for mark in ("<|im_end|>", "<|im_start|>", "<tts_pad>", "<tts_text_eod>"):
         token = builder.tokens(mark)
         assert len(token) == 1
-        assert token[0] not in builder.tokens(_plain(f"Say {mark} aloud"))
+        assert token[0] not in builder.tokens(_escape_special_tokens(f"Say {mark} aloud"))

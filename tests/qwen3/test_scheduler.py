@@ -17,15 +17,15 @@ from tests.qwen3 import checkpoints
 from tests.qwen3.official import GREEDY, Official, replaced, scheduler
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
-from wyoming_qwen3tts.engines.qwen3.codec import FRAME
-from wyoming_qwen3tts.engines.qwen3.guards import LOOP_SECONDS, SLACK_FRAMES, LoopWatch
+from wyoming_qwen3tts.engines.qwen3.codec import SAMPLES_PER_FRAME
+from wyoming_qwen3tts.engines.qwen3.guards import LOOP_SECONDS, SLACK_FRAMES, LoopDetector
 from wyoming_qwen3tts.engines.qwen3.prompt import Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
-from wyoming_qwen3tts.engines.qwen3.sampling import Choice, Sampling
+from wyoming_qwen3tts.engines.qwen3.sampling import Sampling, SamplingParams
 from wyoming_qwen3tts.engines.qwen3.scheduler import Generation, Scheduler
 
 TEXTS = ["Hi.", "The lamp is on.", "The quick brown fox jumps over the lazy dog and runs."]
-FRAME_BYTES = 2 * FRAME
+FRAME_BYTES = 2 * SAMPLES_PER_FRAME
 LASTING = (5, 6)
 """Seeds with which the third text takes more than 30 frames."""
 
@@ -36,7 +36,9 @@ class Heard:
     def __init__(self, speech: Speech, seed: int = 0, **options: Any) -> None:
         self.pieces: list[bytes] = []
         self.ends: list[Exception | None] = []
-        self.take = Generation(speech, seed, hand_over=self.pieces.append, ended=self.ends.append, **options)
+        self.generation = Generation(
+            speech, seed, on_audio=self.pieces.append, on_end=self.ends.append, **options
+        )
 
     @property
     def sound(self) -> bytes:
@@ -54,7 +56,7 @@ def speech(text: int = 0, **ways: Any) -> Speech:
 
 def run(where: Scheduler, *heard: Heard, most: int = 1000) -> None:
     for one in heard:
-        where.submit(one.take)
+        where.submit(one.generation)
     for _ in range(most):
         if where.idle:
             return
@@ -121,8 +123,8 @@ def test_the_silent_first_frame_is_not_sent(custom_voice: Official) -> None:
 
     def silent_start(codes: Any, rows: Any) -> Any:
         sound = decode(codes, rows)
-        if not heard.take.begun:
-            sound[:, :FRAME] = 0
+        if not heard.generation.has_decoded_audio:
+            sound[:, :SAMPLES_PER_FRAME] = 0
         return sound
 
     heard = Heard(speech(2), 1)
@@ -143,27 +145,27 @@ def test_the_same_seed_gives_the_same_sound_and_another_one_another(custom_voice
 def test_an_opening_is_computed_once(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     computed: list[int] = []
-    prefix = where._decoder.prefix
+    prefix = where._decoder.prefill_prefix
 
     def count(rows: torch.Tensor) -> torch.Tensor:
         computed.append(len(rows))
         return prefix(rows)
 
-    with replaced(where._decoder, "prefix", count):
-        takes = [Heard(speech(text), seed) for seed, text in enumerate([0, 1, 2, 0])]
-        run(where, *takes, Heard(speech(0, speaker="aiden")), Heard(speech(0, instruct="Calm.")))
+    with replaced(where._decoder, "prefill_prefix", count):
+        generations = [Heard(speech(text), seed) for seed, text in enumerate([0, 1, 2, 0])]
+        run(where, *generations, Heard(speech(0, speaker="aiden")), Heard(speech(0, instruct="Calm.")))
     assert len(computed) == 3
-    for seed, heard in enumerate(takes[:3]):
+    for seed, heard in enumerate(generations[:3]):
         assert same(heard.sound, _sound(custom_voice, speech(seed), seed))
 
 
 def test_openings_are_forgotten_when_there_are_too_many(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
-    where._most_rows = 30
+    where._prefix_cache_rows = 30
     for speaker in ("ryan", "aiden", "serena", "vivian", "ryan"):
         run(where, Heard(speech(0, speaker=speaker)))
-    assert sum(opening.shape[2] for opening in where._openings.values()) <= 30
-    assert len(where._openings) >= 2
+    assert sum(opening.shape[2] for opening in where._prefix_cache.values()) <= 30
+    assert len(where._prefix_cache) >= 2
 
 
 # ------------------------------------------------------------------ together
@@ -192,7 +194,7 @@ def test_takes_that_join_and_leave_sound_as_if_alone(
     custom_voice: Official, arrivals: list[tuple[int, int, int, str, bool, int | None]], overlap: bool
 ) -> None:
     where = _shared(custom_voice, overlap)
-    takes: list[tuple[Heard, Speech, int, int | None]] = []
+    generations: list[tuple[Heard, Speech, int, int | None]] = []
     waits = list(arrivals)
     step = 0
     wait = waits[0][0]
@@ -201,16 +203,16 @@ def test_takes_that_join_and_leave_sound_as_if_alone(
             _, text, seed, speaker, streaming, leaves = waits.pop(0)
             said = speech(text, speaker=speaker, streaming=streaming)
             heard = Heard(said, seed)
-            where.submit(heard.take)
-            takes.append((heard, said, seed, None if leaves is None else step + leaves))
+            where.submit(heard.generation)
+            generations.append((heard, said, seed, None if leaves is None else step + leaves))
             wait = step + waits[0][0] if waits else 0
-        for heard, _, _, leaves_at in takes:
+        for heard, _, _, leaves_at in generations:
             if leaves_at == step:
-                heard.take.cancel()
+                heard.generation.cancel()
         where.step()
         step += 1
         assert step < 2000
-    for heard, said, seed, leaves_at in takes:
+    for heard, said, seed, leaves_at in generations:
         sound, whole = _alone(custom_voice, said, seed)
         if leaves_at is None:
             assert heard.sound == sound
@@ -230,16 +232,16 @@ def _shared(official: Official, overlap: bool) -> Scheduler:
 def test_a_take_that_was_not_heard_yet_goes_before_those_that_can_wait(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     early, late = Heard(speech(2), LASTING[0]), Heard(speech(2), LASTING[1])
-    where.submit(early.take)
-    while early.take.in_hand(_now()) < 1.5:
+    where.submit(early.generation)
+    while early.generation.buffered_seconds(_now()) < 1.5:
         where.step()
-    frames = early.take.frames
-    where.submit(late.take)
+    frames = early.generation.frames
+    where.submit(late.generation)
     while not late.pieces:
         where.step()
-    assert early.take.frames == frames  # it waited
+    assert early.generation.frames == frames  # it waited
     where.step()
-    assert early.take.frames == frames + 1
+    assert early.generation.frames == frames + 1
     run(where)
     assert same(early.sound, _sound(custom_voice, speech(2), LASTING[0]))
     assert same(late.sound, _sound(custom_voice, speech(2), LASTING[1]))
@@ -259,13 +261,13 @@ def _sound(official: Official, said: Speech, seed: int) -> bytes:
 
 def test_more_generations_than_slots_wait_in_order(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, slots=2)
-    takes = [Heard(speech(), seed) for seed in range(4)]
-    for heard in takes:
-        where.submit(heard.take)
+    generations = [Heard(speech(), seed) for seed in range(4)]
+    for heard in generations:
+        where.submit(heard.generation)
     where.step()
-    assert [take.seed for take in where.running] == [0, 1]
+    assert [generation.seed for generation in where.running] == [0, 1]
     run(where)
-    for seed, heard in enumerate(takes):
+    for seed, heard in enumerate(generations):
         assert heard.error is None
         assert same(heard.sound, _sound(custom_voice, speech(), seed))
 
@@ -274,16 +276,16 @@ def test_more_generations_than_slots_wait_in_order(custom_voice: Official) -> No
 def test_a_take_that_is_cancelled_costs_no_further_frame(custom_voice: Official, frames: int) -> None:
     where = scheduler(custom_voice.own)
     leaving, staying = Heard(speech(2), LASTING[0]), Heard(speech(2), LASTING[1])
-    where.submit(leaving.take)
-    where.submit(staying.take)
+    where.submit(leaving.generation)
+    where.submit(staying.generation)
     for _ in range(frames):
         where.step()
-    leaving.take.cancel()
-    made = leaving.take.frames
+    leaving.generation.cancel()
+    made = leaving.generation.frames
     where.step()
-    assert leaving.take.frames == made
+    assert leaving.generation.frames == made
     assert leaving.error is None
-    assert where.running == [staying.take]
+    assert where.running == [staying.generation]
     run(where)
     assert same(staying.sound, _sound(custom_voice, speech(2), LASTING[1]))
 
@@ -291,9 +293,9 @@ def test_a_take_that_is_cancelled_costs_no_further_frame(custom_voice: Official,
 def test_a_cancelled_take_leaves_the_waiting_room(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, slots=1)
     first, second = Heard(speech(), 1), Heard(speech(), 2)
-    where.submit(first.take)
-    where.submit(second.take)
-    second.take.cancel()
+    where.submit(first.generation)
+    where.submit(second.generation)
+    second.generation.cancel()
     where.step()
     assert not where.waiting
     assert second.error is None
@@ -308,41 +310,41 @@ def test_text_that_comes_while_it_is_spoken_gives_the_sound_of_the_whole(custom_
     tokens = custom_voice.builder.tokens(said.text)
     where = scheduler(custom_voice.double, frames_per_token=0.5)
     first = Speech("The quick brown", "english", "ryan", streaming=True, more=True)
-    live = Heard(first, 3, live=True)
+    live = Heard(first, 3, is_live=True)
     known = len(custom_voice.builder.tokens(first.text))
     assert tokens[:known] == custom_voice.builder.tokens(first.text)
     run(where, live)
-    assert live.take.frames == known - 1  # it waits for text and is not fed padding
+    assert live.generation.frames == known - 1  # it waits for text and is not fed padding
     *words, last = said.text.removeprefix(first.text).split(" ")[1:]
     frames = 0
     for word in [*words, last]:
-        frames = live.take.frames
-        where.push_text(live.take, f" {word}", end=word is last)
+        frames = live.generation.frames
+        where.push_text(live.generation, f" {word}", end=word is last)
         run(where)
 
     whole = Heard(said, 3)
     where = scheduler(custom_voice.double, frames_per_token=0.5)
-    where.submit(whole.take)
+    where.submit(whole.generation)
     where._admit()
-    where._decoder.end_from[whole.take.slot] = frames  # no end before all text was there
+    where._decoder.end_from[whole.generation.slot] = frames  # no end before all text was there
     run(where)
-    assert live.take.frames >= len(tokens)
+    assert live.generation.frames >= len(tokens)
     assert live.sound == whole.sound
     assert type(live.error) is type(whole.error)
 
 
 def test_late_text_of_a_take_that_has_failed_is_nobody_elses(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
-    failed = Heard(Speech("The quick brown", "english", "ryan", streaming=True, more=True), 3, live=True)
-    where.submit(failed.take)
+    failed = Heard(Speech("The quick brown", "english", "ryan", streaming=True, more=True), 3, is_live=True)
+    where.submit(failed.generation)
     where.step()
     where.fail(EngineUnavailableError("the model failed"))
     next_one = Heard(speech(2), 5)
-    where.submit(next_one.take)
+    where.submit(next_one.generation)
     where.step()
-    rows = next_one.take.text_rows
-    where.push_text(failed.take, " fox jumps over the lazy dog", end=True)
-    assert where._decoder.text_end[next_one.take.slot] == rows
+    rows = next_one.generation.text_rows
+    where.push_text(failed.generation, " fox jumps over the lazy dog", end=True)
+    assert where._decoder.text_end[next_one.generation.slot] == rows
     run(where)
     assert same(next_one.sound, _sound(custom_voice, speech(2), 5))
     assert isinstance(failed.error, EngineUnavailableError)
@@ -354,38 +356,40 @@ def test_late_text_of_a_take_that_has_failed_is_nobody_elses(custom_voice: Offic
 def test_a_take_without_an_end_is_cut_and_said_to_be(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, frames_per_token=0)
     heard = Heard(speech(2), 1)
-    where.submit(heard.take)
+    where.submit(heard.generation)
     where._admit()
     where._decoder.end_from[0] = 10_000
     run(where)
     assert isinstance(heard.error, TruncatedAudioError)
-    assert "did not find its end" in str(heard.error)
+    assert "did not end" in str(heard.error)
     assert len(heard.sound) == SLACK_FRAMES * FRAME_BYTES
 
 
 def test_a_loop_is_ended(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, frames_per_token=100)
-    heard = Heard(speech(2), 1, sampling=Sampling(Choice(do_sample=False), Choice(do_sample=False), 1.0))
+    heard = Heard(
+        speech(2), 1, sampling=Sampling(SamplingParams(do_sample=False), SamplingParams(do_sample=False), 1.0)
+    )
     predict = where._decoder.predict
 
     def stuck(first: int, last: int) -> torch.Tensor:
         codes = predict(first, last)
-        codes[:, 0] = torch.tensor([1, 2, 3])[heard.take.frames % 3]
+        codes[:, 0] = torch.tensor([1, 2, 3])[heard.generation.frames % 3]
         return codes
 
     with replaced(where._decoder, "predict", stuck):
         run(where, heard)
     assert isinstance(heard.error, UnsupportedTextError)
     assert f"repeated itself for {LOOP_SECONDS:g} s" in str(heard.error)
-    assert heard.take.frames == 3 + LOOP_SECONDS * 12.5 - 1
+    assert heard.generation.frames == 3 + LOOP_SECONDS * 12.5 - 1
 
 
 @pytest.mark.parametrize(
     ("codes", "loops"), [([5] * 60, True), (list(range(17)) * 9, False), ([1, 2] * 40, True)]
 )
 def test_what_is_a_loop(codes: Sequence[int], loops: bool) -> None:
-    watch = LoopWatch()
-    assert max(map(watch.looping, codes)) is loops
+    watch = LoopDetector()
+    assert max(map(watch.push, codes)) is loops
 
 
 def silenced(where: Scheduler, quiet: Callable[[], bool]) -> Any:
@@ -402,16 +406,16 @@ def silenced(where: Scheduler, quiet: Callable[[], bool]) -> Any:
 def test_silence_from_the_start_is_tried_again_and_then_given_up(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, frames_per_token=100)
     heard = Heard(speech(2), 1)
-    where.submit(heard.take)
+    where.submit(heard.generation)
     seeds: list[int] = []
     with silenced(where, lambda: True):
         for _ in range(300):
             if where.idle:
                 break
             where.step()
-            for take in where.running:
-                seeds.append(take.seed)
-                where._decoder.end_from[take.slot] = 10_000
+            for generation in where.running:
+                seeds.append(generation.seed)
+                where._decoder.end_from[generation.slot] = 10_000
     assert sorted(set(seeds)) == [1, 2]
     assert isinstance(heard.error, UnsupportedTextError)
     assert "silent" in str(heard.error)
@@ -421,10 +425,10 @@ def test_silence_from_the_start_is_tried_again_and_then_given_up(custom_voice: O
 def test_the_second_try_is_another_take(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, frames_per_token=100)
     heard = Heard(speech(2), 1)
-    where.submit(heard.take)
+    where.submit(heard.generation)
     where._admit()
     where._decoder.end_from[0] = 10_000
-    with silenced(where, lambda: heard.take.attempt == 0):
+    with silenced(where, lambda: heard.generation.attempt == 0):
         run(where)
     assert heard.error is None
     where = scheduler(custom_voice.own, frames_per_token=100)
@@ -436,10 +440,10 @@ def test_the_second_try_is_another_take(custom_voice: Official) -> None:
 def test_silence_after_speech_ends_it_and_is_not_sent(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own, frames_per_token=100)
     heard = Heard(speech(2), 1)
-    where.submit(heard.take)
+    where.submit(heard.generation)
     where._admit()
     where._decoder.end_from[0] = 10_000
-    with silenced(where, lambda: heard.take.frames > 20):
+    with silenced(where, lambda: heard.generation.frames > 20):
         run(where)
     assert isinstance(heard.error, TruncatedAudioError)
     assert 10 * FRAME_BYTES < len(heard.sound) < 30 * FRAME_BYTES
@@ -448,12 +452,12 @@ def test_silence_after_speech_ends_it_and_is_not_sent(custom_voice: Official) ->
 def test_a_pause_is_sent(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     heard = Heard(speech(2), 1)
-    where.submit(heard.take)
+    where.submit(heard.generation)
     where._admit()
     where._decoder.end_from[0] = 60
-    with silenced(where, lambda: 20 < heard.take.frames < 50):
+    with silenced(where, lambda: 20 < heard.generation.frames < 50):
         run(where)
-    assert len(heard.sound) == heard.take.frames * FRAME_BYTES
+    assert len(heard.sound) == heard.generation.frames * FRAME_BYTES
 
 
 @pytest.mark.parametrize("overlap", [False, True])
@@ -463,18 +467,18 @@ def test_values_that_are_not_numbers_are_never_heard(
 ) -> None:
     where = scheduler(custom_voice.own, overlap=overlap)
     broken, healthy = Heard(speech(2), 1), Heard(speech(2), 2)
-    where.submit(broken.take)
-    where.submit(healthy.take)
+    where.submit(broken.generation)
+    where.submit(healthy.generation)
     for _ in range(frames):
         where.step()
     where._admit()
     while not broken.ends:
-        slot = broken.take.slot
+        slot = broken.generation.slot
         if slot >= 0:
             where._decoder.hidden[slot] = torch.nan
         where.step()
     assert isinstance(broken.error, EngineUnavailableError)
-    assert "not numbers" in str(broken.error)
+    assert "not finite" in str(broken.error)
     whole = _sound(custom_voice, speech(2), 1)
     assert same(broken.sound, whole[: len(broken.sound)])
     run(where)
@@ -484,17 +488,17 @@ def test_values_that_are_not_numbers_are_never_heard(
 def test_whoever_comes_after_values_that_are_not_numbers_is_not_spoiled(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     long, broken = Heard(speech(2), 8), Heard(speech(2), 5)
-    where.submit(long.take)
-    where.submit(broken.take)
+    where.submit(long.generation)
+    where.submit(broken.generation)
     for _ in range(40):
         where.step()
     while not broken.ends:
-        if broken.take.slot >= 0 and broken.take.frames > 20:
-            where._decoder.hidden[broken.take.slot] = torch.nan
-            where._decoder.kv[:, broken.take.slot, broken.take.position - 9 :] = torch.nan
+        if broken.generation.slot >= 0 and broken.generation.frames > 20:
+            where._decoder.hidden[broken.generation.slot] = torch.nan
+            where._decoder.kv[:, broken.generation.slot, broken.generation.position - 9 :] = torch.nan
         where.step()
     after = Heard(speech(), 6)
-    where.submit(after.take)
+    where.submit(after.generation)
     run(where)
     assert after.error is None
     assert same(after.sound, _sound(custom_voice, speech(), 6))
@@ -509,7 +513,7 @@ def test_a_codec_that_fails_is_noticed(custom_voice: Official) -> None:
         run(where, heard)
     assert isinstance(heard.error, EngineUnavailableError)
     assert not heard.pieces
-    assert heard.take.attempt == 1
+    assert heard.generation.attempt == 1
 
 
 def test_a_text_that_does_not_fit_is_refused_alone(custom_voice: Official) -> None:
@@ -533,7 +537,7 @@ def test_what_the_model_does_not_have_is_an_error_of_that_take(custom_voice: Off
 def test_a_fault_while_a_take_joins_ends_it_too(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     heard = Heard(speech())
-    where.submit(heard.take)
+    where.submit(heard.generation)
 
     def fail(*_: Any) -> None:
         raise RuntimeError("device-side assert")
@@ -562,44 +566,44 @@ class Shortage:
 
 def test_a_newcomer_without_room_waits(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
-    takes = [Heard(speech(), seed) for seed in range(3)]
+    generations = [Heard(speech(), seed) for seed in range(3)]
     shortage = Shortage(where._decoder.prepare, lambda call: call == 3)
     with replaced(where._decoder, "prepare", shortage):
-        run(where, *takes)
-    assert where.most == 2
-    for seed, heard in enumerate(takes):
+        run(where, *generations)
+    assert where.max_batch_size == 2
+    for seed, heard in enumerate(generations):
         assert same(heard.sound, _sound(custom_voice, speech(), seed))
 
 
 def test_out_of_memory_in_a_step_begins_anew_what_nobody_heard(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
-    takes = [Heard(speech(2), seed) for seed in range(3)]
-    for heard in takes[:1]:
-        where.submit(heard.take)
+    generations = [Heard(speech(2), seed) for seed in range(3)]
+    for heard in generations[:1]:
+        where.submit(heard.generation)
         for _ in range(5):
             where.step()
-    for heard in takes[1:]:
-        where.submit(heard.take)
+    for heard in generations[1:]:
+        where.submit(heard.generation)
     shortage = Shortage(where._decoder.predict, lambda call: call == 1)
     with replaced(where._decoder, "predict", shortage):
         with pytest.raises(torch.OutOfMemoryError):
             where.step()
         where.shrink()
         run(where)
-    assert where.most == 2
-    assert isinstance(takes[0].error, EngineUnavailableError)
+    assert where.max_batch_size == 2
+    assert isinstance(generations[0].error, EngineUnavailableError)
     for seed in (1, 2):
-        assert same(takes[seed].sound, _sound(custom_voice, speech(2), seed))
+        assert same(generations[seed].sound, _sound(custom_voice, speech(2), seed))
 
 
 def test_a_take_that_never_fits_is_given_up(custom_voice: Official) -> None:
     where = scheduler(custom_voice.own)
     heard = Heard(speech())
-    where.submit(heard.take)
+    where.submit(heard.generation)
     with replaced(where._decoder, "prepare", Shortage(where._decoder.prepare, lambda call: True)):
         where.step()
     assert isinstance(heard.error, EngineUnavailableError)
-    where.submit((heard := Heard(speech())).take)
+    where.submit((heard := Heard(speech())).generation)
     with replaced(where._decoder, "predict", Shortage(where._decoder.predict, lambda call: True)):
         with pytest.raises(torch.OutOfMemoryError):
             where.step()
@@ -611,10 +615,14 @@ def test_a_take_that_never_fits_is_given_up(custom_voice: Official) -> None:
 
 def test_greedy_and_sampling_takes_share_a_step(custom_voice: Official) -> None:
     where = scheduler(custom_voice.double, frames_per_token=0.5)
-    manners = [Sampling(), GREEDY, Sampling(Choice(top_p=0.7, temperature=1.5), Choice(top_k=5))]
-    takes = [Heard(speech(2), 1, sampling=manner) for manner in manners]
-    run(where, *takes)
-    for manner, heard in zip(manners, takes, strict=True):
+    manners = [
+        Sampling(),
+        GREEDY,
+        Sampling(SamplingParams(top_p=0.7, temperature=1.5), SamplingParams(top_k=5)),
+    ]
+    generations = [Heard(speech(2), 1, sampling=manner) for manner in manners]
+    run(where, *generations)
+    for manner, heard in zip(manners, generations, strict=True):
         lone = Heard(speech(2), 1, sampling=manner)
         run(scheduler(custom_voice.double, slots=1, frames_per_token=0.5), lone)
         assert heard.sound == lone.sound
@@ -635,9 +643,9 @@ def test_int8_is_close_and_does_not_depend_on_company(tmp_path: Path) -> None:
     hidden = where._decoder.hidden[where._decoder.staging]
     moved = float((hidden - expected).norm() / expected.norm())
     assert 0 < moved < 0.15
-    takes = [Heard(speech(2), seed) for seed in LASTING]
-    run(where, *takes)
-    for seed, heard in zip(LASTING, takes, strict=True):
+    generations = [Heard(speech(2), seed) for seed in LASTING]
+    run(where, *generations)
+    for seed, heard in zip(LASTING, generations, strict=True):
         alone = Heard(speech(2), seed)
         run(where, alone)
         assert same(heard.sound, alone.sound)

@@ -199,14 +199,14 @@ def utterance(speaker: Qwen3Engine, text: str = LONG, seed: int = 0, name: str =
 def scheduler_of(speaker: Qwen3Engine) -> Scheduler:
     """The scheduler of the engine's first model, which is loaded."""
     assert speaker._worker is not None
-    scheduler = speaker._worker.model_manager[0].scheduler
+    scheduler = speaker._worker.models[0].scheduler
     assert scheduler is not None
     return scheduler
 
 
 def is_loaded(speaker: Qwen3Engine) -> bool:
     assert speaker._worker is not None
-    return speaker._worker.model_manager[0].scheduler is not None
+    return speaker._worker.models[0].scheduler is not None
 
 
 async def until(come: Callable[[], bool]) -> None:
@@ -255,12 +255,12 @@ async def test_late_live_text_is_waited_for(tiny: Path) -> None:
 
 
 async def test_every_speaker_is_warm(speaking: Qwen3Engine) -> None:
-    known = set(scheduler_of(speaking)._openings)
+    known = set(scheduler_of(speaking)._prefix_cache)
     for voice in speaking.voices():
         stream = speaking.speak(Utterance("Hi.", voice, voice.languages[0]))
         assert await anext(stream)
         await stream.aclose()
-    assert set(scheduler_of(speaking)._openings) == known
+    assert set(scheduler_of(speaking)._prefix_cache) == known
 
 
 async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> None:
@@ -426,7 +426,7 @@ async def test_a_base_checkpoint_has_no_voice_of_its_own(
     speaker = engine(checkpoints.make(tmp_path, "base"), instruct="Softly.")
     await speaker.start()
     assert not speaker.voices()
-    assert "does not listen to instructions" in caplog.text
+    assert "qwen3: --instruct ignored" in caplog.text
     await speaker.close()
 
 

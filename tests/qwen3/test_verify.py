@@ -79,6 +79,6 @@ def test_dictated_codes_leave_no_trace(tiny: Path) -> None:
 
     found = checkpoint.load(tiny, torch.device("cpu"), torch.float32)
     checked = verify.Verification(found, frames=5)
-    assert all(finding.good for finding in checked.findings())
+    assert all(finding.passed for finding in checked.run_checks())
     assert "generate" not in found.model.__dict__
     assert "generate" not in found.model.talker.__dict__

@@ -128,9 +128,9 @@ def verify(settings: Settings) -> int:
         return 1
     print(f"{found.name} on {device}, {str(dtype).removeprefix('torch.')}, against the official package")
     good = True
-    for finding in Verification(found).findings():
-        print(f"  {'ok ' if finding.good else 'BAD'}  {finding.what:30}  {finding.result}", flush=True)
-        good = good and finding.good
+    for result in Verification(found).run_checks():
+        print(f"  {'ok ' if result.passed else 'BAD'}  {result.check:30}  {result.result}", flush=True)
+        good = good and result.passed
     return 0 if good else 1
 
 

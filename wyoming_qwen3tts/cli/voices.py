@@ -160,7 +160,7 @@ async def _design(options: argparse.Namespace) -> int:
         try:
             show(f"{options.name}: loading the models")
             await engine.start()
-            engine.cloner()  # raises early if the designed voice could not be cloned
+            engine.cloning_model()  # raises early if the designed voice could not be cloned
             made = await create_designed_voice(
                 engine,
                 store,
@@ -173,7 +173,7 @@ async def _design(options: argparse.Namespace) -> int:
             )
             show(f"{options.name}: cloning")
             try:
-                await engine.make_ready(engine.clone(made))
+                await engine.prepare_voice(engine.clone(made))
             except EngineUnavailableError:
                 store.remove(made.name)
                 raise

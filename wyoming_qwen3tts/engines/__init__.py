@@ -1,1 +1,1 @@
-"""Engines turn utterances into sound. None of them knows who asked."""
+"""Engines, which turn utterances into audio, their pool and their supervision."""

@@ -1,12 +1,12 @@
 """The built-in voice: hibari-tts, English, on the CPU, with its weights inside its package.
 
 Measured on one core of a 2-core machine: real-time factor 0.013, word error rate 1.1 % over 30
-home-automation sentences with Whisper base. Its model and phonemizer are not at home in every text, so
-everything that reaches them goes through ``readable`` first.
+home-automation sentences with Whisper base. Its phonemizer fails on some characters, so every text goes
+through ``sanitize`` first.
 
-hibari gives a sentence as one array. Its network has to see the sentence whole, but the signal processing
-behind it does not: the first half second is made and sent alone, then the rest, with the samples of the
-whole. That needs the same noise for both, whatever their length: see ``NoiseSource``.
+hibari returns a sentence as one array. Its network needs the whole sentence, but the signal processing after
+it does not: the first half second is computed and sent alone, then the rest, with the samples of the whole.
+That needs the same noise for both, whatever their length: see ``NoiseSource``.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _LOGGER = logging.getLogger(__name__)
 LOUDNESS = -23.8
 """dBFS of hibari's speech; measured by tests/test_loudness.py."""
 MAX_DIGITS = 15
-"""hibari reads numbers as words up to 36 digits and fails beyond; nobody follows past the trillions."""
+"""Digits of the longest number read as words: hibari fails beyond 36, listeners get lost past trillions."""
 FIRST_FRAMES = 40
-"""Frames (of 12.5 ms) made and sent before the rest of a sentence; the first 20 or so are silent."""
-LOOK_AHEAD = 8
-"""Frames after it that a frame's samples depend on: half the analysis window is 2, overlap-add needs 4."""
-THREADS = "builtin-voice"
-"""How the name of its thread begins."""
+"""Frames (of 12.5 ms) computed and sent before the rest of a sentence; the first 20 or so are silent."""
+LOOKAHEAD_FRAMES = 8
+"""Following frames that a frame's samples depend on: half the analysis window is 2, overlap-add needs 4."""
+THREAD_NAME_PREFIX = "builtin-voice"
+"""Prefix of the worker thread's name."""
 NOISE_FRAMES = 1200
-"""Frames of noise kept, 15 s; longer sentences meet it again."""
+"""Frames of precomputed noise, 15 s; repeated for longer sentences."""
 
 _MISAKI = dict(
     pair.split("=")
@@ -50,13 +50,13 @@ _MISAKI = dict(
         "eɪ=A aɪ=I oʊ=O əʊ=O aʊ=W ɔɪ=Y tʃ=ʧ dʒ=ʤ ɚ=əɹ ɝ=ɜɹ r=ɹ g=ɡ a=æ e=ɛ o=O ɐ=ə ɫ=l l̩=ᵊl n̩=ᵊn ɾ=T"
     ).split()
 )
-"""IPA → the model's alphabet (misaki, American); the first that fits is taken."""
+"""IPA → the model's alphabet (misaki, American); the first match applies."""
 _STRESS = re.compile("([ˈˌ])([^AIOQWYaiuyæɑɒɔəɛɜɪʊʌᵊᵻˈˌ ]*)")
 _NOT_IN_MISAKI = re.compile("[ː.‿\u0361\u035c\u032f]")
 _DIGITS = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 _SPELLED_A = re.compile(r"\bA (?=[A-Z]\b)")
 _INLINE_PHONEMES = re.compile(r"\](?=\()")
-_PLAIN = re.compile(r"[^A-Za-z0-9\s.,!?;:'-]+")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9\s.,!?;:'-]+")
 
 
 class BuiltinEngine(Engine):
@@ -64,18 +64,18 @@ class BuiltinEngine(Engine):
 
     name = "builtin"
     max_batch_size = 2
-    """One is spoken, and the next is at hand when that ends."""
+    """One is synthesized, and the next one is queued for the worker thread."""
 
     def __init__(self, threads: int = 2) -> None:
-        """``threads``: CPU threads the network may use for a sentence."""
+        """``threads``: CPU threads of the network."""
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._hibari: Any = None
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
-        """Load the model and say something, so that the first request meets a warm voice."""
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=THREADS)
+        """Load the model and warm it up."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=THREAD_NAME_PREFIX)
         try:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._load)
         except (ImportError, OSError) as error:
@@ -85,9 +85,9 @@ class BuiltinEngine(Engine):
         import hibari
 
         self._hibari = hibari.Hibari(threads=self._threads)
-        # The last word is in no dictionary: the network that guesses at such words is loaded now too.
+        # The last word is in no dictionary: this also loads the network that guesses pronunciations.
         warm_up = "Twenty one point five degrees outside, said the warm-up, zorbling."
-        self._say(_BuiltinJob(warm_up, 0, lambda pcm: None))
+        self._run_job(_BuiltinJob(warm_up, 0, lambda pcm: None))
         self._voices = (
             Voice(
                 name="heart",
@@ -101,7 +101,7 @@ class BuiltinEngine(Engine):
         )
 
     async def close(self) -> None:
-        """End the thread after the running sentence, which is not waited for: it might hang."""
+        """Stop the thread after its current sentence, without waiting for it: it might hang."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -114,29 +114,29 @@ class BuiltinEngine(Engine):
         return f"hibari-tts {voice.version}"
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        """Yield the first half second as soon as it exists, then the rest."""
+        """Yield the first half second as soon as it is computed, then the rest."""
         if self._pool is None:
             raise EngineUnavailableError("the built-in voice is not loaded")
         loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         job = _BuiltinJob(
             utterance.text,
             utterance.seed,
-            lambda pcm: loop.call_soon_threadsafe(pieces.put_nowait, pcm),
+            lambda pcm: loop.call_soon_threadsafe(chunks.put_nowait, pcm),
             utterance.on_start,
         )
-        work = loop.run_in_executor(self._pool, self._say, job)
-        work.add_done_callback(lambda _: pieces.put_nowait(None))
+        work = loop.run_in_executor(self._pool, self._run_job, job)
+        work.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
+            while (chunk := await chunks.get()) is not None:
+                yield chunk
             await work
         finally:
             job.cancelled.set()
             work.cancel()
 
-    def _say(self, job: _BuiltinJob) -> None:
-        """Hand the sound of ``job`` over piece by piece. Runs on the worker thread."""
+    def _run_job(self, job: _BuiltinJob) -> None:
+        """Synthesize ``job``, passing chunks to its ``on_audio``. Runs on the worker thread."""
         from ..audio.pcm import to_pcm
 
         if job.on_start is not None:
@@ -145,35 +145,38 @@ class BuiltinEngine(Engine):
         if not sentences:
             raise UnsupportedTextError(f"the built-in voice finds nothing to say in {job.text[:40]!r}")
         for sentence in sentences:
-            for samples in self._synthesize(self._hibari.ids(sentence), noise(job.seed)):
+            for samples in self._synthesize(self._hibari.ids(sentence), get_noise(job.seed)):
                 if job.cancelled.is_set():
                     return
-                job.hand_over(to_pcm(samples))
+                job.on_audio(to_pcm(samples))
 
     def _phonemes(self, text: str) -> list[str]:
-        """Return the sentences of ``text`` in hibari's phonemes; none where it finds nothing to say."""
-        prepared = phonemes.replace_annotations(text, self._pronounced, readable)
-        for attempt in (prepared, _PLAIN.sub(" ", readable(phonemes.remove_pronunciations(text)))):
+        """Return the sentences of ``text`` in hibari's phonemes; none where it finds no words.
+
+        Raises UnsupportedTextError where hibari fails.
+        """
+        prepared = phonemes.replace_annotations(text, self._inline_phonemes, sanitize)
+        for attempt in (prepared, _NOT_PLAIN.sub(" ", sanitize(phonemes.remove_pronunciations(text)))):
             try:
                 found: list[str] = self._hibari.phonemize(attempt)
             except Exception:
-                # It raises ValueError or IndexError on some symbols; without them it can go on.
-                _LOGGER.warning("The built-in voice failed on %r", attempt, exc_info=True)
+                # It raises ValueError or IndexError on some symbols; the second attempt is without them.
+                _LOGGER.warning("builtin: phonemizer failed text=%r", attempt, exc_info=True)
             else:
                 return found
         raise UnsupportedTextError(f"the built-in voice cannot say {text[:40]!r}")
 
     def supports_phonemes(self, voice: Voice) -> bool:
-        """Tell that English pronunciations are read."""
+        """Return True: pronunciations are supported."""
         return True
 
-    def _pronounced(self, word: str, pronunciation: str) -> str:
-        """Return a word with its pronunciation as hibari takes it; alone where its alphabet lacks a sound."""
-        said = misaki(pronunciation)
+    def _inline_phonemes(self, word: str, pronunciation: str) -> str:
+        """Return a word with its pronunciation in hibari's syntax; alone where its alphabet lacks a sound."""
+        said = to_misaki(pronunciation)
         known = said and all(character in self._hibari.vocab for character in said)
-        return f"[{readable(word)}](/{said}/)" if known else readable(word)
+        return f"[{sanitize(word)}](/{said}/)" if known else sanitize(word)
 
-    def _synthesize(self, ids: list[int], hiss: NoiseSource) -> Iterator[NDArray[np.float32]]:
+    def _synthesize(self, ids: list[int], noise: NoiseSource) -> Iterator[NDArray[np.float32]]:
         """Yield a sentence's samples, 24 kHz float32: the first FIRST_FRAMES, then the rest.
 
         ``ids``: phoneme ids with a 0 at both ends. The network gives five spectra of [601, frames] and the
@@ -186,35 +189,35 @@ class BuiltinEngine(Engine):
         outputs = [output[0] for output in self._hibari.sess.run(None, inputs)]
         frames = outputs[0].shape[-1]
         start = 0
-        if frames > 2 * (FIRST_FRAMES + LOOK_AHEAD):
-            head = [output[..., : FIRST_FRAMES + LOOK_AHEAD] for output in outputs]
+        if frames > 2 * (FIRST_FRAMES + LOOKAHEAD_FRAMES):
+            head = [output[..., : FIRST_FRAMES + LOOKAHEAD_FRAMES] for output in outputs]
             start = FIRST_FRAMES * dsp.HOP
-            yield dsp.synth(*head, hiss)[:start]
-        yield dsp.synth(*outputs, hiss)[start:]
+            yield dsp.synth(*head, noise)[:start]
+        yield dsp.synth(*outputs, noise)[start:]
 
 
 class _BuiltinJob:
-    """A text to be said by the worker thread, and what to do with its sound."""
+    """A text for the worker thread, and its callbacks."""
 
     def __init__(
         self,
         text: str,
         seed: int,
-        hand_over: Callable[[bytes], object],
+        on_audio: Callable[[bytes], object],
         on_start: Callable[[], object] | None = None,
     ) -> None:
         self.text = text
         self.seed = seed
-        self.hand_over = hand_over
+        self.on_audio = on_audio
         self.on_start = on_start
         self.cancelled = threading.Event()
 
 
 class NoiseSource:
-    """Stands in for the random generator that hibari fills its noise from.
+    """Replaces the random generator that hibari draws its noise from.
 
-    The noise of a frame depends on the frame alone, not on how many there are. (Drawing it anew also took a
-    third of the signal processing's time.)
+    The noise of a frame depends only on its index, not on the number of frames. (Drawing noise for every
+    sentence also took a third of the signal processing's time.)
     """
 
     def __init__(self, seed: int, bins: int) -> None:
@@ -224,7 +227,7 @@ class NoiseSource:
         self._table = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
     def standard_normal(self, shape: tuple[int, int], dtype: type) -> NDArray[np.float32]:
-        """Return [bins, 2 * frames] normal values, real and imaginary parts in turn, as a copy."""
+        """Return a copy of [bins, 2 * frames] normal values, real and imaginary parts interleaved."""
         import numpy as np
 
         repeats = -(-shape[1] // self._table.shape[1])
@@ -233,28 +236,28 @@ class NoiseSource:
 
 
 @functools.lru_cache(maxsize=4)
-def noise(seed: int) -> NoiseSource:
+def get_noise(seed: int) -> NoiseSource:
     """Return the noise of a seed."""
     from hibari import dsp
 
     return NoiseSource(seed, dsp.N_FFT // 2 + 1)
 
 
-def misaki(pronunciation: str) -> str:
-    """Return a pronunciation in IPA in the alphabet of the model."""
+def to_misaki(pronunciation: str) -> str:
+    """Convert a pronunciation from IPA to the model's alphabet."""
     text = _NOT_IN_MISAKI.sub("", pronunciation).strip()
     text = re.sub("|".join(_MISAKI), lambda part: _MISAKI[part[0]], text)
-    return _STRESS.sub(r"\2\1", text)  # which stands before the vowel there
+    return _STRESS.sub(r"\2\1", text)  # in misaki, stress is marked before the vowel
 
 
-def readable(text: str) -> str:
-    """Return ``text`` as hibari can take it: known letters, no numbers without end, no control marks.
+def sanitize(text: str) -> str:
+    """Return ``text`` without what hibari fails on or misreads.
 
-    - compatibility letters become plain ones (circled digits raise ValueError in hibari),
-    - invisible format and control characters go,
-    - longer numbers than MAX_DIGITS are read digit by digit,
-    - an A that is spelled ("A C") is kept from being read as the article,
-    - ``[word](...)``, hibari's way to give phonemes, is kept from being read as such.
+    - Compatibility characters become plain ones (circled digits raise ValueError in hibari).
+    - Control characters become spaces; invisible format characters are removed.
+    - Numbers with more than MAX_DIGITS digits are split into digits.
+    - A spelled A ("A C") is written so that it is not read as the article.
+    - ``[word](...)``, hibari's syntax for phonemes, is broken up.
     """
     text = "".join(
         " " if unicodedata.category(c) == "Cc" else c

@@ -1,7 +1,4 @@
-"""Who speaks next: of all utterances that wait for an engine, the one whose listener runs dry first.
-
-This is scheduling by the earliest deadline (EDF).
-"""
+"""Scheduling by the earliest deadline first (EDF): which waiting utterance an engine speaks next."""
 
 from __future__ import annotations
 
@@ -13,65 +10,65 @@ from contextlib import asynccontextmanager
 
 from .base import EngineUnavailableError
 
-Waiting = tuple[float, int, asyncio.Future[None]]
+Entry = tuple[float, int, asyncio.Future[None]]
+"""Deadline, sequence number (for equal deadlines), and the future that a waiting task awaits."""
 
 
 class DeadlineQueue:
-    """So many utterances at a time; the others wait, and the one that is due first goes first."""
+    """A limit on concurrent utterances; of those that wait, the one with the earliest deadline is next."""
 
-    def __init__(self, takes: int, most: int) -> None:
-        """``takes`` at a time; at most ``most`` wait."""
-        self._free = takes
-        self._most = most
-        self._heap: list[Waiting] = []
+    def __init__(self, max_active: int, max_waiting: int) -> None:
+        self._free = max_active
+        self._max_waiting = max_waiting
+        self._heap: list[Entry] = []
         self._numbers = itertools.count()
         self.waiting = 0
-        """Utterances that wait."""
+        """Waiting utterances."""
 
     @asynccontextmanager
-    async def turn(self, due: float) -> AsyncGenerator[None, None]:
-        """Wait for a turn, and have it. ``due``: any clock's seconds, the same one for all.
+    async def slot(self, deadline: float) -> AsyncGenerator[None, None]:
+        """Wait for a slot, and hold it. ``deadline``: seconds of one clock for all utterances.
 
-        Raises EngineUnavailableError (``busy``), at once, where too many wait.
+        Raises EngineUnavailableError (``busy``) at once where ``max_waiting`` utterances wait.
         """
-        await self._wait(due)
+        await self._acquire(deadline)
         try:
             yield
         finally:
-            self._pass_on()
+            self._release()
 
-    async def _wait(self, due: float) -> None:
+    async def _acquire(self, deadline: float) -> None:
         if self._free:
             self._free -= 1
             return
-        if self.waiting >= self._most:
+        if self.waiting >= self._max_waiting:
             raise EngineUnavailableError(f"{self.waiting} utterances are waiting already", "busy")
-        own = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._heap, (due, next(self._numbers), own))
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._heap, (deadline, next(self._numbers), future))
         self.waiting += 1
         try:
-            await own
+            await future
         except asyncio.CancelledError:
-            if own.cancelled():
+            if future.cancelled():
                 self.waiting -= 1
-            elif own.exception() is None:
-                self._pass_on()  # it was told at the same moment
+            elif future.exception() is None:
+                self._release()  # it got the slot at the same moment
             raise
 
-    def refuse(self, error: EngineUnavailableError) -> None:
-        """Tell all who wait that they wait in vain."""
-        for _, _, own in self._heap:
-            if not own.done():
+    def reject_waiting(self, error: EngineUnavailableError) -> None:
+        """Raise ``error`` in all waiting tasks."""
+        for _, _, future in self._heap:
+            if not future.done():
                 self.waiting -= 1
-                own.set_exception(EngineUnavailableError(str(error), error.code))
+                future.set_exception(EngineUnavailableError(str(error), error.code))
         self._heap.clear()
 
-    def _pass_on(self) -> None:
-        """Let the next one have the turn."""
+    def _release(self) -> None:
+        """Give the slot to the next waiting task, if there is one."""
         while self._heap:
-            own = heapq.heappop(self._heap)[2]
-            if not own.done():
+            future = heapq.heappop(self._heap)[2]
+            if not future.done():
                 self.waiting -= 1
-                own.set_result(None)
+                future.set_result(None)
                 return
         self._free += 1

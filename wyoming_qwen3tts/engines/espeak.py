@@ -1,7 +1,7 @@
-"""eSpeak NG, the voice of last resort: some hundred languages, robotic, a process for every utterance.
+"""eSpeak NG, the last fallback: some hundred languages, robotic, one process per utterance.
 
-It is run as a command because its licence (GPL-3.0) asks for that distance, and because a process that
-crashes on a text takes nobody with it. A process costs about 15 ms.
+It runs as a command because of its licence (GPL-3.0), and so that a crash affects only one utterance. A
+process costs about 15 ms.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LOUDNESS = -18.6
 """dBFS of its speech; measured by tests/test_loudness.py."""
 COMMAND_TIMEOUT = 10.0
 """Seconds that ``espeak-ng --voices`` may take at start."""
-MOST_PRONUNCIATIONS = 1000
-"""Pronunciations kept that espeak-ng was asked about."""
+MAX_CACHED_PRONUNCIATIONS = 1000
+"""Pronunciations whose mnemonics are cached."""
 ALL = "all"
 NONE = "none"
 
@@ -32,9 +32,9 @@ _INNER_DOT = re.compile(r"\.(?=[^\s.]|\s+\S\.)")
 _WAV_HEADER = 44
 _ATTRIBUTION = Attribution("eSpeak NG", "https://github.com/espeak-ng/espeak-ng")
 _TAGS = {"cmn": "zh", "fr-fr": "fr"}
-"""espeak-ng's language codes that are not the tags clients look for.
+"""espeak-ng's language codes → tags that clients search for, where they differ.
 
-Cantonese stays ``yue``: as ``zh-HK`` it is what Home Assistant chooses for Taiwan, before any Mandarin voice.
+Cantonese stays ``yue``: as ``zh-HK``, Home Assistant would choose it for Taiwan before any Mandarin voice.
 """
 _MNEMONICS = dict(
     pair.split("=")
@@ -44,7 +44,7 @@ _MNEMONICS = dict(
         "ɡ=g ʃ=S ʒ=Z θ=T ð=D ŋ=N ɲ=n^ ʎ=l^ ç=C ɣ=Q ʁ=r ɾ=* ɹ=r β=B ʔ=? ˈ=' ˌ=, ː=: .= ‿= \u0361="
     ).split()
 )
-"""IPA → espeak-ng's mnemonics, which many languages share; whether one has a sound is asked for."""
+"""IPA → espeak-ng's mnemonics, shared by many languages; ``_mnemonics`` checks each language."""
 _IPA = re.compile("|".join(sorted(map(re.escape, _MNEMONICS), key=len, reverse=True)) + "|[a-zɥ]|.", re.S)
 _LANGUAGE_FREE = str.maketrans({"ɹ": "r", "ɾ": "r", "ʁ": "r", "g": "ɡ"} | dict.fromkeys("ˈˌː.‿ \n\u0361", ""))
 _NOTES = {"ja": "reads kana, not kanji"}
@@ -56,17 +56,17 @@ class EspeakEngine(Engine):
     name = "espeak"
 
     def __init__(self, languages: str = ALL, command: str = "espeak-ng", processes: int = 2) -> None:
-        """``languages``: ``all``, ``none``, or BCP 47 tags with commas between them."""
+        """``languages``: ``all``, ``none``, or BCP 47 tags separated by commas."""
         self._wanted = languages
         self._command = command
         self.max_batch_size = processes
         self._codes: dict[str, str] = {}
-        self._sounds: dict[tuple[str, str], str] = {}
+        self._mnemonics_cache: dict[tuple[str, str], str] = {}
         """Language code and pronunciation → mnemonics; empty where the language lacks a sound."""
         self._voices: tuple[Voice, ...] = ()
 
     async def start(self) -> None:
-        """Ask the command which languages it has. Raises EngineUnavailableError where it does not exist."""
+        """List the command's languages. Raises EngineUnavailableError where it cannot be run."""
         path = shutil.which(self._command)
         if path is None:
             raise EngineUnavailableError(f"the command {self._command} is not installed")
@@ -77,11 +77,13 @@ class EspeakEngine(Engine):
         except TimeoutError as error:
             raise EngineUnavailableError(f"{path} printed nothing for {COMMAND_TIMEOUT:g} s") from error
         except OSError as error:
-            raise EngineUnavailableError(f"{path} does not answer: {error}") from error
+            raise EngineUnavailableError(f"{path} cannot be run: {error}") from error
         found = re.search(r"\d+(\.\d+)+", version.decode(errors="replace"))
         voices = []
         for code, tag, label in parse_voices(listing.decode(errors="replace")):
-            if self._wanted != ALL and not any(same_language(tag, want) for want in self._wanted.split(",")):
+            if self._wanted != ALL and not any(
+                matches_language(tag, want) for want in self._wanted.split(",")
+            ):
                 continue
             note = _NOTES.get(code)
             voice = Voice(
@@ -98,28 +100,28 @@ class EspeakEngine(Engine):
             voices.append(voice)
         if not voices:
             raise EngineUnavailableError(f"{path} has no voice for {self._wanted!r}")
-        # A language without a region first: it is what a text in that language gets.
+        # A tag without a region comes first: its voice is chosen for texts in that language.
         self._voices = tuple(sorted(voices, key=lambda v: ("-" in v.languages[0], v.languages[0])))
 
     async def close(self) -> None:
-        """Nothing is held between utterances."""
+        """Do nothing: there are no resources between utterances."""
 
     def voices(self) -> Sequence[Voice]:
-        """Return a voice a language."""
+        """Return one voice per language."""
         return self._voices
 
     def identity(self, voice: Voice) -> str:
-        """Return the command's version and pace."""
+        """Return the command's version and the speaking rate."""
         return f"espeak-ng {voice.version} {WORDS_PER_MINUTE}"
 
     async def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
-        """Yield the utterance in one piece."""
+        """Yield the utterance as one chunk."""
         code = self._codes[utterance.voice.speaker]
         arguments = ("-v", code, "-s", str(WORDS_PER_MINUTE), "-b", "1", "--stdin", "--stdout")
         try:
             if utterance.on_start is not None:
                 utterance.on_start()
-            text = await self._readable(utterance.text, code)
+            text = await self._prepare_text(utterance.text, code)
             try:
                 wav = await self._run(*arguments, stdin=text)
             except UnsupportedTextError:
@@ -133,11 +135,11 @@ class EspeakEngine(Engine):
         yield pcm
 
     def supports_phonemes(self, voice: Voice) -> bool:
-        """Tell that pronunciations are read, as far as the language has the sounds."""
+        """Return True: pronunciations are used as far as the language has the sounds."""
         return True
 
-    async def _readable(self, text: str, code: str) -> str:
-        """Return a text as espeak-ng takes it, pronunciations as mnemonics where the language has them."""
+    async def _prepare_text(self, text: str, code: str) -> str:
+        """Return a text for espeak-ng, with pronunciations as mnemonics where the language has the sounds."""
         known: dict[str, str] = {}
 
         def note(word: str, pronunciation: str) -> str:
@@ -148,29 +150,32 @@ class EspeakEngine(Engine):
         for pronunciation in known:
             known[pronunciation] = await self._mnemonics(pronunciation, code)
 
-        def say(word: str, pronunciation: str) -> str:
-            return f"[[{known[pronunciation]}]]" if known[pronunciation] else readable(word)
+        def replace_word(word: str, pronunciation: str) -> str:
+            return f"[[{known[pronunciation]}]]" if known[pronunciation] else sanitize(word)
 
-        return phonemes.replace_annotations(text, say, readable)
+        return phonemes.replace_annotations(text, replace_word, sanitize)
 
     async def _mnemonics(self, pronunciation: str, code: str) -> str:
-        """Return a pronunciation in mnemonics; empty where espeak-ng would say something else.
+        """Return a pronunciation in mnemonics; empty where espeak-ng would speak something else.
 
-        It breaks off at a sound that the language does not have, and says so only by what it prints.
+        It stops at a sound that the language lacks, which only its printed IPA shows.
         """
-        if (found := self._sounds.get((code, pronunciation))) is not None:
+        if (found := self._mnemonics_cache.get((code, pronunciation))) is not None:
             return found
         mnemonics = to_mnemonics(pronunciation)
         if mnemonics:
             printed = await self._run("-v", code, "-q", "--ipa", "--stdin", stdin=f"[[{mnemonics}]]")
             said = printed.decode(errors="replace").translate(_LANGUAGE_FREE)
             mnemonics = mnemonics if said == pronunciation.translate(_LANGUAGE_FREE) else ""
-        if len(self._sounds) < MOST_PRONUNCIATIONS:
-            self._sounds[code, pronunciation] = mnemonics
+        if len(self._mnemonics_cache) < MAX_CACHED_PRONUNCIATIONS:
+            self._mnemonics_cache[code, pronunciation] = mnemonics
         return mnemonics
 
     async def _run(self, *arguments: str, stdin: str = "") -> bytes:
-        """Return what the command prints; ends the process when cancelled."""
+        """Run the command; return its standard output. Cancelling kills the process.
+
+        Raises UnsupportedTextError where a signal ended it, EngineUnavailableError for another status than 0.
+        """
         process = await asyncio.create_subprocess_exec(
             self._command,
             *arguments,
@@ -187,7 +192,7 @@ class EspeakEngine(Engine):
                 await process.wait()
         if process.returncode is not None and process.returncode < 0:
             raise UnsupportedTextError(
-                f"{self._command} died of {stdin[:40]!r} (signal {-process.returncode})"
+                f"{self._command} crashed on {stdin[:40]!r} (signal {-process.returncode})"
             )
         if process.returncode != 0:
             raise EngineUnavailableError(f"{self._command} ended with status {process.returncode}")
@@ -197,7 +202,7 @@ class EspeakEngine(Engine):
 def parse_voices(listing: str) -> Iterator[tuple[str, str, str]]:
     """Yield (espeak-ng code, BCP 47 tag, name) for the languages in the output of ``espeak-ng --voices``.
 
-    Left out: English, which the built-in voice speaks better, regional dialects, and second spellings of
+    Excluded: English, which the built-in voice speaks better, regional dialects, and further spellings of
     the same language.
     """
     seen = set()
@@ -214,22 +219,22 @@ def parse_voices(listing: str) -> Iterator[tuple[str, str, str]]:
         yield code, tag, re.sub(r",? ?latin as \w+", "", label.replace("_", " ")).strip()
 
 
-def same_language(tag: str, wanted: str) -> bool:
-    """Tell whether ``tag`` is what ``wanted`` (a tag, perhaps without a region) asks for."""
+def matches_language(tag: str, wanted: str) -> bool:
+    """Return whether ``tag`` matches ``wanted``, a tag with or without a region."""
     tag, wanted = tag.lower(), wanted.strip().lower().replace("_", "-")
     return tag == wanted or tag.startswith(f"{wanted}-")
 
 
 def to_mnemonics(pronunciation: str) -> str:
-    """Return a pronunciation in IPA as espeak-ng's mnemonics; empty where it has none for a sound."""
+    """Convert a pronunciation from IPA to espeak-ng's mnemonics; empty where it has none for a sound."""
     parts = _IPA.findall(pronunciation)
     if not all(part in _MNEMONICS or re.fullmatch("[a-z ]", part) for part in parts):
         return ""
     return "".join(_MNEMONICS.get(part, part) for part in parts)
 
 
-def readable(text: str) -> str:
-    """Return ``text`` without control characters and without ``[[``, espeak-ng's way to give phonemes."""
+def sanitize(text: str) -> str:
+    """Return ``text`` without control characters and without ``[[``, espeak-ng's syntax for phonemes."""
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)
     return text.replace("[[", "[ [")
 

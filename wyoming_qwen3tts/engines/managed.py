@@ -135,7 +135,7 @@ class ManagedEngine:
             self.set_state(State.RESTING, str(error))
             self.has_failed.set()
         for queue in self._queues.values():
-            queue.refuse(error)
+            queue.reject_waiting(error)
         for attempt in tuple(self.attempts) if abort_all else ():
             if not attempt.has_audio:
                 attempt.abort(error)
@@ -202,7 +202,7 @@ class ManagedEngine:
         if queue is None:
             queue = DeadlineQueue(self.engine.max_batch_size, self.limits.max_queue)
             self._queues[utterance.voice.model] = queue
-        return queue.turn(utterance.playback_deadline)
+        return queue.slot(utterance.playback_deadline)
 
     def _may_speak(self) -> bool:
         """Return whether to try it: while it rests, only where it would answer quickly."""

@@ -26,7 +26,7 @@ OPENAI_VOICES = {
     "shimmer": ("Ono Anna", "Vivian", "Sohee"),
     "verse": ("Ryan", "Aiden"),
 }
-"""Voices of OpenAI's API, which clients request unasked → similar Qwen3-TTS speakers, the most similar first.
+"""Voices of OpenAI's API, which many clients request → similar Qwen3-TTS speakers, the most similar first.
 
 By sex and timbre, as the two model cards describe them.
 """

@@ -123,8 +123,8 @@ class VoiceRegistry:
     async def refresh(self) -> None:
         """Update the catalog if something has changed. Never raises; continues if its caller is cancelled.
 
-        Callers share a refresh, but only one that begins after they called: one that is running may have
-        missed the change that they know of.
+        Callers share a refresh, but only one that begins after their calls: one that is running may miss
+        their change.
         """
         if self._next_refresh is None:
             self._next_refresh = asyncio.create_task(self._refresh(), name="voice registry")
@@ -140,7 +140,7 @@ class VoiceRegistry:
     async def close(self) -> None:
         """End all tasks; call it before the engines are closed.
 
-        ``on_removed`` is waited for, up to REMOVAL_TIMEOUT: the next start would not know of the removal.
+        ``on_removed`` is waited for, up to REMOVAL_TIMEOUT: after a restart it would not be called.
         """
         removals = {task for task in self._tasks if task.get_name() == REMOVAL_TASK}
         if removals:

@@ -1,1 +1,1 @@
-"""Qwen3-TTS: a small inference engine around the official model. ``engine`` is its face."""
+"""Qwen3-TTS: an inference engine for the official model; ``engine.Qwen3Engine`` is its interface."""

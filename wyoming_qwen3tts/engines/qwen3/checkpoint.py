@@ -1,4 +1,4 @@
-"""Loading a checkpoint; the official package defines the model."""
+"""Loads checkpoints with the official package, which defines the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..base import EngineUnavailableError
-from .download import CODEC, KINDS, check, read_json, size_of, weight_names
+from .download import CODEC, KINDS, check, format_size, read_json, weight_names
 from .sampling import Sampling
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,21 +24,21 @@ _LOGGER = logging.getLogger(__name__)
 _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
 _INSTALL = "script/setup --qwen installs it"
 LOADING = threading.Lock()
-"""transformers changes torch while it loads, and does not find its way back from two loads at once.
+"""Held while a checkpoint loads: transformers changes torch's global state, which two concurrent loads break.
 
-Who makes tensors on another thread meanwhile gets them in the dtype that is loaded, unless it says which.
+Tensors created on another thread meanwhile get the checkpoint's dtype, unless they name their own.
 """
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """A loaded model: the official objects, on their device."""
+    """A loaded checkpoint: the official objects, on their device."""
 
     official: Any
     """``qwen_tts.Qwen3TTSModel``; its codec is float32 whatever the model's dtype is."""
     directory: Path
     sampling: Sampling
-    """What ``generation_config.json`` asks for."""
+    """From ``generation_config.json``."""
     device: torch.device
     dtype: torch.dtype
 
@@ -54,8 +54,8 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """What it is, for people: ``Qwen3-TTS 0.6B CustomVoice``."""
-        return f"Qwen3-TTS {size_of(self.model.tts_model_size)} {KINDS[self.model.tts_model_type]}"
+        """Name for users: ``Qwen3-TTS 0.6B CustomVoice``."""
+        return f"Qwen3-TTS {format_size(self.model.tts_model_size)} {KINDS[self.model.tts_model_type]}"
 
     def to(self, device: torch.device) -> None:
         """Move it to ``device``."""
@@ -65,9 +65,9 @@ class Checkpoint:
 
 
 def choose_device(wanted: str) -> tuple[torch.device, str]:
-    """Return the device for ``auto``, ``cuda``, ``cuda:N``, ``mps`` or ``cpu``, and why.
+    """Return the device for ``auto``, ``cuda``, ``cuda:N``, ``mps`` or ``cpu``, and the reason.
 
-    Raises EngineUnavailableError for a device that is not there.
+    Raises EngineUnavailableError for a device that does not exist.
     """
     if wanted == "auto":
         if torch.cuda.is_available():
@@ -88,7 +88,7 @@ def choose_device(wanted: str) -> tuple[torch.device, str]:
 
 
 def choose_dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
-    """Return the dtype for ``auto``, ``float32``, ``bfloat16`` or ``float16``, and why."""
+    """Return the dtype for ``auto``, ``float32``, ``bfloat16`` or ``float16``, and the reason."""
     if wanted != "auto":
         return getattr(torch, wanted), "the settings say so"
     if device.type == "cuda":
@@ -109,18 +109,18 @@ def load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoin
 def _load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     check(directory)
     qwen_tts = official_package()
-    for chatty in ("qwen_tts", "transformers"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for logger in ("qwen_tts", "transformers"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
-    how = {"attn_implementation": "sdpa", "local_files_only": True}
+    options = {"attn_implementation": "sdpa", "local_files_only": True}
     try:
-        with _quiet():
-            official = qwen_tts.Qwen3TTSModel.from_pretrained(str(directory), dtype=dtype, **how)
+        with _redirect_stdout():
+            official = qwen_tts.Qwen3TTSModel.from_pretrained(str(directory), dtype=dtype, **options)
             if dtype != torch.float32:
                 # In half precision the codec has given silence (NaN), and on a CPU it takes minutes.
                 codec = qwen_tts.Qwen3TTSTokenizer.from_pretrained(
-                    str(directory / CODEC), dtype=torch.float32, **how
+                    str(directory / CODEC), dtype=torch.float32, **options
                 )
                 official.model.load_speech_tokenizer(codec)
     except torch.OutOfMemoryError as error:
@@ -147,16 +147,16 @@ def _load(directory: Path, device: torch.device, dtype: torch.dtype) -> Checkpoi
 def official_package() -> Any:
     """Return the module ``qwen_tts``. Raises EngineUnavailableError where it is not installed.
 
-    Its tokenizer for 25 Hz, of which there is no public checkpoint, needs torchaudio, sox, onnxruntime and
-    einops; something that says so takes that one module's place.
+    Its 25 Hz tokenizer, which no public checkpoint uses, needs torchaudio, sox, onnxruntime and einops; a
+    placeholder that raises an error replaces that module.
     """
     if _UNSUPPORTED_MODULE not in sys.modules:
-        stand_in = types.ModuleType(_UNSUPPORTED_MODULE)
+        placeholder = types.ModuleType(_UNSUPPORTED_MODULE)
         for name in ("WhisperEncoderVQ", "XVectorExtractor"):
-            setattr(stand_in, name, _Unsupported)
-        sys.modules[_UNSUPPORTED_MODULE] = stand_in
+            setattr(placeholder, name, _Unsupported)
+        sys.modules[_UNSUPPORTED_MODULE] = placeholder
     try:
-        with _quiet():
+        with _redirect_stdout():
             import qwen_tts
     except ImportError as error:
         raise EngineUnavailableError(f"the package qwen-tts cannot be used ({error}); {_INSTALL}") from error
@@ -169,12 +169,12 @@ class _Unsupported:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what a library prints away from standard output, where a client may be listening."""
+def _redirect_stdout() -> Iterator[None]:
+    """Log what a library prints: standard output may be the connection to a client."""
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
             yield
     finally:
         if text := " ".join(printed.getvalue().split()).strip("* "):
-            _LOGGER.debug("The official package says: %s", text)
+            _LOGGER.debug("qwen3: output of the official package text=%s", text)

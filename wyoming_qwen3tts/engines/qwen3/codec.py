@@ -1,15 +1,15 @@
-"""Codes to sound, a few frames at a time, with the samples of the whole decode.
+"""The audio codec: decodes codes a few frames at a time, with the samples of a whole decode.
 
-The codec's decoder is causal: a frame's 1920 samples depend on its own codes and those before, through
-convolutions and a transformer with a window of 72 frames. Kept between calls is what each of them still has
-to see: the last inputs of every convolution, and the keys and values in the window. Nothing is decoded twice,
-and nothing is approximated: any cutting into pieces gives the samples of the whole, to rounding.
+The codec's decoder is causal: a frame's 1920 samples depend on its own codes and earlier ones, through
+convolutions and a transformer with a window of 72 frames. The state between calls is the last inputs of every
+convolution, and the keys and values in the window. Nothing is decoded twice, and nothing is approximated: any
+split into chunks gives the samples of the whole, up to rounding.
 
-(Decoding anew with some frames of context is not exact: 12 dB of signal to noise at 72 frames, because the
-receptive field is about 580. The official ``chunked_decode`` differs from its own whole decode past 24 s.)
+(Decoding each chunk again with some frames of context is not exact: 12 dB of signal to noise at 72 frames,
+because the receptive field is about 580. The official ``chunked_decode`` differs from its own whole decode
+past 24 s.)
 
-B: rows of a call. T: frames of a call. State is [slots + 1, ...]: a slot a take and a spare one, as in the
-decoder.
+B: rows of a call. T: frames of a call. State is [slots + 1, ...]: one slot per generation and a spare one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .graphs import Graphs, at_least, buckets
+from .graphs import Graphs, batch_buckets, smallest_bucket
 
-FRAME = 1920
-"""Samples a frame: 80 ms at 24 kHz."""
+SAMPLES_PER_FRAME = 1920
+"""80 ms at 24 kHz."""
 
-FRAMES = (1, 2, 4, 8)
-"""Frames of the calls that have fixed shapes."""
+FIXED_FRAME_COUNTS = (1, 2, 4, 8)
+"""Frame counts of calls with fixed shapes."""
 
 Rows = slice | Tensor
-"""The slots of a call: a run of them, or a list."""
+"""The slots of a call: contiguous ones, or [B] indices."""
 
 
 class Convolution:
-    """A causal convolution of stride 1. Its state is the end of its input."""
+    """A causal convolution of stride 1. Its state is the end of its last input."""
 
     def __init__(self, module: Any, slots: int) -> None:
         self._conv = module.conv
@@ -53,10 +53,10 @@ class Convolution:
 
 
 class Upsampling:
-    """A causal transposed convolution: kernel as wide as the stride, or twice as wide.
+    """A causal transposed convolution whose kernel is as wide as its stride, or twice as wide.
 
-    Computed as a plain convolution that gives ``stride`` samples for each input. Of the wide kind the state
-    is the last input, whose second half is still to be added.
+    Computed as a plain convolution that gives ``stride`` samples for each input. With the wide kernel the
+    state is the last input, whose second half has yet to be added.
     """
 
     def __init__(self, module: Any, slots: int) -> None:
@@ -86,7 +86,7 @@ class Upsampling:
 
 
 class Snake:
-    """SnakeBeta: ``x + sin(a x)^2 / b``, a and b of their own for each channel."""
+    """SnakeBeta: ``x + sin(a x)^2 / b``, with a and b per channel."""
 
     def __init__(self, module: Any) -> None:
         self._frequency = module.alpha.exp()[:, None]
@@ -98,11 +98,11 @@ class Snake:
         return torch.addcmul(x, wave, self._magnitude)
 
 
-class Window:
-    """The codec's transformer: 8 layers that see the last 72 frames. Its state is their keys and values."""
+class WindowedTransformer:
+    """The codec's transformer: 8 layers with a window of 72 frames. Its state is their keys and values."""
 
     def __init__(self, module: Any, slots: int, length: int) -> None:
-        """``length``: the most frames of a take."""
+        """``length``: maximum frames of a generation."""
         self._module = module
         config = module.config
         self._past = int(config.sliding_window) - 1
@@ -111,7 +111,7 @@ class Window:
         weight: Tensor = module.input_proj.weight
         heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
         if heads != kv_heads:
-            raise ValueError("a codec with shared key heads")
+            raise ValueError(f"a codec with shared key heads ({heads} heads, {kv_heads} key heads)")
         self._heads: int = heads
         shape = (len(module.layers), slots, 2, heads, self._past, self._dim)
         self.state = weight.new_zeros(shape)
@@ -133,7 +133,7 @@ class Window:
         start = self.position[rows]
         at = start[:, None] + self._ahead[:frames]
         cos, sin = self._cos[at][:, :, None], self._sin[at][:, :, None]
-        # Which of past and new frames each new one sees: those that were, within the window.
+        # Each new frame attends to itself and the earlier frames within the window.
         keys = torch.cat((start[:, None] + self._back, at), 1)[:, None, None]
         here = at[:, None, :, None]
         mask = (keys >= 0) & (keys <= here) & (keys >= here - past)
@@ -147,9 +147,11 @@ class Window:
             q = torch.addcmul(q * cos, q.roll(dim // 2, -1), sin)
             k = torch.addcmul(k * cos, k.roll(dim // 2, -1), sin)
             new = torch.stack((k, v), 1).transpose(2, 3)  # [B, 2, heads, T, D]
-            seen = torch.cat((self.state[index, rows], new), 3)
-            self.state[index, rows] = seen[:, :, :, -past:]
-            mixed = F.scaled_dot_product_attention(q.transpose(1, 2), seen[:, 0], seen[:, 1], attn_mask=mask)
+            keys_values = torch.cat((self.state[index, rows], new), 3)
+            self.state[index, rows] = keys_values[:, :, :, -past:]
+            mixed = F.scaled_dot_product_attention(
+                q.transpose(1, 2), keys_values[:, 0], keys_values[:, 1], attn_mask=mask
+            )
             mixed = mixed.transpose(1, 2).reshape(batch, frames, heads * dim)
             x = x + layer.self_attn_layer_scale(attention.o_proj(mixed))
             x = x + layer.mlp_layer_scale(layer.mlp(layer.post_attention_layernorm(x)))
@@ -163,24 +165,24 @@ class Codec:
 
     @torch.no_grad()
     def __init__(self, decoder: Any, *, slots: int, length: int, graphs: Graphs | None = None) -> None:
-        """``decoder``: the official ``Qwen3TTSTokenizerV2Decoder``, in the dtype that shall be used.
+        """``decoder``: the official ``Qwen3TTSTokenizerV2Decoder``, in the dtype to compute in.
 
-        ``slots``: takes at a time. ``length``: the most frames of a take, its reference included.
-        ``graphs``: pad calls of one to eight frames to fixed shapes and record them.
+        ``slots``: maximum batch size. ``length``: maximum frames of a generation, its reference included.
+        ``graphs``: pads calls of one to eight frames to fixed shapes and captures them.
         """
         rows = slots + 1
         self._graphs = graphs
-        self._buckets = buckets(slots)
+        self._buckets = batch_buckets(slots)
         device = decoder.pre_conv.conv.weight.device
         self._rows = torch.full((slots,), slots, dtype=torch.long, device=device)
-        self._codes = torch.zeros(slots, FRAMES[-1], 16, dtype=torch.long, device=device)
-        self.spare = slots
-        """A slot that no take has."""
+        self._codes = torch.zeros(slots, FIXED_FRAME_COUNTS[-1], 16, dtype=torch.long, device=device)
+        self.spare_slot = slots
+        """A slot that no generation uses."""
         self.codebooks: int = decoder.config.num_quantizers
         self._decoder = decoder
         self._quantizer = Quantizer(decoder.quantizer)
         self._pre = Convolution(decoder.pre_conv, rows)
-        self._window = Window(decoder.pre_transformer, rows, length)
+        self._window = WindowedTransformer(decoder.pre_transformer, rows, length)
         self._widen = [(Upsampling(up, rows), Convolution(n.dwconv, rows), n) for up, n in decoder.upsample]
         self._first = Convolution(decoder.decoder[0], rows)
         self._blocks = [
@@ -204,25 +206,25 @@ class Codec:
 
     @torch.inference_mode()
     def reset(self, slot: int) -> None:
-        """Let ``slot`` begin a new take."""
+        """Clear a slot's state for a new generation."""
         self._window.state[:, slot] = 0
         for state in self._states:
             state[slot] = 0
 
     @torch.inference_mode()
     def save(self, slot: int) -> tuple[Tensor, ...]:
-        """Return a copy of what a slot has heard."""
+        """Return a copy of a slot's state."""
         return tuple(part.clone() for part in (self._window.state[:, slot], *(s[slot] for s in self._states)))
 
     @torch.inference_mode()
     def restore(self, slot: int, saved: tuple[Tensor, ...]) -> None:
-        """Let ``slot`` go on from what ``save`` returned."""
+        """Set a slot's state to what ``save`` returned."""
         self._window.state[:, slot] = saved[0]
         for state, part in zip(self._states, saved[1:], strict=True):
             state[slot] = part
 
     @torch.inference_mode()
-    def move(self, source: int, target: int) -> None:
+    def copy_slot(self, source: int, target: int) -> None:
         """Copy slot ``source`` to slot ``target``."""
         self._window.state[:, target] = self._window.state[:, source]
         for state in self._states:
@@ -230,27 +232,27 @@ class Codec:
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, slots: Sequence[int]) -> Tensor:
-        """Return the sound, [B, T * 1920] in [-1, 1], of the next [B, T, 16] codes of some slots."""
+        """Return the audio, [B, T * 1920] in [-1, 1], of the next [B, T, 16] codes of some slots."""
         count, frames = codes.shape[:2]
-        bucket = at_least(self._buckets, count)
-        if self._graphs is None or frames not in FRAMES or bucket is None:
+        bucket = smallest_bucket(self._buckets, count)
+        if self._graphs is None or frames not in FIXED_FRAME_COUNTS or bucket is None:
             first = slots[0]
             if list(slots) == list(range(first, first + count)):
                 return self.decode_rows(codes, slice(first, first + count))
             return self.decode_rows(codes, torch.tensor(slots, device=codes.device))
-        self._rows.fill_(self.spare)
-        self._window.position[self.spare] = 0  # so that it never runs out of positions
+        self._rows.fill_(self.spare_slot)
+        self._window.position[self.spare_slot] = 0  # so that it never runs out of positions
         self._rows[:count] = torch.tensor(slots)
         self._codes[:count, :frames] = codes
         static = self._codes[:bucket, :frames], self._rows[:bucket]
-        sound: Tensor = self._graphs.run(
+        audio: Tensor = self._graphs.run(
             ("codec", bucket, frames), functools.partial(self.decode_rows, *static)
         )
-        # Graphs share memory: before this sound is taken another one's replay may need its place.
-        return sound[:count].clone()
+        # Graphs share memory: another graph's replay may overwrite this audio before it is used.
+        return audio[:count].clone()
 
-    def warm_ups(self) -> list[Callable[[], object]]:
-        """Return calls that, made twice while nobody speaks, leave nothing to be done for the first time."""
+    def warm_up_calls(self) -> list[Callable[[], object]]:
+        """Return calls that, made twice before any generation, do everything that is slow the first time."""
         device = self._pre.state.device
         return [
             functools.partial(
@@ -259,7 +261,7 @@ class Codec:
                 range(bucket),
             )
             for bucket in (self._buckets if self._graphs is not None else self._buckets[:1])
-            for frames in FRAMES
+            for frames in FIXED_FRAME_COUNTS
         ]
 
     def decode_rows(self, codes: Tensor, rows: Rows) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the settings say about the models."""
+"""Configuration of the Qwen3-TTS engine."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from pathlib import Path
 from ...config.settings import Settings
 
 PROMPTS = "prompts"
-"""The folder of the data directory with what models made of recordings."""
+"""Folder of the data directory for clones (``clones.CloneCache``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What the settings say about the models, in plain values."""
+    """The settings of the models, as plain values."""
 
     models: tuple[str, ...]
     """Each a directory, or a name on the hub: ``OWNER/NAME`` or ``OWNER/NAME@REVISION``. At least one."""
     revision: str | None
-    """For models that name none of their own."""
+    """For models without ``@REVISION``."""
     download_dir: Path | None
     local_files_only: bool
     device: str
     dtype: str
     quantize: str
     max_batch_size: int
-    """Utterances spoken at a time."""
+    """Generations at a time."""
     max_seq_len: int
-    """Positions of an utterance: prompt and frames."""
+    """Positions of a generation: prompt and frames."""
     frames_per_token: float
-    """Frames an utterance may take for each token of its text."""
+    """Maximum frames for each token of a text."""
     idle_unload: float
-    """Seconds without an utterance after which the memory is freed; 0 never frees it."""
+    """Seconds without a generation after which a model is unloaded; 0 never unloads."""
     memory_budget: float
-    """Gigabytes (10^9 bytes) that all loaded models may take together; 0 is what the device has."""
+    """Gigabytes (10^9 bytes) for all loaded models together; 0 is the device's memory."""
     instruct: str
-    """How every utterance is spoken; empty for no instruction."""
+    """Style of every utterance, in words; empty for none."""
     prompts: Path | None = None
-    """Where clones are kept once the model has heard their recordings; None keeps them in memory only."""
+    """Directory for clones; None keeps them in memory only."""
     eager: bool = True
-    """Load the first model at start; if not, each when it is first needed."""
+    """Load the first model at start; otherwise each one when it is first needed."""
 
     @classmethod
     def of(cls, settings: Settings, *, eager: bool = True) -> Configuration:
-        """Return what ``settings`` say."""
+        """Return the part of ``settings`` about the models."""
         return cls(
             models=settings.model.model,
             revision=settings.model.revision,

@@ -1,16 +1,16 @@
-"""The two language models, one frame at a time, for a batch of takes at different positions.
+"""The two language models, one frame at a time, for a batch of generations at different positions.
 
-A frame is 80 ms of sound: sixteen codes. The talker's last hidden state gives codebook 0; the code predictor,
-a small model that starts anew each frame, gives the other fifteen, one after the other; the sum of the
+A frame is 80 ms of audio: sixteen codes. The talker's last hidden state gives codebook 0; the code predictor,
+a small model whose state is reset each frame, gives the other fifteen, one after the other; the sum of the
 sixteen code embeddings and one row of text is the talker's next input.
 
-Every take lives in a slot: row ``slot`` of every state tensor. Shapes never change while a take runs, nothing
-is allocated per frame but scratch, and a step is a plain function of static tensors, so that on CUDA the same
-functions run as captured graphs (``graphs.py``). One slot more than there are takes is the staging slot,
-where a prompt is prefilled before its take gets a slot of its own.
+Every generation has a slot: row ``slot`` of every state tensor. Shapes never change while it runs, only
+scratch tensors are allocated per frame, and a step is a plain function of static tensors, so that on CUDA the
+same functions run as captured graphs (``graphs.py``). One additional slot is the staging slot, in which a
+prompt is prefilled before its generation gets a slot.
 
 B: rows of a step (slots ``first`` to ``last``). H: hidden size. V: codes in codebook 0 (3072), of which only
-2048 and the end are ever chosen. D: head dimension.
+2048 and the end token are ever chosen. D: head dimension.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .graphs import PREFILLS, Graphs, at_least, buckets, lengths
+from .graphs import PREFILL_ROWS, Graphs, batch_buckets, length_buckets, smallest_bucket
 from .prompt import Prompt
-from .sampling import Choices, Noise, Sampling, Variant, choose
+from .sampling import Noise, Sampling, SamplingVariant, SlotSampling, sample
 
 CODEBOOKS = 16
 MIN_FRAMES = 2
-"""The end is not chosen before: ``min_new_tokens`` of the official ``generate``."""
+"""Frames before the end token may be chosen: ``min_new_tokens`` of the official ``generate``."""
 
 Linear = Callable[[Tensor], Tensor]
-Quantize = Callable[[Tensor], Linear]
+LinearFactory = Callable[[Tensor], Linear]
 
 
 @dataclass(slots=True)
 class Layer:
-    """A transformer layer's weights, joined where they share an input."""
+    """A transformer layer's weights, merged where they share an input."""
 
     qkv: Linear
     out: Linear
@@ -47,15 +47,15 @@ class Layer:
     norm_in: Tensor
     norm_mid: Tensor
     norm_qk: Tensor
-    """[query heads + key heads, D]: the norms of the heads, which see only their own head."""
+    """[query heads + key heads, D]: norm weights, applied within each head."""
     eps: float
 
 
 class Stack:
     """The layers of a Qwen3 model: grouped-query attention with normed heads, SwiGLU."""
 
-    def __init__(self, model: Any, length: int, linear: Quantize) -> None:
-        """``model``: the official talker or code predictor model. ``length``: positions it is used for."""
+    def __init__(self, model: Any, length: int, linear: LinearFactory) -> None:
+        """``model``: the official talker or code predictor model. ``length``: maximum positions."""
         self.layers = [_layer(layer, linear) for layer in model.layers]
         self.norm: Tensor = model.norm.weight
         self.eps: float = model.norm.variance_epsilon
@@ -74,18 +74,18 @@ class Stack:
         """[length, 1, D]; negative in the first half, where the rotated half is subtracted."""
 
     def cache(self, rows: int, length: int) -> Tensor:
-        """Return room for keys and values: [layers, rows, length, 2 * key heads, D]."""
+        """Return a zero cache of keys and values: [layers, rows, length, 2 * key heads, D]."""
         shape = (len(self.layers), rows, length, 2 * self.kv_heads, self.dim)
         return torch.zeros(shape, dtype=self.norm.dtype, device=self.norm.device)
 
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, store: Callable[[int, Tensor], Tensor], mask: Tensor | None
     ) -> Tensor:
-        """Return the hidden states, [B, T, H], normed.
+        """Return the normed hidden states, [B, T, H].
 
-        ``x``: [B, T, H]. ``cos``, ``sin``: [B or 1, T, 1, D]. ``store(layer, kv)`` puts away the new keys and
-        values, [B, T, 2 * key heads, D], and returns all there are, [B, S, 2 * key heads, D]. ``mask``:
-        [B or 1, 1, T, S], True where a row may look; None where every row may look everywhere.
+        ``x``: [B, T, H]. ``cos``, ``sin``: [B or 1, T, 1, D]. ``store(layer, kv)`` stores the new keys and
+        values, [B, T, 2 * key heads, D], and returns all of them, [B, S, 2 * key heads, D]. ``mask``:
+        [B or 1, 1, T, S], True where a row may attend; None where every row attends to all positions.
         """
         batch, length, width = x.shape
         rotated = self.heads + self.kv_heads
@@ -99,33 +99,33 @@ class Stack:
             qk = F.rms_norm(y[:, :, :rotated], (self.dim,), None, layer.eps) * layer.norm_qk
             qk = torch.addcmul(qk * cos, qk.roll(half, -1), sin)
             kv = store(index, torch.cat((qk[:, :, self.heads :], y[:, :, rotated:]), 2))
-            # The query heads that share a key head stand as that key head's rows: no keys are repeated.
+            # Query heads that share a key head become rows of that key head: no keys are repeated.
             q = qk[:, :, : self.heads].view(batch, length, self.kv_heads, group, self.dim)
             q = q.permute(0, 2, 3, 1, 4).reshape(batch, self.kv_heads, group * length, self.dim)
             k, v = kv.transpose(1, 2).split(self.kv_heads, 1)
-            seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
             if length > 1:
-                seen = seen.view(batch, self.heads, length, self.dim).transpose(1, 2)
-            x = x + layer.out(seen.reshape(batch, length, self.heads * self.dim))
+                attended = attended.view(batch, self.heads, length, self.dim).transpose(1, 2)
+            x = x + layer.out(attended.reshape(batch, length, self.heads * self.dim))
             gate, up = layer.gate_up(F.rms_norm(x, (width,), layer.norm_mid, layer.eps)).chunk(2, -1)
             x = x + layer.down(F.silu(gate) * up)
         return F.rms_norm(x, (width,), self.norm, self.eps)
 
 
 def plain(weight: Tensor) -> Linear:
-    """Return the linear map of ``weight``, as it is."""
+    """Return the unquantized linear map of ``weight``."""
     return lambda x: F.linear(x, weight)
 
 
-def _layer(layer: Any, linear: Quantize) -> Layer:
+def _layer(layer: Any, linear: LinearFactory) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     heads = attention.q_proj.out_features // attention.head_dim
     kv_heads = attention.k_proj.out_features // attention.head_dim
     return Layer(
-        qkv=_mapped(linear, attention.q_proj, attention.k_proj, attention.v_proj),
-        out=_mapped(linear, attention.o_proj),
-        gate_up=_mapped(linear, mlp.gate_proj, mlp.up_proj),
-        down=_mapped(linear, mlp.down_proj),
+        qkv=_merge_linear(linear, attention.q_proj, attention.k_proj, attention.v_proj),
+        out=_merge_linear(linear, attention.o_proj),
+        gate_up=_merge_linear(linear, mlp.gate_proj, mlp.up_proj),
+        down=_merge_linear(linear, mlp.down_proj),
         norm_in=layer.input_layernorm.weight,
         norm_mid=layer.post_attention_layernorm.weight,
         norm_qk=torch.cat(
@@ -138,11 +138,12 @@ def _layer(layer: Any, linear: Quantize) -> Layer:
     )
 
 
-def _mapped(linear: Quantize, *modules: Any) -> Linear:
+def _merge_linear(linear: LinearFactory, *modules: Any) -> Linear:
     """Return one linear map for modules that share an input.
 
-    The modules then look into the joined weight, so that the official model goes on working, for proofs and
-    for reference voices, without a second copy. Of a quantized model only the quantized weights are kept.
+    The modules' weights become views of the merged weight, so that the official model stays usable, for
+    verification and for cloning, without a second copy. Of a quantized model only the quantized weights are
+    kept.
     """
     weight = modules[0].weight if len(modules) == 1 else torch.cat([module.weight for module in modules])
     mapped = linear(weight)
@@ -152,7 +153,7 @@ def _mapped(linear: Quantize, *modules: Any) -> Linear:
 
 
 class Decoder:
-    """Slots, and the three things that are done to them: ``prepare``, ``predict`` and ``advance``.
+    """State of all slots, and the operations on it: ``prepare``, ``predict`` and ``advance``.
 
     Not thread-safe: one thread owns it.
     """
@@ -164,21 +165,21 @@ class Decoder:
         *,
         slots: int,
         length: int,
-        linear: Quantize = plain,
-        chooser: Callable[[Tensor, Tensor, Choices, slice, Variant], Tensor] = choose,
+        linear: LinearFactory = plain,
+        sampler: Callable[[Tensor, Tensor, SlotSampling, slice, SamplingVariant], Tensor] = sample,
         graphs: Graphs | None = None,
     ) -> None:
-        """``model``: the official ``Qwen3TTSForConditionalGeneration``, in the dtype that shall be used.
+        """``model``: the official ``Qwen3TTSForConditionalGeneration``, in the dtype to compute in.
 
-        ``slots``: takes at a time. ``length``: positions of a take, prompt and frames together.
-        ``linear``: what becomes of a linear layer's weight. ``chooser``: stands in for ``sampling.choose``.
-        ``graphs``: pad every step to fixed shapes and record it.
+        ``slots``: maximum batch size. ``length``: maximum positions of a generation, prompt and frames.
+        ``linear``: makes the linear map of a weight. ``sampler``: replaces ``sampling.sample``. ``graphs``:
+        pads every step to fixed shapes and captures it.
         """
         talker, predictor = model.talker, model.talker.code_predictor
         self.slots, self.length, self.staging = slots, length, slots
-        self._choose = chooser
+        self._sample = sampler
         self._graphs = graphs
-        self._buckets, self._lengths = buckets(slots), lengths(length)
+        self._buckets, self._lengths = batch_buckets(slots), length_buckets(length)
         self.talker = Stack(talker.model, length, linear)
         self.predictor = Stack(predictor.model, CODEBOOKS + 1, linear)
         self.eos: int = talker.config.codec_eos_token_id
@@ -187,7 +188,7 @@ class Decoder:
 
         heads = [talker.codec_head, *predictor.lm_head]
         self.sizes = tuple(head.out_features for head in heads)
-        self._heads = [_mapped(linear, head) for head in heads]
+        self._heads = [_merge_linear(linear, head) for head in heads]
         tables = [talker.model.codec_embedding.weight, *(m.weight for m in predictor.model.codec_embedding)]
         self._codes_in = torch.cat(tables)
         """All sixteen tables of code embeddings, [sum of sizes, H]."""
@@ -198,7 +199,7 @@ class Decoder:
         starts = [sum(self.sizes[:codebook]) for codebook in range(CODEBOOKS)]
         self._offsets = torch.tensor(starts, device=device)
         self._starts = starts
-        # The last 1024 codes of codebook 0 are speakers, languages and marks; of them only the end is chosen.
+        # The last 1024 codes of codebook 0 are speakers, languages and special codes; only the end is chosen.
         self._suppressed = torch.zeros(self.sizes[0], device=device)
         self._suppressed[-1024:] = -torch.inf
         self._suppressed[self.eos] = 0
@@ -207,28 +208,28 @@ class Decoder:
         self.kv = self.talker.cache(rows, length)
         self._predictor_kv = self.predictor.cache(rows, CODEBOOKS)
         self.position = torch.zeros(rows, dtype=torch.long, device=device)
-        """Where the next key and value go."""
+        """Position of the next key and value."""
         self.frames = torch.zeros(rows, dtype=torch.long, device=device)
-        """Frames made; the row of text that the next one gets."""
+        """Generated frames; index of the row of text added to the next one."""
         self.hidden = torch.zeros(rows, width, dtype=dtype, device=device)
-        """What the talker said last."""
+        """[slots + 1, H]: the talker's last hidden states."""
         self.text = torch.zeros(rows, length, width, dtype=dtype, device=device)
-        """Rows of text added to a frame's embedding, one a frame; the one at ``text_end`` for ever."""
+        """Rows of text added to frames' embeddings, one per frame; the one at ``text_end`` is repeated."""
         self.text_end = torch.zeros(rows, dtype=torch.long, device=device)
         self.end_from = torch.full((rows,), MIN_FRAMES, dtype=torch.long, device=device)
-        """Frames before which the end is not chosen."""
+        """Number of frames from which on the end token may be chosen."""
         self.penalty = torch.ones(rows, self.sizes[0], device=device)
-        """What the repetition penalty makes of each code of codebook 0: 1 for those not said yet."""
-        self.penalty_of = torch.ones(rows, 1, device=device)
+        """Repetition penalty of each code of codebook 0: 1 for those not chosen yet."""
+        self.repetition_penalty = torch.ones(rows, 1, device=device)
         self.active = torch.zeros(rows, dtype=torch.bool, device=device)
         self.codes = torch.zeros(rows, CODEBOOKS + 1, dtype=torch.long, device=device)
-        """The frame chosen last, and 1, or 0 where the talker's hidden state is not finite."""
+        """The last frame, and 1, or 0 where the talker's hidden state is not finite."""
         self.noise = torch.ones(rows, sum(self.sizes), device=device)
-        self._talker_choices = Choices(rows, self.sizes[0], device)
-        self._predictor_choices = Choices(rows, self.sizes[1], device)
-        self._prefill_rows = torch.zeros(PREFILLS[-1], width, dtype=dtype, device=device)
+        self._talker_sampling = SlotSampling(rows, self.sizes[0], device)
+        self._predictor_sampling = SlotSampling(rows, self.sizes[1], device)
+        self._prefill_rows = torch.zeros(PREFILL_ROWS[-1], width, dtype=dtype, device=device)
         self._prefill_at = torch.zeros(2, dtype=torch.long, device=device)
-        """Where a prefill starts, and its last row."""
+        """First position of a prefill, and index of its last row."""
         self._rows = torch.arange(rows, device=device)
         self._range = torch.arange(length, device=device)
         self._state = (
@@ -238,28 +239,28 @@ class Decoder:
             self.text_end,
             self.end_from,
             self.penalty,
-            self.penalty_of,
+            self.repetition_penalty,
             self.active,
-            *self._talker_choices.tensors,
-            *self._predictor_choices.tensors,
+            *self._talker_sampling.tensors,
+            *self._predictor_sampling.tensors,
         )
 
-    # ------------------------------------------------------------------ a take comes
+    # ------------------------------------------------------------------ prefill
 
     @torch.inference_mode()
-    def prefix(self, rows: Tensor) -> Tensor:
+    def prefill_prefix(self, rows: Tensor) -> Tensor:
         """Return the keys and values, [layers, 1, T, 2 * key heads, D], of a prompt's first rows, [T, H]."""
         self.prefill(rows, 0)
         return self.kv[:, self.staging : self.staging + 1, : rows.shape[0]].clone()
 
     @torch.inference_mode()
     def prepare(self, prompt: Prompt, sampling: Sampling, prefix: Tensor | None = None) -> None:
-        """Fill the staging slot with a prompt. ``prefix``: keys and values of ``prompt.prefix``, if known."""
+        """Prefill the staging slot. ``prefix``: keys and values of ``prompt.prefix``, if computed before."""
         slot = self.staging
         if prompt.length >= self.length:
             raise ValueError(f"a prompt of {prompt.length} rows does not fit into {self.length} positions")
         if prefix is None:
-            prefix = self.prefix(prompt.prefix)
+            prefix = self.prefill_prefix(prompt.prefix)
         known = prefix.shape[2]
         self.kv[:, slot : slot + 1, :known] = prefix
         self.prefill(prompt.rows, known)
@@ -269,22 +270,22 @@ class Decoder:
         self.push_text(slot, 0, prompt.text)
         self.end_from[slot] = MIN_FRAMES
         self.penalty[slot] = 1
-        self.penalty_of[slot] = sampling.repetition_penalty
-        self._talker_choices.set(slot, sampling.talker)
-        self._predictor_choices.set(slot, sampling.predictor)
+        self.repetition_penalty[slot] = sampling.repetition_penalty
+        self._talker_sampling.set(slot, sampling.talker)
+        self._predictor_sampling.set(slot, sampling.predictor)
         self.active[slot] = True
 
     @torch.inference_mode()
     def prefill(self, rows: Tensor, start: int) -> None:
-        """Let the talker see ``rows``, [T, H], from position ``start`` of the staging slot on."""
+        """Run the talker on ``rows``, [T, H], from position ``start`` of the staging slot on."""
         count = rows.shape[0]
-        padded = at_least(PREFILLS, count)
+        padded = smallest_bucket(PREFILL_ROWS, count)
         if self._graphs is None or padded is None or start + padded > self.length:
             self._prefill_exactly(rows, start)
         else:
             self._prefill_rows[:count] = rows
             self._prefill_at.copy_(torch.tensor([start, count - 1]))
-            seen = at_least(self._lengths, start + padded)
+            seen = smallest_bucket(self._lengths, start + padded)
             assert seen is not None
             self._graphs.run(("prefill", padded, seen), lambda: self.prefill_padded(padded, seen))
         self.position[self.staging] = start + count
@@ -292,7 +293,7 @@ class Decoder:
     def prefill_padded(self, padded: int, seen: int) -> None:
         """``prefill``, as a function of tensors only.
 
-        What stands after the last row is not looked at by those before it, and overwritten by what comes.
+        Rows do not attend to the padding after the last one; later keys and values overwrite it.
         """
         slot = self.staging
         kv = self.kv[:, slot : slot + 1]
@@ -333,23 +334,23 @@ class Decoder:
         self.hidden[slot] = hidden[0, -1]
 
     @torch.inference_mode()
-    def move(self, source: int, target: int, length: int | None = None) -> None:
+    def copy_slot(self, source: int, target: int, length: int | None = None) -> None:
         """Copy slot ``source`` to slot ``target``. ``length``: positions in use, all if not known."""
         self.kv[:, target, :length] = self.kv[:, source, :length]
         self.text[target] = self.text[source]
         for tensor in self._state:
             tensor[target] = tensor[source]
-        self._talker_choices.moved(source, target)
-        self._predictor_choices.moved(source, target)
+        self._talker_sampling.copy_slot(source, target)
+        self._predictor_sampling.copy_slot(source, target)
 
     @torch.inference_mode()
     def clear(self, slot: int) -> None:
-        """Forget a slot's keys and values: what is not a number spoils even what does not look at it."""
+        """Zero a slot's keys and values: values that are not finite spoil results even where masked."""
         self.kv[:, slot] = 0
 
     @torch.inference_mode()
     def push_text(self, slot: int, end: int, rows: Tensor) -> int:
-        """Append ``rows``, [T, H], to the ``end`` rows of text of a slot; return how many there are now."""
+        """Append ``rows``, [T, H], to a slot's ``end`` rows of text; return the new number of rows."""
         count = rows.shape[0]
         if count:
             self.text[slot, end + count] = self.text[slot, end]
@@ -361,18 +362,18 @@ class Decoder:
 
     @torch.inference_mode()
     def draw(self, slot: int, noise: Noise) -> None:
-        """Draw the randomness of a slot's next frame."""
+        """Draw the noise of a slot's next frame."""
         noise.fill(self.noise[slot])
 
     @torch.inference_mode()
     def predict(self, first: int, last: int) -> Tensor:
         """Choose the next frame of slots ``first`` to ``last`` (exclusive): [B, 17] int64.
 
-        Sixteen codes, and 1, or 0 where the codes mean nothing because the talker's state is not finite. The
-        first code may be ``eos``: the take has ended and the other fifteen mean nothing.
+        Sixteen codes, and 1, or 0 where the codes are invalid because the talker's state is not finite. Where
+        the first code is ``eos``, the generation has ended and the other fifteen are invalid.
         """
         rows = slice(first, last) if self._graphs is None else self._padded(last)
-        variants = self._talker_choices.variant(rows), self._predictor_choices.variant(rows)
+        variants = self._talker_sampling.variant(rows), self._predictor_sampling.variant(rows)
         if self._graphs is None:
             return self.predict_rows(rows, *variants)
         function = functools.partial(self.predict_rows, rows, *variants)
@@ -380,12 +381,12 @@ class Decoder:
         return codes[first:last]
 
     def _padded(self, last: int) -> slice:
-        """Return the rows of a step that has to reach slot ``last`` (exclusive)."""
-        stop = at_least(self._buckets, last)
+        """Return the padded rows of a step up to slot ``last`` (exclusive)."""
+        stop = smallest_bucket(self._buckets, last)
         assert stop is not None
         return slice(0, stop)
 
-    def predict_rows(self, rows: slice, talker: Variant, predictor: Variant) -> Tensor:
+    def predict_rows(self, rows: slice, talker: SamplingVariant, predictor: SamplingVariant) -> Tensor:
         """``predict``, as a function of tensors only."""
         hidden = self.hidden[rows]
         noise = self.noise[rows].split(self.sizes, 1)
@@ -396,17 +397,19 @@ class Decoder:
         logits = torch.where(logits < 0, logits * penalty, logits / penalty)
         logits += self._suppressed
         logits[:, self.eos].masked_fill_(self.frames[rows] < self.end_from[rows], -torch.inf)
-        code = self._choose(logits, noise[0], self._talker_choices, rows, talker)
+        code = self._sample(logits, noise[0], self._talker_sampling, rows, talker)
         codes[:, 0] = code
         codes[:, CODEBOOKS] = hidden.isfinite().all(-1)
-        said = code[:, None]
-        factor = torch.where(self.active[rows, None], self.penalty_of[rows], penalty.gather(1, said))
-        penalty.scatter_(1, said, factor)
+        chosen = code[:, None]
+        factor = torch.where(
+            self.active[rows, None], self.repetition_penalty[rows], penalty.gather(1, chosen)
+        )
+        penalty.scatter_(1, chosen, factor)
 
         kv = self._predictor_kv[:, rows]
         cos, sin = self.predictor.cos, self.predictor.sin
-        heard = hidden if self._project is None else self._project(hidden)
-        x = torch.stack((heard, F.embedding(code, self._codes_in_predictor)), 1)
+        projected = hidden if self._project is None else self._project(hidden)
+        x = torch.stack((projected, F.embedding(code, self._codes_in_predictor)), 1)
         start = 0
         mask: Tensor | None = self._range[:2] <= self._range[:2, None]
         for codebook in range(1, CODEBOOKS):
@@ -424,7 +427,7 @@ class Decoder:
                 None if mask is None else mask[None, None],
             )
             logits = self._heads[codebook](y[:, -1]).float()
-            code = self._choose(logits, noise[codebook], self._predictor_choices, rows, predictor)
+            code = self._sample(logits, noise[codebook], self._predictor_sampling, rows, predictor)
             codes[:, codebook] = code
             if end < CODEBOOKS:
                 x = F.embedding(code + self._starts[codebook], self._codes_in_predictor)[:, None]
@@ -433,24 +436,24 @@ class Decoder:
 
     @torch.inference_mode()
     def advance(self, first: int, last: int, longest: int | None = None) -> None:
-        """Let the talker hear the frame that ``predict`` chose. Inactive rows stay as they are.
+        """Run the talker on the frame that ``predict`` chose. Inactive rows do not change.
 
-        ``longest``: the largest position of any row; looked up on the device if not known.
+        ``longest``: the largest position of any row; if None, read from the device.
         """
         seen = 1 + (int(self.position[first:last].max()) if longest is None else longest)
         if self._graphs is None:
             self.advance_rows(slice(first, last), seen)
             return
-        rows, looked_at = self._padded(last), at_least(self._lengths, seen)
-        assert looked_at is not None
-        function = functools.partial(self.advance_rows, rows, looked_at)
-        self._graphs.run(("advance", rows.stop, looked_at), function)
+        rows, padded = self._padded(last), smallest_bucket(self._lengths, seen)
+        assert padded is not None
+        function = functools.partial(self.advance_rows, rows, padded)
+        self._graphs.run(("advance", rows.stop, padded), function)
 
     def advance_rows(self, rows: slice, seen: int) -> None:
-        """``advance``, as a function of tensors only. ``seen``: positions that attention looks at."""
+        """``advance``, as a function of tensors only. ``seen``: positions that are attended to."""
         position, frames, active = self.position[rows], self.frames[rows], self.active[rows]
         index = self._rows[rows]
-        spoken = F.embedding(self.codes[rows, :CODEBOOKS] + self._offsets, self._codes_in).sum(1)
+        frame = F.embedding(self.codes[rows, :CODEBOOKS] + self._offsets, self._codes_in).sum(1)
         text = self.text[index, torch.minimum(frames, self.text_end[rows])]
         kv = self.kv[:, rows]
         local = index - rows.start
@@ -461,7 +464,7 @@ class Decoder:
 
         mask = self._range[:seen] <= position[:, None]
         hidden = self.talker.forward(
-            (spoken + text)[:, None],
+            (frame + text)[:, None],
             self.talker.cos[position][:, None],
             self.talker.sin[position][:, None],
             store,
@@ -471,15 +474,15 @@ class Decoder:
         position += active
         frames += active
 
-    def warm_ups(self) -> list[Callable[[], object]]:
-        """Return calls that, made twice while nobody speaks, leave nothing to be done for the first time."""
-        rows = self._codes_in.new_zeros(PREFILLS[-1], self._codes_in.shape[1])
+    def warm_up_calls(self) -> list[Callable[[], object]]:
+        """Return calls that, made twice before any generation, do everything that is slow the first time."""
+        rows = self._codes_in.new_zeros(PREFILL_ROWS[-1], self._codes_in.shape[1])
         sizes = self._buckets if self._graphs is not None else self._buckets[:1]
         calls: list[Callable[[], object]] = [functools.partial(self.set_active, ())]
         for seen in self._lengths:
             calls += [
                 functools.partial(self.prefill, rows[:count], seen - count)
-                for count in (PREFILLS if self._graphs is not None else PREFILLS[:1])
+                for count in (PREFILL_ROWS if self._graphs is not None else PREFILL_ROWS[:1])
                 if count <= seen
             ]
             calls += [functools.partial(self.advance, 0, size, seen - 1) for size in sizes]
@@ -487,7 +490,7 @@ class Decoder:
 
     @torch.inference_mode()
     def set_active(self, slots: Sequence[int]) -> None:
-        """Let these slots, and no others, take part in the next steps."""
+        """Activate exactly these slots for the next steps."""
         self.active.fill_(False)
         if slots:
             self.active[list(slots)] = True

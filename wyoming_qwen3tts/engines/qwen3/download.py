@@ -1,7 +1,7 @@
-"""Finding and checking a checkpoint: what it is, without loading it, and without torch.
+"""Finds, downloads and checks checkpoints, and reads their metadata, without loading them or torch.
 
-Whatever is wrong with a checkpoint is one sentence in an ``EngineUnavailableError``, found before the
-official loader sees it where that is possible: the loader fills missing weights with random ones and goes on.
+Every defect is one sentence in an ``EngineUnavailableError``, raised before the official loader runs where
+that is possible: the loader fills missing weights with random values and continues.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS = {"custom_voice": "CustomVoice", "base": "Base", "voice_design": "VoiceDe
 CONFIG = "config.json"
 CODEC = "speech_tokenizer"
 """The folder of a checkpoint that holds the codec."""
-NEEDED = (
+REQUIRED_FILES = (
     CONFIG,
     "generation_config.json",
     "tokenizer_config.json",
@@ -39,28 +39,28 @@ NEEDED = (
     f"{CODEC}/preprocessor_config.json",
 )
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
-"""Waits before a download that broke off goes on; what came since the last one is kept."""
+"""Seconds before an interrupted download is resumed, by attempt."""
 _SAMPLES = 64
 _SAMPLE_BYTES = 16 * 1024
-"""How much of a file of weights its fingerprint looks at."""
+"""Samples, and bytes of each, that the fingerprint reads of a file of weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a checkpoint comes from, as the settings say it."""
+    """Location of a checkpoint, from the settings."""
 
     model: str
     """A directory, or a model's name on the hub: ``OWNER/NAME``."""
     revision: str | None = None
     """A branch, tag or commit on the hub."""
     download_dir: Path | None = None
-    """Where downloads are kept; the hub's own cache if absent."""
+    """Directory for downloads; the hub's own cache if None."""
     local_files_only: bool = False
     """Download nothing."""
 
     @classmethod
     def parse(cls, model: str, revision: str | None, download_dir: Path | None, local: bool) -> Source:
-        """Return what the settings mean; ``model`` may name its revision, ``OWNER/NAME@REVISION``."""
+        """Parse settings; ``model`` may include its revision: ``OWNER/NAME@REVISION``."""
         name, at, own = model.rpartition("@")
         if at and name and own and not Path(model).expanduser().is_dir():
             model, revision = name, own
@@ -68,61 +68,61 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What a checkpoint says about itself, without being loaded."""
+class CheckpointInfo:
+    """Metadata of a checkpoint, from its files."""
 
     kind: str
     """One of ``KINDS``."""
     size: str
     """``0.6B`` or ``1.7B``."""
     speakers: tuple[str, ...]
-    """Of a CustomVoice checkpoint, in its own order."""
+    """Speakers of a CustomVoice checkpoint, in its order."""
     languages: tuple[str, ...]
     """Names such as ``german``."""
     weights: tuple[int, int]
-    """Numbers in the model, and in the codec."""
+    """Parameters of the model, and of the codec."""
     cache_width: int
-    """Numbers of a position's keys and values, all layers together."""
+    """Elements of one position's keys and values, in all layers."""
 
     @property
     def name(self) -> str:
-        """What it is, for people: ``Qwen3-TTS 0.6B CustomVoice``."""
+        """Name for users: ``Qwen3-TTS 0.6B CustomVoice``."""
         return f"Qwen3-TTS {self.size} {KINDS[self.kind]}"
 
     @property
     def supports_instructions(self) -> bool:
-        """Whether instructions change anything."""
+        """Whether the model follows instructions."""
         return supports_instructions(self.kind, self.size)
 
-    def memory(self, dtype: torch.dtype, slots: int, length: int) -> int:
-        """Return about how many bytes it takes to speak with ``slots`` takes of ``length`` positions.
+    def estimate_memory(self, dtype: torch.dtype, slots: int, length: int) -> int:
+        """Return the approximate bytes for ``slots`` generations of ``length`` positions.
 
-        Weights, the codec in float32, keys and values; the rest (some activations) is a tenth of that.
+        Weights, the codec in float32, keys and values; plus a tenth of that for activations.
         """
         model, codec = self.weights
-        kept = (slots + 1) * length * self.cache_width
-        return int(1.1 * (dtype.itemsize * (model + kept) + 4 * codec))
+        cache = (slots + 1) * length * self.cache_width
+        return int(1.1 * (dtype.itemsize * (model + cache) + 4 * codec))
 
 
 def supports_instructions(kind: str, size: str) -> bool:
-    """Whether instructions change anything: the official package drops them for 0.6B CustomVoice."""
-    return kind != "base" and not (kind == "custom_voice" and size_of(size) == "0.6B")
+    """Return whether a model follows instructions: the official package drops them for 0.6B CustomVoice."""
+    return kind != "base" and not (kind == "custom_voice" and format_size(size) == "0.6B")
 
 
-def spoken(languages: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of languages that one may ask for: dialects come with their speakers."""
+def selectable_languages(languages: Iterable[str]) -> tuple[str, ...]:
+    """Return the languages that may be requested: dialects are selected by their speakers."""
     return tuple(name for name in languages if "dialect" not in name)
 
 
-def size_of(named: str) -> str:
-    """Return a model's size as people write it: ``0.6B`` of ``0b6``."""
-    return {"0b6": "0.6B", "1b7": "1.7B"}.get(named, named)
+def format_size(size: str) -> str:
+    """Return a model's size in the usual notation: ``0.6B`` for ``0b6``."""
+    return {"0b6": "0.6B", "1b7": "1.7B"}.get(size, size)
 
 
 def find(source: Source, *, config_only: bool = False) -> Path:
-    """Return the directory of a checkpoint, downloaded if need be. Raises EngineUnavailableError.
+    """Return the directory of a checkpoint, downloading it if necessary. Raises EngineUnavailableError.
 
-    ``config_only``: of what is not there yet its config.json alone, tried once.
+    ``config_only``: download config.json alone, in a single attempt.
     """
     local = Path(source.model).expanduser()
     if local.is_dir():
@@ -133,7 +133,7 @@ def find(source: Source, *, config_only: bool = False) -> Path:
 
 
 def _download(source: Source, *, config_only: bool) -> Path:
-    """Return the directory of a checkpoint from the hub.
+    """Download a checkpoint from the hub; return its directory.
 
     The hub's client shows progress on a terminal, and honours ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
     """
@@ -143,12 +143,12 @@ def _download(source: Source, *, config_only: bool) -> Path:
     if not sys.stderr.isatty():
         disable_progress_bars()
     name = source.model + (f" (revision {source.revision})" if source.revision else "")
-    _LOGGER.info("Looking for %s%s", name, "" if source.local_files_only else " on the hub")
+    _LOGGER.info("qwen3: searching checkpoint model=%s local_files_only=%s", name, source.local_files_only)
     try:
         return _fetch(source, config_only=config_only)
     except errors.GatedRepoError as error:
         raise EngineUnavailableError(
-            f"{name} asks for consent on the hub, and HF_TOKEN for an account"
+            f"{name} is gated: accept its terms on the hub, and set HF_TOKEN to an account's token"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise EngineUnavailableError(f"{source.model} has no revision {source.revision!r}") from error
@@ -162,12 +162,12 @@ def _download(source: Source, *, config_only: bool) -> Path:
         raise EngineUnavailableError(f"{name} has not been downloaded{where}{reason}") from error
     except errors.HFValidationError as error:
         raise EngineUnavailableError(f"{source.model!r} is neither a directory nor a model's name") from error
-    except OSError as error:  # the network's errors are OSErrors too
+    except OSError as error:  # network errors are OSErrors too
         raise EngineUnavailableError(f"{name} cannot be downloaded: {error}") from error
 
 
 def _fetch(source: Source, *, config_only: bool) -> Path:
-    """Return the directory of a checkpoint from the hub; what breaks off goes on where it was."""
+    """Download a checkpoint from the hub, resuming interrupted downloads; return its directory."""
     from huggingface_hub import errors, snapshot_download
 
     for wait in (None,) if config_only else (*RETRY_SECONDS, None):
@@ -180,11 +180,11 @@ def _fetch(source: Source, *, config_only: bool) -> Path:
                 allow_patterns=[CONFIG] if config_only else None,
             )
         except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError):
-            raise  # the hub's answer, or none at all
+            raise  # an error response of the hub, or no connection to it
         except OSError as error:
-            if wait is None or error.errno is not None:  # a full disk, say, will not be better
+            if wait is None or error.errno is not None:  # a retry does not help, as with a full disk
                 raise
-            _LOGGER.warning("The download broke off (%s); it goes on in %g s", error, wait)
+            _LOGGER.warning("qwen3: download interrupted retry_in=%gs error=%s", wait, error)
             time.sleep(wait)
         else:
             return Path(directory)
@@ -192,11 +192,11 @@ def _fetch(source: Source, *, config_only: bool) -> Path:
 
 
 def check(directory: Path) -> None:
-    """Raise EngineUnavailableError, one sentence, for what is not a whole Qwen3-TTS checkpoint."""
-    for name in NEEDED:
+    """Raise EngineUnavailableError, one sentence, unless this is a complete Qwen3-TTS checkpoint."""
+    for name in REQUIRED_FILES:
         if not (directory / name).is_file():
             raise EngineUnavailableError(
-                f"{directory} is not a whole Qwen3-TTS checkpoint: {name} is missing"
+                f"{directory} is not a complete Qwen3-TTS checkpoint: {name} is missing"
             )
     _check_config(directory / CONFIG)
     codec = read_json(directory / CODEC / "config.json").get("model_type")
@@ -218,46 +218,51 @@ def _check_config(path: Path) -> None:
         )
 
 
-def about(directory: Path) -> About:
-    """Return what a checkpoint says about itself. Raises EngineUnavailableError unless it is whole."""
+def read_info(directory: Path) -> CheckpointInfo:
+    """Return a checkpoint's metadata. Raises EngineUnavailableError unless it is complete."""
     check(directory)
-    return _about(directory / CONFIG, (_numbers(directory), _numbers(directory / CODEC)))
+    return _parse_info(
+        directory / CONFIG, (_count_parameters(directory), _count_parameters(directory / CODEC))
+    )
 
 
-def preview(source: Source) -> About:
-    """Return the same before all of it is there, without its weights. Raises EngineUnavailableError."""
+def read_preview(source: Source) -> CheckpointInfo:
+    """Return a checkpoint's metadata, its size excepted, before all of it is downloaded.
+
+    Raises EngineUnavailableError.
+    """
     path = find(source, config_only=True) / CONFIG
     _check_config(path)
-    return _about(path, (0, 0))
+    return _parse_info(path, (0, 0))
 
 
-def _about(path: Path, weights: tuple[int, int]) -> About:
+def _parse_info(path: Path, weights: tuple[int, int]) -> CheckpointInfo:
     config = read_json(path)
     talker = config.get("talker_config") or {}
     try:
         layers, heads, width = (
             int(talker[key]) for key in ("num_hidden_layers", "num_key_value_heads", "head_dim")
         )
-        return About(
+        return CheckpointInfo(
             kind=config["tts_model_type"],
-            size=size_of(str(config.get("tts_model_size"))),
+            size=format_size(str(config.get("tts_model_size"))),
             speakers=tuple(talker["spk_id"]),
-            languages=spoken(talker["codec_language_id"]),
+            languages=selectable_languages(talker["codec_language_id"]),
             weights=weights,
             cache_width=2 * layers * heads * width,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EngineUnavailableError(f"{path} says nothing of {error}") from error
+        raise EngineUnavailableError(f"{path} has no valid value of {error}") from error
 
 
 def fingerprint(directory: Path, dtype: torch.dtype) -> str:
-    """Return a text of 16 hexadecimal digits that tells one model in one dtype from any other.
+    """Return 16 hexadecimal digits that identify a model in one dtype.
 
-    It is of the configuration, the tokenizer and samples of the weights, so that it costs milliseconds: two
-    checkpoints that were trained apart differ in nearly every weight.
+    A hash of the configuration, the tokenizer and samples of the weights, which takes milliseconds: two
+    separately trained checkpoints differ in nearly every weight.
     """
     digest = hashlib.sha256(str(dtype).encode())
-    for name in NEEDED:
+    for name in REQUIRED_FILES:
         digest.update((directory / name).read_bytes())
     for folder in (directory, directory / CODEC):
         for path in _weight_files(folder):
@@ -276,7 +281,7 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / "model.safetensors"]
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
-        raise EngineUnavailableError(f"{index} names no weights")
+        raise EngineUnavailableError(f"{index} lists no files of weights")
     return [folder / str(name) for name in sorted(set(names.values()))]
 
 
@@ -291,13 +296,11 @@ def _check_weights(path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise EngineUnavailableError(f"{path} is damaged: {error}") from error
     if size != 8 + length + end:
-        raise EngineUnavailableError(
-            f"{path} is {size} bytes long and should be {8 + length + end}: it was cut off"
-        )
+        raise EngineUnavailableError(f"{path} is truncated: {size} bytes instead of {8 + length + end}")
 
 
-def _numbers(folder: Path) -> int:
-    """Return how many numbers the weights of a folder are."""
+def _count_parameters(folder: Path) -> int:
+    """Return the number of parameters in a folder's weights."""
     count = 0
     for path in _weight_files(folder):
         _, header = _header(path)
@@ -315,18 +318,18 @@ def weight_names(folder: Path) -> set[str]:
 
 
 def _header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Return the length and the content of a safetensors file's header. Raises what a damaged file brings."""
+    """Return length and content of a safetensors file's header. Raises any error for a damaged file."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         return length, json.loads(file.read(min(length, path.stat().st_size)))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a file holds. Raises EngineUnavailableError."""
+    """Return the JSON object in a file. Raises EngineUnavailableError."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise EngineUnavailableError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise EngineUnavailableError(f"{path} does not hold an object")
+        raise EngineUnavailableError(f"{path} is not a JSON object")
     return found

@@ -1,8 +1,8 @@
-"""Fixed shapes, and on CUDA a recorded graph for each: a thousand kernels a frame become three launches.
+"""Fixed shapes, and on CUDA a captured graph for each: a thousand kernels per frame become three launches.
 
-What runs here is a function of static tensors whose shapes and Python values are all in its key. The first
-time a key is met the function simply runs, which is also its warm-up; the second time it is recorded; from
-then on it is replayed. Recording runs nothing, so nothing happens twice.
+A function that runs here depends only on static tensors, and all its shapes and Python values are in its key.
+The first call with a key runs the function, which is also its warm-up; the second call captures and replays a
+graph; later calls replay it. Capturing executes nothing, so nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -16,62 +16,62 @@ import torch
 
 _LOGGER = logging.getLogger(__name__)
 
-PREFILLS = (16, 32, 64, 128, 256)
-"""Rows of a prefill, padded up; longer ones run as they are."""
+PREFILL_ROWS = (16, 32, 64, 128, 256)
+"""Row counts that prefills are padded to; longer ones run unpadded."""
 
 
-def buckets(most: int) -> list[int]:
-    """Return the batch sizes that steps are padded up to: powers of two, and ``most``."""
+def batch_buckets(max_batch_size: int) -> list[int]:
+    """Return the batch sizes that steps are padded to: powers of two, and ``max_batch_size``."""
     sizes = [1]
-    while sizes[-1] * 2 < most:
+    while sizes[-1] * 2 < max_batch_size:
         sizes.append(sizes[-1] * 2)
-    return sorted({*sizes, most})
+    return sorted({*sizes, max_batch_size})
 
 
-def lengths(most: int) -> list[int]:
-    """Return the positions that attention looks at, padded up: a sentence, a long one, and ``most``."""
-    return sorted({min(320, most), min(640, most), most})
+def length_buckets(max_length: int) -> list[int]:
+    """Return the attention lengths that are padded to: a sentence, a long sentence, and ``max_length``."""
+    return sorted({min(320, max_length), min(640, max_length), max_length})
 
 
-def at_least(sizes: Sequence[int], wanted: int) -> int | None:
-    """Return the least of ``sizes``, rising, that holds ``wanted``."""
-    place = bisect.bisect_left(sizes, wanted)
-    return sizes[place] if place < len(sizes) else None
+def smallest_bucket(sizes: Sequence[int], size: int) -> int | None:
+    """Return the smallest of the sorted ``sizes`` that is at least ``size``; None where there is none."""
+    index = bisect.bisect_left(sizes, size)
+    return sizes[index] if index < len(sizes) else None
 
 
 class Graphs:
-    """Recorded functions by key. Belongs to the device's thread."""
+    """Captured graphs by key. For the device's thread."""
 
-    def __init__(self, *, record: bool) -> None:
-        """``record``: False runs every function each time: the padded shapes without CUDA, for tests."""
-        self._record = record
-        self._met: set[Hashable] = set()
-        self._recorded: dict[Hashable, tuple[Any, Any]] = {}
+    def __init__(self, *, capture: bool) -> None:
+        """``capture``: False runs the functions instead, for tests of the padded shapes without CUDA."""
+        self._capture_enabled = capture
+        self._seen_keys: set[Hashable] = set()
+        self._graphs: dict[Hashable, tuple[Any, Any]] = {}
         self._pool: Any = None
 
     def __len__(self) -> int:
-        return len(self._recorded) if self._record else len(self._met)
+        return len(self._graphs) if self._capture_enabled else len(self._seen_keys)
 
     def run(self, key: Hashable, function: Callable[[], Any]) -> Any:
-        """Return what ``function`` returns; the same tensors each time once it is recorded."""
-        if key not in self._met or not self._record:
-            self._met.add(key)
+        """Return what ``function`` returns; the same tensors each time once it is captured."""
+        if key not in self._seen_keys or not self._capture_enabled:
+            self._seen_keys.add(key)
             return function()
-        if key not in self._recorded:
+        if key not in self._graphs:
             try:
-                self._recorded[key] = self._recording(function)
+                self._graphs[key] = self._capture(function)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                _LOGGER.warning("CUDA graphs cannot be used, so every frame takes longer: %s", error)
-                self._record = False
-                self._recorded.clear()
+                _LOGGER.warning("qwen3: CUDA graphs disabled, frames take longer error=%s", error)
+                self._capture_enabled = False
+                self._graphs.clear()
                 return function()
-        graph, result = self._recorded[key]
+        graph, result = self._graphs[key]
         graph.replay()
         return result
 
-    def _recording(self, function: Callable[[], Any]) -> tuple[Any, Any]:
+    def _capture(self, function: Callable[[], Any]) -> tuple[Any, Any]:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             result = function()

@@ -1,7 +1,7 @@
-"""Which models are in memory: loaded when somebody needs them, the least recently used leaves first.
+"""Loads models when they are needed, and unloads the least recently used one when memory is short.
 
-Reading a checkpoint takes seconds and happens on a thread of its own, on the host; what then touches the
-device happens on the device's thread, a piece at a time, so that other models go on speaking meanwhile.
+A checkpoint is read on a separate thread, on the host, as that takes seconds. Everything that uses the device
+runs on the device's thread, in small units, so that other models keep generating meanwhile.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ from ...speech import Reference
 from ..base import EngineUnavailableError
 from . import checkpoint, download, speakers
 from .checkpoint import Checkpoint
-from .clones import Clones
+from .clones import CloneCache
 from .codec import Codec
 from .configuration import Configuration
 from .decoder import Decoder, plain
-from .download import About, Source
+from .download import CheckpointInfo, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
 from .quantize import int8
-from .scheduler import Scheduler, Work
+from .scheduler import Scheduler, WorkCounts
 
 _LOGGER = logging.getLogger(__name__)
 
 GIGABYTE = 1_000_000_000
 
-HOLD = 10.0
-"""Seconds that a model which has become ready keeps its place while it is used.
+MIN_LOADED_SECONDS = 10.0
+"""Seconds for which a model in use is not unloaded after it became ready.
 
 Two long replies on two models would otherwise load a model for every sentence.
 """
-PAUSE = 0.5
-"""Seconds without use after which nobody is taken to go on: a reply's next sentence follows sooner."""
+IDLE_SECONDS = 0.5
+"""Seconds without use after which a model may be unloaded: a reply's next sentence follows sooner."""
 
-Order = Callable[[EngineUnavailableError | None], object]
-"""What is done once a model is there; it is told why, if it never will be."""
+ReadyCallback = Callable[[EngineUnavailableError | None], object]
+"""Called with None once a model is ready, or with the reason why it will not be."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelParts:
-    """What speaks with a checkpoint."""
+    """The inference objects built from a checkpoint."""
 
     builder: PromptBuilder
     decoder: Decoder
@@ -64,230 +64,253 @@ class ModelParts:
 
 
 class LoadedModel:
-    """A model that can be in memory, and what there is of it."""
+    """A configured model and, while it is in memory, its scheduler."""
 
     def __init__(
-        self, name: str, source: Source, directory: Path, about: About, memory: int, clones: Clones
+        self,
+        name: str,
+        source: Source,
+        directory: Path,
+        info: CheckpointInfo,
+        memory: int,
+        clones: CloneCache,
     ) -> None:
-        """``directory``: where ``source`` was found. ``memory``: the bytes it will take, about."""
+        """``directory``: where ``source`` was found. ``memory``: estimated bytes on the device."""
         self.name = name
         """As the settings name it."""
         self.source = source
         self.directory = directory
-        self.about = about
+        self.info = info
         self.memory = memory
         self.clones = clones
-        self.work = Work()
+        self.work = WorkCounts()
         self.scheduler: Scheduler | None = None
         self.checkpoint: Checkpoint | None = None
-        self.warming: deque[Callable[[], object]] = deque()
-        """What is left to be done before anybody hears it."""
-        self.waiting: deque[tuple[object, Order]] = deque()
-        """Each with what ``forget`` finds it by."""
-        self.chores: deque[Order] = deque()
-        """What is done when nobody speaks."""
-        self.leaving = False
-        """Another model wants its place: nothing new is begun."""
-        self.used = time.monotonic()
+        self.warm_up_calls: deque[Callable[[], object]] = deque()
+        """Remaining calls before it is ready."""
+        self.waiting_callbacks: deque[tuple[object, ReadyCallback]] = deque()
+        """Called when it is ready, each with its owner (``ModelManager.cancel_waiting``)."""
+        self.idle_callbacks: deque[ReadyCallback] = deque()
+        """Called when no model has a generation."""
+        self.is_evicting = False
+        """Another model needs its memory: no new generation is started."""
+        self.last_used = time.monotonic()
         self.ready_since = 0.0
 
     @property
     def ready(self) -> bool:
-        """Whether an utterance can begin."""
-        return self.scheduler is not None and not self.warming and not self.leaving
+        """Whether a generation can start."""
+        return self.scheduler is not None and not self.warm_up_calls and not self.is_evicting
 
     @property
-    def speaking(self) -> bool:
-        """Whether it has utterances to finish."""
+    def is_busy(self) -> bool:
+        """Whether it has generations."""
         return self.scheduler is not None and bool(self.scheduler.running or self.scheduler.waiting)
 
     @property
-    def held_until(self) -> float:
-        """The time at which it may be told to leave, unless it is used again before."""
-        hold = self.ready_since + HOLD
-        return hold if self.speaking else min(hold, self.used + PAUSE)
+    def evictable_at(self) -> float:
+        """The monotonic time from which on it may be unloaded, unless it is used before."""
+        hold = self.ready_since + MIN_LOADED_SECONDS
+        return hold if self.is_busy else min(hold, self.last_used + IDLE_SECONDS)
 
     def clone(self, reference: Reference) -> Clone:
-        """Return a cloned voice. Raises UnsupportedTextError. The model must be there."""
+        """Return the clone of a recording. The model must be loaded. Raises UnsupportedTextError."""
         assert self.checkpoint is not None
         assert self.scheduler is not None
         return self.clones.get(reference, self.checkpoint, self.scheduler)
 
-    def tell(self, error: EngineUnavailableError | None) -> None:
-        """Do what has waited, in order."""
-        while self.waiting:
-            self.waiting.popleft()[1](error)
+    def run_callbacks(self, error: EngineUnavailableError | None) -> None:
+        """Call the waiting callbacks, in order."""
+        while self.waiting_callbacks:
+            self.waiting_callbacks.popleft()[1](error)
 
-    def give_up(self, error: EngineUnavailableError) -> None:
-        """Tell everybody that it will not be there."""
-        self.tell(error)
-        while self.chores:
-            self.chores.popleft()(error)
+    def fail_callbacks(self, error: EngineUnavailableError) -> None:
+        """Call all callbacks with ``error``."""
+        self.run_callbacks(error)
+        while self.idle_callbacks:
+            self.idle_callbacks.popleft()(error)
 
 
 class ModelManager:
     """All models of a device. Everything but ``find`` is for the device's thread."""
 
     def __init__(self, configuration: Configuration, post: Callable[[Callable[[], object]], object]) -> None:
-        """``post`` lets the device's thread call something."""
+        """``post`` queues a call for the device's thread."""
         self._configuration = configuration
         self._post = post
         self._loading: LoadedModel | None = None
-        self._wanted: deque[LoadedModel] = deque()
-        self._room: float | None = None
-        """The time at which somebody may leave for the one that waits for room, if nobody may yet."""
-        self._bar: tqdm | None = None
+        self._load_queue: deque[LoadedModel] = deque()
+        self._eviction_at: float | None = None
+        """The monotonic time at which a model may be unloaded for the next one; None if none has to be."""
+        self._progress_bar: tqdm | None = None
         self.all: tuple[LoadedModel, ...] = ()
-        self.where = ""
-        """Device and dtype, and why these."""
+        self.placement = ""
+        """Device and dtype, each with the reason for it."""
 
     def find(self) -> None:
-        """Find the device and every model, downloading what is not there. Raises EngineUnavailableError.
+        """Find the device and every model, downloading missing ones.
 
-        A model that is no good is left out, unless none is any good.
+        Models that cannot be used are skipped. Raises EngineUnavailableError where none can be used.
         """
-        said = self._configuration
-        self.device, why_device = checkpoint.choose_device(said.device)
-        self.dtype, why_dtype = checkpoint.choose_dtype(said.dtype, self.device)
-        self.where = (
+        configuration = self._configuration
+        self.device, why_device = checkpoint.choose_device(configuration.device)
+        self.dtype, why_dtype = checkpoint.choose_dtype(configuration.dtype, self.device)
+        self.placement = (
             f"on {self.device} ({why_device}), {str(self.dtype).removeprefix('torch.')} ({why_dtype})"
         )
-        if said.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
-            raise EngineUnavailableError(f"--quantize {said.quantize} works on a CPU and in float32 only")
+        if configuration.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
+            raise EngineUnavailableError(
+                f"--quantize {configuration.quantize} works on a CPU and in float32 only"
+            )
         if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # graphs are recorded on the current one
+            torch.cuda.set_device(self.device)  # graphs are captured on the current device
         found: list[LoadedModel] = []
         faults: list[EngineUnavailableError] = []
-        for name in said.models:
+        for name in configuration.models:
             try:
-                found.append(self._look(name))
+                found.append(self._inspect(name))
             except EngineUnavailableError as error:
                 faults.append(error)
         if not found:
             raise faults[0]
         for fault in faults:
-            _LOGGER.warning("One model less: %s", fault)
+            _LOGGER.warning("qwen3: model skipped reason=%s", fault)
         self.all = tuple(found)
 
-    def _look(self, name: str) -> LoadedModel:
-        said = self._configuration
-        source = Source.parse(name, said.revision, said.download_dir, said.local_files_only)
+    def _inspect(self, name: str) -> LoadedModel:
+        configuration = self._configuration
+        source = Source.parse(
+            name, configuration.revision, configuration.download_dir, configuration.local_files_only
+        )
         directory = download.find(source)
-        about = download.about(directory)
-        memory = about.memory(self.dtype, said.max_batch_size, said.max_seq_len)
-        clones = Clones(said.prompts, download.fingerprint(directory, self.dtype))
-        return LoadedModel(name, source, directory, about, memory, clones)
+        info = download.read_info(directory)
+        memory = info.estimate_memory(self.dtype, configuration.max_batch_size, configuration.max_seq_len)
+        clones = CloneCache(configuration.prompts, download.fingerprint(directory, self.dtype))
+        return LoadedModel(name, source, directory, info, memory, clones)
 
-    def named(self, name: str) -> LoadedModel:
-        """Return the model that the settings call ``name``. Raises EngineUnavailableError."""
+    def get(self, name: str) -> LoadedModel:
+        """Return the model with this name in the settings. Raises EngineUnavailableError."""
         for loaded_model in self.all:
             if loaded_model.name == name:
                 return loaded_model
-        raise EngineUnavailableError(f"the model {name} is not there")
+        raise EngineUnavailableError(f"the model {name} is not available")
 
     @property
     def loaded(self) -> Sequence[LoadedModel]:
         """The models in memory."""
         return [loaded_model for loaded_model in self.all if loaded_model.scheduler is not None]
 
-    # ------------------------------------------------------------------ what others ask for
+    # ------------------------------------------------------------------ requests
 
-    def when_ready(
-        self, loaded_model: LoadedModel, order: Order, *, of: object = None, undisturbed: bool = False
+    def call_when_ready(
+        self,
+        loaded_model: LoadedModel,
+        callback: ReadyCallback,
+        *,
+        owner: object = None,
+        not_while_loading: bool = False,
     ) -> None:
-        """Do ``order`` now if the model is there, else once it is.
+        """Call ``callback`` now if the model is ready, else once it is; ``owner``: for ``cancel_waiting``.
 
-        ``undisturbed``: not while another one is read, which changes torch's default dtype for all threads.
+        ``not_while_loading``: not while another model is read, which changes torch's default dtype for all
+        threads.
         """
         if (
             loaded_model.ready
-            and not loaded_model.waiting
-            and not (undisturbed and self._loading is not None)
+            and not loaded_model.waiting_callbacks
+            and not (not_while_loading and self._loading is not None)
         ):
-            order(None)
+            callback(None)
             return
-        loaded_model.waiting.append((of, order))
-        self._want(loaded_model)
+        loaded_model.waiting_callbacks.append((owner, callback))
+        self._enqueue_load(loaded_model)
 
-    def forget(self, loaded_model: LoadedModel, of: object) -> None:
-        """Forget what waits for a model."""
-        loaded_model.waiting = deque(each for each in loaded_model.waiting if each[0] is not of)
+    def cancel_waiting(self, loaded_model: LoadedModel, owner: object) -> None:
+        """Remove the callbacks of ``owner``."""
+        loaded_model.waiting_callbacks = deque(
+            entry for entry in loaded_model.waiting_callbacks if entry[0] is not owner
+        )
 
-    def when_quiet(self, loaded_model: LoadedModel, order: Order) -> None:
-        """Do ``order`` when the model is there and nobody speaks; load it if there is room for it."""
+    def call_when_idle(self, loaded_model: LoadedModel, callback: ReadyCallback) -> None:
+        """Call ``callback`` when the model is loaded and no model has a generation.
+
+        The model is loaded for it only if its memory is free.
+        """
         if (error := self._too_large(loaded_model)) is not None:
-            order(error)
+            callback(error)
             return
-        loaded_model.chores.append(order)
+        loaded_model.idle_callbacks.append(callback)
         if loaded_model.scheduler is None and (self._fits(loaded_model) or not self.loaded):
-            self._want(loaded_model)
+            self._enqueue_load(loaded_model)
 
-    def dismiss(self, loaded_model: LoadedModel, reason: str) -> None:
-        """Unload a model that is there, or comes, when nobody speaks or needs it."""
+    def unload_when_idle(self, loaded_model: LoadedModel, reason: str) -> None:
+        """Unload a model that is loaded or loading, once no model has a generation and no call is waiting."""
 
-        def leave(error: EngineUnavailableError | None) -> None:
-            if error is None and not loaded_model.waiting and not loaded_model.chores:
+        def unload(error: EngineUnavailableError | None) -> None:
+            if error is None and not loaded_model.waiting_callbacks and not loaded_model.idle_callbacks:
                 self.unload(loaded_model, reason)
 
         if loaded_model.scheduler is not None or loaded_model is self._loading:
-            loaded_model.chores.append(leave)
+            loaded_model.idle_callbacks.append(unload)
 
-    def _want(self, loaded_model: LoadedModel) -> None:
+    def _enqueue_load(self, loaded_model: LoadedModel) -> None:
         if (
             loaded_model.scheduler is None
             and loaded_model is not self._loading
-            and loaded_model not in self._wanted
+            and loaded_model not in self._load_queue
         ):
-            self._wanted.append(loaded_model)
+            self._load_queue.append(loaded_model)
 
-    # ------------------------------------------------------------------ a piece of work at a time
+    # ------------------------------------------------------------------ one unit of work at a time
 
-    def tend(self) -> bool:
-        """Do one piece of what there is to do; tell whether there was any."""
-        self._room = None
+    def run_next_task(self) -> bool:
+        """Do one unit of work; return whether there was any."""
+        self._eviction_at = None
         for loaded_model in self.loaded:
-            if loaded_model.warming:
+            if loaded_model.warm_up_calls:
                 self._warm(loaded_model)
                 return True
         if self._loading is not None:
             return False
         for loaded_model in self.loaded:
-            if loaded_model.waiting and loaded_model.ready:
-                loaded_model.tell(None)
+            if loaded_model.waiting_callbacks and loaded_model.ready:
+                loaded_model.run_callbacks(None)
                 return True
-        if self._wanted:
-            return self._begin(self._wanted[0])
-        if not any(loaded_model.speaking for loaded_model in self.all):
+        if self._load_queue:
+            return self._start_loading(self._load_queue[0])
+        if not any(loaded_model.is_busy for loaded_model in self.all):
             for loaded_model in self.loaded:
-                if loaded_model.chores:
-                    loaded_model.used = time.monotonic()
-                    loaded_model.chores.popleft()(None)
+                if loaded_model.idle_callbacks:
+                    loaded_model.last_used = time.monotonic()
+                    loaded_model.idle_callbacks.popleft()(None)
                     return True
         return False
 
-    def _begin(self, loaded_model: LoadedModel) -> bool:
-        """Begin to read a model, if there is room or can be made; tell whether anything was done."""
+    def _start_loading(self, loaded_model: LoadedModel) -> bool:
+        """Start to read a model, unloading another one if necessary; return whether anything was done."""
         error = self._too_large(loaded_model)
         fits = self._fits(loaded_model) or not self.loaded
-        # Chores drive nobody out; whoever has waited may have left.
-        needed = bool(loaded_model.waiting) or (bool(loaded_model.chores) and fits)
+        # Idle callbacks do not unload other models; the generations that waited may have been cancelled.
+        needed = bool(loaded_model.waiting_callbacks) or (bool(loaded_model.idle_callbacks) and fits)
         if needed and error is None and not fits:
-            return self._make_room()
-        self._wanted.popleft()
+            return self._evict()
+        self._load_queue.popleft()
         for other in self.loaded:
-            other.leaving = False
+            other.is_evicting = False
         if error is not None:
-            self._failed(loaded_model, error)
+            self._fail_loading(loaded_model, error)
         elif needed:
             self._loading = loaded_model
-            _LOGGER.info("Loading %s %s", loaded_model.name, self.where)
+            _LOGGER.info("qwen3: loading model=%s placement=%s", loaded_model.name, self.placement)
             loader = threading.Thread(
                 target=self._read, args=(loaded_model,), name="qwen3-loader", daemon=True
             )
             try:
                 loader.start()
-            except RuntimeError as fault:  # there are too many threads
-                self._failed(loaded_model, EngineUnavailableError(f"the model cannot be loaded: {fault}"))
+            except RuntimeError as fault:  # the limit of threads is reached
+                self._fail_loading(
+                    loaded_model, EngineUnavailableError(f"the model cannot be loaded: {fault}")
+                )
         return True
 
     def _too_large(self, loaded_model: LoadedModel) -> EngineUnavailableError | None:
@@ -296,7 +319,7 @@ class ModelManager:
             return None
         needs, has = loaded_model.memory / GIGABYTE, budget / GIGABYTE
         return EngineUnavailableError(
-            f"{loaded_model.about.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
+            f"{loaded_model.info.name} takes about {needs:.2g} GB, and --memory-budget is {has:.2g}"
         )
 
     def _fits(self, loaded_model: LoadedModel) -> bool:
@@ -305,189 +328,205 @@ class ModelManager:
         free = free_memory(self.device)
         return free is None or loaded_model.memory <= free
 
-    def _make_room(self) -> bool:
-        """Let the least recently used model go, or finish; tell whether anything was done."""
+    def _evict(self) -> bool:
+        """Unload the least recently used model, or let it finish first; return whether one was unloaded."""
         now = time.monotonic()
-        free = [each for each in self.loaded if each.leaving or each.held_until <= now]
+        free = [model for model in self.loaded if model.is_evicting or model.evictable_at <= now]
         if not free:
-            self._room = min(each.held_until for each in self.loaded)
+            self._eviction_at = min(model.evictable_at for model in self.loaded)
             return False
-        # One that is used only where all are, and of these always the same one.
-        oldest = min(free, key=lambda each: (each.speaking, not each.leaving, each.used))
-        if oldest.speaking:
-            oldest.leaving = True
+        # A busy model is chosen only where all are busy, and then always the same one.
+        oldest = min(free, key=lambda model: (model.is_busy, not model.is_evicting, model.last_used))
+        if oldest.is_busy:
+            oldest.is_evicting = True
             return False
         self.unload(oldest, "another model needs its memory")
         return True
 
     def _read(self, loaded_model: LoadedModel) -> None:
-        """Read a checkpoint into the host's memory. On a thread of its own."""
+        """Read a checkpoint into the host's memory. Runs on the loader thread."""
         began = time.monotonic()
         try:
             found = checkpoint.load(self._directory(loaded_model), torch.device("cpu"), self.dtype)
-            # On a CPU that is done here too, for it takes seconds in which the others would be silent.
+            # On a CPU the parts are built here too: it takes seconds in which other models would stall.
             parts = self._build(found) if self.device.type == "cpu" else None
         except EngineUnavailableError as error:
-            self._post(partial(self._failed, loaded_model, error))
+            self._post(partial(self._fail_loading, loaded_model, error))
         except (Exception, SystemExit) as error:
-            _LOGGER.exception("Loading failed")
+            _LOGGER.exception("qwen3: loading failed model=%s", loaded_model.name)
             fault = EngineUnavailableError(f"the model cannot be loaded: {error}")
-            self._post(partial(self._failed, loaded_model, fault))
+            self._post(partial(self._fail_loading, loaded_model, fault))
         else:
-            self._post(partial(self._settle, loaded_model, found, parts, began))
+            self._post(partial(self._finish_loading, loaded_model, found, parts, began))
 
     def _directory(self, loaded_model: LoadedModel) -> Path:
-        """Return where a checkpoint is; only if it has gone is it looked for again.
+        """Return a checkpoint's directory; it is searched again only if it was removed or damaged.
 
-        Raises EngineUnavailableError.
-
-        What a branch on the hub has moved to meanwhile is another model, whose clones are others.
+        The new one may be another model, if a branch on the hub has moved, and has its own clones. Raises
+        EngineUnavailableError.
         """
         try:
             download.check(loaded_model.directory)
         except EngineUnavailableError:
             directory = download.find(loaded_model.source)
             download.check(directory)
-            clones = Clones(self._configuration.prompts, download.fingerprint(directory, self.dtype))
-            self._post(partial(self._moved, loaded_model, directory, clones))
+            clones = CloneCache(self._configuration.prompts, download.fingerprint(directory, self.dtype))
+            self._post(partial(self._set_directory, loaded_model, directory, clones))
             return directory
         return loaded_model.directory
 
-    def _moved(self, loaded_model: LoadedModel, directory: Path, clones: Clones) -> None:
+    def _set_directory(self, loaded_model: LoadedModel, directory: Path, clones: CloneCache) -> None:
         loaded_model.directory, loaded_model.clones = directory, clones
 
     def _build(self, found: Checkpoint) -> ModelParts:
-        """Return what speaks with a checkpoint, on its device. On any thread."""
-        said, device = self._configuration, self.device
-        linear = int8 if said.quantize == "int8" else plain
-        with checkpoint.LOADING:  # torch's default dtype stays what it is
+        """Build the inference objects of a checkpoint, on its device. Runs on any thread."""
+        configuration, device = self._configuration, self.device
+        linear = int8 if configuration.quantize == "int8" else plain
+        with checkpoint.LOADING:  # torch's default dtype does not change meanwhile
             builder = PromptBuilder(found.official)
-            graphs = Graphs(record=True) if device.type == "cuda" else None
+            graphs = Graphs(capture=True) if device.type == "cuda" else None
             decoder = Decoder(
-                found.model, slots=said.max_batch_size, length=said.max_seq_len, linear=linear, graphs=graphs
+                found.model,
+                slots=configuration.max_batch_size,
+                length=configuration.max_seq_len,
+                linear=linear,
+                graphs=graphs,
             )
-            codec = Codec(found.codec, slots=said.max_batch_size, length=2 * said.max_seq_len, graphs=graphs)
+            codec = Codec(
+                found.codec,
+                slots=configuration.max_batch_size,
+                length=2 * configuration.max_seq_len,
+                graphs=graphs,
+            )
         return ModelParts(builder, decoder, codec, graphs)
 
-    def _failed(self, loaded_model: LoadedModel, error: EngineUnavailableError) -> None:
+    def _fail_loading(self, loaded_model: LoadedModel, error: EngineUnavailableError) -> None:
         if self._loading is loaded_model:
             self._loading = None
-        loaded_model.give_up(error)
+        loaded_model.fail_callbacks(error)
 
-    def _settle(
+    def _finish_loading(
         self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None, began: float
     ) -> None:
-        """Bring a model to the device, and begin to warm it up."""
+        """Move a model to the device, and start to warm it up."""
         self._loading = None
         try:
-            self._place(loaded_model, found, parts)
+            self._move_to_device(loaded_model, found, parts)
         except torch.OutOfMemoryError:
             del found, parts
-            others = [other for other in self.loaded if other is not loaded_model and not other.speaking]
+            others = [other for other in self.loaded if other is not loaded_model and not other.is_busy]
             if not others:
                 fault = EngineUnavailableError(
-                    f"{loaded_model.about.name} does not fit into the device's memory"
+                    f"{loaded_model.info.name} does not fit into the device's memory"
                 )
-                self._failed(loaded_model, fault)
+                self._fail_loading(loaded_model, fault)
                 self.unload(loaded_model, None)
                 return
             self.unload(loaded_model, None)
-            self.unload(min(others, key=lambda other: other.used), "the device is out of memory")
-            self._want(loaded_model)
+            self.unload(min(others, key=lambda other: other.last_used), "the device is out of memory")
+            self._enqueue_load(loaded_model)
         except Exception as error:
-            _LOGGER.exception("The model cannot be used")
-            self._failed(loaded_model, EngineUnavailableError(f"the model cannot be used: {error}"))
+            _LOGGER.exception("qwen3: loading failed model=%s", loaded_model.name)
+            self._fail_loading(loaded_model, EngineUnavailableError(f"the model cannot be used: {error}"))
             self.unload(loaded_model, None)
         else:
-            _LOGGER.info("Loaded %s in %.1f s", found.name, time.monotonic() - began)
-            self._warming_began = time.monotonic()
-            self._bar = tqdm(total=len(loaded_model.warming), desc="Warming up", leave=False, disable=None)
+            _LOGGER.info("qwen3: loaded model=%s seconds=%.1f", loaded_model.name, time.monotonic() - began)
+            self._warm_up_started = time.monotonic()
+            self._progress_bar = tqdm(
+                total=len(loaded_model.warm_up_calls), desc="Warming up", leave=False, disable=None
+            )
 
-    def _place(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
-        said, device = self._configuration, self.device
+    def _move_to_device(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
+        configuration, device = self._configuration, self.device
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         found.to(device)
         parts = parts or self._build(found)
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
         loaded_model.checkpoint = found
         loaded_model.scheduler = Scheduler(
-            builder, decoder, codec, found.sampling, said.frames_per_token, work=loaded_model.work
+            builder, decoder, codec, found.sampling, configuration.frames_per_token, work=loaded_model.work
         )
-        loaded_model.leaving = False
-        loaded_model.used = time.monotonic()
+        loaded_model.is_evicting = False
+        loaded_model.last_used = time.monotonic()
         if device.type == "cuda":
             loaded_model.memory = torch.cuda.memory_allocated(device) - before
-        instruct = said.instruct if loaded_model.about.supports_instructions else ""
+        instruct = configuration.instruct if loaded_model.info.supports_instructions else ""
         openings = [
-            Speech("a", speakers.mother_tongue(speaker), speaker, instruct=instruct)
+            Speech("a", speakers.native_language(speaker), speaker, instruct=instruct)
             for speaker in builder.speakers
         ]
         trim()
-        calls = [*decoder.warm_ups(), *codec.warm_ups()]
-        calls += [partial(loaded_model.scheduler.remember, opening) for opening in openings]
-        # What is slow the first time is done twice on a GPU: once to run it, once to record it.
-        loaded_model.warming.extend(
+        calls = [*decoder.warm_up_calls(), *codec.warm_up_calls()]
+        calls += [partial(loaded_model.scheduler.cache_prefix, opening) for opening in openings]
+        # On a GPU each call is made twice: the first one runs it, the second one captures its graph.
+        loaded_model.warm_up_calls.extend(
             call for call in calls for _ in range(2 if parts.graphs is not None else 1)
         )
 
     def _warm(self, loaded_model: LoadedModel) -> None:
-        call = loaded_model.warming.popleft()
+        call = loaded_model.warm_up_calls.popleft()
         try:
             call()
         except Exception as error:
-            _LOGGER.exception("Warming up failed")
+            _LOGGER.exception("qwen3: warm-up failed model=%s", loaded_model.name)
             memory = isinstance(error, torch.OutOfMemoryError)
             reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
             del call
-            self._failed(loaded_model, EngineUnavailableError(reason))
+            self._fail_loading(loaded_model, EngineUnavailableError(reason))
             self.unload(loaded_model, None)
             return
-        if self._bar is not None:
-            self._bar.update()
-        if loaded_model.warming:
+        if self._progress_bar is not None:
+            self._progress_bar.update()
+        if loaded_model.warm_up_calls:
             return
-        if self._bar is not None:
-            self._bar.close()
+        if self._progress_bar is not None:
+            self._progress_bar.close()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        loaded_model.used = loaded_model.ready_since = time.monotonic()
-        _LOGGER.info("Warmed up in %.1f s", loaded_model.used - self._warming_began)
-        loaded_model.tell(None)
+        loaded_model.last_used = loaded_model.ready_since = time.monotonic()
+        _LOGGER.info(
+            "qwen3: warmed up model=%s seconds=%.1f",
+            loaded_model.name,
+            loaded_model.last_used - self._warm_up_started,
+        )
+        loaded_model.run_callbacks(None)
 
-    # ------------------------------------------------------------------ leaving
+    # ------------------------------------------------------------------ unloading
 
     def unload(self, loaded_model: LoadedModel, reason: str | None) -> None:
-        """Free a model's memory until somebody needs it again. ``reason``: for the log."""
+        """Free a model's memory until it is needed again. ``reason``: for the log; None logs nothing."""
         loaded_model.scheduler = loaded_model.checkpoint = None
-        loaded_model.warming.clear()
-        loaded_model.leaving = False
-        loaded_model.clones.forget()
+        loaded_model.warm_up_calls.clear()
+        loaded_model.is_evicting = False
+        loaded_model.clones.clear()
         gc.collect()
         trim()
         if torch.cuda.is_available():
-            with contextlib.suppress(RuntimeError):  # of a device that has failed; whoever uses it says so
+            with contextlib.suppress(RuntimeError):  # of a failed device; its next use reports it
                 torch.cuda.empty_cache()
         if reason is not None:
-            _LOGGER.info("%s is unloaded: %s", loaded_model.about.name, reason)
-        if loaded_model.waiting:
-            self._want(loaded_model)
+            _LOGGER.info("qwen3: unloaded model=%s reason=%s", loaded_model.name, reason)
+        if loaded_model.waiting_callbacks:
+            self._enqueue_load(loaded_model)
 
     def unload_idle(self, seconds: float) -> None:
-        """Free the models that nobody has needed for so long; 0: none."""
+        """Unload the models that were not used for so many seconds; 0 unloads none."""
         if not seconds:
             return
         for loaded_model in self.loaded:
-            if loaded_model.chores or not loaded_model.ready or loaded_model.speaking:
+            if loaded_model.idle_callbacks or not loaded_model.ready or loaded_model.is_busy:
                 continue
-            if loaded_model.used + seconds <= time.monotonic():
-                self.unload(loaded_model, f"nobody has spoken for {seconds:g} s")
+            if loaded_model.last_used + seconds <= time.monotonic():
+                self.unload(loaded_model, f"not used for {seconds:g} s")
 
-    def due(self, seconds: float) -> float | None:
-        """Return in how many seconds ``unload_idle`` or ``tend`` may have something to do, None for never."""
-        idle = [each for each in self.loaded if each.ready and not each.speaking and not each.chores]
-        times = [each.used + seconds for each in idle] if seconds else []
-        if self._room is not None:
-            times.append(self._room)
+    def seconds_until_due(self, idle_unload: float) -> float | None:
+        """Return the seconds until ``unload_idle`` or ``run_next_task`` may have work; None for never."""
+        idle = [
+            model for model in self.loaded if model.ready and not model.is_busy and not model.idle_callbacks
+        ]
+        times = [model.last_used + idle_unload for model in idle] if idle_unload else []
+        if self._eviction_at is not None:
+            times.append(self._eviction_at)
         return max(0.001, min(times) - time.monotonic()) if times else None
 
 
@@ -506,13 +545,13 @@ def _malloc_trim() -> Callable[[int], int] | None:
 
 
 def trim() -> None:
-    """Give back to the system what was freed: glibc keeps some 1.5 GB after reading 0.6B in float32."""
+    """Return freed memory to the system: glibc keeps some 1.5 GB after reading 0.6B in float32."""
     if (call := _malloc_trim()) is not None:
         call(0)
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the bytes that are free on a device, None where nobody says."""
+    """Return the free bytes on a device; None where they are unknown."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept

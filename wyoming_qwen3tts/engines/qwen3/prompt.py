@@ -1,13 +1,14 @@
-"""From text and voice to the rows the talker hears before its first frame.
+"""Builds prompts: from text and voice to the talker's input rows before its first frame.
 
 The rows are those of the official ``generate`` (qwen-tts 0.1.1, ``modeling_qwen3_tts.py`` 2082-2257), in its
-order: the instruction as a user's turn, three rows of the assistant's turn, the marks of language and speaker
-summed with text padding, and the text in one of two layouts.
+order: the instruction as a user's turn, three rows of the assistant's turn, the special codes of language and
+speaker summed with text padding, and the text in one of two layouts.
 
 - *whole* (official ``non_streaming_mode=True``): all of the text, then the first frame.
-- *streaming* (``False``): the first text token, then one token a frame while the voice speaks.
+- *streaming* (``False``): the first text token, then one token per generated frame.
 
-A clone with a transcript (ICL) has its reference, text and codes, before or beside the text.
+For a clone with a transcript (in-context learning, ICL), the reference's text and codes are placed before the
+text or summed with it.
 """
 
 from __future__ import annotations
@@ -19,53 +20,53 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .download import spoken, supports_instructions
+from .download import selectable_languages, supports_instructions
 
 ROLE_ROWS = 3
 """``<|im_start|>``, ``assistant`` and a line feed."""
-CLOSING = 5
-"""Tokens after the text: ``<|im_end|>``, a line feed, and the next turn's three."""
-REFERENCE_CLOSING = 2
+CLOSING_TOKENS = 5
+"""Tokens after the text: ``<|im_end|>``, a line feed, and the three of the next turn."""
+REFERENCE_CLOSING_TOKENS = 2
 """Tokens after a reference's transcript: ``<|im_end|>`` and a line feed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clone:
-    """A voice from a recording: what a Base checkpoint needs of it."""
+    """A cloned voice: what a Base checkpoint needs of a recording."""
 
     embedding: Tensor
     """[H]: the speaker encoder's x-vector."""
     digest: str
-    """Tells this clone from every other one: what is remembered of a voice is found by it."""
+    """Unique identifier of the clone; key of caches."""
     codes: Tensor | None = None
-    """[frames, 16] int64: the recording itself, for a clone by example (ICL)."""
+    """[frames, 16] int64: the encoded recording, for a clone by example (ICL)."""
     transcript: str = ""
-    """What is said in it; needed with ``codes``."""
-    heard: tuple[Tensor, ...] | None = None
-    """The codec's state after ``codes``, where it is known."""
+    """Text of the recording; required with ``codes``."""
+    codec_state: tuple[Tensor, ...] | None = None
+    """The codec's state after ``codes``; None if it is not computed yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What to say and how, in the model's own terms."""
+    """Text, voice and style of an utterance, in the model's terms."""
 
     text: str
     language: str = "auto"
-    """A name the checkpoint knows, such as ``german``, or ``auto``."""
+    """One of the checkpoint's names, such as ``german``, or ``auto``."""
     speaker: str | None = None
     """A CustomVoice checkpoint's speaker."""
     clone: Clone | None = None
     """A Base checkpoint's voice."""
     instruct: str = ""
-    """How to say it, in words; the 0.6B CustomVoice model does not listen to it."""
+    """Style in words; the 0.6B CustomVoice model ignores it."""
     streaming: bool = False
     """The layout: see the module."""
     more: bool = False
-    """The text goes on: its end is not part of the prompt. In the streaming layout only."""
+    """More text follows: the prompt has no end of text. In the streaming layout only."""
 
     @property
     def voice_key(self) -> tuple[object, ...]:
-        """Everything that the rows before the text depend on."""
+        """Everything that the rows before the text depend on; key of the prefix cache."""
         clone = (self.clone.digest, self.streaming) if self.clone else None
         return self.language, self.speaker, clone, self.instruct
 
@@ -81,13 +82,13 @@ class Prompt:
     rows: Tensor
     """The rows after it; at least one."""
     text: Tensor
-    """Rows added to the frames, one a frame, as they are made; may be empty."""
+    """Rows added to the generated frames, one per frame; may be empty."""
     pad: Tensor
-    """[H]: the row added when ``text`` is used up."""
+    """[H]: the row added after the last one of ``text``."""
     tokens: int = 0
-    """Text tokens to be spoken."""
+    """Number of text tokens."""
     clone: Clone | None = None
-    """The voice, where it has an example: what the codec has heard before the first frame."""
+    """A clone by example: the codec has to decode its codes before the first frame."""
 
     @property
     def length(self) -> int:
@@ -96,27 +97,27 @@ class Prompt:
 
 
 class StableText:
-    """Text that arrives in pieces, given on as soon as its tokens are known.
+    """Returns text that arrives in pieces as soon as its tokens are final.
 
-    The tokenizer cuts text into words first, and only the last word can still change; so that one is held
-    back. The tokens of the pieces are those of the whole.
+    The tokenizer splits text into words first, and later text can only change the last word, which is held
+    back. The tokens of the returned pieces are those of the whole text.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        """``tokenizer``: the checkpoint's, a fast one."""
+        """``tokenizer``: the checkpoint's fast tokenizer."""
         self._normalizer = tokenizer.backend_tokenizer.normalizer
-        self._words = tokenizer.backend_tokenizer.pre_tokenizer
-        self._held = ""
+        self._pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
+        self._unstable = ""
 
     def push(self, text: str, *, end: bool = False) -> str:
-        """Add ``text``; return what will not change any more: all of it at the end."""
-        held = self._held + text
+        """Add ``text``; return the text whose tokens are final now, all of it at the ``end``."""
+        pending = self._unstable + text
         if self._normalizer is not None:
-            held = self._normalizer.normalize_str(held)
-        words = self._words.pre_tokenize_str(held)
-        known = len(held) if end else words[-1][1][0] if words else 0
-        self._held = held[known:]
-        return held[:known]
+            pending = self._normalizer.normalize_str(pending)
+        words = self._pre_tokenizer.pre_tokenize_str(pending)
+        stable = len(pending) if end else words[-1][1][0] if words else 0
+        self._unstable = pending[stable:]
+        return pending[:stable]
 
 
 class PromptBuilder:
@@ -129,13 +130,13 @@ class PromptBuilder:
         self._config = official.model.config
         self._device = self._talker.get_input_embeddings().weight.device
         config = self._config
-        marks = [config.tts_bos_token_id, config.tts_eos_token_id, config.tts_pad_token_id]
-        self._bos, self._eos, self._pad = self._text(marks).unbind()
-        opening = len(self.tokens("<|im_start|>assistant\n"))
-        if opening != ROLE_ROWS:
-            raise ValueError(f"the tokenizer makes {opening} tokens, not {ROLE_ROWS}, of a turn's opening")
+        special = [config.tts_bos_token_id, config.tts_eos_token_id, config.tts_pad_token_id]
+        self._bos, self._eos, self._pad = self._text(special).unbind()
+        role_tokens = len(self.tokens("<|im_start|>assistant\n"))
+        if role_tokens != ROLE_ROWS:
+            raise ValueError(f"the tokenizer gives {role_tokens} tokens for a turn's start, not {ROLE_ROWS}")
 
-    # ------------------------------------------------------------------ what may be asked for
+    # ------------------------------------------------------------------ capabilities
 
     @property
     def kind(self) -> str:
@@ -154,13 +155,13 @@ class PromptBuilder:
 
     @property
     def languages(self) -> Sequence[str]:
-        """The languages ``Speech.language`` may name, besides ``auto``."""
-        return spoken(self._config.talker_config.codec_language_id)
+        """Valid values of ``Speech.language`` besides ``auto``."""
+        return selectable_languages(self._config.talker_config.codec_language_id)
 
     # ------------------------------------------------------------------ the rows
 
     def stable_text(self) -> StableText:
-        """Return what holds text back until its tokens are known."""
+        """Return a new buffer for text that arrives in pieces."""
         return StableText(self._tokenizer)
 
     def tokens(self, text: str) -> list[int]:
@@ -170,15 +171,15 @@ class PromptBuilder:
     @torch.inference_mode()
     def build(self, speech: Speech) -> Prompt:
         """Return the prompt. Raises ValueError for a language or voice the checkpoint does not have."""
-        self._check(speech)
-        spoken = self.tokens(f"<|im_start|>assistant\n{speech.text}<|im_end|>\n<|im_start|>assistant\n")
-        role, text = spoken[:ROLE_ROWS], spoken[ROLE_ROWS:-CLOSING]
+        self._validate(speech)
+        tokens = self.tokens(f"<|im_start|>assistant\n{speech.text}<|im_end|>\n<|im_start|>assistant\n")
+        role, text = tokens[:ROLE_ROWS], tokens[ROLE_ROWS:-CLOSING_TOKENS]
         if not text:
             raise ValueError("there is no text to speak")
-        opening = self._opening_rows(speech, role)
+        prefix = self._prefix_rows(speech, role)
         clone = speech.clone
         if clone is not None and clone.codes is not None:
-            return self._by_example(speech, opening, text)
+            return self._in_context_prompt(speech, prefix, text)
         codec = self._config.talker_config
         bos = self._codes([codec.codec_bos_id])
         if speech.streaming:
@@ -187,10 +188,10 @@ class PromptBuilder:
         else:
             padding = self._codes([codec.codec_pad_id])
             rows = torch.cat((torch.cat((self._text(text), self._eos[None])) + padding, self._pad + bos))
-            trailing = self._none()
-        return Prompt(speech.voice_key, opening, rows, trailing, self._pad, len(text))
+            trailing = self._no_rows()
+        return Prompt(speech.voice_key, prefix, rows, trailing, self._pad, len(text))
 
-    def _check(self, speech: Speech) -> None:
+    def _validate(self, speech: Speech) -> None:
         if speech.language != "auto" and speech.language not in self._config.talker_config.codec_language_id:
             known = ", ".join(self.languages)
             raise ValueError(f"the model does not speak {speech.language!r}; it speaks {known}")
@@ -205,15 +206,15 @@ class PromptBuilder:
         if speech.clone is not None and self.kind != "base":
             raise ValueError(f"a {self.kind} checkpoint cannot clone")
 
-    def _opening_rows(self, speech: Speech, role: Sequence[int]) -> Tensor:
-        """Return instruction, role, language and speaker: everything before the text."""
+    def _prefix_rows(self, speech: Speech, role: Sequence[int]) -> Tensor:
+        """Return the rows of instruction, role, language and speaker: everything before the text."""
         codec = self._config.talker_config
         language = self._language_id(speech)
         if language is None:
-            marks = [codec.codec_nothink_id, codec.codec_think_bos_id, codec.codec_think_eos_id]
+            special = [codec.codec_nothink_id, codec.codec_think_bos_id, codec.codec_think_eos_id]
         else:
-            marks = [codec.codec_think_id, codec.codec_think_bos_id, language, codec.codec_think_eos_id]
-        codes = [self._codes(marks)]
+            special = [codec.codec_think_id, codec.codec_think_bos_id, language, codec.codec_think_eos_id]
+        codes = [self._codes(special)]
         if speech.speaker is not None:
             codes.append(self._codes([codec.spk_id[speech.speaker]]))
         elif speech.clone is not None:
@@ -234,31 +235,31 @@ class PromptBuilder:
                 return int(codec.codec_language_id[dialect])
         return None if speech.language == "auto" else int(codec.codec_language_id[speech.language])
 
-    def _by_example(self, speech: Speech, opening: Tensor, text: Sequence[int]) -> Prompt:
-        """Return the prompt of a clone that continues its reference."""
+    def _in_context_prompt(self, speech: Speech, prefix: Tensor, text: Sequence[int]) -> Prompt:
+        """Return the prompt of a clone by example (ICL), whose speech continues its reference."""
         clone = speech.clone
         assert clone is not None
         assert clone.codes is not None
         codec = self._config.talker_config
-        said = self.tokens(f"<|im_start|>assistant\n{clone.transcript}<|im_end|>\n")
-        said = said[ROLE_ROWS:-REFERENCE_CLOSING]
-        texts = self.text_rows([*said, *text], end=not speech.more)
+        transcript = self.tokens(f"<|im_start|>assistant\n{clone.transcript}<|im_end|>\n")
+        transcript = transcript[ROLE_ROWS:-REFERENCE_CLOSING_TOKENS]
+        texts = self.text_rows([*transcript, *text], end=not speech.more)
         reference = clone.codes.to(self._device)
-        heard = torch.cat((self._codes([codec.codec_bos_id]), self._frames(reference)))
+        frames = torch.cat((self._codes([codec.codec_bos_id]), self._frames(reference)))
         if speech.streaming:
-            # Text and codes stand beside each other; what is longer goes on alone.
-            beside = min(len(texts), len(heard))
-            padded = torch.cat((texts[:beside], self._pad.expand(len(heard) - beside, -1)))
-            rows, trailing = padded + heard, texts[beside:]
-            constant = min(len(said), len(rows) - 1)
+            # Rows of text and frames are summed in pairs; the rest of the longer one follows alone.
+            paired = min(len(texts), len(frames))
+            padded = torch.cat((texts[:paired], self._pad.expand(len(frames) - paired, -1)))
+            rows, trailing = padded + frames, texts[paired:]
+            constant = min(len(transcript), len(rows) - 1)
         else:
-            rows = torch.cat((texts + self._codes([codec.codec_pad_id]), heard + self._pad))
-            trailing, constant = self._none(), len(said)
-        prefix, rows = torch.cat((opening, rows[:constant])), rows[constant:]
+            rows = torch.cat((texts + self._codes([codec.codec_pad_id]), frames + self._pad))
+            trailing, constant = self._no_rows(), len(transcript)
+        prefix, rows = torch.cat((prefix, rows[:constant])), rows[constant:]
         return Prompt(speech.voice_key, prefix, rows, trailing, self._pad, len(text), clone)
 
     def text_rows(self, tokens: Sequence[int], *, end: bool) -> Tensor:
-        """Return the rows of more text for a take in the streaming layout; ``end`` adds the text's end."""
+        """Return the rows of further text in the streaming layout; ``end`` adds the end of text."""
         rows = self._text(tokens)
         return torch.cat((rows, self._eos[None])) if end else rows
 
@@ -277,5 +278,5 @@ class PromptBuilder:
         tables = [self._talker.get_input_embeddings(), *self._talker.code_predictor.get_input_embeddings()]
         return torch.stack([table(codes[:, index]) for index, table in enumerate(tables)], 1).sum(1)
 
-    def _none(self) -> Tensor:
+    def _no_rows(self) -> Tensor:
         return self._pad.new_zeros(0, self._pad.shape[0])

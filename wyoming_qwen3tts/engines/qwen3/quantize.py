@@ -1,8 +1,8 @@
-"""Eight-bit linear layers for CPUs, where reading weights is what takes the time.
+"""Eight-bit linear layers for CPUs, where reading weights dominates the time.
 
-Weights are rounded to int8, one scale an output channel; inputs to int8 as they come, one scale a row.
-(torch's dynamic quantization takes one scale for the whole batch: a take would sound different in company.)
-What it does to the sound of a real checkpoint is unproven: there was none to listen to.
+Weights are rounded to int8 with one scale per output channel, inputs to int8 with one scale per row.
+(torch's dynamic quantization has one scale for the whole batch: audio would depend on the rest of the batch.)
+The effect on the audio quality of a real checkpoint is unknown: none was available to listen to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .decoder import Linear
 
 LEVELS = 127
 ZERO = 128
-"""What stands for 0 in an input's unsigned byte."""
+"""Zero point of the inputs' unsigned bytes."""
 
 
 def int8(weight: Tensor) -> Linear:

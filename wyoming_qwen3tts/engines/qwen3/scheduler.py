@@ -1,7 +1,8 @@
-"""Which takes share the next frame, and what becomes of their frames.
+"""Continuous batching: which generations share the next frame, and how their frames become audio.
 
-``Scheduler.step`` reads from top to bottom: drop who left, admit who waits, choose who speaks, make a frame,
-turn frames into sound, go on. It knows no threads and no event loop: whoever calls it owns the device.
+``Scheduler.step`` reads from top to bottom: drop cancelled generations, admit waiting ones, select the batch,
+predict a frame, decode frames to audio, advance. It has no threads and no event loop: its caller owns the
+device.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from torch import Tensor
 
 from ...audio.pcm import PlaybackClock, to_pcm
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
-from .codec import FRAME, FRAMES, Codec
+from .codec import FIXED_FRAME_COUNTS, SAMPLES_PER_FRAME, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
 from .guards import (
-    CAP,
-    FRAMES_A_SECOND,
+    FRAMES_PER_SECOND,
     LOOP,
+    NO_END,
     NOT_FINITE,
     SILENCE,
     SILENCE_PEAK,
     SILENCE_SECONDS,
     Fault,
-    LoopWatch,
-    frame_cap,
+    LoopDetector,
+    frame_limit,
 )
 from .prompt import Prompt, PromptBuilder, Speech, StableText
 from .sampling import Noise, Sampling
@@ -41,18 +42,18 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-RAMP = FRAMES
-"""Frames of a take's first, second, third and later calls of the codec: soon at first, then cheaply."""
-COMFORT = 1.0
-"""Seconds of sound in hand with which a take can let one go first that has none."""
-OPENING_ROWS = 4096
-"""Positions of openings remembered: 0.5 GB for 0.6B in bfloat16, some 400 voices or 20 clones by example."""
+CODEC_CHUNK_FRAMES = FIXED_FRAME_COUNTS
+"""Frames of a generation's first, second, third and later codec calls: early audio first, then low cost."""
+MIN_BUFFERED_SECONDS = 1.0
+"""Buffered audio from which on a generation waits for another one that has sent no audio yet."""
+PREFIX_CACHE_ROWS = 4096
+"""Positions in the prefix cache: 0.5 GB for 0.6B in bfloat16, some 400 voices or 20 clones by example."""
 
 
 class Generation:
-    """One utterance while it is spoken.
+    """One utterance being generated.
 
-    Anyone may make and ``cancel`` it; the rest belongs to the device's thread once it is submitted.
+    Any thread may create and ``cancel`` it; once submitted, everything else is for the device's thread.
     """
 
     def __init__(
@@ -60,73 +61,71 @@ class Generation:
         speech: Speech,
         seed: int,
         *,
-        hand_over: Callable[[bytes], object],
-        ended: Callable[[Exception | None], object],
-        begun: Callable[[], object] | None = None,
+        on_audio: Callable[[bytes], object],
+        on_end: Callable[[Exception | None], object],
+        on_start: Callable[[], object] | None = None,
         sampling: Sampling | None = None,
-        live: bool = False,
+        is_live: bool = False,
     ) -> None:
-        """``hand_over`` gets PCM; ``ended`` gets None after the last of it, or what went wrong.
+        """``on_audio`` gets PCM; ``on_end`` gets None after the last audio, or the error.
 
-        ``begun`` is called when it has waited long enough. All are called on the device's thread.
-        ``sampling``: the checkpoint's if absent. ``live``: more text may come: ``Scheduler.push_text``.
+        ``on_start`` is called when it leaves the queue. All are called on the device's thread. ``sampling``:
+        the checkpoint's if None. ``is_live``: more text may follow by ``Scheduler.push_text``.
         """
         self.speech = speech
         self.seed = seed
         self.sampling = sampling
-        self.live = live
-        """More text may come."""
-        self.was_live = live
-        self.late: list[tuple[str, bool]] = []
-        """Text that came before it had a slot."""
-        self.stable: StableText | None = None
-        self._hand_over = hand_over
-        self._ended = ended
-        self._told = begun
+        self.is_live = is_live
+        self.expects_text = is_live
+        """More text may follow."""
+        self.pending_text: list[tuple[str, bool]] = []
+        """Text that arrived before it had a slot; True with the last one."""
+        self.stable_text: StableText | None = None
+        self._on_audio = on_audio
+        self._on_end = on_end
+        self._on_start = on_start
         self.cancelled = False
         self.ended = False
-        """``ended`` has been told: nothing more comes of it."""
+        """``on_end`` has been called: no further callback follows."""
         self.attempt = 0
-        self.handed_over = 0
-        """Bytes of PCM."""
-        self._begin()
+        self.sent_bytes = 0
+        """Bytes of PCM passed to ``on_audio``."""
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self.slot = -1
-        """-1 while it has none."""
+        """-1 without a slot."""
         self.noise: Noise | None = None
         self.prompt: Prompt | None = None
         self.frames = 0
-        """Frames made."""
-        self.pending = 0
-        """Of these, frames the codec has not seen."""
-        self.calls = 0
-        """Calls of the codec."""
-        self.cap = 0
+        """Generated frames."""
+        self.undecoded_frames = 0
+        """Generated frames that the codec has not decoded."""
+        self.codec_calls = 0
+        self.frame_limit = 0
         self.tokens = 0
         """Tokens of its text."""
         self.text_rows = 0
-        self.loops = LoopWatch()
-        self.quiet = 0
+        self.loop_detector = LoopDetector()
+        self.silent_frames = 0
         """Silent frames at the end so far."""
-        self.held: list[NDArray[np.float32]] = []
-        """Silence that is handed over only if sound follows, or the end."""
-        self.begun = False
-        """The codec has given sound."""
-        self.unspoken = 0
-        """Frames at the end of the codec's last call that are not part of the take."""
-        self.whole = False
-        """The voice found its end."""
+        self.held_audio: list[NDArray[np.float32]] = []
+        """Silence that is sent only before further sound, or at the end."""
+        self.has_decoded_audio = False
+        self.excess_frames = 0
+        """Frames at the end of the last codec call that do not belong to the utterance."""
+        self.reached_end = False
+        """The model chose its end token."""
         self.fault: Fault | None = None
         self.clock = PlaybackClock()
 
     @property
-    def over(self) -> bool:
-        """Whether it has had its last frame."""
-        return self.whole or self.fault is not None
+    def is_finished(self) -> bool:
+        """Whether it has generated its last frame."""
+        return self.reached_end or self.fault is not None
 
     def cancel(self) -> None:
-        """Leave before the next frame."""
+        """End before the next frame."""
         self.cancelled = True
 
     @property
@@ -137,53 +136,53 @@ class Generation:
     @property
     def ready(self) -> bool:
         """Whether it has text for its next frame: late text is waited for, not replaced by padding."""
-        return not self.live or self.frames < self.text_rows or self.over
+        return not self.expects_text or self.frames < self.text_rows or self.is_finished
 
-    def in_hand(self, now: float) -> float:
-        """Return the seconds of sound its listener has; -1 before the first."""
-        return self.clock.buffered_seconds(now) if self.handed_over else -1.0
+    def buffered_seconds(self, now: float) -> float:
+        """Return the seconds of audio sent and not yet played; -1 before the first audio."""
+        return self.clock.buffered_seconds(now) if self.sent_bytes else -1.0
 
-    def join(self) -> None:
-        """Say that it is its turn."""
-        if self._told is not None:
-            self._told()
+    def notify_start(self) -> None:
+        """Call ``on_start``."""
+        if self._on_start is not None:
+            self._on_start()
 
-    def give(self, pcm: bytes) -> None:
-        """Hand PCM over."""
+    def send(self, pcm: bytes) -> None:
+        """Pass PCM to ``on_audio``."""
         if pcm and not self.cancelled:
-            self.handed_over += len(pcm)
+            self.sent_bytes += len(pcm)
             self.clock.add(pcm, time.monotonic())
-            self._hand_over(pcm)
+            self._on_audio(pcm)
 
     def end(self, error: Exception | None = None) -> None:
-        """Say, once, that nothing more comes."""
+        """Call ``on_end``; only the first call has an effect."""
         if not self.ended:
             self.ended = True
-            self._ended(error)
+            self._on_end(error)
 
-    def again(self, seed: int | None = None) -> None:
-        """Begin anew; with another seed it is another attempt."""
+    def restart(self, seed: int | None = None) -> None:
+        """Reset to the state before the first frame; a new seed counts as another attempt."""
         if seed is not None:
             self.seed = seed
             self.attempt += 1
-        self._begin()
+        self._reset()
 
 
 @dataclass(slots=True)
-class Work:
-    """What a model has done since the process began."""
+class WorkCounts:
+    """Work that a model has done since the process started."""
 
     steps: int = 0
     frames: int = 0
-    """Of all takes together; by steps, the mean number of takes that shared one."""
-    takes: int = 0
-    """Those that came to an end, whole or not."""
+    """Of all generations together; divided by ``steps``, the mean batch size."""
+    generations: int = 0
+    """Generations that ended by themselves, with or without a fault."""
     faults: Counter[str] = field(default_factory=Counter)
-    """How often which guard has fired."""
+    """Faults found by the guards, by name."""
 
 
 class Scheduler:
-    """Takes on slots. One frame a step for all who take part."""
+    """Assigns generations to slots and generates one frame per step for each of the batch."""
 
     def __init__(
         self,
@@ -194,373 +193,389 @@ class Scheduler:
         frames_per_token: float,
         *,
         overlap: bool | None = None,
-        work: Work | None = None,
+        work: WorkCounts | None = None,
     ) -> None:
-        """``sampling``: for takes without their own. ``work`` is counted on.
+        """``sampling``: for generations without their own. ``work``: counts to continue.
 
-        ``overlap``: queue the talker's step before looking at the frame; on CUDA if absent.
+        ``overlap``: queue the talker's step before the host reads the frame; on CUDA only if None.
         """
         self.builder = builder
         self._decoder = decoder
         self._codec = codec
         self._sampling = sampling
         self._frames_per_token = frames_per_token
-        self.work = work if work is not None else Work()
+        self.work = work if work is not None else WorkCounts()
         self._overlap = decoder.device.type == "cuda" if overlap is None else overlap
-        self.most = decoder.slots
-        """Takes at a time; less after the device ran out of memory."""
+        self.max_batch_size = decoder.slots
+        """Lowered after the device ran out of memory."""
         self.waiting: deque[Generation] = deque()
         self.running: list[Generation] = []
-        """The take in slot 0, in slot 1, …"""
-        self._active: list[int] = []
-        self._openings: dict[tuple[object, ...], Tensor] = {}
+        """The generation in slot 0, in slot 1, …"""
+        self._active_slots: list[int] = []
+        self._prefix_cache: dict[tuple[object, ...], Tensor] = {}
         """[layers, 1, T, 2 * key heads, D]: the talker's keys and values after the rows of a prompt that do
         not depend on its text; the least recently used first."""
-        self._most_rows = OPENING_ROWS
-        self._pending = torch.zeros(
-            decoder.slots + 1, RAMP[-1], CODEBOOKS, dtype=torch.long, device=decoder.device
+        self._prefix_cache_rows = PREFIX_CACHE_ROWS
+        self._undecoded_codes = torch.zeros(
+            decoder.slots + 1, CODEC_CHUNK_FRAMES[-1], CODEBOOKS, dtype=torch.long, device=decoder.device
         )
-        self._silent_start = builder.kind == "custom_voice"
+        self._first_frame_is_silent = builder.kind == "custom_voice"
 
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing."""
-        return not self.waiting and not any(take.ready or take.cancelled for take in self.running)
+        return not self.waiting and not any(
+            generation.ready or generation.cancelled for generation in self.running
+        )
 
-    def has(self, take: Generation) -> bool:
-        """Whether a take is running, or waits for a slot."""
-        return take in self.running or take in self.waiting
+    def has(self, generation: Generation) -> bool:
+        """Return whether a generation is running, or waits for a slot."""
+        return generation in self.running or generation in self.waiting
 
-    def submit(self, take: Generation) -> None:
-        """Let ``take`` wait for a slot; the engine pool bounds how many do."""
-        self.waiting.append(take)
-
-    @torch.inference_mode()
-    def remember(self, speech: Speech) -> None:
-        """Prefill the opening of everything that is said like ``speech``."""
-        self._opening(self.builder.build(speech))
+    def submit(self, generation: Generation) -> None:
+        """Queue ``generation`` for a slot; the engine pool bounds the queue."""
+        self.waiting.append(generation)
 
     @torch.inference_mode()
-    def push_text(self, take: Generation, text: str, *, end: bool) -> None:
-        """Append text, whose tokens are known, to a live take; ``end`` says that it is the last."""
-        if take in self.waiting:
-            take.late.append((text, end))
+    def cache_prefix(self, speech: Speech) -> None:
+        """Prefill the prefix that all texts with the voice, language and style of ``speech`` share."""
+        self._prefix_kv(self.builder.build(speech))
+
+    @torch.inference_mode()
+    def push_text(self, generation: Generation, text: str, *, end: bool) -> None:
+        """Append text, whose tokens are final, to a live generation; ``end`` marks the last text."""
+        if generation in self.waiting:
+            generation.pending_text.append((text, end))
             return
-        if take not in self.running:
-            return  # it has ended meanwhile
+        if generation not in self.running:
+            return  # it has ended in the meantime
         tokens = self.builder.tokens(text)
         rows = self.builder.text_rows(tokens, end=end)
-        if take.text_rows + len(rows) >= self._decoder.length:
-            take.fault = CAP
+        if generation.text_rows + len(rows) >= self._decoder.length:
+            generation.fault = NO_END
             return
-        take.text_rows = self._decoder.push_text(take.slot, take.text_rows, rows)
-        take.tokens += len(tokens)
-        take.cap = self._cap(take)
+        generation.text_rows = self._decoder.push_text(generation.slot, generation.text_rows, rows)
+        generation.tokens += len(tokens)
+        generation.frame_limit = self._frame_limit(generation)
         if end:
-            take.live = False
-            self._decoder.end_from[take.slot] = MIN_FRAMES
+            generation.expects_text = False
+            self._decoder.end_from[generation.slot] = MIN_FRAMES
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Make a frame for every take whose turn it is, and hand its sound over."""
+        """Generate a frame for every generation of the batch, and send the audio that is due."""
         self._drop_cancelled()
         self._admit()
-        takes = self._choose()
-        if not takes:
+        batch = self._select_batch()
+        if not batch:
             return
         decoder = self._decoder
-        slots = [take.slot for take in takes]
+        slots = [generation.slot for generation in batch]
         first, last = min(slots), max(slots) + 1
-        longest = max(take.position for take in takes)
-        if slots != self._active:
+        longest = max(generation.position for generation in batch)
+        if slots != self._active_slots:
             decoder.set_active(slots)
-            self._active = slots
-        for take in takes:
-            assert take.noise is not None
-            decoder.draw(take.slot, take.noise)
+            self._active_slots = slots
+        for generation in batch:
+            assert generation.noise is not None
+            decoder.draw(generation.slot, generation.noise)
         codes = decoder.predict(first, last)
         self.work.steps += 1
-        self.work.frames += len(takes)
-        groups = self._due(takes, codes, first)
-        sounds: Iterable[Tensor] = (self._decode(group, chunk) for chunk, group in groups)
+        self.work.frames += len(batch)
+        groups = self._group_for_codec(batch, codes, first)
+        chunks: Iterable[Tensor] = (self._decode_pending(group, frames) for frames, group in groups)
         if self._overlap:
-            codes, sounds = _to_host([codes, *sounds], lambda: decoder.advance(first, last, longest))
+            codes, chunks = _copy_to_host([codes, *chunks], lambda: decoder.advance(first, last, longest))
         rows = codes.tolist()
-        for take in takes:
-            self._note(take, rows[take.slot - first])
-        for (_, group), sound in zip(groups, sounds, strict=True):
-            for take, samples in zip(group, sound.float().numpy(force=True), strict=True):
-                self._hear(take, samples)
-        if not self._overlap and not all(take.over for take in takes):
+        for generation in batch:
+            self._record_codes(generation, rows[generation.slot - first])
+        for (_, group), chunk in zip(groups, chunks, strict=True):
+            for generation, samples in zip(group, chunk.float().numpy(force=True), strict=True):
+                self._record_audio(generation, samples)
+        if not self._overlap and not all(generation.is_finished for generation in batch):
             decoder.advance(first, last, longest)
-        for take in takes:
-            if take.over:
-                self._finish(take)
+        for generation in batch:
+            if generation.is_finished:
+                self._finish(generation)
 
-    # ------------------------------------------------------------------ who speaks
+    # ------------------------------------------------------------------ batch membership
 
     def _drop_cancelled(self) -> None:
-        for take in [take for take in self.waiting if take.cancelled]:
-            self.waiting.remove(take)
-            take.end()
-        for take in [take for take in self.running if take.cancelled]:
-            self._leave(take)
-            take.end()
+        for generation in [generation for generation in self.waiting if generation.cancelled]:
+            self.waiting.remove(generation)
+            generation.end()
+        for generation in [generation for generation in self.running if generation.cancelled]:
+            self._free_slot(generation)
+            generation.end()
 
     def _admit(self) -> None:
-        """Give slots to takes that wait, in their order."""
-        while self.waiting and len(self.running) < self.most:
-            take = self.waiting.popleft()
-            take.join()
+        """Assign free slots to waiting generations, in their order."""
+        while self.waiting and len(self.running) < self.max_batch_size:
+            generation = self.waiting.popleft()
+            generation.notify_start()
             try:
-                self._join(take)
-            except (ValueError, TypeError, UnsupportedTextError) as error:  # the text's fault
-                take.end(UnsupportedTextError(str(error)))
+                self._prefill(generation)
+            except (ValueError, TypeError, UnsupportedTextError) as error:  # caused by the text
+                generation.end(UnsupportedTextError(str(error)))
             except torch.OutOfMemoryError:
                 if not self.running:
-                    take.end(EngineUnavailableError("the device is out of memory"))
+                    generation.end(EngineUnavailableError("the device is out of memory"))
                     return
-                self.waiting.appendleft(take)
-                self._allow(len(self.running))
+                self.waiting.appendleft(generation)
+                self._limit_batch_size(len(self.running))
             except Exception as error:
-                take.end(EngineUnavailableError(f"the model failed: {error}"))
+                generation.end(EngineUnavailableError(f"the model failed: {error}"))
                 raise
 
-    def _join(self, take: Generation) -> None:
-        """Prefill a take's prompt and give it the next slot. Raises ValueError, UnsupportedTextError."""
+    def _prefill(self, generation: Generation) -> None:
+        """Prefill a prompt and assign the next slot. Raises ValueError, UnsupportedTextError."""
         decoder, codec = self._decoder, self._codec
-        prompt = self.builder.build(take.speech)
+        prompt = self.builder.build(generation.speech)
         if max(prompt.length + MIN_FRAMES, prompt.text.shape[0]) >= decoder.length:
-            raise UnsupportedTextError(f"the text is too long: {prompt.tokens} tokens in one utterance")
-        opening = self._opening(prompt)
-        sampling = take.sampling or self._sampling
-        decoder.prepare(prompt, sampling, opening)
+            raise UnsupportedTextError(
+                f"the utterance is too long for --max-seq-len {decoder.length}: {prompt.tokens} tokens"
+            )
+        prefix_kv = self._prefix_kv(prompt)
+        sampling = generation.sampling or self._sampling
+        decoder.prepare(prompt, sampling, prefix_kv)
         slot = len(self.running)
-        decoder.move(decoder.staging, slot, prompt.length)
+        decoder.copy_slot(decoder.staging, slot, prompt.length)
         if (clone := prompt.clone) is None or clone.codes is None:
             codec.reset(slot)
         else:
-            codec.restore(slot, clone.heard or self.listen(clone.codes))
-        take.prompt, take.slot = prompt, slot
-        take.noise = Noise(take.seed, decoder.device, decoder.sizes, sampling)
-        take.text_rows = prompt.text.shape[0]
-        take.tokens = prompt.tokens
-        take.cap = self._cap(take)
-        if take.live:
+            codec.restore(slot, clone.codec_state or self.compute_codec_state(clone.codes))
+        generation.prompt, generation.slot = prompt, slot
+        generation.noise = Noise(generation.seed, decoder.device, decoder.sizes, sampling)
+        generation.text_rows = prompt.text.shape[0]
+        generation.tokens = prompt.tokens
+        generation.frame_limit = self._frame_limit(generation)
+        if generation.expects_text:
             decoder.end_from[slot] = decoder.length
-        self.running.append(take)
-        while take.late:
-            text, end = take.late.pop(0)
-            self.push_text(take, text, end=end)
+        self.running.append(generation)
+        while generation.pending_text:
+            text, end = generation.pending_text.pop(0)
+            self.push_text(generation, text, end=end)
 
-    def _cap(self, take: Generation) -> int:
-        """Return how many frames a take may have.
+    def _frame_limit(self, generation: Generation) -> int:
+        """Return the maximum number of frames of a generation.
 
-        It is ended when it asks for one more; by then the talker may have heard that one too.
+        It is ended by the frame after that, which the talker may have got as input already.
         """
-        assert take.prompt is not None
-        room = self._decoder.length - take.prompt.length - 2
-        return min(frame_cap(take.tokens, self._frames_per_token), room)
+        assert generation.prompt is not None
+        free_positions = self._decoder.length - generation.prompt.length - 2
+        return min(frame_limit(generation.tokens, self._frames_per_token), free_positions)
 
-    def _opening(self, prompt: Prompt) -> Tensor:
-        """Return what is known of a prompt's opening, computed if it is new."""
-        known = self._openings
-        opening = known.pop(prompt.key, None)
-        if opening is None:
-            opening = self._decoder.prefix(prompt.prefix)
-        known[prompt.key] = opening
-        while len(known) > 1 and sum(kv.shape[2] for kv in known.values()) > self._most_rows:
-            del known[next(iter(known))]
-        return opening
+    def _prefix_kv(self, prompt: Prompt) -> Tensor:
+        """Return the keys and values of a prompt's prefix, from the cache or computed now."""
+        cache = self._prefix_cache
+        prefix_kv = cache.pop(prompt.key, None)
+        if prefix_kv is None:
+            prefix_kv = self._decoder.prefill_prefix(prompt.prefix)
+        cache[prompt.key] = prefix_kv
+        while len(cache) > 1 and sum(kv.shape[2] for kv in cache.values()) > self._prefix_cache_rows:
+            del cache[next(iter(cache))]
+        return prefix_kv
 
     @torch.inference_mode()
-    def listen(self, codes: Tensor) -> tuple[Tensor, ...]:
+    def compute_codec_state(self, codes: Tensor) -> tuple[Tensor, ...]:
         """Return the codec's state after a clone's reference, [frames, 16]. Raises UnsupportedTextError."""
         if codes.shape[0] >= self._decoder.length:
-            seconds = codes.shape[0] / FRAMES_A_SECOND
+            seconds = codes.shape[0] / FRAMES_PER_SECOND
             raise UnsupportedTextError(f"the recording is too long for --max-seq-len: {seconds:.0f} s")
-        spare = self._codec.spare
+        spare = self._codec.spare_slot
         self._codec.reset(spare)
         self._codec.decode(codes.to(self._decoder.device)[None], [spare])
         return self._codec.save(spare)
 
-    def heard_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
-        """Return shapes and dtypes of what ``listen`` returns."""
-        return [(tuple(part.shape), part.dtype) for part in self._codec.save(self._codec.spare)]
+    def codec_state_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
+        """Return shapes and dtypes of what ``compute_codec_state`` returns."""
+        return [(tuple(part.shape), part.dtype) for part in self._codec.save(self._codec.spare_slot)]
 
-    def _choose(self) -> list[Generation]:
-        """Return the takes of the next step, in the order of their slots.
+    def _select_batch(self) -> list[Generation]:
+        """Return the generations of the next step, in the order of their slots.
 
-        The take with the least sound in hand goes first. A row more costs a GPU next to nothing, so there all
-        go at once; elsewhere those that can wait do so while another has not been heard at all.
+        A further row costs a GPU next to nothing, so there all take part. On a CPU, generations with enough
+        buffered audio wait while another one has sent no audio yet.
         """
-        ready = [take for take in self.running if take.ready]
-        if self._overlap or all(take.handed_over for take in ready):
+        ready = [generation for generation in self.running if generation.ready]
+        if self._overlap or all(generation.sent_bytes for generation in ready):
             return ready
         now = time.monotonic()
-        return [take for take in ready if take.in_hand(now) < COMFORT]
+        return [generation for generation in ready if generation.buffered_seconds(now) < MIN_BUFFERED_SECONDS]
 
-    # ------------------------------------------------------------------ a frame becomes sound
+    # ------------------------------------------------------------------ frames to audio
 
-    def _due(
-        self, takes: Sequence[Generation], codes: Tensor, first: int
+    def _group_for_codec(
+        self, batch: Sequence[Generation], codes: Tensor, first: int
     ) -> list[tuple[int, list[Generation]]]:
-        """Put the new frames with those the codec has not seen; return the takes it is to be called for.
+        """Add the new frames to the undecoded ones; return the codec calls that are due.
 
-        One entry a call: how many frames, and the takes, those first that have the least sound in hand.
+        One entry per call: the number of frames, and the generations; those with the least buffered audio
+        first.
         """
-        slots = [take.slot for take in takes]
-        self._pending[slots, [take.pending for take in takes]] = codes[[s - first for s in slots], :CODEBOOKS]
+        slots = [generation.slot for generation in batch]
+        columns = [generation.undecoded_frames for generation in batch]
+        self._undecoded_codes[slots, columns] = codes[[slot - first for slot in slots], :CODEBOOKS]
         groups: dict[int, list[Generation]] = {}
-        for take in takes:
-            take.pending += 1
-            if take.pending >= self._chunk(take):
-                groups.setdefault(take.pending, []).append(take)
-                take.pending = 0
-                take.calls += 1
+        for generation in batch:
+            generation.undecoded_frames += 1
+            if generation.undecoded_frames >= self._codec_chunk_frames(generation):
+                groups.setdefault(generation.undecoded_frames, []).append(generation)
+                generation.undecoded_frames = 0
+                generation.codec_calls += 1
         now = time.monotonic()
-        return sorted(groups.items(), key=lambda group: min(take.in_hand(now) for take in group[1]))
+        return sorted(
+            groups.items(),
+            key=lambda group: min(generation.buffered_seconds(now) for generation in group[1]),
+        )
 
-    def _chunk(self, take: Generation) -> int:
-        """Return how many frames a take's next call of the codec has."""
-        if take.calls == 0 and self._silent_start:
-            return 2  # the first alone would be nothing to hear
-        return RAMP[min(take.calls, len(RAMP) - 1)]
+    def _codec_chunk_frames(self, generation: Generation) -> int:
+        """Return the number of frames of a generation's next codec call."""
+        if generation.codec_calls == 0 and self._first_frame_is_silent:
+            return 2  # the first frame alone would be inaudible
+        return CODEC_CHUNK_FRAMES[min(generation.codec_calls, len(CODEC_CHUNK_FRAMES) - 1)]
 
-    def _decode(self, group: Sequence[Generation], frames: int) -> Tensor:
-        """Return the sound, [B, frames * 1920], of the pending frames of some takes."""
-        slots = [take.slot for take in group]
-        return self._codec.decode(self._pending[slots, :frames], slots)
+    def _decode_pending(self, group: Sequence[Generation], frames: int) -> Tensor:
+        """Return the audio, [B, frames * 1920], of the undecoded frames of some generations."""
+        slots = [generation.slot for generation in group]
+        return self._codec.decode(self._undecoded_codes[slots, :frames], slots)
 
-    def _note(self, take: Generation, row: Sequence[int]) -> None:
-        """Look at the codes of a take's new frame, and whether it was the last."""
-        code, finite = row[0], row[CODEBOOKS]
-        if not finite:
-            take.fault = NOT_FINITE
+    def _record_codes(self, generation: Generation, row: Sequence[int]) -> None:
+        """Check the codes, [17], of a generation's new frame, and whether the frame is the last."""
+        code, is_finite = row[0], row[CODEBOOKS]
+        if not is_finite:
+            generation.fault = NOT_FINITE
         elif code == self._decoder.eos:
-            take.whole = True
-        elif take.frames >= take.cap:
-            take.fault = CAP
-        elif take.loops.looping(code):
-            take.fault = LOOP
-        if take.over:
-            # This frame is not spoken: it is the end, or nothing. The codec may have it already.
-            take.unspoken = 1 if take.pending == 0 else 0
-            take.pending = max(0, take.pending - 1)
+            generation.reached_end = True
+        elif generation.frames >= generation.frame_limit:
+            generation.fault = NO_END
+        elif generation.loop_detector.push(code):
+            generation.fault = LOOP
+        if generation.is_finished:
+            # This frame holds no audio: it is the end token or invalid. The codec may have decoded it.
+            generation.excess_frames = 1 if generation.undecoded_frames == 0 else 0
+            generation.undecoded_frames = max(0, generation.undecoded_frames - 1)
         else:
-            take.frames += 1
+            generation.frames += 1
 
-    def _hear(self, take: Generation, samples: NDArray[np.float32]) -> None:
-        """Take the sound of some frames: hand it over, or hold it back while it is silence."""
+    def _record_audio(self, generation: Generation, samples: NDArray[np.float32]) -> None:
+        """Check the audio of some frames and send it; while it is silence, hold it back."""
         import numpy as np
 
-        if take.fault is NOT_FINITE:
+        if generation.fault is NOT_FINITE:
             return
-        if take.unspoken:
-            samples = samples[: -take.unspoken * FRAME]
-            take.unspoken = 0
+        if generation.excess_frames:
+            samples = samples[: -generation.excess_frames * SAMPLES_PER_FRAME]
+            generation.excess_frames = 0
         if not np.isfinite(samples).all():
-            take.fault = NOT_FINITE
+            generation.fault = NOT_FINITE
             return
-        peaks = np.abs(samples.reshape(-1, FRAME)).max(-1, initial=0)
+        peaks = np.abs(samples.reshape(-1, SAMPLES_PER_FRAME)).max(-1, initial=0)
         loud = np.flatnonzero(peaks >= SILENCE_PEAK)
-        if self._silent_start and not take.begun and len(peaks):
-            # CustomVoice's first frame is silence; without it the voice is heard 80 ms sooner.
-            samples = samples[FRAME if peaks[0] < SILENCE_PEAK else 0 :]
-        take.begun = take.begun or len(peaks) > 0
-        take.quiet = len(peaks) - 1 - int(loud[-1]) if len(loud) else take.quiet + len(peaks)
-        take.held.append(samples)
+        if self._first_frame_is_silent and not generation.has_decoded_audio and len(peaks):
+            # CustomVoice's first frame is silence; without it the first sound is heard 80 ms earlier.
+            samples = samples[SAMPLES_PER_FRAME if peaks[0] < SILENCE_PEAK else 0 :]
+        generation.has_decoded_audio = generation.has_decoded_audio or len(peaks) > 0
+        generation.silent_frames = (
+            len(peaks) - 1 - int(loud[-1]) if len(loud) else generation.silent_frames + len(peaks)
+        )
+        generation.held_audio.append(samples)
         if len(loud):
-            self._give(take)
-        elif take.quiet >= SILENCE_SECONDS * FRAMES_A_SECOND and not take.whole:
-            take.fault = take.fault or SILENCE
+            self._send_held_audio(generation)
+        elif generation.silent_frames >= SILENCE_SECONDS * FRAMES_PER_SECOND and not generation.reached_end:
+            generation.fault = generation.fault or SILENCE
 
-    def _give(self, take: Generation) -> None:
-        """Hand over what is held."""
-        for samples in take.held:
-            take.give(to_pcm(samples))
-        take.held.clear()
+    def _send_held_audio(self, generation: Generation) -> None:
+        for samples in generation.held_audio:
+            generation.send(to_pcm(samples))
+        generation.held_audio.clear()
 
     # ------------------------------------------------------------------ the end
 
-    def _finish(self, take: Generation) -> None:
-        """Let a take go: with the rest of its sound, for another try, or with an error."""
-        if take.pending and (take.fault is None or take.fault is CAP):
-            samples = self._decode([take], take.pending)[0]
-            self._hear(take, samples.float().numpy(force=True))
-        fault = take.fault
+    def _finish(self, generation: Generation) -> None:
+        """Free a finished generation's slot; send its remaining audio, retry it, or end it with an error."""
+        if generation.undecoded_frames and (generation.fault is None or generation.fault is NO_END):
+            samples = self._decode_pending([generation], generation.undecoded_frames)[0]
+            self._record_audio(generation, samples.float().numpy(force=True))
+        fault = generation.fault
         if fault is NOT_FINITE:
-            self._decoder.clear(take.slot)
-        self._leave(take)
-        self.work.takes += 1
+            self._decoder.clear(generation.slot)
+        self._free_slot(generation)
+        self.work.generations += 1
         if fault is None:
-            self._give(take)
-            take.end()
+            self._send_held_audio(generation)
+            generation.end()
             return
         self.work.faults[fault.name] += 1
-        _LOGGER.warning("%s after %d frames of %r", fault.reason, take.frames, take.speech.text[:40])
-        if not take.handed_over and take.attempt == 0 and not take.was_live:
-            take.again(seed=take.seed + 1)
-            self.waiting.appendleft(take)
+        _LOGGER.warning(
+            "qwen3: generation stopped guard=%s frames=%d attempt=%d text=%r",
+            fault.name,
+            generation.frames,
+            generation.attempt,
+            generation.speech.text[:40],
+        )
+        if not generation.sent_bytes and generation.attempt == 0 and not generation.is_live:
+            generation.restart(seed=generation.seed + 1)
+            self.waiting.appendleft(generation)
         elif fault.device:
-            take.end(EngineUnavailableError(fault.reason))
-        elif take.handed_over and fault in {CAP, SILENCE}:
-            # Most likely all of the text was said, and then no end found; but nobody knows.
-            if fault is CAP:
-                self._give(take)
-            take.end(TruncatedAudioError(fault.reason))
+            generation.end(EngineUnavailableError(fault.reason))
+        elif generation.sent_bytes and fault in {NO_END, SILENCE}:
+            # Most likely all of the text was spoken and only the end token is missing; it cannot be verified.
+            if fault is NO_END:
+                self._send_held_audio(generation)
+            generation.end(TruncatedAudioError(fault.reason))
         else:
-            take.end(UnsupportedTextError(f"{fault.reason}: {take.speech.text[:40]!r}"))
+            generation.end(UnsupportedTextError(f"{fault.reason}: {generation.speech.text[:40]!r}"))
 
-    def _leave(self, take: Generation) -> None:
-        """Free a take's slot; the last one moves there, so that the slots in use stay together."""
+    def _free_slot(self, generation: Generation) -> None:
+        """Free a slot; the generation of the last slot moves there, so that used slots stay contiguous."""
         moved = self.running.pop()
-        if moved is not take:
-            self._decoder.move(moved.slot, take.slot, moved.position)
-            self._codec.move(moved.slot, take.slot)
-            self._pending[take.slot] = self._pending[moved.slot]
-            moved.slot = take.slot
-            self.running[take.slot] = moved
-        take.slot = -1
-        self._active = []
+        if moved is not generation:
+            self._decoder.copy_slot(moved.slot, generation.slot, moved.position)
+            self._codec.copy_slot(moved.slot, generation.slot)
+            self._undecoded_codes[generation.slot] = self._undecoded_codes[moved.slot]
+            moved.slot = generation.slot
+            self.running[generation.slot] = moved
+        generation.slot = -1
+        self._active_slots = []
 
     def fail(self, error: Exception) -> None:
-        """End every take with ``error``."""
-        takes = [*self.running, *self.waiting]
+        """End every generation with ``error``."""
+        generations = [*self.running, *self.waiting]
         self.running.clear()
         self.waiting.clear()
-        self._active = []
-        for take in takes:
-            take.end(error)
+        self._active_slots = []
+        for generation in generations:
+            generation.end(error)
 
     def shrink(self) -> None:
-        """Go on with fewer takes at a time after a step ran out of memory.
+        """Reduce the batch size after a step ran out of memory.
 
-        Takes that nobody has heard yet begin anew when there is room. The others end, because nobody knows
-        what the step has done to them; so does the only one, because it will not do better the next time.
+        Generations that have sent no audio are restarted when a slot is free. The others end with an error,
+        because their state after the failed step is unknown; so does a single one, which would fail again.
         """
         running = list(self.running)
         self.running.clear()
-        self._active = []
-        self._allow(len(running) - 1)
-        for take in reversed(running):
-            if len(running) == 1 or take.handed_over or take.cancelled or take.was_live:
-                take.end(EngineUnavailableError("the device is out of memory"))
+        self._active_slots = []
+        self._limit_batch_size(len(running) - 1)
+        for generation in reversed(running):
+            if len(running) == 1 or generation.sent_bytes or generation.cancelled or generation.is_live:
+                generation.end(EngineUnavailableError("the device is out of memory"))
             else:
-                take.again()
-                self.waiting.appendleft(take)
+                generation.restart()
+                self.waiting.appendleft(generation)
 
-    def _allow(self, takes: int) -> None:
-        """Let at most ``takes``, but always one, run at a time."""
-        self.most = max(1, takes)
-        self._openings.clear()
-        _LOGGER.warning("The device is out of memory: from now on %d utterances at a time", self.most)
+    def _limit_batch_size(self, size: int) -> None:
+        """Set the maximum batch size, at least 1, and free cached memory."""
+        self.max_batch_size = max(1, size)
+        self._prefix_cache.clear()
+        _LOGGER.warning("qwen3: out of memory max_batch_size=%d", self.max_batch_size)
         if self._decoder.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _to_host(tensors: Sequence[Tensor], meanwhile: Callable[[], object]) -> tuple[Tensor, list[Tensor]]:
-    """Return the first of ``tensors`` and the others on the host; the device goes on with ``meanwhile``.
+def _copy_to_host(tensors: Sequence[Tensor], meanwhile: Callable[[], object]) -> tuple[Tensor, list[Tensor]]:
+    """Return copies of ``tensors``, the first one apart, on the host; ``meanwhile`` queues further work.
 
     On CUDA the host waits once, and not for ``meanwhile``.
     """

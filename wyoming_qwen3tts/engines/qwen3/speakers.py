@@ -1,4 +1,4 @@
-"""The speakers of the CustomVoice checkpoints, the model's languages, and its voices, wherever it runs."""
+"""Speakers of the CustomVoice checkpoints, languages of the model, and its voices, local or remote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..base import EngineUnavailableError
 
 URL = "https://github.com/QwenLM/Qwen3-TTS"
 AUTO = "auto"
-"""What the model calls a language that it is to hear from the text."""
+"""The model's name for a language that it detects from the text."""
 
 TAGS = {
     "chinese": "zh-CN",
@@ -25,19 +25,19 @@ TAGS = {
     "spanish": "es-ES",
     "italian": "it-IT",
 }
-"""The model's names of languages, and what clients call them."""
+"""The model's names of languages → BCP 47."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """What the model card says about a speaker."""
+    """A speaker as the model card describes it."""
 
     language: str
-    """Its mother tongue, in the model's own name; it speaks the others too."""
-    sound: str
-    """A few words, for people."""
+    """Native language, in the model's name; it speaks the others too."""
+    description: str
+    """A few words, for users."""
     dialect: str = ""
-    """Of its mother tongue, where it speaks one."""
+    """Dialect of the native language; empty for none."""
 
 
 SPEAKERS = {
@@ -51,32 +51,32 @@ SPEAKERS = {
     "ono_anna": Speaker("japanese", "playful woman, light and nimble"),
     "sohee": Speaker("korean", "warm woman, full of feeling"),
 }
-"""From the model card of Qwen3-TTS-12Hz CustomVoice, in the order they are offered.
+"""From the model card of Qwen3-TTS-12Hz CustomVoice, in the order in which they are listed.
 
-Of each language that is the order in which Home Assistant lists them, by the alphabet: a pipeline then begins
-with the same voice whether Home Assistant chooses or the server does.
+Within a language the order is alphabetical, as in Home Assistant: the default voice of a pipeline is then the
+same whether Home Assistant or the server chooses it.
 """
 
 
-def mother_tongue(speaker: str) -> str:
-    """Return the model's name of a speaker's language; ``english`` for one nobody has described."""
+def native_language(speaker: str) -> str:
+    """Return the model's name of a speaker's native language; ``english`` for an unknown speaker."""
     known = SPEAKERS.get(speaker)
     return known.language if known else "english"
 
 
-def ordered(speakers: Sequence[str]) -> list[str]:
-    """Return a checkpoint's speakers in the order they are offered; those nobody has described come last."""
+def sort_by_preference(speakers: Sequence[str]) -> list[str]:
+    """Return a checkpoint's speakers in the order in which they are listed; unknown ones come last."""
     known = list(SPEAKERS)
     return sorted(speakers, key=lambda name: known.index(name) if name in SPEAKERS else len(known))
 
 
-def title(speaker: str) -> str:
-    """Return what people call a speaker: ``Uncle Fu`` for ``uncle_fu``."""
+def display_name(speaker: str) -> str:
+    """Return a speaker's name for users: ``Uncle Fu`` for ``uncle_fu``."""
     return speaker.replace("_", " ").title()
 
 
-def language(tag: str, known: Sequence[str] = tuple(TAGS)) -> str:
-    """Return the model's name of a BCP 47 language, AUTO where it has none."""
+def to_model_language(tag: str, known: Sequence[str] = tuple(TAGS)) -> str:
+    """Return the model's name of a BCP 47 language; AUTO where it has none."""
     primary = base_language(tag)
     for name, own in TAGS.items():
         if base_language(own) == primary and name in known:
@@ -86,51 +86,54 @@ def language(tag: str, known: Sequence[str] = tuple(TAGS)) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerModel:
-    """A model that speaks, wherever it runs."""
+    """A Qwen3-TTS model, local or remote, as a source of voices."""
 
     engine: str
     name: str
-    """What the engine calls it."""
-    about: str
-    """What it is, for people."""
+    """Its name in the engine."""
+    model_description: str
+    """Its name for users."""
     languages: Sequence[str] = tuple(TAGS)
-    """In its own names."""
+    """In the model's names."""
     supports_instructions: bool = False
 
     def voice(self, name: str, description: str, language: str = "english", **more: Any) -> Voice:
-        """Return a voice of the model, whose mother tongue is ``language``, in the model's own name."""
+        """Return a voice of the model; ``language``: its native language, in the model's name."""
         names = sorted((name for name in self.languages if name in TAGS), key=lambda known: known != language)
         return Voice(
             name,
             description,
             tuple(TAGS[known] for known in names),
             self.engine,
-            Attribution(self.about, URL),
+            Attribution(self.model_description, URL),
             model=self.name,
             supports_instructions=self.supports_instructions,
             **more,
         )
 
     def speaker(self, speaker: str, shown: str) -> Voice:
-        """Return a speaker as a voice called ``shown``."""
+        """Return a speaker as a voice; ``shown``: its name."""
         known = SPEAKERS.get(speaker)
         dialect = f", {known.dialect}" if known and known.dialect else ""
-        sound = f": {known.sound}{dialect}" if known else ""
+        description = f": {known.description}{dialect}" if known else ""
         return self.voice(
             shown,
-            f"{shown}{sound} ({self.about})",
-            mother_tongue(speaker),
+            f"{shown}{description} ({self.model_description})",
+            native_language(speaker),
             accented=True,
             rank=1 if dialect else 0,
         )
 
     def clone(self, recorded: CustomVoice) -> Voice:
-        """Return a recording as a voice of the model. Raises EngineUnavailableError for its language."""
+        """Return a recording as a voice of the model.
+
+        Raises EngineUnavailableError where the model does not speak its language.
+        """
         name, tag, description = recorded.name, recorded.language, recorded.description
-        own = language(tag, self.languages) if tag else AUTO
+        own = to_model_language(tag, self.languages) if tag else AUTO
         if tag and own == AUTO:
-            raise EngineUnavailableError(f"{self.about} does not speak {tag}")
-        made = f"{'designed' if recorded.designed else 'cloned'}, {self.about}"
+            raise EngineUnavailableError(f"{self.model_description} does not speak {tag}")
+        made = f"{'designed' if recorded.designed else 'cloned'}, {self.model_description}"
         return self.voice(
             name,
             f"{name}{f': {description}' if description else ''} ({made})",

@@ -1,4 +1,4 @@
-"""The one thread that owns the device: it loads models, steps their schedulers, and lets go when idle."""
+"""The thread that owns the device: it loads models, steps their schedulers, and unloads idle models."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """A take, the model that speaks it, and the recording it is cloned from, if any."""
+class GenerationJob:
+    """A generation, its model, and the recording of a cloned voice, if any."""
 
-    take: Generation
+    generation: Generation
     model: str
     reference: Reference | None = None
-    orders: deque[Callable[[LoadedModel, Job], object]] = field(default_factory=deque)
-    """What is to be done with it, in order, once its model is there. For the device's thread."""
+    pending_calls: deque[Callable[[LoadedModel, GenerationJob], object]] = field(default_factory=deque)
+    """Calls to make, in order, once the model is loaded. For the device's thread."""
 
 
-def _ended() -> EngineUnavailableError:
+def _thread_ended() -> EngineUnavailableError:
     return EngineUnavailableError("the model's thread has ended")
 
 
-def _of_no_use(error: Exception) -> bool:
-    """Tell whether CUDA says no to everything from now on: an error that sticks to the process."""
+def _is_device_lost(error: Exception) -> bool:
+    """Return whether CUDA will fail every call of this process from now on."""
     if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
         return False
     return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
@@ -53,102 +53,104 @@ class Worker:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._residents = ModelManager(configuration, self._inbox.put)
+        self._commands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._model_manager = ModelManager(configuration, self._commands.put)
         self._stopping = False
         self._closed = False
-        """Nobody takes orders any more."""
+        """No command is accepted any more."""
         self._closing = threading.Lock()
-        self._takes: set[Generation] = set()
-        self._promises: set[Future[None]] = set()
-        """Who hears of the thread's end even if it was at them, or had just taken their order."""
-        self._beats = 0
-        """Pieces of work done."""
+        self._generations: set[Generation] = set()
+        self._pending: set[Future[None]] = set()
+        """Futures of ``prepare``, which fail when the thread ends, even while it works on them."""
+        self._work_count = 0
+        """Units of work done."""
         self._working = False
         self._lost: DeviceLostError | None = None
         self._thread = threading.Thread(target=self._run, name="qwen3-device", daemon=True)
-        self._first: Future[Sequence[LoadedModel]] = Future()
+        self._started: Future[Sequence[LoadedModel]] = Future()
 
     def start(self) -> Future[Sequence[LoadedModel]]:
-        """Begin to load and warm up. The result is the models there are, or EngineUnavailableError."""
+        """Start to load and warm up. The result is the models found, or EngineUnavailableError."""
         self._thread.start()
-        return self._first
+        return self._started
 
     @property
     def pulse(self) -> int | None:
-        """The number of pieces of work done so far; None while there is nothing to do."""
-        return self._beats if self._working else None
+        """The number of units of work done so far; None while there is nothing to do."""
+        return self._work_count if self._working else None
 
     @property
     def fault(self) -> EngineUnavailableError | None:
-        """Why it does no work any more; None while it does, and before it has begun."""
+        """Why the thread has stopped working; None while it works, and before it has started."""
         if self._lost is not None:
             return self._lost
-        return _ended() if self._closed else None
+        return _thread_ended() if self._closed else None
 
     @property
-    def where(self) -> str:
-        """Device and dtype, and why these."""
-        return self._residents.where
+    def placement(self) -> str:
+        """Device and dtype, each with the reason for it."""
+        return self._model_manager.placement
 
     @property
     def device(self) -> torch.device:
-        """Where models are loaded."""
-        return self._residents.device
+        """The device that models are loaded on."""
+        return self._model_manager.device
 
     @property
     def device_bytes(self) -> int:
-        """Bytes of the device's memory that this process holds; 0 for a CPU's."""
+        """Bytes of GPU memory that this process holds; 0 on a CPU."""
         if self._thread.is_alive() and self.device.type == "cuda":
             return int(torch.cuda.memory_reserved(self.device))
         return 0
 
     @property
-    def model_manager(self) -> Sequence[LoadedModel]:
-        """All models; they change on the device's thread, and are only to be looked at."""
-        return self._residents.all
+    def models(self) -> Sequence[LoadedModel]:
+        """All models. Other threads may only read them, as the device's thread changes them."""
+        return self._model_manager.all
 
     def stop(self, timeout: float) -> None:
-        """End every take and the thread; wait so many seconds for it."""
+        """End every generation and the thread; wait up to ``timeout`` seconds for the thread."""
         self._stopping = True
-        self._inbox.put(None)
+        self._commands.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout)
 
-    def submit(self, job: Job) -> None:
-        """Let a take be spoken; it hears of everything else by itself."""
-        self._order(job, self._submit)
+    def submit(self, job: GenerationJob) -> None:
+        """Queue a generation; everything else is reported by its callbacks."""
+        self._call_when_loaded(job, self._submit)
 
-    def push_text(self, job: Job, text: str, *, end: bool = False) -> None:
-        """Give a live take more text, in pieces of any size; the first of it lets it begin."""
-        self._order(job, lambda loaded_model, job: self._push_text(loaded_model, job, text, end=end))
+    def push_text(self, job: GenerationJob, text: str, *, end: bool = False) -> None:
+        """Append text, in pieces of any size, to a live generation; the first piece submits it."""
+        self._call_when_loaded(
+            job, lambda loaded_model, job: self._push_text(loaded_model, job, text, end=end)
+        )
 
-    def cancel(self, job: Job) -> None:
-        """End a take before the next frame."""
-        job.take.cancel()
-        self._takes.discard(job.take)
-        self._give(lambda: self._drop(job))
+    def cancel(self, job: GenerationJob) -> None:
+        """End a generation before the next frame."""
+        job.generation.cancel()
+        self._generations.discard(job.generation)
+        self._post(lambda: self._drop(job))
 
     def prepare(self, model: str, reference: Reference, languages: Sequence[str]) -> Future[None]:
-        """Make a cloned voice ready when nobody speaks, for these of the model's languages.
+        """Prepare a cloned voice, for these of the model's languages, when no generation is running.
 
         The result may be EngineUnavailableError or UnsupportedTextError.
         """
         done: Future[None] = Future()
-        self._promises.add(done)
-        done.add_done_callback(self._promises.discard)
+        self._pending.add(done)
+        done.add_done_callback(self._pending.discard)
 
-        def do(error: EngineUnavailableError | None) -> None:
+        def prepare(error: EngineUnavailableError | None) -> None:
             if not done.set_running_or_notify_cancel():
-                return  # nobody waits for it any more
+                return  # it was cancelled
             try:
                 if error is not None:
                     raise error  # noqa: TRY301 - one way to fail
-                loaded_model = self._residents.named(model)
+                loaded_model = self._model_manager.get(model)
                 clone = loaded_model.clone(reference)
                 assert loaded_model.scheduler is not None
                 for language in languages:
-                    loaded_model.scheduler.remember(
+                    loaded_model.scheduler.cache_prefix(
                         Speech("a", language, clone=clone, streaming=clone.codes is not None)
                     )
             except Exception as fault:
@@ -156,238 +158,251 @@ class Worker:
             else:
                 done.set_result(None)
 
-        def order() -> None:
+        def request() -> None:
             try:
-                self._residents.when_quiet(self._residents.named(model), do)
+                self._model_manager.call_when_idle(self._model_manager.get(model), prepare)
             except EngineUnavailableError as error:
-                do(error)
+                prepare(error)
 
-        if not self._give(order):
-            do(self._over())
+        if not self._post(request):
+            prepare(self._closed_error())
         return done
 
     def unload(self, model: str) -> None:
-        """Free a model's memory, once it has nothing to say, until somebody needs it again."""
+        """Free a model's memory, after its generations, until it is needed again."""
 
-        def order() -> None:
-            self._residents.dismiss(self._residents.named(model), "it has done its work")
+        def request() -> None:
+            self._model_manager.unload_when_idle(self._model_manager.get(model), "not needed any more")
 
-        self._give(order)
+        self._post(request)
 
-    def _order(self, job: Job, do: Callable[[LoadedModel, Job], object]) -> None:
-        """Let ``do`` be called on the thread when the job's model is there; or end the take."""
+    def _call_when_loaded(
+        self, job: GenerationJob, call: Callable[[LoadedModel, GenerationJob], object]
+    ) -> None:
+        """Make ``call`` on the device's thread once the job's model is loaded; else end the generation."""
 
-        def order() -> None:
-            if job.take.ended:
+        def request() -> None:
+            if job.generation.ended:
                 return
             try:
                 if self._closed:
-                    raise self._over()
-                loaded_model = self._residents.named(job.model)
+                    raise self._closed_error()
+                loaded_model = self._model_manager.get(job.model)
             except EngineUnavailableError as error:
-                job.take.end(error)
+                job.generation.end(error)
                 return
-            if loaded_model.scheduler is not None and loaded_model.scheduler.has(job.take):
-                self._do(loaded_model, job, do)  # its model stays until it has ended: nothing to wait for
+            if loaded_model.scheduler is not None and loaded_model.scheduler.has(job.generation):
+                self._call(loaded_model, job, call)  # its model stays loaded until it has ended
                 return
-            job.orders.append(do)
-            if len(job.orders) > 1:
+            job.pending_calls.append(call)
+            if len(job.pending_calls) > 1:
                 return  # it waits already
-            new = job.reference is not None and not loaded_model.clones.known(job.reference)
-            self._residents.when_ready(
-                loaded_model, lambda error: self._do_all(loaded_model, job, error), of=job, undisturbed=new
+            is_new_clone = job.reference is not None and not loaded_model.clones.is_cached(job.reference)
+            self._model_manager.call_when_ready(
+                loaded_model,
+                lambda error: self._call_pending(loaded_model, job, error),
+                owner=job,
+                not_while_loading=is_new_clone,
             )
 
-        self._takes.add(job.take)
-        if not self._give(order):
-            job.take.end(self._over())
+        self._generations.add(job.generation)
+        if not self._post(request):
+            job.generation.end(self._closed_error())
 
-    def _over(self) -> EngineUnavailableError:
-        """Return why nothing more comes."""
-        return EngineUnavailableError("the service is stopping", "stopping") if self._stopping else _ended()
+    def _closed_error(self) -> EngineUnavailableError:
+        if self._stopping:
+            return EngineUnavailableError("the service is stopping", "stopping")
+        return _thread_ended()
 
-    def _give(self, order: Callable[[], object]) -> bool:
-        """Put ``order`` where the thread takes it from; tell whether it will."""
+    def _post(self, command: Callable[[], object]) -> bool:
+        """Queue ``command`` for the thread; return False where the thread has ended."""
         with self._closing:
             if not self._closed:
-                self._inbox.put(order)
+                self._commands.put(command)
             return not self._closed
 
     # ------------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
-        self._first.set_running_or_notify_cancel()  # whoever gives up waiting does not change it any more
+        self._started.set_running_or_notify_cancel()  # from now on it cannot be cancelled
         try:
-            if self._find():
+            if self._find_models():
                 self._work()
         finally:
             self._end()
 
-    def _find(self) -> bool:
-        """Find device and models; tell whether there are any."""
+    def _find_models(self) -> bool:
+        """Find the device and the models; return whether there are any."""
         try:
-            self._residents.find()
+            self._model_manager.find()
         except EngineUnavailableError as error:
-            self._first.set_exception(error)
+            self._started.set_exception(error)
         except Exception as error:
-            _LOGGER.exception("Looking for the model failed")
-            self._first.set_exception(EngineUnavailableError(f"the model cannot be found: {error}"))
+            _LOGGER.exception("qwen3: search for models failed")
+            self._started.set_exception(EngineUnavailableError(f"the model cannot be found: {error}"))
         else:
             return True
         return False
 
     def _work(self) -> None:
         if self._configuration.eager:
-            self._begin(list(self._residents.all), [])
+            self._load_first(list(self._model_manager.all), [])
         else:
-            self._first.set_result(self._residents.all)
+            self._started.set_result(self._model_manager.all)
         progress = True
         while not self._stopping:
-            self._beats += 1
-            self._take_orders(wait=not progress)
+            self._work_count += 1
+            self._run_commands(wait=not progress)
             progress = False
-            for loaded_model in self._residents.loaded:
+            for loaded_model in self._model_manager.loaded:
                 if loaded_model.scheduler is not None and not loaded_model.scheduler.idle:
                     self._step(loaded_model, loaded_model.scheduler)
                     progress = True
-            progress = self._guarded(self._residents.tend) or progress
+            progress = self._run_guarded(self._model_manager.run_next_task) or progress
 
-    def _begin(self, models: list[LoadedModel], faults: list[EngineUnavailableError]) -> None:
-        """Load the first model that can be; say so, or why none can."""
+    def _load_first(self, models: list[LoadedModel], faults: list[EngineUnavailableError]) -> None:
+        """Load the first model that can be loaded, and set ``_started``."""
         loaded_model = models.pop(0)
 
-        def loaded(error: EngineUnavailableError | None) -> None:
+        def set_result(error: EngineUnavailableError | None) -> None:
             if error is None:
-                self._first.set_result(self._residents.all)
+                self._started.set_result(self._model_manager.all)
                 return
             faults.append(error)
-            self._note(error)
+            self._record_device_loss(error)
             if models and not self._stopping:
-                _LOGGER.warning("One model less: %s", error)
-                self._residents.all = tuple(models)
-                self._begin(models, faults)
+                _LOGGER.warning("qwen3: model skipped model=%s reason=%s", loaded_model.name, error)
+                self._model_manager.all = tuple(models)
+                self._load_first(models, faults)
             else:
-                self._first.set_exception(faults[0])
+                self._started.set_exception(faults[0])
                 self._stopping = True
 
-        self._residents.when_ready(loaded_model, loaded)
+        self._model_manager.call_when_ready(loaded_model, set_result)
 
     def _end(self) -> None:
-        """Tell everybody that nothing more comes, whether the thread was told to end or was ended."""
+        """End everything that waits for the thread, whether it was stopped or failed."""
         self._working = False
         if (error := sys.exception()) is not None:
-            _LOGGER.error("The device's thread was ended: %r", error)
+            _LOGGER.error("qwen3: device thread ended error=%r", error)
         with self._closing:
             self._closed = True
-        while not self._inbox.empty():  # whoever came last hears of it too
-            if (order := self._inbox.get()) is not None:
-                self._guarded(order)
-        for loaded_model in self._residents.all:
-            loaded_model.give_up(self._over())
+        while not self._commands.empty():  # the last commands report the end, too
+            if (command := self._commands.get()) is not None:
+                self._run_guarded(command)
+        for loaded_model in self._model_manager.all:
+            loaded_model.fail_callbacks(self._closed_error())
             if loaded_model.scheduler is not None:
-                loaded_model.scheduler.fail(self._over())
+                loaded_model.scheduler.fail(self._closed_error())
             loaded_model.scheduler = loaded_model.checkpoint = None
-            loaded_model.warming.clear()
-            loaded_model.clones.forget()
-        for take in tuple(self._takes):
-            take.end(self._over())
-        promises: tuple[Future[Any], ...] = (self._first, *self._promises)
-        for promise in promises:
-            with suppress(InvalidStateError):  # it was kept, or nobody waits for it any more
-                promise.set_exception(self._over())
+            loaded_model.warm_up_calls.clear()
+            loaded_model.clones.clear()
+        for generation in tuple(self._generations):
+            generation.end(self._closed_error())
+        futures: tuple[Future[Any], ...] = (self._started, *self._pending)
+        for future in futures:
+            with suppress(InvalidStateError):  # it is done or cancelled
+                future.set_exception(self._closed_error())
 
-    def _take_orders(self, *, wait: bool) -> None:
-        """Do what others have asked for; wait for that if there is nothing else to do."""
-        limit = self._residents.due(self._configuration.idle_unload)
+    def _run_commands(self, *, wait: bool) -> None:
+        """Run all queued commands; ``wait`` for one where there is nothing else to do."""
+        timeout = self._model_manager.seconds_until_due(self._configuration.idle_unload)
         try:
             self._working = not wait
-            order = self._inbox.get(timeout=limit) if wait else self._inbox.get_nowait()
+            command = self._commands.get(timeout=timeout) if wait else self._commands.get_nowait()
             self._working = True
             while True:
-                self._beats += 1
-                if order is not None:
-                    self._guarded(order)
-                order = self._inbox.get_nowait()
+                self._work_count += 1
+                if command is not None:
+                    self._run_guarded(command)
+                command = self._commands.get_nowait()
         except queue.Empty:
             self._working = True
-            if wait and limit is not None:
-                self._guarded(lambda: self._residents.unload_idle(self._configuration.idle_unload))
+            if wait and timeout is not None:
+                self._run_guarded(lambda: self._model_manager.unload_idle(self._configuration.idle_unload))
 
-    def _guarded(self, do: Callable[[], object]) -> bool:
-        """Call ``do`` and return what it does; the thread outlives whatever goes wrong."""
+    def _run_guarded(self, call: Callable[[], object]) -> bool:
+        """Return whether ``call`` did something; log its exceptions, so that the thread survives them."""
         try:
-            return bool(do())
+            return bool(call())
         except Exception:
-            _LOGGER.exception("The device's thread failed")
+            _LOGGER.exception("qwen3: device thread failed")
             return True
 
-    def _do_all(self, loaded_model: LoadedModel, job: Job, error: EngineUnavailableError | None) -> None:
-        """Do what has waited for the job's model."""
-        orders = list(job.orders)
-        job.orders.clear()
+    def _call_pending(
+        self, loaded_model: LoadedModel, job: GenerationJob, error: EngineUnavailableError | None
+    ) -> None:
+        """Make the calls that waited for the job's model."""
+        calls = list(job.pending_calls)
+        job.pending_calls.clear()
         if error is not None:
-            job.take.end(error)
-        for do in orders:
-            if not job.take.ended:
-                self._do(loaded_model, job, do)
+            job.generation.end(error)
+        for call in calls:
+            if not job.generation.ended:
+                self._call(loaded_model, job, call)
 
-    def _drop(self, job: Job) -> None:
-        """End a take that was cancelled while its model was not there; the scheduler ends the others."""
-        if job.orders:
-            job.orders.clear()
-            self._residents.forget(self._residents.named(job.model), job)
-            job.take.end()
+    def _drop(self, job: GenerationJob) -> None:
+        """End a generation that was cancelled before its model was loaded; the scheduler ends others."""
+        if job.pending_calls:
+            job.pending_calls.clear()
+            self._model_manager.cancel_waiting(self._model_manager.get(job.model), job)
+            job.generation.end()
 
-    def _do(self, loaded_model: LoadedModel, job: Job, do: Callable[[LoadedModel, Job], object]) -> None:
-        """Call ``do``; whatever goes wrong ends the take, and nothing else."""
-        loaded_model.used = time.monotonic()
+    def _call(
+        self,
+        loaded_model: LoadedModel,
+        job: GenerationJob,
+        call: Callable[[LoadedModel, GenerationJob], object],
+    ) -> None:
+        """Make ``call``; its errors end the generation, and nothing else."""
+        loaded_model.last_used = time.monotonic()
         try:
-            do(loaded_model, job)
+            call(loaded_model, job)
         except (EngineUnavailableError, UnsupportedTextError) as fault:
-            job.take.end(fault)
+            job.generation.end(fault)
         except Exception as fault:
-            _LOGGER.exception("The model cannot be used")
-            self._note(fault)
-            job.take.end(EngineUnavailableError(f"the model cannot be used: {fault}"))
+            _LOGGER.exception("qwen3: model failed model=%s", loaded_model.name)
+            self._record_device_loss(fault)
+            job.generation.end(EngineUnavailableError(f"the model cannot be used: {fault}"))
 
-    def _push_text(self, loaded_model: LoadedModel, job: Job, text: str, *, end: bool) -> None:
-        take, scheduler = job.take, loaded_model.scheduler
+    def _push_text(self, loaded_model: LoadedModel, job: GenerationJob, text: str, *, end: bool) -> None:
+        generation, scheduler = job.generation, loaded_model.scheduler
         assert scheduler is not None
-        if take.stable is None:
-            take.stable = scheduler.builder.stable_text()
-        known = take.stable.push(text, end=end)
-        if take.speech.text:
-            if known or end:
-                scheduler.push_text(take, known, end=end)
-        elif known or end:
-            take.speech = replace(take.speech, text=known, streaming=True, more=not end)
-            take.live = not end
+        if generation.stable_text is None:
+            generation.stable_text = scheduler.builder.stable_text()
+        stable = generation.stable_text.push(text, end=end)
+        if generation.speech.text:
+            if stable or end:
+                scheduler.push_text(generation, stable, end=end)
+        elif stable or end:
+            generation.speech = replace(generation.speech, text=stable, streaming=True, more=not end)
+            generation.expects_text = not end
             self._submit(loaded_model, job)
 
-    def _submit(self, loaded_model: LoadedModel, job: Job) -> None:
-        take = job.take
-        if job.reference is not None and not take.cancelled:
+    def _submit(self, loaded_model: LoadedModel, job: GenerationJob) -> None:
+        generation = job.generation
+        if job.reference is not None and not generation.cancelled:
             clone = loaded_model.clone(job.reference)
-            # By example, the text stands beside the reference and is all there before the first frame; this
-            # is the official package's layout for clones too. With an x-vector there is nothing for it to
-            # stand beside, and the voice would hurry towards the end (Qwen3-TTS#239).
-            streaming = take.speech.streaming or clone.codes is not None
-            take.speech = replace(take.speech, clone=clone, streaming=streaming)
+            # For a clone by example (ICL), the text is summed with the reference and is complete before the
+            # first frame; the official package lays clones out the same way. An x-vector has no reference
+            # to be summed with, and speech would hurry towards the end (Qwen3-TTS#239).
+            streaming = generation.speech.streaming or clone.codes is not None
+            generation.speech = replace(generation.speech, clone=clone, streaming=streaming)
         assert loaded_model.scheduler is not None
-        loaded_model.scheduler.submit(take)
+        loaded_model.scheduler.submit(generation)
 
     def _step(self, loaded_model: LoadedModel, scheduler: Scheduler) -> None:
-        loaded_model.used = time.monotonic()
+        loaded_model.last_used = time.monotonic()
         try:
             scheduler.step()
         except torch.OutOfMemoryError:
             scheduler.shrink()
         except Exception as error:
-            _LOGGER.exception("The device's thread failed")
-            self._note(error)
+            _LOGGER.exception("qwen3: step failed model=%s", loaded_model.name)
+            self._record_device_loss(error)
             scheduler.fail(self._lost or EngineUnavailableError(f"the model failed: {error}"))
 
-    def _note(self, error: Exception) -> None:
-        """Remember an error after which the device is of no use to this process."""
-        if _of_no_use(error):
+    def _record_device_loss(self, error: Exception) -> None:
+        """Set the fault, if this process cannot use the device any more after ``error``."""
+        if _is_device_lost(error):
             self._lost = DeviceLostError(f"the device failed: {error}")

@@ -1,1 +1,1 @@
-"""Voices of other machines: vllm-omni servers, and Wyoming servers."""
+"""The remote engine: voices of vllm-omni and Wyoming servers on other machines."""

@@ -23,8 +23,8 @@ from ..supervisor import PROBE
 from .member import Member
 from .omni import OmniServer
 from .peer import WyomingPeer
-from .remembered import Remembered
-from .server import ENGINE, Found, NoResponseError, RequestRefusedError, Server, within
+from .server import ENGINE, NoResponseError, RequestRefusedError, Server, ServerInfo, wait_with_timeout
+from .server_info_store import ServerInfoStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ class RemoteEngine(Engine):
     reports_progress = True
     supports_cloning = True
 
-    def __init__(self, settings: RemoteSettings, remembered: Path | None = None) -> None:
-        """``remembered``: file for the servers' voices, which are then known while the servers are away."""
+    def __init__(self, settings: RemoteSettings, info_file: Path | None = None) -> None:
+        """``info_file``: file for the servers' voices, which are then known while the servers are away."""
         self.max_batch_size = settings.remote_max_concurrent_requests
         self._settings = settings
         self._members = [Member(_server(uri, settings), REST) for uri in settings.remote_uri]
         self._voices: tuple[Voice, ...] = ()
-        self._remembered = Remembered(remembered) if remembered is not None else None
-        self._stored: dict[str, Found] | None = None
+        self._info_store = ServerInfoStore(info_file) if info_file is not None else None
+        self._stored: dict[str, ServerInfo] | None = None
         """The contents of the file; None before it was read."""
         self._storing = asyncio.Lock()
         self._has_started = False
@@ -64,7 +64,7 @@ class RemoteEngine(Engine):
         Raises EngineUnavailableError where neither gives any.
         """
         await self._read_stored()
-        if any(member.found != Found() for member in self._members):
+        if any(member.found != ServerInfo() for member in self._members):
             return
         await self._look_at_all()
 
@@ -140,7 +140,7 @@ class RemoteEngine(Engine):
     async def _look(self, member: Member) -> None:
         """Ask a server for its voices, and whether it answers. Never raises."""
         try:
-            found = await member.server.look()
+            found = await member.server.fetch_info()
             if member.needs_probe:
                 await self._probe(member, found)
         except EngineUnavailableError as error:
@@ -153,7 +153,7 @@ class RemoteEngine(Engine):
             self._collect_voices()
             await self._store()
 
-    async def _probe(self, member: Member, found: Found) -> None:
+    async def _probe(self, member: Member, found: ServerInfo) -> None:
         """Let a server speak a word, up to its first audio. Raises EngineUnavailableError."""
         for voice in found.voices[:1]:
             word = Utterance(PROBE, voice, voice.languages[0], voice.seed)
@@ -174,8 +174,8 @@ class RemoteEngine(Engine):
 
     async def _read_stored(self) -> None:
         """Use the voices of the file, until the servers answer."""
-        if self._remembered is not None and self._stored is None:
-            self._stored = await asyncio.to_thread(self._remembered.read)
+        if self._info_store is not None and self._stored is None:
+            self._stored = await asyncio.to_thread(self._info_store.read)
             for member in self._members:
                 member.found = self._stored.get(member.server.uri, member.found)
             self._collect_voices()
@@ -183,10 +183,12 @@ class RemoteEngine(Engine):
     async def _store(self) -> None:
         """Write the servers' voices into the file, if they have changed."""
         async with self._storing:
-            now = {member.server.uri: member.found for member in self._members if member.found != Found()}
-            if self._remembered is not None and now != self._stored:
+            now = {
+                member.server.uri: member.found for member in self._members if member.found != ServerInfo()
+            }
+            if self._info_store is not None and now != self._stored:
                 self._stored = now
-                await asyncio.to_thread(self._remembered.keep, now)
+                await asyncio.to_thread(self._info_store.write, now)
 
     def voices(self) -> Sequence[Voice]:
         """Return the voices of all servers; of those that are down the last known ones."""
@@ -194,14 +196,18 @@ class RemoteEngine(Engine):
 
     def clones_with(self) -> Hashable:
         """Return the models that clone voices."""
-        return tuple(dict.fromkeys(member.found.cloner for member in self._members if member.found.cloner))
+        return tuple(
+            dict.fromkeys(
+                member.found.cloning_model for member in self._members if member.found.cloning_model
+            )
+        )
 
     def clone(self, recorded: CustomVoice) -> Voice:
         """Return a custom voice of the first server that clones. Raises EngineUnavailableError."""
-        able = [member for member in self._members if member.found.cloner]
+        able = [member for member in self._members if member.found.cloning_model]
         if not able:
             raise EngineUnavailableError("no server of --remote-uri has a Base checkpoint")
-        return able[0].server.clone(recorded, able[0].found.cloner)
+        return able[0].server.clone(recorded, able[0].found.cloning_model)
 
     async def prepare(self, voices: Sequence[Voice]) -> None:
         """Do nothing: a server gets a recording with the text, and keeps it."""
@@ -257,7 +263,7 @@ class RemoteEngine(Engine):
         if is_first:
             limit, what = settings.remote_connect_timeout + settings.remote_first_timeout, "no sound"
         late = NoResponseError(f"{member.server.uri} gave {what} for {limit:g} s")
-        return await within(limit, anext(audio, None), late)
+        return await wait_with_timeout(limit, anext(audio, None), late)
 
     def _choose(self, voice: Voice, tried: Sequence[Member]) -> Member | None:
         able = [m for m in self._members if m.up and m not in tried and m.speaks(voice)]

@@ -11,7 +11,7 @@ from ...speech import Voice
 from ...telemetry import quote
 from ..base import EngineUnavailableError
 from ..managed import TRIPS
-from .server import Found, NoResponseError, Server
+from .server import NoResponseError, Server, ServerInfo
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Member:
     def __init__(self, server: Server, rests: Sequence[float]) -> None:
         """``rests``: seconds before the next look after a failure, the second, and so on."""
         self.server = server
-        self.found = Found()
+        self.found = ServerInfo()
         self.active = 0
         """Requests that it is working on."""
         self.last_used = 0
@@ -54,7 +54,7 @@ class Member:
     def speaks(self, voice: Voice) -> bool:
         """Return whether it has the voice's model, and the voice if that is one of its own."""
         if voice.reference is not None:
-            return bool(voice.model) and voice.model == self.found.cloner
+            return bool(voice.model) and voice.model == self.found.cloning_model
         return any((v.name, v.model) == (voice.speaker, voice.model) for v in self.found.voices)
 
     def record_speech(self) -> None:
@@ -79,7 +79,7 @@ class Member:
             self._breaker.record_failure(reason)
         self._open(reason, was_up=was_up)
 
-    def record_look(self, found: Found) -> None:
+    def record_look(self, found: ServerInfo) -> None:
         """Record its answer to a look."""
         self.found = found
         if not self.up:

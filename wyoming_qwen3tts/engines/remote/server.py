@@ -1,4 +1,4 @@
-"""What every server on another machine is to the engine that asks it."""
+"""The interface of remote servers, their errors, and a timeout for their responses."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from ..supervisor import TICK
 _Result = TypeVar("_Result")
 
 ENGINE = "remote"
-"""The engine's name, which all its voices have."""
-ANSWER = 5.0
-"""Seconds for what a server says of itself: Home Assistant waits no longer for that."""
+"""Name of the remote engine, which all its voices have."""
+RESPONSE_TIMEOUT = 5.0
+"""Seconds to wait for a server's voices; Home Assistant waits as long."""
 
 
 class NoResponseError(EngineUnavailableError):
-    """Nobody is there, or nobody who answers: no other request would fare better."""
+    """A server cannot be reached or does not respond: any other request would fail, too."""
 
     code = "remote-unavailable"
 
 
 class RequestRefusedError(EngineUnavailableError):
-    """It answers, but not this request now: nothing is wrong with it."""
+    """A server works, but refuses this request now."""
 
     code = "busy"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a server says of itself."""
+class ServerInfo:
+    """A server's voices and models."""
 
     voices: tuple[Voice, ...] = ()
     identities: dict[str, str] = field(default_factory=dict)
-    """By ``Voice.model``: what its sound depends on beside the utterance, as far as the server tells."""
-    cloner: str = ""
-    """The model that clones voices; empty where there is none."""
+    """By ``Voice.model``: what the audio depends on beside the utterance, as far as it is known."""
+    cloning_model: str = ""
+    """The model that clones voices; empty for none."""
 
 
 class Server(Protocol):
-    """A server that speaks. One of them serves many requests at a time."""
+    """A remote speech server. It handles many requests at a time."""
 
     uri: str
 
-    async def look(self) -> Found:
-        """Ask it what it has; quick, for it is asked again and again. Raises EngineUnavailableError."""
+    async def fetch_info(self) -> ServerInfo:
+        """Request voices and models; called periodically, so it is cheap. Raises EngineUnavailableError."""
         raise NotImplementedError
 
     def clone(self, recorded: CustomVoice, model: str) -> Voice:
-        """Return a recording as a voice of its ``cloner``.
+        """Return a recording as a voice of its ``cloning_model``.
 
         Raises EngineUnavailableError where it cannot be.
         """
@@ -61,9 +61,8 @@ class Server(Protocol):
     def speak(self, utterance: Utterance) -> AsyncGenerator[bytes, None]:
         """Yield PCM as ``Engine.speak``.
 
-        Raises NoResponseError, RequestRefusedError, EngineUnavailableError or UnsupportedTextError.
-
-        A generator that is closed before its end cancels the work on the other machine.
+        Raises NoResponseError, RequestRefusedError, EngineUnavailableError or UnsupportedTextError. Closing
+        the generator cancels the request on the server.
         """
         raise NotImplementedError
 
@@ -71,23 +70,26 @@ class Server(Protocol):
         """Close connections."""
 
 
-async def within(seconds: float, work: Awaitable[_Result], error: EngineUnavailableError) -> _Result:
-    """Return the result of ``work``; end it, and raise ``error``, where it takes longer.
+async def wait_with_timeout(
+    seconds: float, work: Awaitable[_Result], error: EngineUnavailableError
+) -> _Result:
+    """Return the result of ``work``; after ``seconds``, cancel it and raise ``error``.
 
-    Time is counted in ticks: a process that was stopped for a while finds what has arrived meanwhile.
+    Time is counted in ticks of the event loop: after a pause of the whole process, responses that arrived
+    meanwhile are still read.
     """
     task = asyncio.ensure_future(work)
     try:
-        left = seconds
+        remaining = seconds
         while not task.done():
-            if left <= 0:
+            if remaining <= 0:
                 raise error
-            await asyncio.wait({task}, timeout=min(TICK, left))
-            left -= TICK
+            await asyncio.wait({task}, timeout=min(TICK, remaining))
+            remaining -= TICK
         return await task
     finally:
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
             if not task.cancelled():
-                task.exception()  # whatever became of it, nobody asks any more
+                task.exception()  # mark it as retrieved

@@ -145,7 +145,9 @@ class _StateCollector(Collector):
                 f"{PREFIX}_model_frames", "Generated frames of 80 ms", labels=label
             ),
             "steps": CounterMetricFamily(f"{PREFIX}_model_steps", "Steps of the model", labels=label),
-            "takes": CounterMetricFamily(f"{PREFIX}_model_utterances", "Finished utterances", labels=label),
+            "generations": CounterMetricFamily(
+                f"{PREFIX}_model_utterances", "Finished utterances", labels=label
+            ),
         }
         guards = CounterMetricFamily(
             f"{PREFIX}_guards", "Utterances ended by a guard", labels=["model", "guard"]

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...audio.encode import AAC_MODULE, FORMATS, Format
+from ...audio.formats import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
 from ...voices.details import LONGEST_TEXT
 from .audio_response import AudioResponse
