@@ -22,7 +22,7 @@ from benchmarks.service_times import Times, quantile
 
 LEAST_REQUESTS, RANDOM, LEAST_REQUESTS_GLOBALLY = "least", "random", "shared"
 POLICIES = (LEAST_REQUESTS, RANDOM, LEAST_REQUESTS_GLOBALLY)
-"""A front's choice: the machine with the fewest own requests, a random one, the fewest requests of all fronts."""
+"""A front's choice: the machine with the fewest own requests, a random one, or the fewest of all fronts."""
 WARM_UP_FRACTION = 0.1
 """Fraction of the simulated time whose sentences are ignored."""
 
