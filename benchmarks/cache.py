@@ -29,7 +29,7 @@ from benchmarks.environment import VOICE
 from benchmarks.servers import Program, running
 from benchmarks.speech_requests import HOST
 from wyoming_qwen3tts.cache.entry import Entry
-from wyoming_qwen3tts.cache.sqlite import Disk
+from wyoming_qwen3tts.cache.sqlite import DiskTier
 
 PHRASES = [
     f"The {thing} is {state}."
@@ -157,7 +157,7 @@ async def measure(place: Path, with_piper: bool) -> tuple[dict[str, list[float]]
 async def lookup(entries: int, place: Path) -> float:
     """Return the median seconds of a lookup on disk with so many entries."""
     path = place / f"{entries}.sqlite"
-    tier = Disk(path, 1 << 40)
+    tier = DiskTier(path, 1 << 40)
     pcm = np.random.default_rng(0).integers(-3000, 3000, 2400).astype("<i2").tobytes()
     keys = [hashlib.sha256(str(number).encode()).digest() for number in range(100)]
     for key in keys:

@@ -35,13 +35,13 @@ T = TypeVar("T")
 
 
 class Browser:
-    """One browser, one page. Whatever is looked for is waited for."""
+    """One browser with one page. Elements are waited for."""
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
 
     def open(self, url: str, **headers: str) -> None:
-        """Come to a page in a new tab, as if for the first time. ``headers`` go with everything it asks for."""
+        """Open a page in a new tab with empty storage. ``headers`` are sent with every request."""
         old = self.driver.current_window_handle
         self.driver.switch_to.new_window("tab")
         new = self.driver.current_window_handle
@@ -56,7 +56,7 @@ class Browser:
         self.driver.get(url)
 
     def look(self, size: tuple[int, int], *, dark: bool = False) -> None:
-        """Be a window of a size, on a device that is set to light or dark."""
+        """Set the size of the window, and the device's light or dark scheme."""
         width, height = size
         self.command(
             "Emulation.setDeviceMetricsOverride",
@@ -69,7 +69,7 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=[scheme])
 
     def command(self, name: str, **arguments: Any) -> Any:
-        """Give a command of Chrome's own protocol."""
+        """Run a command of the Chrome DevTools protocol."""
         return self.driver.execute_cdp_cmd(name, arguments)
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -78,7 +78,7 @@ class Browser:
         return self.driver.execute_script(body, *arguments)
 
     def find(self, selector: str) -> WebElement:
-        """Return an element that is to be seen."""
+        """Return a visible element."""
 
         def seen() -> WebElement | None:
             return next(
@@ -88,7 +88,7 @@ class Browser:
         return self.until(seen, f"{selector} to be seen")
 
     def button(self, name: str, within: str = "main") -> WebElement:
-        """Return the button of a name that is to be seen."""
+        """Return the visible button with an accessible name."""
 
         def seen() -> WebElement | None:
             buttons = self.driver.find_elements(By.CSS_SELECTOR, f":is({within}) :is(button, a.upload)")
@@ -97,13 +97,13 @@ class Browser:
         return self.until(seen, f"a button {name!r}")
 
     def read(self, selector: str) -> str:
-        """Return the text of an element, seen or not."""
+        """Return the text of an element, visible or not."""
         return str(
             self.driver.execute_script("return document.querySelector(arguments[0]).textContent", selector)
         )
 
     def reads(self, selector: str, text: str) -> str:
-        """Wait until an element has a text in it; return all of its text."""
+        """Wait until an element contains a text; return its complete text."""
         try:
             self.until(lambda: text in self.read(selector), f"{text!r} in {selector}")
         except AssertionError as error:
@@ -111,7 +111,7 @@ class Browser:
         return self.read(selector)
 
     def until(self, true: Callable[[], T | None], what: str) -> T:
-        """Wait until something is true, or there; return it."""
+        """Wait until a condition is truthy; return its value."""
         ignored = (NoSuchElementException, StaleElementReferenceException, JavascriptException)
         waiting: WebDriverWait[Chrome] = WebDriverWait(self.driver, HANG, 0.05, ignored_exceptions=ignored)
         try:
@@ -120,7 +120,7 @@ class Browser:
             raise AssertionError(f"waited in vain for {what}") from error
 
     def press(self, *keys: str) -> None:
-        """Press keys wherever the focus is; Ctrl and its like are held down to the end of ``keys``."""
+        """Press keys at the focus; modifiers such as Ctrl are held down to the end of ``keys``."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
     def choose(self, select: str, value: str) -> None:
@@ -129,13 +129,13 @@ class Browser:
         Select(self.find(select)).select_by_value(value)
 
     def write(self, field: str, text: str) -> None:
-        """Write a text into a field, in the place of the one that is there."""
+        """Replace the text of a field."""
         element = self.find(field)
         element.clear()
         element.send_keys(text)
 
     def complaints(self) -> list[str]:
-        """Return what the page's console has complained about since the last time.
+        """Return the errors of the page's console since the last call.
 
         That a request was refused is none: the browser notes it whatever the page makes of it.
         """
@@ -143,7 +143,7 @@ class Browser:
         return [entry["message"] for entry in entries if entry["source"] != "network"]
 
     def keep(self, name: str) -> None:
-        """Keep a picture of the whole page for whoever wants to see it."""
+        """Save a screenshot of the whole page."""
         folder = Path(os.environ.get(ARTEFACTS, SCREENSHOTS))
         folder.mkdir(parents=True, exist_ok=True)
         height = self.run("return document.documentElement.scrollHeight")
@@ -160,7 +160,7 @@ class Browser:
 
 @contextmanager
 def browser(downloads: Path, microphone: Path) -> Iterator[Browser]:
-    """Start a browser whose microphone hears a WAV file over and over, and whose loudspeakers nobody does."""
+    """Start a browser whose microphone plays a WAV file in a loop, and whose audio output is muted."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.fail(f"chromium is missing; install it: {INSTALL}")

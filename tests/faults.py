@@ -20,7 +20,7 @@ import pytest
 from wyoming.event import Event, async_read_event, write_event
 
 from tests.house import HANG, connect, home_assistant_plain, sound_of, tone
-from wyoming_qwen3tts.cache.sqlite import FILE, Disk
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME, DiskTier
 
 SCRIPTED = (
     "-c",
@@ -101,8 +101,8 @@ def audible(pcm: bytes) -> bytes:
 
 async def nothing_partial(data: Path) -> int:
     """Look through a cache's file: all in it must be whole; return how many there are."""
-    disk = Disk(data / FILE, 1 << 40)
-    found = [entry async for _, entry in disk.walk()]
+    disk = DiskTier(data / FILE_NAME, 1 << 40)
+    found = [entry async for _, entry in disk.entries()]
     await disk.close()
     for entry in found:
         assert entry is not None, "an entry is damaged"
@@ -236,7 +236,7 @@ class House:
         found = 0
         for each in Path(f"/proc/{self.pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed meanwhile
-                found += FILE not in str(each.readlink())
+                found += FILE_NAME not in str(each.readlink())
         return found
 
     @property

@@ -72,10 +72,10 @@ def test_the_app_asks_for_no_rights_it_has_no_use_for() -> None:
 
 def test_a_backup_leaves_out_what_is_made_again() -> None:
     from wyoming_qwen3tts.app import LEVELS, STYLES
-    from wyoming_qwen3tts.cache.sqlite import FILE
+    from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 
     left_out = APP["backup_exclude"]
-    for made in (FILE, f"{FILE}-wal", "huggingface", "cache", "prompts", "references"):
+    for made in (FILE_NAME, f"{FILE_NAME}-wal", "huggingface", "cache", "prompts", "references"):
         assert any(Path("/data", made).match(pattern) for pattern in left_out), made
     for own in ("voices", "voices/Aunt May/recording.wav", STYLES, LEVELS, "options.json"):
         assert not any(Path("/data", own).match(pattern) for pattern in left_out), own

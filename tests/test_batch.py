@@ -211,7 +211,7 @@ async def test_a_text_that_cannot_be_said_is_named_and_the_others_are_said() -> 
 async def test_where_nothing_can_be_said_the_answer_is_the_first_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.engines.supervisor.REST", (0.05,))
+    monkeypatch.setattr("wyoming_qwen3tts.engines.managed.REST", (0.05,))
     async with web([ScriptedEngine(picky)]) as client:
         name = {"X-Request-Id": "mine"}
         wrong = [{"input": "Hi.", "voice": "Nobody"}, "This is unspeakable."]

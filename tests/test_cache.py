@@ -16,10 +16,10 @@ from tests.house import HANG
 from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache import guarded
 from wyoming_qwen3tts.cache.cache import Cache, PinError
-from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, Listed, Stock, TierError
-from wyoming_qwen3tts.cache.memory import OVERHEAD, Memory
+from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, EntryInfo, TierContents, TierError
+from wyoming_qwen3tts.cache.memory import OVERHEAD, MemoryCache
 from wyoming_qwen3tts.cache.singleflight import AbandonedError, InFlightAudio
-from wyoming_qwen3tts.cache.sqlite import Disk
+from wyoming_qwen3tts.cache.sqlite import DiskTier
 from wyoming_qwen3tts.engines.base import TruncatedAudioError
 
 
@@ -40,9 +40,9 @@ def entry(seed: int = 0, **more: bool) -> Entry:
 
 
 def test_memory_finds_what_it_keeps() -> None:
-    memory = Memory(1_000_000)
+    memory = MemoryCache(1_000_000)
     assert memory.find(key("a")) is None
-    memory.keep(key("a"), entry())
+    memory.store(key("a"), entry())
     assert memory.find(key("a")) == entry()
     assert (memory.counts.hits, memory.counts.misses, memory.counts.saved) == (1, 1, 0.5)
     assert memory.clear() == 1
@@ -51,69 +51,72 @@ def test_memory_finds_what_it_keeps() -> None:
 
 def test_memory_is_bounded_and_the_least_recently_used_leaves() -> None:
     size = len(entry().pcm) + len("Sentence 0.") + len("Ryan") + OVERHEAD
-    memory = Memory(3 * size)
+    memory = MemoryCache(3 * size)
     for seed in range(3):
-        memory.keep(key(seed), entry(seed))
+        memory.store(key(seed), entry(seed))
     assert memory.find(key(0))
-    memory.keep(key(3), entry(3))
+    memory.store(key(3), entry(3))
     assert [memory.find(key(seed)) is not None for seed in range(4)] == [True, False, True, True]
     assert memory.bytes == 3 * size
     assert memory.counts.evicted == 1
-    memory.keep(key(4), Entry(sound(4, 9), 1.0))
+    memory.store(key(4), Entry(sound(4, 9), 1.0))
     assert memory.find(key(4)) is None, "larger than all the room: nobody leaves for it"
     assert len(memory) == 3
-    memory.keep(key(0), entry(0))
+    memory.store(key(0), entry(0))
     assert memory.bytes == 3 * size
 
 
 def test_memory_keeps_what_was_made_of_an_entry_as_long_as_the_entry() -> None:
     size = len(entry().pcm) + len("Sentence 0.") + len("Ryan") + OVERHEAD
-    memory = Memory(4 * size)
-    memory.keep_derived(key(0), "how", "what", size)
-    assert memory.derived(key(0), "how") is None, "there is no such entry"
-    memory.keep(key(0), entry(0))
-    memory.keep_derived(key(0), "how", "what", size)
-    memory.keep_derived(key(0), "how", "what else", size)
-    assert memory.derived(key(0), "how") == "what else"
-    assert memory.derived(key(0), "another way") is None
+    memory = MemoryCache(4 * size)
+    memory.store_processed(key(0), "how", "what", size)
+    assert memory.processed(key(0), "how") is None, "there is no such entry"
+    memory.store(key(0), entry(0))
+    memory.store_processed(key(0), "how", "what", size)
+    memory.store_processed(key(0), "how", "what else", size)
+    assert memory.processed(key(0), "how") == "what else"
+    assert memory.processed(key(0), "another way") is None
     assert (memory.counts.hits, memory.counts.misses, memory.counts.saved) == (1, 0, 0.5)
     assert memory.bytes == 2 * size
     for seed in (1, 2):
-        memory.keep(key(seed), entry(seed))
-    memory.keep_derived(key(2), "how", "what", size)
+        memory.store(key(seed), entry(seed))
+    memory.store_processed(key(2), "how", "what", size)
     assert memory.find(key(0)) is None, "the least recently used leaves"
-    assert memory.derived(key(0), "how") is None
+    assert memory.processed(key(0), "how") is None
     assert memory.bytes == 3 * size
-    memory.keep_derived(key(1), "how", "too much", 4 * size)
-    assert memory.derived(key(1), "how") is None
+    memory.store_processed(key(1), "how", "too much", 4 * size)
+    assert memory.processed(key(1), "how") is None
     memory.clear()
-    assert (memory.derived(key(2), "how"), memory.bytes) == (None, 0)
+    assert (memory.processed(key(2), "how"), memory.bytes) == (None, 0)
 
 
 # -- disk ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def disk(tmp_path: Path) -> AsyncIterator[Disk]:
-    tier = Disk(tmp_path / "data" / "cache.sqlite", 1_000_000)
+async def disk(tmp_path: Path) -> AsyncIterator[DiskTier]:
+    tier = DiskTier(tmp_path / "data" / "cache.sqlite", 1_000_000)
     yield tier
     await tier.close()
 
 
 async def test_what_is_on_disk_outlives_the_process_sample_for_sample(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
-    first = Disk(path, 1_000_000)
+    first = DiskTier(path, 1_000_000)
     assert await first.get(key("a")) is None
     await first.put(key("a"), entry(pinned=True))
     await first.close()
-    second = Disk(path, 1_000_000)
+    second = DiskTier(path, 1_000_000)
     assert await second.get(key("a")) == entry(pinned=True)
     assert (second.counts.hits, second.counts.saved) == (1, 0.5)
     await second.close()
 
 
 async def test_two_processes_share_a_file(tmp_path: Path) -> None:
-    one, other = Disk(tmp_path / "cache.sqlite", 1_000_000), Disk(tmp_path / "cache.sqlite", 1_000_000)
+    one, other = (
+        DiskTier(tmp_path / "cache.sqlite", 1_000_000),
+        DiskTier(tmp_path / "cache.sqlite", 1_000_000),
+    )
     await asyncio.gather(*((one, other)[seed % 2].put(key(seed), entry(seed)) for seed in range(20)))
     for seed in range(20):
         assert await one.get(key(seed)) == await other.get(key(seed)) == entry(seed)
@@ -123,7 +126,7 @@ async def test_two_processes_share_a_file(tmp_path: Path) -> None:
 
 async def test_the_least_recently_used_leaves_the_disk_and_what_is_pinned_stays(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
-    tier = Disk(path, 60_000)  # noise, which FLAC makes no smaller: twelve entries or so
+    tier = DiskTier(path, 60_000)  # noise, which FLAC makes no smaller: twelve entries or so
     await tier.put(key("pinned"), entry(99, pinned=True))
     for seed in range(30):
         await tier.put(key(seed), entry(seed))
@@ -141,7 +144,7 @@ async def test_the_least_recently_used_leaves_the_disk_and_what_is_pinned_stays(
 
 
 async def test_an_entry_that_is_too_old_is_made_again(tmp_path: Path) -> None:
-    tier = Disk(tmp_path / "cache.sqlite", 1_000_000, longest=1e-9)
+    tier = DiskTier(tmp_path / "cache.sqlite", 1_000_000, max_age=1e-9)
     await tier.put(key("a"), entry())
     await tier.put(key("b"), entry(1, pinned=True))
     assert await tier.get(key("a")) is None
@@ -154,14 +157,15 @@ async def test_an_entry_that_is_too_old_is_made_again(tmp_path: Path) -> None:
     "what", ["data = substr(data, 1, 100)", "data = zeroblob(length(data))", "sum = x'00'"]
 )
 async def test_a_damaged_entry_is_dropped(
-    disk: Disk, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+    disk: DiskTier, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await disk.put(key("a"), entry())
     await disk.put(key("b"), entry(1))
     with closing(sqlite3.connect(tmp_path / "data" / "cache.sqlite")) as database, database:
         database.execute(f"UPDATE sounds SET {what} WHERE key = ?", (key("a"),))
     assert await disk.get(key("a")) is None
-    assert "an entry is damaged, and made again: 'Sentence 0.'" in caplog.text
+    assert "cache: disk dropped a damaged entry" in caplog.text
+    assert 'text="Sentence 0."' in caplog.text
     assert disk.counts.damaged == 1
     assert await disk.get(key("b")) == entry(1)
     await disk.put(key("a"), entry())
@@ -174,12 +178,12 @@ async def test_a_file_that_is_no_cache_is_set_aside(
 ) -> None:
     path = tmp_path / "cache.sqlite"
     path.write_bytes(content)
-    tier = Disk(path, 1_000_000)
+    tier = DiskTier(path, 1_000_000)
     await tier.put(key("a"), entry())
     assert await tier.get(key("a")) == entry()
     await tier.close()
     assert (tmp_path / "cache.sqlite.damaged").read_bytes() == content
-    assert caplog.text.count("cannot be used") == 1
+    assert caplog.text.count("cache: the file cannot be used") == 1
 
 
 @pytest.mark.parametrize("kept", [1, 40])
@@ -187,7 +191,7 @@ async def test_a_file_that_is_damaged_in_its_middle_is_set_aside_while_it_is_use
     tmp_path: Path, kept: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "cache.sqlite"
-    one, other = Disk(path, 1_000_000), Disk(path, 1_000_000)
+    one, other = DiskTier(path, 1_000_000), DiskTier(path, 1_000_000)
     for seed in range(kept):
         await one.put(key(seed), entry(seed))
     await one.close()  # the log is in the file now
@@ -195,20 +199,22 @@ async def test_a_file_that_is_damaged_in_its_middle_is_set_aside_while_it_is_use
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * (path.stat().st_size - 4096))
-    for tier in (one := Disk(path, 1_000_000), other):
+    for tier in (one := DiskTier(path, 1_000_000), other):
         with suppress(TierError):
             await tier.get(key(0))
         await tier.put(key(0), entry())
         assert await tier.get(key(0)) == entry()
     assert (tmp_path / "cache.sqlite.damaged").exists()
-    assert caplog.text.count("cannot be used") == 1, "the new file is not taken for the old one"
+    assert caplog.text.count("cache: the file cannot be used") == 1, (
+        "the new file is not taken for the old one"
+    )
     await one.close()
     await other.close()
 
 
 async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    tier = Disk(tmp_path / "data" / "cache.sqlite", 1_000_000)
+    tier = DiskTier(tmp_path / "data" / "cache.sqlite", 1_000_000)
     with pytest.raises(TierError, match=r"cache\.sqlite"):
         await tier.get(key("a"))
     (tmp_path / "data").unlink()
@@ -219,11 +225,11 @@ async def test_a_disk_that_cannot_be_used_says_so_and_is_used_again(tmp_path: Pa
 
 
 async def test_pinned_entries_fill_the_disk_and_no_more(tmp_path: Path) -> None:
-    tier = Disk(tmp_path / "cache.sqlite", 20_000)
+    tier = DiskTier(tmp_path / "cache.sqlite", 20_000)
     kept = [await tier.put(key(seed), entry(seed, pinned=True)) for seed in range(10)]
     assert kept[0]
     assert not kept[-1]
-    stock = await tier.stock()
+    stock = await tier.contents()
     assert stock.entries == stock.pinned == sum(kept)
     assert stock.bytes == stock.pinned_bytes <= 20_000
     assert not await tier.put(key("later"), entry(11)), "it would have to go at once"
@@ -233,40 +239,40 @@ async def test_pinned_entries_fill_the_disk_and_no_more(tmp_path: Path) -> None:
 
 
 async def test_all_that_is_kept_can_be_walked_through_and_what_is_damaged_is_named(
-    disk: Disk, tmp_path: Path
+    disk: DiskTier, tmp_path: Path
 ) -> None:
     for seed in range(70):  # more than are read at a time
         await disk.put(key(seed), entry(seed))
     with closing(sqlite3.connect(tmp_path / "data" / "cache.sqlite")) as database, database:
         database.execute("UPDATE sounds SET data = zeroblob(9) WHERE key = ?", (key(3),))
         database.execute("DELETE FROM sounds WHERE key = ?", (key(4),))
-    found = dict([pair async for pair in disk.walk()])
+    found = dict([pair async for pair in disk.entries()])
     assert found == {key(seed): None if seed in {3, 4} else entry(seed) for seed in range(70)}
     assert disk.counts == CacheCounts(stored=70)
     await disk.drop(key(3))
-    assert key(3) not in dict([pair async for pair in disk.walk()])
+    assert key(3) not in dict([pair async for pair in disk.entries()])
     assert await disk.check() == ""
 
 
-async def test_the_stock_is_told_by_voice(disk: Disk) -> None:
+async def test_the_stock_is_told_by_voice(disk: DiskTier) -> None:
     for seed, voice in enumerate(["Ryan", "Ryan", "Aunt May"]):
         await disk.put(key(seed), Entry(sound(seed), 1.0, "text", voice, pinned=seed == 1))
-    stock = await disk.stock()
+    stock = await disk.contents()
     assert (stock.entries, stock.pinned) == (3, 1)
     assert {voice: count for voice, (count, _) in stock.voices.items()} == {"Aunt May": 1, "Ryan": 2}
     assert sum(size for _, size in stock.voices.values()) == stock.bytes
     assert await disk.forget("Ryan") == 2
-    assert list((await disk.stock()).voices) == ["Aunt May"]
+    assert list((await disk.contents()).voices) == ["Aunt May"]
 
 
 async def test_clearing_gives_the_disk_back_and_other_processes_learn_of_it(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
-    one, other = Disk(path, 10_000_000), Disk(path, 10_000_000)
+    one, other = DiskTier(path, 10_000_000), DiskTier(path, 10_000_000)
     for seed in range(50):
         await one.put(key(seed), entry(seed, pinned=seed % 2 == 0))
-    before = await other.tally({})
+    before = await other.add_counts({})
     assert await one.forget() == 50
-    assert await other.tally({}) == before + 1
+    assert await other.add_counts({}) == before + 1
     assert await other.get(key(0)) is None
     await one.close()
     await other.close()
@@ -276,11 +282,14 @@ async def test_clearing_gives_the_disk_back_and_other_processes_learn_of_it(tmp_
 async def test_counts_are_added_up_over_processes_and_restarts(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     for _ in range(2):
-        tier = Disk(path, 1_000_000)
-        await tier.tally({"memory": CacheCounts(hits=2, saved=0.5), "disk": CacheCounts(misses=1)})
+        tier = DiskTier(path, 1_000_000)
+        await tier.add_counts({"memory": CacheCounts(hits=2, saved=0.5), "disk": CacheCounts(misses=1)})
         await tier.close()
-    later = Disk(path, 1_000_000)
-    assert await later.totals() == {"memory": CacheCounts(hits=4, saved=1.0), "disk": CacheCounts(misses=2)}
+    later = DiskTier(path, 1_000_000)
+    assert await later.total_counts() == {
+        "memory": CacheCounts(hits=4, saved=1.0),
+        "disk": CacheCounts(misses=2),
+    }
     await later.close()
 
 
@@ -484,20 +493,20 @@ class Shaky:
             del self.kept[key]
         return len(gone)
 
-    async def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
+    async def entries(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
         for pair in self.kept.items():
             yield pair
 
-    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
+    async def search(self, text: str, voice: str | None, limit: int) -> tuple[int, list[EntryInfo]]:
         return 0, []
 
-    async def stock(self) -> Stock:
-        return Stock(entries=len(self.kept))
+    async def contents(self) -> TierContents:
+        return TierContents(entries=len(self.kept))
 
-    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
+    async def add_counts(self, counts: Mapping[str, CacheCounts]) -> int:
         return self.forgotten
 
-    async def totals(self) -> dict[str, CacheCounts]:
+    async def total_counts(self) -> dict[str, CacheCounts]:
         return {}
 
     async def close(self) -> None:
@@ -536,13 +545,13 @@ async def written(cache: Cache) -> None:
         await asyncio.wait(set(cache._writing))
 
 
-async def test_what_was_said_is_not_made_again(disk: Disk) -> None:
+async def test_what_was_said_is_not_made_again(disk: DiskTier) -> None:
     make = Voice(sound(seconds=1))
-    cache = Cache(Memory(1_000_000), [disk])
+    cache = Cache(MemoryCache(1_000_000), [disk])
     assert await said(cache, "a", make) == await said(cache, "a", make) == sound(seconds=1)
     assert make.times == 1
     await written(cache)
-    later = Cache(Memory(1_000_000), [disk])  # after a restart
+    later = Cache(MemoryCache(1_000_000), [disk])  # after a restart
     assert await said(later, "a", make) == sound(seconds=1)
     assert await said(later, "a", make) == sound(seconds=1)
     assert make.times == 1
@@ -550,14 +559,14 @@ async def test_what_was_said_is_not_made_again(disk: Disk) -> None:
 
 
 async def test_ten_who_ask_at_once_cost_one_synthesis() -> None:
-    make, cache = Voice(), Cache(Memory(1_000_000))
+    make, cache = Voice(), Cache(MemoryCache(1_000_000))
     assert await asyncio.gather(*(said(cache, "a", make) for _ in range(10))) == [WHOLE] * 10
     assert make.times == 1
 
 
 async def test_what_did_not_end_well_is_not_kept() -> None:
     make, shaky = Voice(error=TruncatedAudioError("lost itself")), Shaky()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     for _ in range(2):
         with pytest.raises(TruncatedAudioError):
             await said(cache, "a", make)
@@ -567,7 +576,7 @@ async def test_what_did_not_end_well_is_not_kept() -> None:
 
 
 async def test_what_is_left_half_way_is_not_kept_and_the_next_one_hears_all() -> None:
-    slow, again, cache = Maker(), Voice(), Cache(Memory(1_000_000))
+    slow, again, cache = Maker(), Voice(), Cache(MemoryCache(1_000_000))
     slow.go.release()
     leaving = cache.speak(key("a"), slow)
     await anext(leaving)
@@ -578,7 +587,7 @@ async def test_what_is_left_half_way_is_not_kept_and_the_next_one_hears_all() ->
 
 
 async def test_what_is_not_to_be_kept_is_still_shared() -> None:
-    make, cache = Voice(), Cache(Memory(1_000_000))
+    make, cache = Voice(), Cache(MemoryCache(1_000_000))
     assert await asyncio.gather(*(said(cache, "a", make, keep=False) for _ in range(3))) == [WHOLE] * 3
     assert make.times == 1
     assert await said(cache, "a", make, keep=False) == WHOLE
@@ -589,12 +598,12 @@ async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shaky = Shaky()
-    cache = Cache(Memory(0), [shaky])
+    cache = Cache(MemoryCache(0), [shaky])
     shaky.broken = True
     for name in "abcde":
         assert await said(cache, name, Voice()) == WHOLE
     assert shaky.asked == 1
-    assert caplog.text.count("cache: shaky is not used reason=gone for lunch") == 1
+    assert caplog.text.count('cache: shaky is not used reason="gone for lunch') == 1
     shaky.broken = False
     cache._tiers[0]._reading.end_rest()
     cache._tiers[0]._writing.end_rest()
@@ -607,19 +616,19 @@ async def test_speech_does_not_wait_for_a_tier_that_is_stuck(monkeypatch: pytest
     monkeypatch.setattr(guarded, "SPEECH_TIMEOUT", 0.01)
     shaky = Shaky()
     shaky.stuck = True
-    cache = Cache(Memory(0), [shaky])
+    cache = Cache(MemoryCache(0), [shaky])
     async with asyncio.timeout(HANG):
         assert await said(cache, "a", Voice()) == await said(cache, "b", Voice()) == WHOLE
     assert shaky.asked == 1
 
 
-async def test_what_a_voice_said_is_forgotten_with_it(disk: Disk, tmp_path: Path) -> None:
-    cache = Cache(Memory(1_000_000), [disk])
+async def test_what_a_voice_said_is_forgotten_with_it(disk: DiskTier, tmp_path: Path) -> None:
+    cache = Cache(MemoryCache(1_000_000), [disk])
     for name, voice in (("a", "Aunt May"), ("b", "Aunt May"), ("c", "Ryan")):
         async for _ in cache.speak(key(name), Voice(), text="secret " + name, voice=voice):
             pass
     await cache.forget("Aunt May")
-    for tier in (cache, Cache(Memory(0), [disk])):
+    for tier in (cache, Cache(MemoryCache(0), [disk])):
         made = [Voice() for _ in range(3)]
         for name, make in zip("abc", made, strict=True):
             await said(tier, name, make, keep=False)
@@ -629,39 +638,39 @@ async def test_what_a_voice_said_is_forgotten_with_it(disk: Disk, tmp_path: Path
 
 
 async def test_asking_makes_no_file(tmp_path: Path) -> None:
-    tier = Disk(tmp_path / "cache.sqlite", 0)
+    tier = DiskTier(tmp_path / "cache.sqlite", 0)
     assert await tier.forget("Aunt May") == 0
     await tier.drop(key("a"))
-    assert await tier.stock() == Stock()
-    assert await tier.totals() == {}
-    assert await tier.tally({"disk": CacheCounts()}) == 0
+    assert await tier.contents() == TierContents()
+    assert await tier.total_counts() == {}
+    assert await tier.add_counts({"disk": CacheCounts()}) == 0
     assert await tier.check() == ""
-    assert [pair async for pair in tier.walk()] == []
+    assert [pair async for pair in tier.entries()] == []
     await tier.close()
     assert not list(tmp_path.iterdir())
 
 
 async def test_one_of_those_who_ask_at_once_wants_it_kept() -> None:
     make, shaky = Voice(), Shaky()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     await asyncio.gather(*(said(cache, "a", make, keep=number == 1) for number in range(3)))
     await written(cache)
     assert make.times == 1
     assert key("a") in shaky.kept
 
 
-async def test_what_is_pinned_is_stored_when_its_sound_has_ended(disk: Disk) -> None:
-    cache = Cache(Memory(1_000_000), [disk])
+async def test_what_is_pinned_is_stored_when_its_sound_has_ended(disk: DiskTier) -> None:
+    cache = Cache(MemoryCache(1_000_000), [disk])
     assert await said(cache, "new", Voice(), pin=True) == WHOLE
     assert not cache._writing or await disk.get(key("new"))
     await said(cache, "known", Voice())
     await written(cache)
     assert await said(cache, "known", Voice(), pin=True) == WHOLE
-    later = Cache(Memory(0), [disk])
+    later = Cache(MemoryCache(0), [disk])
     await said(later, "on disk", Voice())
     await written(later)
     assert await said(later, "on disk", Voice(), pin=True) == WHOLE
-    assert {entry.text: entry.pinned async for _, entry in disk.walk() if entry} == {
+    assert {entry.text: entry.pinned async for _, entry in disk.entries() if entry} == {
         "new": True,
         "known": True,
         "on disk": True,
@@ -672,26 +681,26 @@ async def test_one_tier_is_enough_for_a_pin_and_none_is_an_error(monkeypatch: py
     monkeypatch.setattr(cache_module, "PIN_TIMEOUT", 0.0)
     broken, whole = Shaky(), Shaky()
     broken.broken = True
-    assert await said(Cache(Memory(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE
+    assert await said(Cache(MemoryCache(0), [broken, whole]), "a", Voice(), pin=True) == WHOLE
     assert whole.kept[key("a")].pinned
     with pytest.raises(PinError, match="gone for lunch"):
-        await said(Cache(Memory(1_000_000), [broken]), "a", Voice(), pin=True)
+        await said(Cache(MemoryCache(1_000_000), [broken]), "a", Voice(), pin=True)
     with pytest.raises(PinError, match="nothing is kept outside of memory"):
-        await said(Cache(Memory(1_000_000)), "a", Voice(), pin=True)
+        await said(Cache(MemoryCache(1_000_000)), "a", Voice(), pin=True)
     whole.full = True
     with pytest.raises(PinError, match="the cache's shaky has no room"):
-        await said(Cache(Memory(1_000_000), [whole]), "b", Voice(), pin=True)
+        await said(Cache(MemoryCache(1_000_000), [whole]), "b", Voice(), pin=True)
 
 
 async def test_a_full_tier_is_no_broken_one(caplog: pytest.LogCaptureFixture) -> None:
     shaky = Shaky()
     shaky.full = True
-    cache = Cache(Memory(0), [shaky])
+    cache = Cache(MemoryCache(0), [shaky])
     for name in "abc":
         await said(cache, name, Voice())
         await written(cache)
     assert shaky.asked == 3
-    assert caplog.text.count("cache: nothing new is stored reason=the cache's shaky has no room") == 1
+    assert caplog.text.count("cache: nothing new is stored reason=\"the cache's shaky has no room") == 1
 
 
 async def test_what_another_process_forgot_leaves_memory(
@@ -699,14 +708,14 @@ async def test_what_another_process_forgot_leaves_memory(
 ) -> None:
     monkeypatch.setattr(cache_module, "HOUSEKEEPING", 0.01)
     path = tmp_path / "cache.sqlite"
-    cache = Cache(Memory(1_000_000), [Disk(path, 1_000_000)])
+    cache = Cache(MemoryCache(1_000_000), [DiskTier(path, 1_000_000)])
     await cache.start()
     make = Voice()
     await said(cache, "a", make, pin=True)
     await said(cache, "a", make)
-    other = Disk(path, 1_000_000)
+    other = DiskTier(path, 1_000_000)
     async with asyncio.timeout(HANG):
-        while not await other.totals():  # noqa: ASYNC110
+        while not await other.total_counts():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert await other.forget() == 1
         while len(cache.memory):  # noqa: ASYNC110
@@ -714,6 +723,6 @@ async def test_what_another_process_forgot_leaves_memory(
     assert await said(cache, "a", make) == WHOLE
     assert make.times == 2
     await cache.close()
-    totals = await other.totals()
+    totals = await other.total_counts()
     assert (totals["memory"].hits, totals["memory"].misses, totals["disk"].misses) == (1, 2, 2)
     await other.close()

@@ -32,9 +32,9 @@ from wyoming_qwen3tts.cache import cache as cache_module
 from wyoming_qwen3tts.cache import guarded
 from wyoming_qwen3tts.cache.cache import Cache, PinError
 from wyoming_qwen3tts.cache.entry import CacheCounts, Entry
-from wyoming_qwen3tts.cache.memory import Memory
+from wyoming_qwen3tts.cache.memory import MemoryCache
 from wyoming_qwen3tts.cache.singleflight import AbandonedError
-from wyoming_qwen3tts.cache.sqlite import FILE, Disk
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME, DiskTier
 from wyoming_qwen3tts.speech import TextFeed, Utterance
 from wyoming_qwen3tts.speech import Voice as Speaker
 
@@ -57,7 +57,7 @@ async def begun(cache: Cache, make: Maker, voice: str = "May") -> asyncio.Task[b
 
 async def test_what_is_under_way_when_it_is_forgotten_is_not_kept() -> None:
     shaky, make, later = Shaky(), Maker(), Maker()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     listening = await begun(cache, make)
     await cache.forget("May")
     joining = asyncio.create_task(hear(cache, later))
@@ -75,7 +75,7 @@ async def test_what_is_under_way_when_it_is_forgotten_is_not_kept() -> None:
 
 async def test_what_is_under_way_when_another_process_forgets_is_not_kept() -> None:
     shaky, make = Shaky(), Maker()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     await cache.check_tiers()
     listening = await begun(cache, make)
     shaky.forgotten += 1
@@ -90,7 +90,7 @@ async def test_what_is_under_way_when_another_process_forgets_is_not_kept() -> N
 
 async def test_what_is_forgotten_cannot_be_pinned_any_more() -> None:
     shaky = Shaky()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     generation = cache.generation
     await cache.forget("Ryan")
     with pytest.raises(PinError, match="the cache was cleared meanwhile"):
@@ -102,7 +102,7 @@ async def test_what_is_forgotten_cannot_be_pinned_any_more() -> None:
 
 async def test_what_is_written_while_somebody_forgets_it_goes_again() -> None:
     shaky, go = Shaky(), asyncio.Event()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     await cache.check_tiers()
     put = shaky.put
 
@@ -128,7 +128,7 @@ async def test_a_voice_that_ends_quietly_when_it_is_left_is_not_taken_for_whole(
             await asyncio.sleep(3600)
 
     shaky = Shaky()
-    cache = Cache(Memory(1_000_000), [shaky])
+    cache = Cache(MemoryCache(1_000_000), [shaky])
     leaving = cache.speak(key("a"), quiet)
     await anext(leaving)
     await leaving.aclose()
@@ -139,7 +139,7 @@ async def test_a_voice_that_ends_quietly_when_it_is_left_is_not_taken_for_whole(
 
 async def test_who_has_heard_nothing_when_the_cache_is_closed_does_not_begin_again() -> None:
     make = Maker()
-    cache = Cache(Memory(1_000_000))
+    cache = Cache(MemoryCache(1_000_000))
     listening = asyncio.create_task(hear(cache, make))
     await asyncio.sleep(0.01)
     await cache.close()
@@ -153,10 +153,10 @@ async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
         async def get(self, key: bytes) -> Entry | None:
             raise asyncio.CancelledError
 
-        async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
+        async def add_counts(self, counts: Mapping[str, CacheCounts]) -> int:
             raise asyncio.CancelledError
 
-    cache = Cache(Memory(1_000_000), [Odd()])
+    cache = Cache(MemoryCache(1_000_000), [Odd()])
     await cache.start()
     assert await said(cache, "a", Voice()) == WHOLE
     await asyncio.sleep(0)
@@ -167,7 +167,7 @@ async def test_a_tier_that_cancels_itself_is_a_failure_like_others() -> None:
 
 async def test_what_is_found_below_while_it_is_forgotten_is_not_copied_above() -> None:
     above, below = Shaky(), Shaky()
-    cache = Cache(Memory(1_000_000), [above, below])
+    cache = Cache(MemoryCache(1_000_000), [above, below])
     below.kept[key("a")] = Entry(WHOLE, 1.0, "a", "May")
     forget, go = below.forget, asyncio.Event()
 
@@ -218,8 +218,8 @@ async def test_sentences_that_a_removed_voice_still_owed_are_spoken_and_not_kept
             assert sound_of(events) == tone("This is the first sentence.") + tone(
                 "And here is the second sentence."
             )
-    if (tmp_path / FILE).exists():
-        database = sqlite3.connect(tmp_path / FILE)
+    if (tmp_path / FILE_NAME).exists():
+        database = sqlite3.connect(tmp_path / FILE_NAME)
         assert database.execute("SELECT text FROM entries").fetchall() == []
         database.close()
 
@@ -234,14 +234,14 @@ async def test_a_tier_that_cannot_write_can_still_be_read(caplog: pytest.LogCapt
 
     tier = ReadOnly()
     tier.kept[key("known")] = Entry(WHOLE, 1.0)
-    cache = Cache(Memory(0), [tier])
+    cache = Cache(MemoryCache(0), [tier])
     make = Voice()
     for name in ("new", "known", "newer", "known"):
         assert await said(cache, name, make) == WHOLE
         await written(cache)
     assert make.times == 2
     assert tier.asked == 4
-    assert caplog.text.count("cache: shaky is not used reason=OSError('read only')") == 1
+    assert caplog.text.count("cache: shaky is not used reason=\"OSError('read only')") == 1
     assert "again" not in caplog.text
 
 
@@ -249,7 +249,7 @@ async def test_a_failure_that_many_meet_at_once_is_one(monkeypatch: pytest.Monke
     monkeypatch.setattr(guarded, "SPEECH_TIMEOUT", 0.01)
     shaky = Shaky()
     shaky.stuck = True
-    cache = Cache(Memory(0), [shaky])
+    cache = Cache(MemoryCache(0), [shaky])
     await asyncio.gather(*(said(cache, name, Voice()) for name in "abcdefgh"))
     left = cache._tiers[0]._reading._until - time.monotonic()
     assert 0 < left <= guarded.REST[0]
@@ -258,7 +258,7 @@ async def test_a_failure_that_many_meet_at_once_is_one(monkeypatch: pytest.Monke
 async def test_a_pin_is_tried_though_the_tier_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "PIN_RETRY", 0.01)
     shaky = Shaky()
-    cache = Cache(Memory(0), [shaky])
+    cache = Cache(MemoryCache(0), [shaky])
     shaky.broken = True
     await said(cache, "a", Voice())
     await written(cache)
@@ -282,20 +282,20 @@ async def test_what_a_tier_raises_harms_nobody(caplog: pytest.LogCaptureFixture)
         async def forget(self, voice: str | None = None) -> int:
             raise ValueError("odd forget")
 
-        async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
+        async def add_counts(self, counts: Mapping[str, CacheCounts]) -> int:
             raise ValueError("odd tally")
 
         async def close(self) -> None:
             raise ValueError("odd close")
 
-    cache = Cache(Memory(1_000_000), [Odd()])
+    cache = Cache(MemoryCache(1_000_000), [Odd()])
     await cache.start()
     assert await said(cache, "a", Voice()) == WHOLE
     await written(cache)
     await cache.check_tiers()
     await cache.forget("Ryan")
     await cache.close()
-    assert "cache: shaky may hold forgotten entries voice=Ryan reason=odd forget" in caplog.text
+    assert 'cache: shaky may hold forgotten entries voice=Ryan reason="odd forget' in caplog.text
     assert "never retrieved" not in caplog.text
 
 
@@ -310,7 +310,7 @@ async def test_a_tier_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(guarded, "CLOSE_TIMEOUT", 0.05)
     monkeypatch.setattr(cache_module, "CLOSE_TIMEOUT", 0.05)
-    cache = Cache(Memory(1_000_000), [Hanging()])
+    cache = Cache(MemoryCache(1_000_000), [Hanging()])
     await hear(cache, Voice())
     async with asyncio.timeout(HANG):
         await cache.forget("May")
@@ -321,7 +321,7 @@ async def test_a_tier_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatc
 
 async def test_closing_ends_what_is_made_and_waits_for_its_end() -> None:
     make = Maker()
-    cache = Cache(Memory(1_000_000))
+    cache = Cache(MemoryCache(1_000_000))
     listening = await begun(cache, make)
     await cache.close()
     assert make.closed
@@ -341,7 +341,7 @@ async def test_who_leaves_last_waits_until_the_voice_has_ended() -> None:
             await asyncio.sleep(0.01)
             ended = True
 
-    leaving = Cache(Memory(0)).speak(key("a"), make)
+    leaving = Cache(MemoryCache(0)).speak(key("a"), make)
     await anext(leaving)
     await leaving.aclose()
     assert ended
@@ -357,7 +357,7 @@ async def test_a_voice_that_is_cancelled_from_inside_is_an_error_and_not_asked_a
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled from inside"):
-        await hear(Cache(Memory(0)), make)
+        await hear(Cache(MemoryCache(0)), make)
     assert times == 1
 
 
@@ -379,11 +379,11 @@ async def test_a_client_of_a_voice_that_is_cancelled_from_inside_is_told(
 
 
 async def test_a_file_that_another_process_writes_to_is_read_meanwhile(tmp_path: Path) -> None:
-    tier = Disk(tmp_path / FILE, 1_000_000)
+    tier = DiskTier(tmp_path / FILE_NAME, 1_000_000)
     await tier.put(key(0), entry())
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    cache, make = Cache(Memory(0), [tier]), Voice()
+    cache, make = Cache(MemoryCache(0), [tier]), Voice()
     for name in "abc":
         assert await said(cache, name, make) == WHOLE
     await written(cache)
@@ -393,7 +393,7 @@ async def test_a_file_that_another_process_writes_to_is_read_meanwhile(tmp_path:
     other.close()
     assert await said(cache, "d", make, pin=True) == WHOLE
     await cache.close()
-    database = sqlite3.connect(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / FILE_NAME)
     assert database.execute("SELECT text FROM entries WHERE pinned").fetchall() == [("d",)]
     assert database.execute(
         "SELECT total FROM counted WHERE tier = 'memory' AND what = 'misses'"
@@ -404,7 +404,7 @@ async def test_a_file_that_another_process_writes_to_is_read_meanwhile(tmp_path:
 async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_to_be_stored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = Cache(Memory(1_000_000), [Disk(tmp_path / FILE, 1_000_000)])
+    cache = Cache(MemoryCache(1_000_000), [DiskTier(tmp_path / FILE_NAME, 1_000_000)])
     await said(cache, "a", Voice(), pin=True)
     await cache.check_tiers()
     for path in tmp_path.iterdir():
@@ -413,8 +413,8 @@ async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_t
     await cache.check_tiers()
     assert key("a") not in cache.memory, "what was there is not remembered either"
     await cache.close()
-    assert "was taken away; a new one is begun" in caplog.text
-    later = Disk(tmp_path / FILE, 1_000_000)
+    assert "cache: the file was removed, a new one is created" in caplog.text
+    later = DiskTier(tmp_path / FILE_NAME, 1_000_000)
     assert await later.get(key("b"))
     assert await later.get(key("a")) is None
     await later.close()
@@ -422,21 +422,21 @@ async def test_a_file_that_is_taken_away_is_begun_anew_before_anything_is_said_t
 
 async def test_what_could_not_be_counted_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    tier = Disk(tmp_path / "data" / FILE, 1_000_000)
-    cache = Cache(Memory(1_000_000), [tier])
+    tier = DiskTier(tmp_path / "data" / FILE_NAME, 1_000_000)
+    cache = Cache(MemoryCache(1_000_000), [tier])
     cache.memory.find(key("a"))
     await cache.check_tiers()
     (tmp_path / "data").unlink()
     await cache.check_tiers()
     await cache.check_tiers()
-    assert (await tier.totals())["memory"].misses == 1
+    assert (await tier.total_counts())["memory"].misses == 1
     await cache.close()
 
 
 async def test_beside_pins_the_last_sentence_stays(tmp_path: Path) -> None:
-    tier = Disk(tmp_path / FILE, 60_000)
-    while await tier.put(key(f"pinned {(await tier.stock()).pinned}"), entry(pinned=True)):
-        if (await tier.stock()).pinned_bytes > 50_000:
+    tier = DiskTier(tmp_path / FILE_NAME, 60_000)
+    while await tier.put(key(f"pinned {(await tier.contents()).pinned}"), entry(pinned=True)):
+        if (await tier.contents()).pinned_bytes > 50_000:
             break
     for seed in range(30):
         assert await tier.put(key(seed), entry(seed))
@@ -450,7 +450,7 @@ async def test_beside_pins_the_last_sentence_stays(tmp_path: Path) -> None:
 async def test_a_pin_that_takes_its_time_is_not_the_voice_s_silence(tmp_path: Path) -> None:
     async def script(utterance: Utterance) -> AsyncGenerator[bytes, None]:
         if utterance.text == "Front door open.":
-            other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+            other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             asyncio.get_running_loop().call_later(0.8, other.close)
         yield tone(utterance.text)
@@ -459,7 +459,7 @@ async def test_a_pin_that_takes_its_time_is_not_the_voice_s_silence(tmp_path: Pa
         async with connect(uri) as client:
             await home_assistant_plain(client, "Hi.")  # now there is a file
         assert await ask(uri, "Front door open.", "pin") == tone("Front door open.")
-    database = sqlite3.connect(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / FILE_NAME)
     assert ("Front door open.", 1) in database.execute("SELECT text, pinned FROM entries").fetchall()
     database.close()
 
@@ -486,7 +486,7 @@ async def test_what_is_to_be_kept_is_not_spoken_while_it_is_written(tmp_path: Pa
             if event.type in {"synthesize-stopped", "error"}:
                 break
     assert types(events)[-1] == "synthesize-stopped"
-    database = sqlite3.connect(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / FILE_NAME)
     pinned = int(asked == "pin")
     assert {row[1] for row in database.execute("SELECT text, pinned FROM entries")} == {pinned}
     database.close()

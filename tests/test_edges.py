@@ -37,7 +37,7 @@ from wyoming_qwen3tts.audio.postprocess import (
     ReplyPostprocessor,
     Stage,
 )
-from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, Trim
+from wyoming_qwen3tts.audio.trim import FADE, LONGEST_PAUSE, Fade, SilenceTrimmer
 from wyoming_qwen3tts.config.settings import AudioSettings, Settings
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.engines.builtin import LOUDNESS, BuiltinEngine
@@ -96,7 +96,7 @@ cuts = st.lists(st.integers(0, 40_000), max_size=12)
 def test_trimming_takes_nothing_but_silence_from_the_ends(
     sound: Samples, at: list[int], padding: float
 ) -> None:
-    trim = Trim(THRESHOLD, padding)
+    trim = SilenceTrimmer(THRESHOLD, padding)
     kept = through(trim, sound, at)
     frames = [sound[start : start + FRAME] / 32768 for start in range(0, len(sound), FRAME)]
     loud = [number for number, frame in enumerate(frames) if (frame**2).mean() >= from_db(THRESHOLD)]
@@ -107,20 +107,20 @@ def test_trimming_takes_nothing_but_silence_from_the_ends(
     begin = max(0, first - round(padding * SAMPLE_RATE))
     end = min(len(sound), last + round(padding * SAMPLE_RATE))
     assert np.array_equal(kept, sound[begin:end])
-    assert trim.lead * SAMPLE_RATE == pytest.approx(first - begin)
-    assert trim.trail * SAMPLE_RATE == pytest.approx(end - last)
+    assert trim.leading_silence * SAMPLE_RATE == pytest.approx(first - begin)
+    assert trim.trailing_silence * SAMPLE_RATE == pytest.approx(end - last)
 
 
 @given(sounds, cuts, cuts, st.sampled_from([0.0, PADDING]))
 def test_how_a_sound_is_cut_into_pieces_changes_nothing(
     sound: Samples, one: list[int], other: list[int], padding: float
 ) -> None:
-    for make in (Fade, lambda: Trim(THRESHOLD, padding)):
+    for make in (Fade, lambda: SilenceTrimmer(THRESHOLD, padding)):
         assert np.array_equal(through(make(), sound, one), through(make(), sound, other))
 
 
 def test_silence_without_end_is_not_held_without_end() -> None:
-    trim = Trim(THRESHOLD, PADDING)
+    trim = SilenceTrimmer(THRESHOLD, PADDING)
     speech, pause = tone(0.1), noise(1.0, -70)
     assert len(trim.push(speech)) == len(speech)
     out = sum(len(trim.push(pause)) for _ in range(8))
@@ -228,9 +228,9 @@ async def test_soft_consonants_survive(heart: BuiltinEngine) -> None:
         async with aclosing(heart.speak(utterance)) as stream:
             sound = to_samples(b"".join([piece async for piece in stream]))
         sound = Gain((settings.audio.loudness or 0) - LOUDNESS).push(sound)
-        trim = Trim(settings.audio.trim_silence or 0, settings.audio.trim_padding)
+        trim = SilenceTrimmer(settings.audio.trim_silence or 0, settings.audio.trim_padding)
         kept = len(through(trim, sound))
-        begin = int(loud_frames(sound)[0]) * FRAME - round(trim.lead * SAMPLE_RATE)
+        begin = int(loud_frames(sound)[0]) * FRAME - round(trim.leading_silence * SAMPLE_RATE)
         taken = np.concatenate((power(sound[:begin]), power(sound[begin + kept :])))
         meter = Meter()
         meter.push(sound)

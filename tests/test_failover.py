@@ -37,15 +37,15 @@ from tests.house import (
 from tests.web import web
 from wyoming_qwen3tts.app import Service
 from wyoming_qwen3tts.config.settings import LimitSettings, Settings
-from wyoming_qwen3tts.engines import audio_check, supervisor
+from wyoming_qwen3tts.engines import audio_check, managed, supervisor
 from wyoming_qwen3tts.engines.base import (
     DeviceLostError,
     EngineUnavailableError,
     TruncatedAudioError,
     UnsupportedTextError,
 )
+from wyoming_qwen3tts.engines.managed import State
 from wyoming_qwen3tts.engines.pool import EnginePool
-from wyoming_qwen3tts.engines.supervisor import State
 from wyoming_qwen3tts.speech import Attribution, TextFeed, Utterance, Voice
 
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
@@ -56,7 +56,7 @@ SILENCE = bytes(48_000)
 @pytest.fixture(autouse=True)
 def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines rest for a moment only."""
-    monkeypatch.setattr(supervisor, "REST", (0.02,))
+    monkeypatch.setattr(managed, "REST", (0.02,))
 
 
 class Model(ScriptedEngine):
@@ -280,7 +280,7 @@ async def test_what_was_said_before_needs_no_engine(tmp_path: Path) -> None:
     async with speaking(model, Spare(), data_dir=tmp_path, **KEPT) as client:
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
         model.script = refuses
-        for number in range(supervisor.TRIPS + 1):
+        for number in range(managed.TRIPS + 1):
             text = f"This is new, number {'x' * number}."
             assert await home_assistant_plain(client, text) == octave(text)
         assert await home_assistant_plain(client, HELLO) == tone(HELLO)
@@ -509,7 +509,7 @@ async def test_health_tells_who_speaks() -> None:
     model.script = refuses
     async with web([model, Spare()]) as client:
         assert (await client.get("/health")).json()["status"] == "ok"
-        for _ in range(supervisor.TRIPS):
+        for _ in range(managed.TRIPS):
             await client.post("/v1/audio/speech", json={"input": HELLO})
         health = (await client.get("/health")).json()
         assert (health["status"], health["speaking"]) == ("degraded", "spare")
@@ -522,13 +522,13 @@ async def test_health_tells_who_speaks() -> None:
 async def test_an_engine_that_fails_is_left_alone_and_probed_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "REST", (0.3,))
+    monkeypatch.setattr(managed, "REST", (0.3,))
     model = Model()
     model.script = refuses
     async with service([model, Spare()]) as uri, connect(uri) as client:
-        for _ in range(supervisor.TRIPS + 3):
+        for _ in range(managed.TRIPS + 3):
             assert await home_assistant_plain(client, HELLO) == octave(HELLO)
-        assert model.said.count(HELLO) == supervisor.TRIPS
+        assert model.said.count(HELLO) == managed.TRIPS
         await until(lambda: model.said.count(supervisor.PROBE) > 1)
         model.script = say_tone
         async with asyncio.timeout(HANG):
@@ -845,10 +845,10 @@ async def test_an_engine_that_gives_silence_stands_aside(cached: bool, tmp_path:
     model.script = silent
     how: dict[str, Any] = {"trim_silence": -50.0, **({"data_dir": tmp_path, **KEPT} if cached else {})}
     async with service([model, Spare()], **how) as uri, connect(uri) as client:
-        for number in range(supervisor.TRIPS + 3):
+        for number in range(managed.TRIPS + 3):
             text = f"{'Please ' * number}come to dinner."
             assert octave(text)[2000:-2000] in await home_assistant_plain(client, text)
-    assert len([text for text in model.said if text != supervisor.PROBE]) == supervisor.TRIPS
+    assert len([text for text in model.said if text != supervisor.PROBE]) == managed.TRIPS
 
 
 async def test_an_engine_without_a_voice_of_its_own_comes_back() -> None:

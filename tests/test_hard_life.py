@@ -54,8 +54,8 @@ from tests.house import (
 from tests.redis_server import Server
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import free_port
-from wyoming_qwen3tts.cache.redis import CONNECTIONS
-from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cache.redis_connection import MAX_CONNECTIONS
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 from wyoming_qwen3tts.speech import Utterance
 
 SENTENCE = "The dinner is on the table."
@@ -540,7 +540,7 @@ async def test_who_is_spoken_to_when_the_server_is_stopped_hears_all_of_it_or_an
             assert b" 200 " in await reader.readline()
             downloads.append(reader)
         running.process.terminate()
-        await running.logs("Stopping")
+        await running.logs("service: stopping")
         async with asyncio.timeout(HANG):
             heard = await asyncio.gather(*(hear(reader, told) for reader, told, _ in talking))
             bodies = await asyncio.gather(*map(downloaded, downloads))
@@ -652,7 +652,7 @@ async def test_ten_thousand_who_come_and_go_leave_nothing_behind(tmp_path: Path)
 # -- what is kept, where nothing can be ---------------------------------------------------------------------
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-GONE_ON = "The cache goes on without its disk"
+GONE_ON = "cache: disk is not used"
 
 
 def phrases(what: str) -> list[str]:
@@ -682,7 +682,7 @@ async def test_a_disk_that_is_full_for_this_process_keeps_nothing_and_silences_n
         await goes_on(running, [*phrases("Door"), *phrases("Gate"), *phrases("Window")])
         await nothing_partial(tmp_path)
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        await again(running, "The cache has its disk again", 1)
+        await again(running, "cache: disk works again", 1)
     assert await nothing_partial(tmp_path) > len(NUMBERS)
 
 
@@ -690,9 +690,9 @@ async def kept(data: Path, texts: Sequence[str]) -> None:
     """Wait until a cache's file has all these texts."""
 
     def there() -> bool:
-        if not (data / FILE).exists():
+        if not (data / FILE_NAME).exists():
             return False
-        database = sqlite3.connect(data / FILE)
+        database = sqlite3.connect(data / FILE_NAME)
         try:
             found = {text for (text,) in database.execute("SELECT text FROM entries")}
         except sqlite3.OperationalError:
@@ -731,7 +731,7 @@ async def test_a_file_system_that_is_full_keeps_nothing_and_silences_nobody(smal
                 pass
         await goes_on(running, [*phrases("Door"), *phrases("Gate"), "The first one is kept."])
         (small / "ballast").unlink()
-        await again(running, "The cache has its disk again", 1)
+        await again(running, "cache: disk works again", 1)
         assert await nothing_partial(small) >= 1
     async with house("--data-dir", small) as running:
         await running.speaks("The first one is kept.")
@@ -777,7 +777,7 @@ async def test_a_file_that_another_process_writes_to_for_seconds_is_no_silence(t
         for text in phrases("Window"):
             await running.speaks(text)
         await kept(tmp_path, phrases("Window"))
-        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         for text in [*phrases("Door"), *phrases("Window"), *phrases("Door")]:
             await running.speaks(text)
@@ -787,7 +787,7 @@ async def test_a_file_that_another_process_writes_to_for_seconds_is_no_silence(t
         assert running.said(GONE_ON) == 1
         other.execute("ROLLBACK")
         other.close()
-        await again(running, "The cache has its disk again", 1)
+        await again(running, "cache: disk works again", 1)
     assert await nothing_partial(tmp_path) > len(NUMBERS)
 
 
@@ -795,7 +795,7 @@ async def test_a_file_that_another_process_has_for_itself_is_no_silence(tmp_path
     async with house("--data-dir", tmp_path) as running:
         await running.speaks(SENTENCE)
         await kept(tmp_path, [SENTENCE])
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     async with house("--data-dir", tmp_path) as running, unharmed(running, SENTENCE):
@@ -805,7 +805,7 @@ async def test_a_file_that_another_process_has_for_itself_is_no_silence(tmp_path
         assert running.said(GONE_ON) == 1
         other.execute("COMMIT")
         other.close()
-        await again(running, "The cache has its disk again", 1)
+        await again(running, "cache: disk works again", 1)
     assert await nothing_partial(tmp_path) > 1
 
 
@@ -854,11 +854,11 @@ async def test_a_clock_that_jumps_while_somebody_speaks_is_not_noticed(
 async def test_a_redis_that_comes_and_goes_while_the_server_speaks_is_no_silence(tmp_path: Path) -> None:
     redis = Server(tmp_path)
     redis.start()
-    gone, back = "The cache goes on without its redis", "The cache has its redis again"
+    gone, back = "cache: redis is not used", "cache: redis works again"
     options = ("--cache-redis", redis.url, "--cache-disk", "0", "--cache-memory", "0")
     try:
         async with house("--data-dir", tmp_path / "data", *options) as running:
-            async with unharmed(running, SENTENCE, CONNECTIONS):
+            async with unharmed(running, SENTENCE, MAX_CONNECTIONS):
                 for text in phrases("Window"):
                     await running.speaks(text)
                 talking = await deaf(running.uri)

@@ -12,7 +12,7 @@ import pytest
 from tests.house import CAST, HANG, connect, home_assistant_plain, tone
 from tests.test_said_before import KEPT, Repeatable
 from tests.web import Web, code_of, events_of, web
-from wyoming_qwen3tts.cache.flac import HEAD, seal, seconds_of
+from wyoming_qwen3tts.cache.flac import HEADER_LENGTH, duration, encode
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.speech import Utterance
 
@@ -27,9 +27,9 @@ async def say(client: Web, text: str, voice: str = "tone") -> str:
 
 @pytest.mark.parametrize("seconds", [0.02, 1.0, 3.5])
 def test_how_long_a_sound_is_stands_at_the_beginning_of_its_file(seconds: float) -> None:
-    _, data = seal(b"", bytes(round(seconds * 48_000)))
-    assert seconds_of(data[:HEAD]) == pytest.approx(seconds)
-    assert seconds_of(data[: HEAD - 1]) == seconds_of(bytes(HEAD)) == 0.0
+    _, data = encode(b"", bytes(round(seconds * 48_000)))
+    assert duration(data[:HEADER_LENGTH]) == pytest.approx(seconds)
+    assert duration(data[: HEADER_LENGTH - 1]) == duration(bytes(HEADER_LENGTH)) == 0.0
 
 
 async def test_an_answer_says_where_it_came_from(tmp_path: Path) -> None:

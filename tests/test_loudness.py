@@ -18,7 +18,7 @@ from wyoming.tts import SynthesizeVoice
 from tests.house import HANG, UNPROCESSED, ScriptedEngine, connect, home_assistant_plain, service
 from wyoming_qwen3tts.audio.loudness import LARGEST_GAIN, Gain, Levels, Meter
 from wyoming_qwen3tts.audio.pcm import to_samples
-from wyoming_qwen3tts.audio.postprocess import LOUDEST, ReplyPostprocessor
+from wyoming_qwen3tts.audio.postprocess import MAX_STYLE_GAIN, ReplyPostprocessor
 from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
@@ -134,8 +134,8 @@ def test_what_was_measured_is_kept(tmp_path: Path) -> None:
     first, second = Levels(TARGET, path), Levels(TARGET, path)
     unknown, other = voice(), voice(name="another")
     assert (first.level(unknown), first.gain(unknown)) == (None, 0.0)
-    first.keep(unknown, -30)
-    second.keep(other, -26)  # another process
+    first.store(unknown, -30)
+    second.store(other, -26)  # another process
     assert first.gain(unknown) == pytest.approx(10)
     again = Levels(-23, path)
     assert again.gain(unknown) == pytest.approx(7)
@@ -152,23 +152,23 @@ def test_levels_that_cannot_be_read_are_measured_anew(
     path.write_text(damage)
     levels = Levels(TARGET, path)
     assert levels.level(voice()) is None
-    assert "levels are measured anew" in caplog.text
-    levels.keep(voice(), -30)
+    assert "levels cannot be read and are measured again" in caplog.text
+    levels.store(voice(), -30)
     assert Levels(TARGET, path).level(voice()) == -30
 
 
 def test_levels_that_cannot_be_kept_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     levels = Levels(TARGET, tmp_path / "file" / "levels.json")
-    levels.keep(voice(), -30)
+    levels.store(voice(), -30)
     assert levels.gain(voice()) == pytest.approx(10)
-    assert "Voices' levels cannot be kept" in caplog.text
+    assert "levels cannot be stored and are measured again" in caplog.text
 
 
 def test_neither_style_nor_language_changes_a_level_and_a_recording_does() -> None:
     levels = Levels(TARGET)
     plain = voice()
-    levels.keep(plain, -26)
+    levels.store(plain, -26)
     styles = (
         Style("whisper", instruct="Whisper."),
         Style("slow", speed=0.8),
@@ -193,7 +193,7 @@ def test_a_voice_ends_a_reply_as_it_began_it() -> None:
         return measured(to_samples(finish.push(noise(1, -30).tobytes()) + finish.finish()))
 
     assert level(reply) == pytest.approx(-30, abs=0.2)
-    levels.keep(voice(), -30)
+    levels.store(voice(), -30)
     assert level(reply) == pytest.approx(-30, abs=0.2)
     assert level(ReplyPostprocessor(UNPROCESSED, levels)) == pytest.approx(TARGET, abs=0.2)
 
@@ -299,7 +299,7 @@ def test_a_style_s_gain_has_bounds_of_its_own() -> None:
     reply = ReplyPostprocessor(UNPROCESSED, Levels(TARGET))
     finish = reply.begin(styled(Style("shout", gain=99), loudness=-60.0))
     sound = to_samples(finish.push(noise(1, -60).tobytes()) + finish.finish())
-    assert measured(sound) == pytest.approx(-60 + LARGEST_GAIN + LOUDEST, abs=0.3)
+    assert measured(sound) == pytest.approx(-60 + LARGEST_GAIN + MAX_STYLE_GAIN, abs=0.3)
     loud = reply.begin(styled(Style("shout", gain=12), loudness=TARGET))
     sound = to_samples(loud.push(noise(1, TARGET).tobytes()) + loud.finish())
     assert np.abs(sound.astype(int)).max() < 32767

@@ -323,12 +323,12 @@ def test_style_and_instructions_are_offered_where_the_voice_has_them_and_reach_i
 def test_pieces_cut_anywhere_are_played_without_a_gap_to_the_last_sample(tab: Browser) -> None:
     heard = tab.run(
         """
-        const { Player, Sound, RATE } = await import("./sound.js");
+        const { Player, SampleBuffer, RATE } = await import("./audio.js");
         const samples = Int16Array.from({ length: 9001 }, (_, i) => 20000 * Math.sin(i / 7));
         const bytes = new Uint8Array(samples.buffer);
         const context = new OfflineAudioContext(1, 3 * samples.length, RATE);
         const player = new Player(context);
-        const sound = new Sound();
+        const sound = new SampleBuffer();
         for (let at = 0, size = 1; at < bytes.length; at += size, size = (size * 7) % 1013 + 1)
           player.push(sound.push(bytes.slice(at, at + size)));
         const finished = player.end();
@@ -350,7 +350,7 @@ def test_pieces_cut_anywhere_are_played_without_a_gap_to_the_last_sample(tab: Br
 def test_where_sound_runs_dry_it_fades_and_goes_on_without_a_click(tab: Browser) -> None:
     steepest, heard, silent = tab.run(
         """
-        const { Player, RATE } = await import("./sound.js");
+        const { Player, RATE } = await import("./audio.js");
         const wave = Int16Array.from({ length: 3 * 4810 }, (_, i) => 16000 * Math.cos(i / 40));
         const context = new OfflineAudioContext(1, 2 * RATE, RATE);
         const player = new Player(context);

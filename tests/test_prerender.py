@@ -20,7 +20,7 @@ from tests.house import HANG, connect, home_assistant_plain, service, tone
 from tests.test_commands import pcm, run
 from tests.test_said_before import KEPT, Repeatable
 from wyoming_qwen3tts import cli
-from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 from wyoming_qwen3tts.cli.prerender import Serve
 from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import TruncatedAudioError, UnsupportedTextError
@@ -32,7 +32,7 @@ QUIET = {"WYOMING_QWEN3TTS_URI": "tcp://127.0.0.1:1"}
 
 def kept(data: Path) -> dict[str, tuple[str, int]]:
     """Return what is in the file: text → voice, pinned."""
-    database = sqlite3.connect(data / FILE)
+    database = sqlite3.connect(data / FILE_NAME)
     rows = database.execute("SELECT text, voice, pinned FROM entries").fetchall()
     database.close()
     return {text: (voice, pinned) for text, voice, pinned in rows}
@@ -152,7 +152,7 @@ async def test_a_server_that_says_nothing_right_is_given_up(tmp_path: Path) -> N
 SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"cache_memory": 1.0, "cache_disk": 0.0}, "nothing is kept outside of memory"),
     ({"cache_memory": 1.0, "cache_disk": 0.01}, "the cache's disk has no room"),
-    ({**KEPT, "cache_exclude_voices": ("tone",)}, "nothing is that tone says"),
+    ({**KEPT, "cache_exclude_voices": ("tone",)}, "the voice tone is excluded"),
 ]
 
 
@@ -343,7 +343,7 @@ def test_stats_tell_what_is_kept_and_of_how_much_use_it_was(
     place = ("--data-dir", str(data))
     assert command(*place) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"disk, {data / FILE}, at most 1,000.0 MB: 3 sentences, 0.0 MB; 0 pinned")
+    assert lines[0].startswith(f"disk, {data / FILE_NAME}, at most 1,000.0 MB: 3 sentences, 0.0 MB; 0 pinned")
     assert [line.split()[:2] for line in lines[1:3]] == [["Klang", "Zwei"], ["tone", "2"]]
     assert lines[3] == "  counted by all servers that share this disk:"
     assert lines[4].split() == [
@@ -398,7 +398,7 @@ def test_verify_drops_what_is_damaged(data: Path, tmp_path: Path, capsys: pytest
     place = ("--data-dir", str(data))
     assert command("verify", *place) == 0
     assert capsys.readouterr().out == "disk: 3 sentences, none damaged\n"
-    with sqlite3.connect(data / FILE) as database:
+    with sqlite3.connect(data / FILE_NAME) as database:
         database.execute(
             "UPDATE sounds SET data = zeroblob(99) WHERE key = (SELECT key FROM entries WHERE text = 'Wer ist da?')"
         )
@@ -412,9 +412,9 @@ def test_verify_drops_what_is_damaged(data: Path, tmp_path: Path, capsys: pytest
 
 
 def test_a_file_that_is_damaged_all_over_is_told(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with (data / FILE).open("r+b") as file:
+    with (data / FILE_NAME).open("r+b") as file:
         file.seek(4096)
-        file.write(b"\xa5" * ((data / FILE).stat().st_size - 4096))
+        file.write(b"\xa5" * ((data / FILE_NAME).stat().st_size - 4096))
     assert command("verify", "--data-dir", str(data)) == 1
     assert (
         "disk: 0 sentences, the file was damaged and renamed to cache.sqlite.damaged"

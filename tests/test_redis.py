@@ -18,13 +18,14 @@ from tests.redis_server import Server
 from tests.test_cache import entry, key, sound
 from wyoming_qwen3tts.cache.cache import Cache
 from wyoming_qwen3tts.cache.entry import CacheCounts, Entry, TierError
-from wyoming_qwen3tts.cache.memory import Memory
-from wyoming_qwen3tts.cache.redis import CONNECTIONS, ENTRIES, LONGEST, SPACE, Redis
+from wyoming_qwen3tts.cache.memory import MemoryCache
+from wyoming_qwen3tts.cache.redis import DEFAULT_MAX_AGE, ENTRY_PREFIX, KEY_PREFIX, RedisTier
+from wyoming_qwen3tts.cache.redis_connection import MAX_CONNECTIONS
 from wyoming_qwen3tts.redis_url import check_url
 
 
 def name(of: object) -> str:
-    return f"{ENTRIES}{key(of).hex()}"
+    return f"{ENTRY_PREFIX}{key(of).hex()}"
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ def server(running: Server, raw: Any) -> Iterator[Server]:
 
 
 @pytest.fixture
-async def tier(server: Server) -> AsyncIterator[Redis]:
-    tier = Redis(server.url)
+async def tier(server: Server) -> AsyncIterator[RedisTier]:
+    tier = RedisTier(server.url)
     yield tier
     await tier.close()
 
@@ -64,7 +65,7 @@ async def tier(server: Server) -> AsyncIterator[Redis]:
 
 
 async def test_what_is_in_redis_is_shared_sample_for_sample(server: Server) -> None:
-    one, other = Redis(server.url), Redis(f"unix://{server.path}?db=0")
+    one, other = RedisTier(server.url), RedisTier(f"unix://{server.path}?db=0")
     assert await one.get(key("a")) is None
     assert await one.put(key("a"), entry(pinned=True))
     said = Entry(sound(1, 0.001), 0.25, "“Ünïcode” \ud800 \0", "Aunt May")
@@ -81,8 +82,8 @@ async def test_what_is_in_redis_is_shared_sample_for_sample(server: Server) -> N
 
 
 async def test_what_nobody_uses_goes_and_what_is_pinned_stays(server: Server, raw: Any) -> None:
-    for longest, ms in ((1000.0, 1_000_000), (0.0, 1000 * LONGEST)):
-        tier = Redis(server.url, longest)
+    for longest, ms in ((1000.0, 1_000_000), (0.0, 1000 * DEFAULT_MAX_AGE)):
+        tier = RedisTier(server.url, longest)
         await tier.put(key("a"), entry())
         await tier.put(key("b"), entry(pinned=True))
         assert ms / 2 < raw.pttl(name("a")) <= ms
@@ -96,7 +97,7 @@ async def test_what_nobody_uses_goes_and_what_is_pinned_stays(server: Server, ra
 
 
 async def test_an_entry_that_is_too_old_is_made_again(server: Server) -> None:
-    tier = Redis(server.url, longest=1e-9)
+    tier = RedisTier(server.url, max_age=1e-9)
     await tier.put(key("a"), entry())
     await tier.put(key("b"), entry(pinned=True))
     async with asyncio.timeout(HANG):
@@ -108,7 +109,7 @@ async def test_an_entry_that_is_too_old_is_made_again(server: Server) -> None:
 
 
 async def test_pinned_once_is_pinned_whoever_writes_last(server: Server, raw: Any) -> None:
-    one, other = Redis(server.url), Redis(server.url)
+    one, other = RedisTier(server.url), RedisTier(server.url)
     for seed in range(50):
         writing = [one.put(key(seed), entry(seed, pinned=True)), other.put(key(seed), entry(seed))]
         await asyncio.gather(*(writing if seed % 2 else reversed(writing)))
@@ -138,7 +139,7 @@ async def test_pinned_once_is_pinned_whoever_writes_last(server: Server, raw: An
     ids=str,
 )
 async def test_a_damaged_entry_is_dropped(
-    tier: Redis, raw: Any, change: dict[str, bytes | None], caplog: pytest.LogCaptureFixture
+    tier: RedisTier, raw: Any, change: dict[str, bytes | None], caplog: pytest.LogCaptureFixture
 ) -> None:
     await tier.put(key("a"), entry(pinned=True))
     await tier.put(key("b"), entry(1))
@@ -147,11 +148,11 @@ async def test_a_damaged_entry_is_dropped(
             raw.hdel(name("a"), field)
         else:
             raw.hset(name("a"), field, value)
-    assert [found async for at, found in tier.walk() if at == key("a")] == [None]
+    assert [found async for at, found in tier.entries() if at == key("a")] == [None]
     assert tier.counts.damaged == 0
     assert await tier.get(key("a")) is None
-    assert caplog.text.count("an entry is damaged, and made again: ") == 1
-    assert ("'Sentence 0.'" in caplog.text) == ("text" not in change)
+    assert caplog.text.count("cache: redis dropped a damaged entry address=") == 1
+    assert ('text="Sentence 0."' in caplog.text) == ("text" not in change)
     assert not raw.exists(name("a"))
     assert tier.counts == CacheCounts(misses=1, stored=2, damaged=1)
     assert await tier.get(key("b")) == entry(1)
@@ -159,7 +160,7 @@ async def test_a_damaged_entry_is_dropped(
     assert await tier.get(key("a")) == entry()
 
 
-async def test_an_entry_under_another_key_is_damaged(tier: Redis, raw: Any) -> None:
+async def test_an_entry_under_another_key_is_damaged(tier: RedisTier, raw: Any) -> None:
     await tier.put(key("a"), entry())
     raw.copy(name("a"), name("b"))
     assert await tier.get(key("b")) is None
@@ -168,13 +169,13 @@ async def test_an_entry_under_another_key_is_damaged(tier: Redis, raw: Any) -> N
 
 
 @pytest.mark.parametrize("what", [["SET", "text"], ["RPUSH", "1", "2"], ["HSET", "other", "field"]], ids=str)
-async def test_what_is_no_entry_at_all_is_damaged_too(tier: Redis, raw: Any, what: list[str]) -> None:
+async def test_what_is_no_entry_at_all_is_damaged_too(tier: RedisTier, raw: Any, what: list[str]) -> None:
     command, *values = what
     raw.execute_command(command, name("a"), *values)
-    raw.set(f"{ENTRIES}of nobody", "no key")
+    raw.set(f"{ENTRY_PREFIX}of nobody", "no key")
     await tier.put(key("b"), entry(1))
-    assert dict([pair async for pair in tier.walk()]) == {key("a"): None, key("b"): entry(1)}
-    assert (await tier.stock()).entries == 1
+    assert dict([pair async for pair in tier.entries()]) == {key("a"): None, key("b"): entry(1)}
+    assert (await tier.contents()).entries == 1
     assert await tier.forget("Aunt May") == 0
     assert await tier.get(key("a")) is None
     assert tier.counts.damaged == 1
@@ -187,39 +188,45 @@ async def test_what_is_no_entry_at_all_is_damaged_too(tier: Redis, raw: Any, wha
 # -- all of it ----------------------------------------------------------------------------------------------
 
 
-async def test_forgetting_leaves_alone_what_is_not_ours(tier: Redis, server: Server, raw: Any) -> None:
-    foreign = {"wyoming", SPACE, "wyoming-qwen3tts:0:entry:1", "wyoming-qwen3tts:10:entry:1", f"x{name(1)}"}
+async def test_forgetting_leaves_alone_what_is_not_ours(tier: RedisTier, server: Server, raw: Any) -> None:
+    foreign = {
+        "wyoming",
+        KEY_PREFIX,
+        "wyoming-qwen3tts:0:entry:1",
+        "wyoming-qwen3tts:10:entry:1",
+        f"x{name(1)}",
+    }
     for each in foreign:
         raw.set(each, "not ours")
     for seed in range(700):  # more than Redis looks at in one go
         raw.hset(name(seed), mapping={"voice": "Aunt May" if seed % 2 else "Ryan"})
-    other = Redis(server.url)
-    before = await other.tally({})
+    other = RedisTier(server.url)
+    before = await other.add_counts({})
     assert await tier.forget("Aunt May") == 350
-    assert await other.tally({}) == before + 1
-    assert len(list(raw.scan_iter(f"{ENTRIES}*", 5000))) == 350
+    assert await other.add_counts({}) == before + 1
+    assert len(list(raw.scan_iter(f"{ENTRY_PREFIX}*", 5000))) == 350
     assert await tier.forget() == 350
-    assert await other.tally({}) == before + 2
-    assert {each.decode() for each in raw.scan_iter()} == {*foreign, f"{SPACE}forgotten"}
+    assert await other.add_counts({}) == before + 2
+    assert {each.decode() for each in raw.scan_iter()} == {*foreign, f"{KEY_PREFIX}forgotten"}
     assert await tier.forget() == 0
     await other.close()
 
 
-async def test_all_that_is_kept_can_be_walked_through(tier: Redis, raw: Any) -> None:
+async def test_all_that_is_kept_can_be_walked_through(tier: RedisTier, raw: Any) -> None:
     raw.set("not ours", "x")
     for seed in range(70):  # more than are read at a time
         await tier.put(key(seed), entry(seed))
     raw.hset(name(3), "data", bytes(9))
-    found = [pair async for pair in tier.walk()]
+    found = [pair async for pair in tier.entries()]
     assert len(found) == 70
     assert dict(found) == {key(seed): None if seed == 3 else entry(seed) for seed in range(70)}
     assert tier.counts == CacheCounts(stored=70)
 
 
-async def test_the_stock_is_told_by_voice(tier: Redis, raw: Any) -> None:
+async def test_the_stock_is_told_by_voice(tier: RedisTier, raw: Any) -> None:
     for seed, voice in enumerate(["Ryan", "Ryan", "Aunt May"]):
         await tier.put(key(seed), Entry(sound(seed), 1.0, "text", voice, pinned=seed == 1))
-    stock = await tier.stock()
+    stock = await tier.contents()
     assert (stock.entries, stock.pinned) == (3, 1)
     assert {voice: count for voice, (count, _) in stock.voices.items()} == {"Aunt May": 1, "Ryan": 2}
     assert stock.bytes == sum(raw.hstrlen(name(seed), "data") for seed in range(3))
@@ -228,34 +235,37 @@ async def test_the_stock_is_told_by_voice(tier: Redis, raw: Any) -> None:
 
 async def test_counts_are_added_up_over_processes(server: Server, raw: Any) -> None:
     for _ in range(2):
-        tier = Redis(server.url)
-        await tier.tally({"memory": CacheCounts(hits=2, saved=0.5), "redis": CacheCounts(misses=1)})
+        tier = RedisTier(server.url)
+        await tier.add_counts({"memory": CacheCounts(hits=2, saved=0.5), "redis": CacheCounts(misses=1)})
         await tier.close()
-    raw.hset(f"{SPACE}counted", "memory of a later version", 1)
-    later = Redis(server.url)
-    assert await later.totals() == {"memory": CacheCounts(hits=4, saved=1.0), "redis": CacheCounts(misses=2)}
+    raw.hset(f"{KEY_PREFIX}counted", "memory of a later version", 1)
+    later = RedisTier(server.url)
+    assert await later.total_counts() == {
+        "memory": CacheCounts(hits=4, saved=1.0),
+        "redis": CacheCounts(misses=2),
+    }
     await later.close()
 
 
-async def test_no_room_is_no_failure(tier: Redis, raw: Any) -> None:
+async def test_no_room_is_no_failure(tier: RedisTier, raw: Any) -> None:
     await tier.put(key("a"), entry(pinned=True))
     raw.config_set("maxmemory", 1)
     assert not await tier.put(key("b"), entry(1))
     assert not await tier.put(key("a"), entry(1))
-    assert await tier.tally({"redis": CacheCounts(hits=1)}) == 0
+    assert await tier.add_counts({"redis": CacheCounts(hits=1)}) == 0
     assert await tier.get(key("a")) == entry(pinned=True)
     assert tier.counts == CacheCounts(hits=1, stored=1, saved=0.5)
     assert not raw.exists(name("b"))
 
 
-async def test_where_redis_makes_room_what_is_pinned_stays(tier: Redis, raw: Any) -> None:
+async def test_where_redis_makes_room_what_is_pinned_stays(tier: RedisTier, raw: Any) -> None:
     raw.config_set("maxmemory-policy", "volatile-lru")
     for seed in range(10):
         await tier.put(key(seed), Entry(sound(seed, 1), 1.0, pinned=True))
     raw.config_set("maxmemory", raw.info("memory")["used_memory"] + 1_000_000)
     for seed in range(10, 60):
         assert await tier.put(key(seed), Entry(sound(seed, 1), 1.0))
-    stock = await tier.stock()
+    stock = await tier.contents()
     assert stock.pinned == 10
     assert stock.entries < 50
     for seed in range(10):
@@ -263,24 +273,24 @@ async def test_where_redis_makes_room_what_is_pinned_stays(tier: Redis, raw: Any
 
 
 async def test_what_is_read_is_a_hit_where_nothing_can_be_written(
-    tier: Redis, server: Server, raw: Any
+    tier: RedisTier, server: Server, raw: Any
 ) -> None:
     await tier.put(key("a"), entry())
     raw.execute_command("ACL", "SETUSER", "reader", "on", ">pass", "~*", "+@all", "-eval")
-    reader = Redis(f"redis://reader:pass@127.0.0.1:{server.port}")
+    reader = RedisTier(f"redis://reader:pass@127.0.0.1:{server.port}")
     assert await reader.get(key("a")) == entry()
     with pytest.raises(TierError, match="no permissions"):
         await reader.put(key("b"), entry())
     await reader.close()
 
 
-async def test_what_may_not_be_read_is_not_damaged(tier: Redis, server: Server, raw: Any) -> None:
+async def test_what_may_not_be_read_is_not_damaged(tier: RedisTier, server: Server, raw: Any) -> None:
     await tier.put(key("a"), entry())
     raw.execute_command(
         "ACL", "SETUSER", "writer", "on", ">pass", "~*", "+@all", "-hgetall", "-hget", "-hmget"
     )
-    writer = Redis(f"redis://writer:pass@127.0.0.1:{server.port}")
-    for asked in (writer.get(key("a")), writer.stock(), writer.forget("Ryan"), anext(writer.walk())):
+    writer = RedisTier(f"redis://writer:pass@127.0.0.1:{server.port}")
+    for asked in (writer.get(key("a")), writer.contents(), writer.forget("Ryan"), anext(writer.entries())):
         with pytest.raises(TierError, match="no permissions"):
             await asked
     assert writer.counts == CacheCounts(failures=4)
@@ -291,7 +301,7 @@ async def test_what_may_not_be_read_is_not_damaged(tier: Redis, server: Server, 
 # -- when things go wrong -----------------------------------------------------------------------------------
 
 
-async def given_up(tier: Redis, seed: object, steps: int) -> bool:
+async def given_up(tier: RedisTier, seed: object, steps: int) -> bool:
     """Give up a get after some turns of the event loop; tell whether it was in time to be."""
     task = asyncio.create_task(tier.get(key(seed)))
     for _ in range(steps):
@@ -305,7 +315,7 @@ async def given_up(tier: Redis, seed: object, steps: int) -> bool:
 async def test_a_get_can_be_given_up_anywhere_and_the_next_finds_what_it_asks_for(
     server: Server, connected: bool
 ) -> None:
-    tier = Redis(server.url + "/1")
+    tier = RedisTier(server.url + "/1")
     for seed in range(4):
         await tier.put(key(seed), entry(seed))
     steps, late = 0, 0
@@ -322,8 +332,8 @@ async def test_a_get_can_be_given_up_anywhere_and_the_next_finds_what_it_asks_fo
     await tier.close()
 
 
-async def test_what_comes_too_late_is_no_answer_to_the_next_question(tier: Redis, server: Server) -> None:
-    count = 3 * CONNECTIONS
+async def test_what_comes_too_late_is_no_answer_to_the_next_question(tier: RedisTier, server: Server) -> None:
+    count = 3 * MAX_CONNECTIONS
     for seed in range(count):
         await tier.put(key(seed), entry(seed))
     await asyncio.gather(*(tier.get(key(seed)) for seed in range(count)))
@@ -340,14 +350,16 @@ async def test_what_comes_too_late_is_no_answer_to_the_next_question(tier: Redis
         assert found == [entry(seed) for seed in reversed(range(count))]
 
 
-async def test_connections_are_few_and_all_closed_in_the_end(tier: Redis, server: Server, raw: Any) -> None:
+async def test_connections_are_few_and_all_closed_in_the_end(
+    tier: RedisTier, server: Server, raw: Any
+) -> None:
     before = len(raw.client_list())
     await tier.put(key("a"), entry())
     with server.stopped():
         asked = [asyncio.create_task(tier.get(key("a"))) for _ in range(100)]
         await asyncio.wait(asked, timeout=0.1)
     assert await asyncio.gather(*asked) == [entry()] * 100
-    assert len(raw.client_list()) <= before + CONNECTIONS
+    assert len(raw.client_list()) <= before + MAX_CONNECTIONS
     await tier.close()
     async with asyncio.timeout(HANG):
         while len(raw.client_list()) > before:  # noqa: ASYNC110 - it is another process that is waited for
@@ -356,7 +368,7 @@ async def test_connections_are_few_and_all_closed_in_the_end(tier: Redis, server
 
 async def test_a_redis_that_is_gone_and_comes_back_is_used_again(tmp_path: Path) -> None:
     server = Server(tmp_path)
-    tier, socketed = Redis(server.url), Redis(f"unix://{server.path}")
+    tier, socketed = RedisTier(server.url), RedisTier(f"unix://{server.path}")
     try:
         for each in (tier, socketed):
             with pytest.raises(TierError):
@@ -397,7 +409,7 @@ async def listening(
         yield door.sockets[0].getsockname()[1]
 
 
-async def test_connections_that_died_without_a_word_cost_one_call(tier: Redis, server: Server) -> None:
+async def test_connections_that_died_without_a_word_cost_one_call(tier: RedisTier, server: Server) -> None:
     dead, opened = set[int](), 0
     swallowed, ways = asyncio.Event(), list[asyncio.Task[None]]()
 
@@ -419,7 +431,7 @@ async def test_connections_that_died_without_a_word_cost_one_call(tier: Redis, s
 
     await tier.put(key("a"), entry())
     async with listening(serve) as port:
-        far = Redis(f"redis://127.0.0.1:{port}")
+        far = RedisTier(f"redis://127.0.0.1:{port}")
         await asyncio.gather(*(far.get(key("a")) for _ in range(5)))
         assert opened > 1
         dead.update(range(1, opened + 1))
@@ -438,7 +450,7 @@ async def test_the_password_is_never_told(server: Server, raw: Any, caplog: pyte
     caplog.set_level(logging.DEBUG)
     raw.execute_command("ACL", "SETUSER", "speech", "on", ">s3cr/t#", "~*", "+@all")
     good, bad = (
-        Redis(f"redis://speech:{word}@127.0.0.1:{server.port}/2") for word in ("s3cr%2Ft%23", "s3cr")
+        RedisTier(f"redis://speech:{word}@127.0.0.1:{server.port}/2") for word in ("s3cr%2Ft%23", "s3cr")
     )
     assert await good.put(key("a"), entry())
     assert await good.get(key("a")) == entry()
@@ -465,7 +477,7 @@ async def test_what_is_answered_with_the_password_in_it_is_not_passed_on(answer:
         await writer.drain()
 
     async with listening(serve) as port:
-        tier = Redis(f"redis://speech:s3%2Fcr%23t@127.0.0.1:{port}")
+        tier = RedisTier(f"redis://speech:s3%2Fcr%23t@127.0.0.1:{port}")
         with pytest.raises(TierError) as answered:
             await tier.get(key("a"))
         assert str(answered.value) == f"127.0.0.1:{port}: {told}"
@@ -483,7 +495,7 @@ async def test_what_is_no_redis_fails_and_harms_nobody(answer: bytes) -> None:
         await writer.drain()
 
     async with listening(serve) as port:
-        tier = Redis(f"redis://127.0.0.1:{port}")
+        tier = RedisTier(f"redis://127.0.0.1:{port}")
         for _ in range(2):
             with pytest.raises(TierError):
                 await tier.get(key("a"))
@@ -491,9 +503,9 @@ async def test_what_is_no_redis_fails_and_harms_nobody(answer: bytes) -> None:
 
 
 async def test_a_call_does_not_wait_for_ever(
-    tier: Redis, server: Server, monkeypatch: pytest.MonkeyPatch
+    tier: RedisTier, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wyoming_qwen3tts.cache.redis.ANSWER", 0.05)
+    monkeypatch.setattr("wyoming_qwen3tts.cache.redis_connection.COMMAND_TIMEOUT", 0.05)
     with server.stopped():
         async with asyncio.timeout(HANG):
             with pytest.raises(TierError, match=r"it gave no answer for 0\.05 s"):
@@ -505,7 +517,7 @@ async def test_where_the_package_is_missing_it_is_said_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    tier = Redis("redis://somewhere")
+    tier = RedisTier("redis://somewhere")
     with pytest.raises(TierError, match=r"pip install 'wyoming-qwen3tts\[redis\]'"):
         await tier.get(key("a"))
     await tier.close()
@@ -558,12 +570,14 @@ def test_urls_of_a_redis(url: str) -> None:
     ],
 )
 async def test_what_is_no_url_of_a_redis_is_not_quoted(url: str) -> None:
-    with pytest.raises(ValueError, match="no URL of a Redis: redis://user:password@host") as error:
+    with pytest.raises(
+        ValueError, match="this is not the URL of a Redis: redis://user:password@host"
+    ) as error:
         check_url(url)
     assert "cret" not in str(error.value)
     assert error.value.__context__ is None
-    tier = Redis(url)
-    with pytest.raises(TierError, match=r"^Redis: no URL of a Redis") as failed:
+    tier = RedisTier(url)
+    with pytest.raises(TierError, match=r"^Redis: this is not the URL of a Redis") as failed:
         await tier.get(key("a"))
     assert "cret" not in str(failed.value)
     await tier.close()
@@ -571,7 +585,7 @@ async def test_what_is_no_url_of_a_redis_is_not_quoted(url: str) -> None:
 
 def test_a_url_is_checked_without_the_package() -> None:
     code = (
-        "import sys\nfrom wyoming_qwen3tts.cache.redis import Redis\nRedis('redis://host')\n"
+        "import sys\nfrom wyoming_qwen3tts.cache.redis import RedisTier\nRedisTier('redis://host')\n"
         "print(sorted({'redis', 'numpy', 'soundfile'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -590,15 +604,15 @@ async def test_what_one_server_said_another_need_not_make(server: Server) -> Non
             yield sound()[at : at + 480]
 
     for _ in range(2):
-        tier = Redis(server.url)
-        cache = Cache(Memory(0), [tier])
+        tier = RedisTier(server.url)
+        cache = Cache(MemoryCache(0), [tier])
         said = [piece async for piece in cache.speak(key("a"), make, text="Sentence.", voice="Ryan")]
         assert b"".join(said) == sound()
         await cache.close()
     assert len(made) == 1
     assert tier.counts.hits == 1
-    another = Redis(server.url)
-    await Cache(Memory(0), [another]).forget("Ryan")
+    another = RedisTier(server.url)
+    await Cache(MemoryCache(0), [another]).forget("Ryan")
     assert await another.get(key("a")) is None
     await another.close()
 
@@ -607,9 +621,9 @@ async def test_speech_goes_on_without_redis(tmp_path: Path, caplog: pytest.LogCa
     async def make() -> AsyncGenerator[bytes, None]:
         yield sound()
 
-    cache = Cache(Memory(0), [Redis(f"unix://:s3cret@{tmp_path}/redis.sock")])
+    cache = Cache(MemoryCache(0), [RedisTier(f"unix://:s3cret@{tmp_path}/redis.sock")])
     for each in "abc":
         assert [piece async for piece in cache.speak(key(each), make)] == [sound()]
-    assert caplog.text.count(f"cache: redis is not used reason={tmp_path}/redis.sock: ") == 1
+    assert caplog.text.count(f'cache: redis is not used reason="{tmp_path}/redis.sock: ') == 1
     assert "s3cret" not in caplog.text
     await cache.close()

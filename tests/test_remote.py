@@ -58,7 +58,7 @@ def restless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let servers be looked at often."""
     monkeypatch.setattr(remote_module, "LOOK_INTERVAL", 0.1)
     monkeypatch.setattr(remote_module, "REST", (0.05,))
-    monkeypatch.setattr("wyoming_qwen3tts.engines.supervisor.REST", (0.05,))
+    monkeypatch.setattr("wyoming_qwen3tts.engines.managed.REST", (0.05,))
 
 
 def engine_for(*uris: str) -> RemoteEngine:

@@ -27,7 +27,8 @@ from tests.house import (
     sound_of,
     tone,
 )
-from wyoming_qwen3tts.cache.sqlite import FILE
+from wyoming_qwen3tts.cache.keys import utterance_key
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME
 from wyoming_qwen3tts.engines.base import Engine, TruncatedAudioError
 from wyoming_qwen3tts.speech import Attribution, Reference, Style, Utterance, Voice
 
@@ -295,7 +296,7 @@ async def test_nothing_to_say_cannot_be_pinned(tmp_path: Path, text: str) -> Non
 async def test_a_pinned_phrase_is_stored_before_its_end_is_said(tmp_path: Path) -> None:
     async with service([Repeatable()], data_dir=tmp_path, **KEPT) as uri:
         await ask(uri, "The door is open. The window is shut.", "pin")
-        with sqlite3.connect(tmp_path / FILE) as database:
+        with sqlite3.connect(tmp_path / FILE_NAME) as database:
             found = database.execute("SELECT text, pinned FROM entries ORDER BY text").fetchall()
         database.close()
     assert found == [("The door is open.", 1), ("The window is shut.", 1)]
@@ -429,7 +430,7 @@ def test_a_key_is_of_all_that_changes_the_sound_and_of_nothing_else() -> None:
         replace(said, voice=replace(voice, name="Ryan (slow)", base="Ryan", style=Style("slow", speed=0.8))),
         replace(said, voice=replace(voice, loudness=-20.0, rank=1, languages=("en-US", "de-DE"))),
     ]
-    assert len({utterance.key("engine") for utterance in same}) == 1
+    assert len({utterance_key(utterance, "engine") for utterance in same}) == 1
     reference = Reference(Path("a.wav"), "digest")
     others = [
         replace(said, text="Hi!"),
@@ -442,10 +443,26 @@ def test_a_key_is_of_all_that_changes_the_sound_and_of_nothing_else() -> None:
         replace(said, voice=replace(voice, reference=reference)),
         replace(said, voice=replace(voice, reference=replace(reference, digest="another"))),
     ]
-    keys = {utterance.key("engine") for utterance in [said, *others]} | {said.key("another")}
+    keys = {utterance_key(utterance, "engine") for utterance in [said, *others]} | {
+        utterance_key(said, "another")
+    }
     assert len(keys) == len(others) + 2
     cloned = replace(said, voice=replace(voice, reference=reference))
     renamed = replace(
         said, voice=replace(voice, name="Aunt May", reference=replace(reference, path=Path("b")))
     )
-    assert cloned.key("engine") == renamed.key("engine")
+    assert utterance_key(cloned, "engine") == utterance_key(renamed, "engine")
+
+
+def test_the_key_of_an_utterance_has_a_fixed_value() -> None:
+    """Another value would make every stored entry useless: a new VERSION should say so."""
+    voice = Voice("Oma (calm)", "", ("de",), "qwen3", Attribution("", ""), model="Qwen/Tiny")
+    calm = replace(voice, base="Oma", style=Style("calm", "Speak calmly."))
+    cloned = replace(voice, base="Oma", reference=Reference(Path("a.wav"), "ab" * 32))
+    keys = [
+        utterance_key(Utterance("Grüß Gott.", each, "de", 7), "qwen3 1.0").hex() for each in (calm, cloned)
+    ]
+    assert keys == [
+        "1c61130553827c9d21f1351e57aaf057ef5cc64eedd5c639a429a5d37d5bdc41",
+        "c56f94d09035f98f0206fbb17ee04113194ae604e5af8d3f175465af145604fe",
+    ]

@@ -21,8 +21,8 @@ from tests.redis_server import Server
 from tests.test_prerender import nobody
 from wyoming_qwen3tts import cli
 from wyoming_qwen3tts.cache.entry import Entry
-from wyoming_qwen3tts.cache.redis import Redis
-from wyoming_qwen3tts.cache.sqlite import FILE, Disk
+from wyoming_qwen3tts.cache.redis import RedisTier
+from wyoming_qwen3tts.cache.sqlite import FILE_NAME, DiskTier
 
 ROUNDS = 50
 
@@ -57,8 +57,8 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
                         await asyncio.sleep(chance.random() / 50)
                         os.kill(child, signal.SIGKILL)
             assert (what, rest) == ("died", str(-signal.SIGKILL)), "it ended by itself"
-            survivor = Disk(tmp_path / FILE, 1 << 40)
-            walked = [entry async for _, entry in survivor.walk()]
+            survivor = DiskTier(tmp_path / FILE_NAME, 1 << 40)
+            walked = [entry async for _, entry in survivor.entries()]
             assert None not in walked, "an entry is not whole"
             found = {entry.text: entry for entry in walked if entry is not None}
             assert await survivor.check() == ""
@@ -72,7 +72,7 @@ async def test_whenever_it_is_killed_what_was_stored_is_there_and_nothing_is_par
         await nursery.wait()
     assert len(stored) > ROUNDS
     assert evicted, "the file was full now and then"
-    assert {path.name.removeprefix(FILE) for path in tmp_path.iterdir()} - {"-wal", "-shm", ""} == set()
+    assert {path.name.removeprefix(FILE_NAME) for path in tmp_path.iterdir()} - {"-wal", "-shm", ""} == set()
 
 
 # -- servers ------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ async def test_a_redis_that_is_not_there_is_a_warning_and_no_silence(
 async def test_what_a_removed_voice_said_goes_from_redis_too(
     tmp_path: Path, redis: Server, cache: Till, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tier = Redis(redis.url)
+    tier = RedisTier(redis.url)
     await tier.forget()
     save(tmp_path / "anna.wav", speech(6.0))
     place = ("--data-dir", str(tmp_path / "data"), "--uri", "tcp://127.0.0.1:1")
@@ -237,6 +237,6 @@ async def test_what_a_removed_voice_said_goes_from_redis_too(
         await tier.put(voice.encode().ljust(32), Entry(tone("Hello."), 1.0, "Hello.", voice))
     remove = ["remove", "anna", *place, "--cache-redis", redis.url]
     assert await asyncio.to_thread(cli.run, "voices", remove, nobody) == 0
-    voices = list((await tier.stock()).voices)
+    voices = list((await tier.contents()).voices)
     await tier.close()
     assert voices == ["Ryan"]

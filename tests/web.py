@@ -1,4 +1,4 @@
-"""What tests of the HTTP door share: a service with one, and a client before it."""
+"""Helpers of the HTTP tests: a service with an HTTP server, and a client of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wyoming_qwen3tts.engines.base import Engine
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused TCP port."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -23,20 +23,21 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class Web(httpx2.AsyncClient):
-    """A client of the HTTP door of a service, which has another door at ``wyoming``."""
+    """An HTTP client of a service."""
 
     wyoming = ""
+    """URI of the service's Wyoming server."""
 
     @property
     def port(self) -> int:
-        """Where the door is."""
+        """The service's HTTP port."""
         assert self.base_url.port is not None
         return self.base_url.port
 
 
 @asynccontextmanager
 async def web(engines: Sequence[Engine] | None, **settings: Any) -> AsyncIterator[Web]:
-    """A service with an HTTP door, and a client of it."""
+    """Run a service with an HTTP server; give a client of it."""
     port = settings.setdefault("http_port", free_port())
     async with service(engines, **settings) as uri:
         # No certificates: reading them takes longer than most tests.
@@ -46,7 +47,7 @@ async def web(engines: Sequence[Engine] | None, **settings: Any) -> AsyncIterato
 
 
 def code_of(answer: httpx2.Response) -> str:
-    """Return the code of an answer that is an error in OpenAI's form."""
+    """Return the code of an error response, and check that it has OpenAI's form."""
     error = answer.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert error["message"]
@@ -55,5 +56,5 @@ def code_of(answer: httpx2.Response) -> str:
 
 
 def events_of(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the server-sent events in the lines of an answer."""
+    """Return the server-sent events in the lines of a response."""
     return [json.loads(line.removeprefix("data: ")) for line in lines if line]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from . import __version__
 from .audio import speed as speed_methods
 from .audio.loudness import Levels
 from .cache.cache import Cache
-from .cache.memory import Memory
+from .cache.memory import MemoryCache
 from .cache.tiers import MEGABYTE, tiers_for
 from .cli.hints import reason_for_default, say_command
 from .config.address import Address
@@ -30,7 +29,7 @@ from .engines.remote.engine import RemoteEngine
 from .pipeline.synthesizer import Synthesizer
 from .server.open_files import affordable_connections
 from .server.request_log import AdmissionControl, RequestHistory
-from .server.wyoming import supervisor
+from .server.wyoming.announcements import Announcements
 from .server.wyoming.info import DescribeResponse
 from .server.wyoming.listen import Listener, ListenError
 from .server.wyoming.server import WyomingServer
@@ -46,7 +45,6 @@ from .voices.store import CustomVoiceStore
 
 if TYPE_CHECKING:
     from .server.http.serve import HttpServer
-    from .server.wyoming.discovery import Announcement
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -98,8 +96,7 @@ class Service:
         self._history = RequestHistory()
         self._measuring: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
-        self._announcements: list[Announcement] = []
-        self._discovery: supervisor.SupervisorDiscovery | None = None
+        self._announcements = Announcements(settings.server, settings.remote)
         self._server: WyomingServer | None = None
         self._http: HttpServer | None = None
         self._registry: VoiceRegistry | None = None
@@ -174,7 +171,7 @@ class Service:
         self._watch = asyncio.create_task(registry.watch(WATCH_INTERVAL), name="watch")
         self.pool.watchers.append(self._measure)
         self._measure()
-        await self._announce()
+        await self._announcements.start(self._listeners)
 
     async def _open_http(self) -> None:
         """Listen for HTTP, and answer there that the service is starting. Raises StartupError."""
@@ -291,42 +288,6 @@ class Service:
         )
         self._http.serve(create_app(context))
 
-    async def _announce(self) -> None:
-        """Announce the service: to Home Assistant's Supervisor, and by mDNS."""
-        self._announce_to_supervisor()
-        settings = self._settings.server
-        if settings.zeroconf is None:
-            return
-        from .server.wyoming.discovery import Announcement
-
-        for listener in self._listeners:
-            address = listener.address
-            if address.scheme != "tcp":
-                continue
-            announcement = Announcement(
-                port=address.port,
-                bound=listener.bound,
-                name=settings.zeroconf,
-                host=settings.zeroconf_host or "",
-            )
-            self._announcements.append(announcement)  # withdrawn even where the start fails
-            try:
-                await announcement.start()
-            except OSError as error:
-                _LOGGER.warning("zeroconf: cannot announce uri=%s reason=%s", address, quote(error))
-
-    def _announce_to_supervisor(self) -> None:
-        token = os.environ.get(supervisor.TOKEN)
-        if not token:
-            return
-        remote = self._settings.remote
-        uri = supervisor.discovery_uri(
-            self.addresses, remote.remote_uri, announce_remote=remote.remote_announce
-        )
-        if uri is not None:
-            self._discovery = supervisor.SupervisorDiscovery(uri, token)
-            self._discovery.start()
-
     def _on_lost(self, reason: str) -> None:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(reason)
@@ -335,10 +296,7 @@ class Service:
 
     async def stop(self) -> None:
         """Withdraw announcements, refuse new requests, let running ones finish, then stop all parts."""
-        if self._discovery is not None:
-            await self._discovery.stop()
-        for announcement in self._announcements:
-            await announcement.stop()
+        await self._announcements.stop()
         for listener in self._listeners:
             await listener.stop()
         await self._stop_servers()
@@ -405,4 +363,4 @@ def cache_for(settings: Settings) -> Cache | None:
     tiers = tiers_for(settings)
     if not settings.cache.cache_memory and not tiers:
         return None
-    return Cache(Memory(int(settings.cache.cache_memory * MEGABYTE)), tiers)
+    return Cache(MemoryCache(int(settings.cache.cache_memory * MEGABYTE)), tiers)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the power goes."""
+"""Atomic file writes: after a crash or power failure a file is complete, or not there."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import tempfile
 from pathlib import Path
 
 PART = ".part"
-"""How the name of a file ends that is being written."""
+"""Extension of a file that is being written."""
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory that nobody else looks into, if there is none. Raises OSError."""
+    """Create a directory that only the user can read, and its parents. Raises OSError."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file in a directory that is there. Blocks. Raises OSError."""
+    """Write a file in an existing directory. Blocks until it is on disk. Raises OSError."""
     file, part = tempfile.mkstemp(PART, f".{path.name}.", path.parent)
     try:
         with os.fdopen(file, "wb") as opened:
@@ -31,7 +31,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or a directory's list of files, is on the disk. Raises OSError."""
+    """Wait until a file, or the entries of a directory, are on disk. Raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

@@ -1,4 +1,4 @@
-"""Where a Redis is: a URL, which may hold a password and is therefore never quoted."""
+"""URLs of Redis. They may contain a password, so messages never quote them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _TLS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "
 
 
 def check_url(url: str) -> None:
-    """Check that it is the URL of a Redis. Raises ValueError, which says what is one and quotes nothing."""
+    """Raise ValueError, whose message has the allowed forms, if ``url`` is not the URL of a Redis."""
     if not is_url(url):
-        raise ValueError(f"no URL of a Redis: {FORM}")
+        raise ValueError(f"this is not the URL of a Redis: {FORM}")
 
 
 def is_url(url: str) -> bool:
-    """Whether it is the URL of a Redis."""
+    """Return whether ``url`` is the URL of a Redis."""
     parts = split(url)
     if parts is None or parts.fragment:
         return False
@@ -28,19 +28,19 @@ def is_url(url: str) -> bool:
         return False
     path = parts.path
     if parts.scheme == "unix":
-        good = not parts.hostname and len(path) > 1
+        is_valid = not parts.hostname and len(path) > 1
     else:
-        good = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
-        good = good and (path in {"", "/"} or path[1:].isdecimal())
+        is_valid = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        is_valid = is_valid and (path in {"", "/"} or path[1:].isdecimal())
     allowed = {"db", *_TLS} if parts.scheme == "rediss" else {"db"}
-    return good and options.keys() <= allowed and options.get("db", "0").isdecimal()
+    return is_valid and options.keys() <= allowed and options.get("db", "0").isdecimal()
 
 
 def split(url: str) -> SplitResult | None:
-    """Return the parts of a URL, None where it is none."""
+    """Return the parts of a URL, None if it is not valid."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # the last that may be wrong
-    except ValueError:  # it quotes parts of the URL
+        _ = parts.port  # raises ValueError if it is no number
+    except ValueError:  # its message quotes parts of the URL
         return None
     return parts

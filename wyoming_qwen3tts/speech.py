@@ -7,8 +7,6 @@ Audio between packages is always PCM in ``bytes``: 24 kHz (the rate of the Qwen3
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import re
 import uuid
 from collections.abc import Callable
@@ -28,8 +26,6 @@ SLOWEST, FASTEST = 0.5, 2.0
 LONGEST_NAME, LONGEST_TAG = 200, 35
 """Characters of a requested voice name, twice those of any voice with its style; and of a language tag (RFC
 5646, 4.4.1). Longer ones are cut."""
-KEYS = 1
-"""Version of ``Utterance.key``: increase it when the same key would mean other audio."""
 BYTES_PER_SECOND = SAMPLE_RATE * SAMPLE_WIDTH * CHANNELS
 
 UNDETERMINED = "und"
@@ -189,18 +185,6 @@ class Utterance:
     """When its listener runs out of audio (``time.monotonic``): the earliest deadline is served first."""
     hops: tuple[str, ...] = field(default=(), compare=False)
     """Servers that its request has passed through, this one last."""
-
-    def key(self, engine: str) -> bytes:
-        """Return a digest, 32 bytes, of everything that the engine's audio of this utterance depends on.
-
-        ``engine``: its identity. Post-processing (speed, gain, level) is left out. A recording is identified
-        by its digest, whatever its voice is called.
-        """
-        voice = self.voice
-        who = voice.speaker if voice.reference is None else f"recording {voice.reference.digest}"
-        told = voice.style.instruct if voice.style is not None else ""
-        parts = (KEYS, engine, voice.engine, voice.model, who, told, self.language, self.seed, self.text)
-        return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
 class TextFeed:

@@ -28,15 +28,15 @@ from tests.house import HANG, Spare, octave
 from tests.qwen3.test_scheduler import same
 from tests.qwen3.test_service import engine, heard, settings, until, utterance
 from wyoming_qwen3tts.app import Service
-from wyoming_qwen3tts.engines import supervisor
+from wyoming_qwen3tts.engines import managed
 from wyoming_qwen3tts.engines.base import DeviceLostError, Engine, EngineUnavailableError
+from wyoming_qwen3tts.engines.managed import ManagedEngine, State
 from wyoming_qwen3tts.engines.qwen3 import checkpoint
 from wyoming_qwen3tts.engines.qwen3.codec import Codec
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.model_manager import ModelManager
 from wyoming_qwen3tts.engines.qwen3.scheduler import Generation, Scheduler
-from wyoming_qwen3tts.engines.supervisor import ManagedEngine, State
 from wyoming_qwen3tts.speech import Reference
 
 pytestmark = [
@@ -206,7 +206,7 @@ async def home(model: Path, data: Path, **more: Any) -> AsyncIterator[Home]:
     """A home whose model speaks. Engines rest for a moment only."""
     found = build(model, data_dir=data, **more)
     threads = len(of_the_device())
-    with mock.patch.object(supervisor, "REST", (0.02,)):
+    with mock.patch.object(managed, "REST", (0.02,)):
         await found.running.start()
         try:
             await found.up()
@@ -363,7 +363,7 @@ async def test_what_is_not_to_be_finished_is_an_error_and_nothing_of_it_is_kept(
 async def test_a_device_that_is_lost_asks_for_a_new_process(
     tiny: Path, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: int
 ) -> None:
-    monkeypatch.setattr(supervisor, "REST", (0.02,))
+    monkeypatch.setattr(managed, "REST", (0.02,))
     found = build(tiny, data_dir=tmp_path)
     faults.plan(is_lost, frame)
     serving = asyncio.create_task(found.running.run())
@@ -562,7 +562,7 @@ async def test_a_model_that_has_gone_meanwhile_comes_back_when_it_is_there_again
 async def test_a_model_that_cannot_be_read_leaves_the_others_speaking_and_is_read_when_it_can_be(
     tiny: Path, alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "REST", (0.02,))
+    monkeypatch.setattr(managed, "REST", (0.02,))
     model = Path(shutil.copytree(tiny, tmp_path / "model"))
     mend = is_cut_off(model)
     port = web.free_port()

@@ -267,7 +267,7 @@ async def test_the_log_says_which_models_there_are_whoever_speaks_by_default(
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("voice: ")]
     base = may.attribution.name
     assert f'default="May (cloned, {base})" reason=' in line
-    assert line.endswith(f", and {base} when needed")
+    assert line.endswith(f', and {base} when needed"')
     assert " is loaded on cpu (" in line
 
 

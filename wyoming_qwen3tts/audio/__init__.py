@@ -1,1 +1,1 @@
-"""Sound as numbers: everything here works on PCM and knows nothing of text or clients."""
+"""Digital signal processing on PCM: levels, silence trimming, speed, post-processing, encoding."""

@@ -1,4 +1,4 @@
-"""PCM: silence, conversion, gain, levels, and how much of it a listener still has."""
+"""PCM: silence, conversion, soft limiting, levels, and the audio that a listener has not played yet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Samples = NDArray[np.int16]
-    """One channel at SAMPLE_RATE, as between the rooms, but as numbers."""
+    """PCM as an array: one channel at SAMPLE_RATE, [samples]."""
 
 FRAME = 240
-"""Samples over which a level is taken: 10 ms, a pitch period of the deepest voice."""
+"""Samples over which a level is measured: 10 ms, a pitch period of the deepest voice."""
 FULL_SCALE = 32768
 AUDIBLE = round(FULL_SCALE * 10 ** (-50 / 20))
-"""Peak of a sample in what is heard at all: -50 dBFS."""
+"""Least peak, in steps of 16 bits, of audio that can be heard: -50 dBFS."""
 KNEE = 0.7
 """Level (of full scale) under which ``limit`` changes nothing."""
 
@@ -33,28 +33,28 @@ def duration(pcm: bytes) -> float:
 
 
 def limit(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bend what is louder than ``KNEE`` so that it stays under full scale.
+    """Compress peaks over ``KNEE`` so that they stay under full scale.
 
-    ``samples``: float32, any shape. Memoryless (a rational curve with slope 1 at the knee), so that cutting
-    a sound into chunks cannot change it.
+    ``samples``: float32, any shape. The curve (rational, with slope 1 at the knee) has no memory, so that the
+    result does not depend on how audio is cut into chunks.
     """
     import numpy as np
 
-    room = np.float32(1 - KNEE)
-    over = np.maximum(np.abs(samples) - np.float32(KNEE), 0)
-    bent = np.sign(samples) * (np.float32(KNEE) + over * room / (over + room))
-    return np.where(over > 0, bent, samples).astype(np.float32)
+    headroom = np.float32(1 - KNEE)
+    excess = np.maximum(np.abs(samples) - np.float32(KNEE), 0)
+    limited = np.sign(samples) * (np.float32(KNEE) + excess * headroom / (excess + headroom))
+    return np.where(excess > 0, limited, samples).astype(np.float32)
 
 
 def to_pcm(samples: NDArray[np.float32]) -> bytes:
-    """Convert float samples in [-1, 1] to PCM; what is beyond is clipped, as a resampler may overshoot."""
+    """Convert float samples in [-1, 1] to PCM; values beyond (resamplers overshoot) are clipped."""
     import numpy as np
 
     return np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
 
 
 def to_samples(pcm: bytes) -> Samples:
-    """Return ``pcm`` as int16 samples, a view that cannot be written to."""
+    """Return ``pcm`` as int16 samples, a read-only view."""
     import numpy as np
 
     return np.frombuffer(pcm, "<i2")
@@ -76,12 +76,12 @@ def power(samples: Samples) -> NDArray[np.float64]:
 
 
 def from_db(level: float) -> float:
-    """Return the power of ``level`` decibels (of full scale, if that is what they are of)."""
+    """Return the power ratio of ``level`` decibels."""
     return float(10 ** (level / 10))
 
 
-def difference(one: bytes, other: bytes) -> int:
-    """Return by how many steps two sounds of one length differ at the most."""
+def max_difference(one: bytes, other: bytes) -> int:
+    """Return the largest difference, in steps of 16 bits, between the samples of two equally long PCM."""
     import numpy as np
 
     if not one:
@@ -90,16 +90,16 @@ def difference(one: bytes, other: bytes) -> int:
 
 
 class PlaybackClock:
-    """How much sound a listener still has who plays in real time from the first chunk on."""
+    """The audio not played yet, if a listener plays in real time from the first chunk on."""
 
     def __init__(self) -> None:
         self.ends = 0.0
-        """When the listener runs dry, or did; 0 before the first chunk."""
+        """When the last audio sent has been played; 0 before the first chunk."""
 
-    def sent(self, pcm: bytes, now: float) -> None:
-        """Count ``pcm`` as handed over at ``now`` (seconds on any clock that only goes forward)."""
+    def add(self, pcm: bytes, now: float) -> None:
+        """Count ``pcm`` as sent at ``now`` (seconds on any monotonic clock)."""
         self.ends = max(self.ends, now) + duration(pcm)
 
-    def in_hand(self, now: float) -> float:
-        """Return the seconds of sound not yet played at ``now``; 0 when the listener has run dry."""
+    def buffered_seconds(self, now: float) -> float:
+        """Return the seconds of audio not yet played at ``now``; 0 when all of it has been played."""
         return max(0.0, self.ends - now)

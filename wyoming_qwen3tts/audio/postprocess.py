@@ -1,10 +1,9 @@
 """Post-processing of an utterance's audio: level, silence trimming, the style's level, speed, fades.
 
 In this order. The level comes first, so that the threshold of silence means the same for every voice. The
-style's level comes after trimming, so that no more of a soft style counts as silence. Silence is trimmed
-before the speed is changed, so that the padding is in the voice's own time, and protects as much of a slow f
-as of a quick one. The ends fade before that, for a step would be stretched into the middle, and after it, for
-its own ends are not always smooth.
+style's level comes after trimming, so that a soft style does not count as silence. Silence is trimmed before
+the speed is changed, so that the padding covers the same part of a word at any speed. The ends are faded
+before the change of speed, which would spread a click, and after it, since it may end abruptly itself.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from ..speech import BYTES_PER_SECOND, Voice
 from . import speed as speed_methods
 from .loudness import Gain, Levels, identity
 from .pcm import silence, to_samples
-from .trim import Fade, Trim
+from .trim import Fade, SilenceTrimmer
 
 if TYPE_CHECKING:
     from .pcm import Samples
 
 
-SOFTEST, LOUDEST = -20.0, 12.0
+MIN_STYLE_GAIN, MAX_STYLE_GAIN = -20.0, 12.0
 """dB that a style may add to the level of every voice: 20 under it is a murmur, 12 over it a shout.
 
 Peaks are limited before full scale, so that more would not be louder.
@@ -34,14 +33,14 @@ FAST = BYTES_PER_SECOND // 2
 
 
 class Stage(Protocol):
-    """A filter: samples in, samples out, with nothing lost between."""
+    """A streaming filter on int16 samples."""
 
     def push(self, samples: Samples) -> Samples:
-        """Return what is ready; may be empty."""
+        """Return the samples that are ready; may be empty."""
         raise NotImplementedError
 
     def finish(self) -> Samples:
-        """Return what is left, after the last ``push``."""
+        """Return the rest, after the last ``push``."""
         raise NotImplementedError
 
 
@@ -51,8 +50,8 @@ class ProcessedAudio:
 
     pcm: bytes
     """Without the pause before it."""
-    lead: float
-    trail: float
+    leading_silence: float
+    trailing_silence: float
     """Seconds of silence at its ends, which count as part of the pauses."""
 
 
@@ -64,8 +63,8 @@ class ReplyPostprocessor:
         self._levels = levels
         self._gains: dict[str, float] = {}
         """dB by a voice's identity: fixed for the reply, even where a level is measured meanwhile."""
-        self.trail: float | None = None
-        """Seconds of silence that ended the last utterance with audio; None before the first."""
+        self.trailing_silence: float | None = None
+        """Seconds of silence at the end of the last utterance with audio; None before the first."""
 
     def begin(
         self, voice: Voice, speed: float = 1.0, pause: float | None = None, *, keep: bool = False
@@ -76,17 +75,21 @@ class ReplyPostprocessor:
         before it; None is the settings'. ``keep``: keep the result, for ``processed``.
         """
         settings = self._settings
-        trim = None if settings.trim_silence is None else Trim(settings.trim_silence, settings.trim_padding)
+        trimmer = (
+            None
+            if settings.trim_silence is None
+            else SilenceTrimmer(settings.trim_silence, settings.trim_padding)
+        )
         stages: list[Stage] = []
         if gain := self._gain(voice):
             stages.append(Gain(gain))
-        if trim is not None:
-            stages += [trim, Fade()]
+        if trimmer is not None:
+            stages += [trimmer, Fade()]
         if voice.style is not None and voice.style.gain:
-            stages.append(Gain(max(SOFTEST, min(LOUDEST, voice.style.gain))))
+            stages.append(Gain(max(MIN_STYLE_GAIN, min(MAX_STYLE_GAIN, voice.style.gain))))
         if speed != 1.0:
             stages += [speed_methods.METHODS[settings.tempo](speed), Fade()]
-        return Postprocessor(self, stages, trim=trim, speed=speed, pause=pause, keep=keep)
+        return Postprocessor(self, stages, trimmer=trimmer, speed=speed, pause=pause, keep=keep)
 
     def settings(self, voice: Voice, speed: float = 1.0) -> Hashable:
         """Return all that ``begin`` depends on: with the same settings the result is the same."""
@@ -101,16 +104,16 @@ class ReplyPostprocessor:
         """Return an utterance that was processed before with the same settings, as the next one."""
         if not processed.pcm:
             return b""
-        before = self.silence_before(processed.lead, pause)
-        self.trail = processed.trail
+        before = self.silence_before(processed.leading_silence, pause)
+        self.trailing_silence = processed.trailing_silence
         return before + processed.pcm
 
-    def silence_before(self, lead: float, pause: float | None) -> bytes:
-        """Return the silence before an utterance that begins with ``lead`` seconds of its own."""
-        if self.trail is None:
+    def silence_before(self, leading_silence: float, pause: float | None) -> bytes:
+        """Return the silence to insert before an utterance, whose own ``leading_silence`` (s) is counted."""
+        if self.trailing_silence is None:
             return b""
         pause = self._settings.sentence_silence if pause is None else pause
-        return silence(max(0.0, pause - self.trail - lead))
+        return silence(max(0.0, pause - self.trailing_silence - leading_silence))
 
     def _gain(self, voice: Voice) -> float:
         return self._gains.setdefault(identity(voice), self._levels.gain(voice))
@@ -119,8 +122,8 @@ class ReplyPostprocessor:
 class Postprocessor:
     """Processes one utterance: PCM in as the engine yields it, PCM out as soon as it is ready.
 
-    The pause to the utterance before comes with the first audio, when it is known how much silence is there
-    already. An utterance of silence becomes nothing, and has no pause.
+    The pause before the utterance is put before its first audio, as soon as its own leading silence is known.
+    A silent utterance becomes empty, and has no pause.
     """
 
     def __init__(
@@ -128,14 +131,14 @@ class Postprocessor:
         reply: ReplyPostprocessor,
         stages: Sequence[Stage],
         *,
-        trim: Trim | None,
+        trimmer: SilenceTrimmer | None,
         speed: float,
         pause: float | None,
         keep: bool,
     ) -> None:
         self._reply = reply
         self._stages = stages
-        self._trim = trim
+        self._trimmer = trimmer
         self._speed = speed
         self._pause = pause
         self._has_audio = False
@@ -145,8 +148,7 @@ class Postprocessor:
     def processed(self) -> ProcessedAudio:
         """The whole utterance, after ``finish``; only where it was kept."""
         assert self._kept is not None
-        lead, trail = (self._trim.lead, self._trim.trail) if self._trim is not None else (0.0, 0.0)
-        return ProcessedAudio(b"".join(self._kept), lead / self._speed, trail / self._speed)
+        return ProcessedAudio(b"".join(self._kept), self._leading_silence(), self._trailing_silence())
 
     def is_fast(self, pcm: bytes) -> bool:
         """Return whether ``push(pcm)`` takes less time than handing it to a thread.
@@ -174,7 +176,7 @@ class Postprocessor:
             samples = np.concatenate((stage.push(samples), stage.finish()))
         pcm = self._output(samples.tobytes())
         if self._has_audio:
-            self._reply.trail = self._trim.trail / self._speed if self._trim is not None else 0.0
+            self._reply.trailing_silence = self._trailing_silence()
         return pcm
 
     def _output(self, pcm: bytes) -> bytes:
@@ -186,5 +188,10 @@ class Postprocessor:
         if self._has_audio:
             return pcm
         self._has_audio = True
-        lead = self._trim.lead / self._speed if self._trim is not None else 0.0
-        return self._reply.silence_before(lead, self._pause) + pcm
+        return self._reply.silence_before(self._leading_silence(), self._pause) + pcm
+
+    def _leading_silence(self) -> float:
+        return self._trimmer.leading_silence / self._speed if self._trimmer is not None else 0.0
+
+    def _trailing_silence(self) -> float:
+        return self._trimmer.trailing_silence / self._speed if self._trimmer is not None else 0.0

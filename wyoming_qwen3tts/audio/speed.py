@@ -1,10 +1,11 @@
-"""Speed without a change of pitch, by one of two methods.
+"""Change of speed without change of pitch, by one of two methods.
 
-``sonic`` (libsonic) repeats or leaves out whole pitch periods: made for speech, and it streams.
+``sonic`` (libsonic) repeats or omits whole pitch periods: made for speech, and it streams.
 ``rubberband`` (pyrubberband and the ``rubberband`` command) is a phase vocoder: it needs the whole utterance,
-two files and a process, so that the first sound waits for the last. ``benchmarks/tempo.py`` compares them.
+two temporary files and a process, so that no audio is ready before the last chunk has arrived.
+``benchmarks/tempo.py`` compares them.
 
-Both are filters as in ``edges``: ``push`` and ``finish``, int16 samples in and out.
+Both are filters (``postprocess.Stage``): ``push`` and ``finish``, int16 samples in and out.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 
 
 class TempoNotInstalledError(Exception):
-    """What a method needs is not installed; the message says what to type."""
+    """A library or command of a method is missing; the message has the command that installs it."""
 
 
 class TempoError(SpeechError):
-    """The speed of this sound could not be changed."""
+    """The speed of an utterance could not be changed."""
 
     code = "tempo-failed"
 
 
 class Sonic:
-    """libsonic. Its first sound comes after 40 ms of input.
+    """libsonic. Its first output comes after 40 ms of input.
 
-    What it makes of a sound depends on the blocks it is given (libsonic 0.1.0), so it is always given
+    Its output depends on the size of its input blocks (libsonic 0.1.0), so the input is always cut into
     frames of 10 ms, counted from the first sample.
     """
 
@@ -49,7 +50,7 @@ class Sonic:
         self._partial: Samples = np.zeros(0, np.int16)
 
     def push(self, samples: Samples) -> Samples:
-        """Return what is ready."""
+        """Return the samples that are ready."""
         import numpy as np
 
         samples = np.concatenate((self._partial, samples))
@@ -60,7 +61,7 @@ class Sonic:
         return self._read()
 
     def finish(self) -> Samples:
-        """Return the rest; all together is the input's length divided by the speed, a period more or less."""
+        """Return the rest; the whole output has the input's length divided by the speed, ± a pitch period."""
         self._write(self._partial)
         self._stream.flush()
         return self._read()
@@ -76,24 +77,24 @@ class Sonic:
 
 
 class Rubberband:
-    """pyrubberband: everything is held until the end, then stretched at once."""
+    """pyrubberband: all input is held until ``finish``, then stretched at once."""
 
     def __init__(self, speed: float) -> None:
         """``speed``: SLOWEST to FASTEST."""
         self._speed = speed
-        self._pieces: list[Samples] = []
+        self._chunks: list[Samples] = []
 
     def push(self, samples: Samples) -> Samples:
-        """Return nothing yet."""
-        self._pieces.append(samples)
+        """Hold ``samples``; return nothing."""
+        self._chunks.append(samples)
         return samples[:0]
 
     def finish(self) -> Samples:
-        """Return all of it, the input's length divided by the speed. Raises TempoError."""
+        """Return the whole output, the input's length divided by the speed. Raises TempoError."""
         import numpy as np
         import pyrubberband
 
-        whole = np.concatenate(self._pieces or [np.zeros(0, np.int16)])
+        whole = np.concatenate(self._chunks or [np.zeros(0, np.int16)])
         if not len(whole):
             return whole
         try:
@@ -104,15 +105,15 @@ class Rubberband:
 
 
 METHODS: dict[str, Callable[[float], Sonic | Rubberband]] = {"sonic": Sonic, "rubberband": Rubberband}
-"""What ``--tempo`` chooses from."""
+"""Values of ``--tempo``."""
 
 
 def load(method: str) -> None:
-    """Import what ``method`` needs. Raises TempoNotInstalledError where it cannot work on this machine."""
+    """Import the package of ``method``. Raises TempoNotInstalledError where something of it is missing."""
     package = {"sonic": "libsonic", "rubberband": "pyrubberband"}[method]
     try:
         importlib.import_module(package)
-    except (ImportError, OSError) as error:  # OSError: soundfile without its library
+    except (ImportError, OSError) as error:  # OSError: soundfile without libsndfile
         raise TempoNotInstalledError(
             f"--tempo {method}: {error}; to install it: pip install {package}"
         ) from error

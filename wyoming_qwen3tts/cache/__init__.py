@@ -1,1 +1,1 @@
-"""What was said before: finished utterances, by key. It knows bytes and keys, and nothing of voices."""
+"""The cache of finished utterances. It knows keys and bytes of audio; voices are names only."""

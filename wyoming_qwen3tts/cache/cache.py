@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from .entry import CacheCounts, Entry, Listed, Stock, Tier
+from ..telemetry import quote
+from .entry import CacheCounts, Entry, EntryInfo, Tier, TierContents
 from .guarded import CLOSE_TIMEOUT, GuardedTier
-from .memory import Memory
+from .memory import MemoryCache
 from .singleflight import AbandonedError, InFlightAudio, Make, MayRetry
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class PinError(Exception):
 class Cache:
     """Finds, shares and stores whole utterances. ``start`` it, ``close`` it."""
 
-    def __init__(self, memory: Memory, tiers: Sequence[Tier] = ()) -> None:
+    def __init__(self, memory: MemoryCache, tiers: Sequence[Tier] = ()) -> None:
         """``tiers``: slower ones, the fastest first."""
         self.memory = memory
         self.generation = 0
@@ -197,7 +198,7 @@ class Cache:
 
     def _remember(self, key: bytes, entry: Entry, generation: int) -> None:
         if self._is_valid(entry, generation):
-            self.memory.keep(key, entry)
+            self.memory.store(key, entry)
 
     def _is_valid(self, entry: Entry, generation: int) -> bool:
         """Return whether an entry was not forgotten since its generation."""
@@ -242,12 +243,8 @@ class Cache:
                 await asyncio.wait(set(self._writing), timeout=CLOSE_TIMEOUT)
             if reason := await each.forget(voice):
                 failed[each.tier.name] = reason
-                _LOGGER.warning(
-                    "cache: %s may hold forgotten entries voice=%s reason=%s",
-                    each.tier.name,
-                    voice or "all",
-                    reason,
-                )
+                fact = "cache: %s may hold forgotten entries voice=%s reason=%s"
+                _LOGGER.warning(fact, each.tier.name, quote(voice or "all"), quote(reason))
             self._forget_in_memory(voice)
         return failed
 
@@ -270,25 +267,25 @@ class Cache:
 
     # -- contents -------------------------------------------------------------------------------------------
 
-    async def stocks(self) -> Mapping[str, Stock | str]:
-        """Return what is stored, by the tiers' names, memory first; for a tier that fails, why."""
-        found: dict[str, Stock | str] = {self.memory.name: self.memory.stock()}
+    async def contents(self) -> Mapping[str, TierContents | str]:
+        """Return what is stored, by tier name, memory first; for a tier that fails, why."""
+        contents: dict[str, TierContents | str] = {self.memory.name: self.memory.contents()}
         for each in self._tiers:
-            found[each.tier.name] = await each.ask(each.tier.stock())
-        return found
+            contents[each.tier.name] = await each.ask(each.tier.contents())
+        return contents
 
-    async def listed(
-        self, search: str = "", voice: str | None = None, most: int = 100
-    ) -> tuple[int, Sequence[Listed]]:
-        """Return how many entries have ``search`` in their text, and ``most`` of them, the last used first.
+    async def search(
+        self, text: str = "", voice: str | None = None, limit: int = 100
+    ) -> tuple[int, Sequence[EntryInfo]]:
+        """Return the number of matching entries, and ``limit`` of them, the last used first.
 
         They are those of the first persistent tier that answers; of memory where there is none.
         """
         for each in self._tiers:
-            found = await each.ask(each.tier.listed(search, voice, most))
+            found = await each.ask(each.tier.search(text, voice, limit))
             if not isinstance(found, str):
                 return found
-        return self.memory.listed(search, voice, most)
+        return self.memory.search(text, voice, limit)
 
     # -- housekeeping ---------------------------------------------------------------------------------------
 
@@ -305,7 +302,7 @@ class Cache:
         await asyncio.gather(*(self._look_at(each, self.counts) for each in self._tiers))
 
     async def _look_at(self, each: GuardedTier, counts: Mapping[str, CacheCounts]) -> None:
-        if await each.tally(counts):
+        if await each.add_counts(counts):
             self._begin_generation()
             self.memory.clear()
 

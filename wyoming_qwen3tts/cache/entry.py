@@ -1,4 +1,4 @@
-"""What a cache keeps, what it counts, and what a tier of it is."""
+"""Cache entries, counters, and the protocol of a cache tier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A whole utterance, as its engine gave it."""
+    """A whole utterance as its engine made it, before post-processing."""
 
     pcm: bytes
     """24 kHz, mono, signed 16 bit, little endian."""
@@ -17,45 +17,45 @@ class Entry:
     """Seconds that it took to make."""
     text: str = ""
     voice: str = ""
-    """What is said and by whom, for people; neither is part of what it is found by."""
+    """Its text, and the name of its voice, for users; neither is part of the key."""
     pinned: bool = False
-    """Never evicted."""
+    """Whether it is never evicted."""
 
 
 @dataclass(slots=True)
 class CacheCounts:
-    """What became of a tier's calls since the process began."""
+    """Counters of a tier since the process began. Tiers store them by these names."""
 
     hits: int = 0
     misses: int = 0
     stored: int = 0
     evicted: int = 0
     damaged: int = 0
-    """Entries that were not what was written, and are gone."""
+    """Entries that failed their checksum and were dropped, and files that could not be used."""
     failures: int = 0
-    """Calls that the tier could not answer."""
+    """Calls that raised TierError."""
     saved: float = 0.0
-    """Seconds of making that hits have spared."""
+    """Seconds of synthesis that hits have saved."""
 
     def since(self, before: CacheCounts) -> CacheCounts:
-        """Return what has come on top of ``before``."""
+        """Return the difference to ``before``."""
         return CacheCounts(*(getattr(self, each.name) - getattr(before, each.name) for each in fields(self)))
 
 
 @dataclass(slots=True)
-class Stock:
-    """What a tier holds."""
+class TierContents:
+    """Numbers and sizes of the entries in a tier."""
 
     entries: int = 0
     bytes: int = 0
-    """Of sound, as it is kept."""
+    """Of audio, as it is stored."""
     pinned: int = 0
     pinned_bytes: int = 0
     voices: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Entries and bytes of each voice."""
+    """Number and bytes of the entries of each voice."""
 
     def add(self, voice: str, size: int, *, pinned: bool, entries: int = 1) -> None:
-        """Count entries of a voice, of ``size`` bytes together."""
+        """Count entries of a voice. ``size``: bytes of all of them."""
         self.entries += entries
         self.bytes += size
         if pinned:
@@ -66,38 +66,39 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """An entry without its sound."""
+class EntryInfo:
+    """An entry without its audio."""
 
     key: bytes
     text: str
     voice: str
     seconds: float | None
-    """Of sound; None where a tier does not know without reading it."""
+    """Of audio; None if the tier would have to read it to know."""
     pinned: bool
 
 
-def matches(text: str, voice: str, search: str, wanted: str | None) -> bool:
-    """Tell whether an entry's text has ``search`` in it, and its voice is the wanted one, if any is."""
-    return search.casefold() in text.casefold() and (wanted is None or voice.casefold() == wanted.casefold())
+def matches(info_text: str, info_voice: str, text: str, voice: str | None) -> bool:
+    """Return whether an entry's text contains ``text`` and its voice is ``voice``, if given; ignore case."""
+    is_voice = voice is None or info_voice.casefold() == voice.casefold()
+    return is_voice and text.casefold() in info_text.casefold()
 
 
 class Tier(Protocol):
-    """A place outside of the process where entries are kept. Keys are digests of 32 bytes.
+    """A place outside of the process where entries are stored. Keys are digests of 32 bytes.
 
-    All of it raises TierError where the place cannot be used, ``close`` excepted.
+    All methods but ``close`` raise TierError while the place cannot be used.
     """
 
     name: str
     counts: CacheCounts
 
     async def get(self, key: bytes) -> Entry | None:
-        """Return an entry, None where there is none that is whole."""
+        """Return an entry, None if there is none or it is damaged."""
 
     async def put(self, key: bytes, entry: Entry) -> bool:
-        """Keep an entry; pinned is what was pinned once. Tell whether there was room for it.
+        """Store an entry, and return whether there was room for it.
 
-        When this returns True, another process finds it.
+        After that other processes find it. An entry that is pinned already stays pinned.
         """
         raise NotImplementedError
 
@@ -105,37 +106,38 @@ class Tier(Protocol):
         """Drop an entry, pinned or not."""
 
     async def forget(self, voice: str | None = None) -> int:
-        """Drop what a voice said, or everything, pinned or not; return how many entries that were."""
+        """Drop the entries of a voice, or all, pinned or not; return their number."""
         raise NotImplementedError
 
-    def walk(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
-        """Yield all keys with their entries, None for one that is damaged. Counts nothing as a hit."""
+    def entries(self) -> AsyncGenerator[tuple[bytes, Entry | None], None]:
+        """Yield all keys with their entries, None for a damaged one. This counts no hits."""
         raise NotImplementedError
 
-    async def stock(self) -> Stock:
-        """Return what is held."""
+    async def contents(self) -> TierContents:
+        """Return numbers and sizes of the entries."""
         raise NotImplementedError
 
-    async def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
-        """Return how many entries have ``search`` in their text, and the ``most`` last used of them.
+    async def search(self, text: str, voice: str | None, limit: int) -> tuple[int, list[EntryInfo]]:
+        """Return the number of matching entries, and ``limit`` of them, the last used first if that is known.
 
-        ``voice``: only what this one said. Upper and lower case are the same.
+        ``text``: a part of an entry's text, ``voice``: its voice, None for any; in upper or lower case.
         """
         raise NotImplementedError
 
-    async def tally(self, counts: Mapping[str, CacheCounts]) -> int:
-        """Add to what was ever counted, by the tiers' names, so that it outlives the process.
+    async def add_counts(self, counts: Mapping[str, CacheCounts]) -> int:
+        """Add ``counts``, by tier name, to the stored totals.
 
-        Returns how often anything was forgotten, by any process: what was read before is then void.
+        Returns the number of ``forget`` calls ever, by any process: when it changes, entries that were read
+        before may no longer be valid.
         """
         raise NotImplementedError
 
-    async def totals(self) -> dict[str, CacheCounts]:
-        """Return what was ever counted, by the tiers' names, by all processes that share this tier."""
+    async def total_counts(self) -> dict[str, CacheCounts]:
+        """Return the stored totals, by tier name, of all processes that share this tier."""
         raise NotImplementedError
 
     async def close(self) -> None:
-        """Give back files, connections and threads."""
+        """Release files, connections and threads."""
 
 
 class TierError(Exception):

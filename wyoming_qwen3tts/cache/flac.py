@@ -1,7 +1,7 @@
-"""Sound as it is kept outside of the process: small, and with a seal that tells whether it is what was kept.
+"""The format of cached audio outside of the process: FLAC with a checksum.
 
-FLAC is lossless, 37 to 56 % of the size, and takes 0.25 ms to decode a second of speech (measured on the
-built-in voice).
+FLAC is lossless, has 37 to 56 % of the size of PCM, and takes 0.25 ms to decode a second of speech (measured
+with the built-in voice).
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ import io
 
 from ..speech import SAMPLE_RATE
 
-HEAD = 26
-"""Bytes in which a FLAC file says how long it is."""
+HEADER_LENGTH = 26
+"""Bytes at the start of a FLAC file that hold its number of samples."""
 
 
-def seal(key: bytes, pcm: bytes) -> tuple[bytes, bytes]:
-    """Return the seal and the FLAC of an entry. Work for a thread: 0.3 ms a second of sound."""
+def encode(key: bytes, pcm: bytes) -> tuple[bytes, bytes]:
+    """Return the checksum and the FLAC of an entry's PCM. Call it in a thread: 0.3 ms a second of audio.
+
+    The checksum covers the key too: data that was stored under another key does not pass.
+    """
     import numpy as np
     import soundfile
 
     file = io.BytesIO()
     soundfile.write(file, np.frombuffer(pcm, "<i2"), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     data = file.getvalue()
-    return _seal(key, data), data
+    return _checksum(key, data), data
 
 
-def opened(key: bytes, seal: bytes, data: bytes) -> bytes | None:
-    """Return the PCM of an entry, None where it is not what was sealed under ``key``. Work for a thread."""
+def decode(key: bytes, checksum: bytes, data: bytes) -> bytes | None:
+    """Return the PCM of an entry, None if its data is damaged. Call it in a thread."""
     import soundfile
 
-    if seal != _seal(key, data):
+    if checksum != _checksum(key, data):
         return None
     try:
         samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
@@ -40,15 +43,15 @@ def opened(key: bytes, seal: bytes, data: bytes) -> bytes | None:
     return pcm
 
 
-def seconds_of(head: bytes) -> float:
-    """Return how long an entry's sound is, from the first HEAD bytes of its FLAC; 0 where they do not say.
+def duration(header: bytes) -> float:
+    """Return the seconds of audio, from the first HEADER_LENGTH bytes of a FLAC file; 0 if they do not tell.
 
     The stream's first block (STREAMINFO, RFC 9639, 8.2) ends its bytes 18 to 25 with 36 bits of samples.
     """
-    if len(head) < HEAD or head[:4] != b"fLaC":
+    if len(header) < HEADER_LENGTH or header[:4] != b"fLaC":
         return 0.0
-    return (int.from_bytes(head[18:26], "big") & (1 << 36) - 1) / SAMPLE_RATE
+    return (int.from_bytes(header[18:26], "big") & (1 << 36) - 1) / SAMPLE_RATE
 
 
-def _seal(key: bytes, data: bytes) -> bytes:
+def _checksum(key: bytes, data: bytes) -> bytes:
     return hashlib.sha256(key + data).digest()[:16]

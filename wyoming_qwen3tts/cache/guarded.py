@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..breaker import CircuitBreaker
+from ..telemetry import quote
 from .entry import CacheCounts, Entry, Tier, TierError
 
 _LOGGER = logging.getLogger(__name__)
@@ -61,14 +62,14 @@ class GuardedTier:
         name = self.tier.name
         reason = f"the cache's {name} has no room for it beside pinned entries (--cache-{name})"
         if not was_full:
-            _LOGGER.warning("cache: nothing new is stored reason=%s", reason)
+            _LOGGER.warning("cache: nothing new is stored reason=%s", quote(reason))
         return reason
 
     def end_rest(self) -> None:
         """Allow the next write at once."""
         self._writing.end_rest()
 
-    async def tally(self, counts: Mapping[str, CacheCounts]) -> bool:
+    async def add_counts(self, counts: Mapping[str, CacheCounts]) -> bool:
         """Add up what was counted; return whether anything was forgotten since the last look, by any process.
 
         Without ``counts`` it only looks, which is quick.
@@ -77,9 +78,9 @@ class GuardedTier:
         news = {name: now[name].since(self._reported.get(name, CacheCounts())) for name in now}
         try:
             async with asyncio.timeout(TIMEOUT):
-                clearings = await _own(self.tier.tally(news))
+                clearings = await _own(self.tier.add_counts(news))
         except Exception as error:
-            _LOGGER.debug("cache: %s cannot be tallied reason=%r", self.tier.name, error)
+            _LOGGER.debug("cache: %s cannot add counts reason=%s", self.tier.name, quote(repr(error)))
             self._missed_a_look = True
             return False
         before, self._clearings = self._clearings, clearings
@@ -108,16 +109,18 @@ class GuardedTier:
             async with asyncio.timeout(TIMEOUT):
                 await _own(self.tier.drop(key))
         except Exception as error:
-            _LOGGER.warning("cache: %s may hold a dropped entry reason=%r", self.tier.name, error)
+            _LOGGER.warning(
+                "cache: %s may hold a dropped entry reason=%s", self.tier.name, quote(repr(error))
+            )
 
     async def close(self, counts: Mapping[str, CacheCounts]) -> None:
         """Add up the last counts and close the tier, within CLOSE_TIMEOUT."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.tally(counts)
+                await self.add_counts(counts)
                 await _own(self.tier.close())
         except Exception as error:
-            _LOGGER.warning("cache: %s cannot be closed reason=%r", self.tier.name, error)
+            _LOGGER.warning("cache: %s cannot be closed reason=%s", self.tier.name, quote(repr(error)))
 
     async def _try(
         self, breaker: CircuitBreaker, call: Coroutine[Any, Any, _T], timeout: float
@@ -140,7 +143,7 @@ class GuardedTier:
         was_failing = self._is_failing
         breaker.record_failure(reason, incidents)
         if not was_failing:
-            _LOGGER.warning("cache: %s is not used reason=%s", self.tier.name, reason)
+            _LOGGER.warning("cache: %s is not used reason=%s", self.tier.name, quote(reason))
         return None, reason
 
     @property

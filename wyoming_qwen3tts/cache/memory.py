@@ -1,4 +1,4 @@
-"""The tier in memory: the least recently used leaves first."""
+"""The cache tier in memory, with eviction of the least recently used entries."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Hashable
 from typing import Any
 
 from ..speech import BYTES_PER_SECOND
-from .entry import CacheCounts, Entry, Listed, Stock, matches
+from .entry import CacheCounts, Entry, EntryInfo, TierContents, matches
 
 OVERHEAD = 300
-"""Bytes that an entry takes beside its sound, about: measured with ``sys.getsizeof`` over its parts."""
+"""Bytes of an entry besides its audio and texts, measured with ``sys.getsizeof`` over its parts."""
 
 
-class Memory:
-    """Entries of the process, bounded in bytes. A larger one than all the room is not kept."""
+class MemoryCache:
+    """The entries of this process, limited in bytes. An entry over the limit is not stored."""
 
     name = "memory"
 
@@ -22,8 +22,10 @@ class Memory:
         """``limit``: bytes."""
         self._limit = limit
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-        self._derived: dict[bytes, tuple[Hashable, Any, int]] = {}
+        self._processed: dict[bytes, tuple[Hashable, Any, int]] = {}
+        """Key → settings of post-processing, its result, and the result's bytes."""
         self.bytes = 0
+        """Of all entries, with post-processed audio."""
         self.counts = CacheCounts()
 
     def __len__(self) -> int:
@@ -33,11 +35,11 @@ class Memory:
         return key in self._entries
 
     def peek(self, key: bytes) -> Entry | None:
-        """Return an entry, which does not count as a hit."""
+        """Return an entry without counting a hit or changing the order of eviction."""
         return self._entries.get(key)
 
     def find(self, key: bytes) -> Entry | None:
-        """Return an entry, None where there is none."""
+        """Return an entry, None if there is none; count a hit or a miss."""
         entry = self._entries.get(key)
         if entry is None:
             self.counts.misses += 1
@@ -47,8 +49,8 @@ class Memory:
         self.counts.saved += entry.cost
         return entry
 
-    def keep(self, key: bytes, entry: Entry) -> None:
-        """Keep an entry; others leave if there is no room."""
+    def store(self, key: bytes, entry: Entry) -> None:
+        """Store an entry, and evict others if there is no room."""
         self.drop(key)
         size = _size(entry)
         if size > self._limit:
@@ -58,20 +60,20 @@ class Memory:
         self.counts.stored += 1
         self._evict()
 
-    def derived(self, key: bytes, how: Hashable) -> Any | None:
-        """Return what was made of an entry in the way ``how``: a hit; None where there is nothing."""
-        found = self._derived.get(key)
-        if found is None or found[0] != how or self.find(key) is None:
+    def processed(self, key: bytes, settings: Hashable) -> Any | None:
+        """Return post-processed audio of an entry, and count a hit; None if it has none with ``settings``."""
+        found = self._processed.get(key)
+        if found is None or found[0] != settings or self.find(key) is None:
             return None
         return found[1]
 
-    def keep_derived(self, key: bytes, how: Hashable, what: Any, size: int) -> None:
-        """Keep what was made of an entry in one way, as long as the entry is kept. ``size``: bytes."""
+    def store_processed(self, key: bytes, settings: Hashable, audio: Any, size: int) -> None:
+        """Store post-processed audio beside its entry, with one ``settings`` at a time. ``size``: bytes."""
         entry = self._entries.get(key)
         if entry is None or _size(entry) + size > self._limit:
             return
-        self.bytes += size - self._derived.get(key, (None, None, 0))[2]
-        self._derived[key] = (how, what, size)
+        self.bytes += size - self._processed.get(key, (None, None, 0))[2]
+        self._processed[key] = (settings, audio, size)
         self._evict()
 
     def _evict(self) -> None:
@@ -80,36 +82,36 @@ class Memory:
             self.counts.evicted += 1
 
     def drop(self, key: bytes) -> None:
-        """Forget an entry, and what was made of it."""
+        """Drop an entry with its post-processed audio."""
         if (entry := self._entries.pop(key, None)) is not None:
-            self.bytes -= _size(entry) + self._derived.pop(key, (None, None, 0))[2]
+            self.bytes -= _size(entry) + self._processed.pop(key, (None, None, 0))[2]
 
     def forget(self, voice: str) -> None:
-        """Drop what a voice said."""
+        """Drop the entries of a voice."""
         for key in [key for key, entry in self._entries.items() if entry.voice == voice]:
             self.drop(key)
 
-    def stock(self) -> Stock:
-        """Return what is held; the sizes are those in memory."""
-        stock = Stock()
+    def contents(self) -> TierContents:
+        """Return numbers and sizes of the entries, in bytes of PCM."""
+        contents = TierContents()
         for entry in self._entries.values():
-            stock.add(entry.voice, len(entry.pcm), pinned=entry.pinned)
-        return stock
+            contents.add(entry.voice, len(entry.pcm), pinned=entry.pinned)
+        return contents
 
-    def listed(self, search: str, voice: str | None, most: int) -> tuple[int, list[Listed]]:
-        """Return how many entries have ``search`` in their text, and the ``most`` last used of them."""
+    def search(self, text: str, voice: str | None, limit: int) -> tuple[int, list[EntryInfo]]:
+        """Return the number of matching entries, and ``limit`` of them, the last used first."""
         found = [
-            Listed(key, entry.text, entry.voice, len(entry.pcm) / BYTES_PER_SECOND, entry.pinned)
+            EntryInfo(key, entry.text, entry.voice, len(entry.pcm) / BYTES_PER_SECOND, entry.pinned)
             for key, entry in reversed(self._entries.items())
-            if matches(entry.text, entry.voice, search, voice)
+            if matches(entry.text, entry.voice, text, voice)
         ]
-        return len(found), found[:most]
+        return len(found), found[:limit]
 
     def clear(self) -> int:
-        """Forget all; return how many there were."""
+        """Drop all entries; return their number."""
         count = len(self._entries)
         self._entries.clear()
-        self._derived.clear()
+        self._processed.clear()
         self.bytes = 0
         return count
 

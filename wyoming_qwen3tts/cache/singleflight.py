@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from ..audio.pcm import difference
+from ..audio.pcm import max_difference
 
 LARGEST_DIFFERENCE = 8
 """Steps of 16 bits by which audio may differ that is made again, -72 dBFS: a model rounds otherwise in a
@@ -141,4 +141,4 @@ class InFlightAudio:
 
 
 def _is_same(repeated: bytes | bytearray, existing: bytes) -> bool:
-    return difference(bytes(repeated), existing) <= LARGEST_DIFFERENCE
+    return max_difference(bytes(repeated), existing) <= LARGEST_DIFFERENCE

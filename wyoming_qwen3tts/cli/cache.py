@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..cache.entry import CacheCounts, Tier, TierError
-from ..cache.sqlite import FILE, Disk
+from ..cache.sqlite import FILE_NAME, DiskTier
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import ReceivedAudio
 from ..config.settings import Settings
@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 async def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return its exit status. Raises OSError."""
-    tiers = tiers_for(options.settings, left=True)
+    tiers = tiers_for(options.settings, unused_disk=True)
     try:
         return await COMMANDS[options.command](options, tiers)
     except TierError as error:
@@ -84,7 +84,7 @@ async def _stats(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     """Print the content and the counts of each tier."""
     found = {}
     for tier in tiers:
-        stock, totals = await tier.stock(), await tier.totals()
+        stock, totals = await tier.contents(), await tier.total_counts()
         found[tier.name] = {
             **dataclasses.asdict(stock),
             "voices": {name: {"entries": n, "bytes": size} for name, (n, size) in stock.voices.items()},
@@ -113,7 +113,7 @@ async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
         if options.voice is None:
             dropped = await tier.forget()
         else:
-            names = [name for name in (await tier.stock()).voices if key(name) == key(options.voice)]
+            names = [name for name in (await tier.contents()).voices if key(name) == key(options.voice)]
             dropped = sum([await tier.forget(name) for name in names])
             if not names:
                 print(f"{tier.name}: no entries of the voice {options.voice!r}")
@@ -130,7 +130,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     damaged = 0
     with playback.progress_line() as show:
         for tier in tiers:
-            async with aclosing(tier.walk()) as entries:
+            async with aclosing(tier.entries()) as entries:
                 async for each, entry in entries:
                     damaged += entry is None
                     if entry is None or each in rows:
@@ -162,11 +162,11 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
         for tier in tiers:
             number = 0
             damaged = []
-            if isinstance(tier, Disk) and (fault := await tier.check()):
+            if isinstance(tier, DiskTier) and (fault := await tier.check()):
                 raise OSError(
                     f"{tier.path} is damaged; the next server that opens it will rename it: {fault}"
                 )
-            async with aclosing(tier.walk()) as entries:
+            async with aclosing(tier.entries()) as entries:
                 async for each, entry in entries:
                     number += 1
                     if entry is None:
@@ -175,8 +175,8 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
             for each in damaged:
                 await tier.drop(each)
             bad = bad or bool(damaged)
-            if isinstance(tier, Disk) and tier.counts.damaged:
-                bad, result = True, f"the file was damaged and renamed to {FILE}.damaged"
+            if isinstance(tier, DiskTier) and tier.counts.damaged:
+                bad, result = True, f"the file was damaged and renamed to {FILE_NAME}.damaged"
             elif damaged:
                 result = f"{len(damaged):,} damaged and deleted"
             else:
@@ -199,7 +199,7 @@ def _file_name(each: bytes, text: str) -> str:
 
 def _where(tier: Tier, settings: Settings) -> str:
     """Return a tier's path and limit, or its URL without the password."""
-    if isinstance(tier, Disk):
+    if isinstance(tier, DiskTier):
         return f"{tier.path}, at most {_megabytes(settings.cache.cache_disk * MEGABYTE)}"
     url = urlsplit(settings.cache.cache_redis or "")
     return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()

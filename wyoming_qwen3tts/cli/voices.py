@@ -186,7 +186,7 @@ async def _remove(options: argparse.Namespace) -> int:
     """Delete a voice from the data directory, and its audio from the cache."""
     name = await asyncio.to_thread(_store(options).remove, options.name)
     failed: TierError | None = None
-    for tier in reversed(tiers_for(options.settings, left=True)):
+    for tier in reversed(tiers_for(options.settings, unused_disk=True)):
         try:
             await tier.forget(name)
         except TierError as error:

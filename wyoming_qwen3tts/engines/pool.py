@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from ..config.settings import LimitSettings
 from ..speech import TextFeed, Utterance
 from .base import Engine
-from .supervisor import TICK, ManagedEngine, State
+from .managed import ManagedEngine, State
+from .supervisor import TICK, Supervisor
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class EnginePool(Mapping[str, Engine]):
         resume: bool = True,
         on_lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
-        """``fallback``: where one engine cannot speak, the next one does. ``on_lost``: see ``ManagedEngine``.
+        """``fallback``: where one engine cannot speak, the next one does. ``on_lost``: see ``Supervisor``.
 
         ``resume``: finish an utterance whose engine failed in the middle.
         """
@@ -35,12 +36,10 @@ class EnginePool(Mapping[str, Engine]):
         self.watchers: list[Callable[[], object]] = []
         """Called whenever the state of an engine changes."""
         is_alone = len(engines) < 2 or not fallback
-        self.members = {
-            engine.name: ManagedEngine(
-                engine, limits, is_alone=is_alone, on_change=self._on_change, on_lost=on_lost
-            )
-            for engine in engines
-        }
+        self.members = {engine.name: ManagedEngine(engine, limits, self._on_change) for engine in engines}
+        self._supervisors = [
+            Supervisor(member, is_alone=is_alone, on_lost=on_lost) for member in self.members.values()
+        ]
         self._ticker: asyncio.Task[None] | None = None
 
     def __getitem__(self, name: str) -> Engine:
@@ -60,34 +59,33 @@ class EnginePool(Mapping[str, Engine]):
 
     async def start(self) -> None:
         """Start all engines: slow ones in the background, if another one speaks meanwhile."""
-        members = self.members.values()
-        await asyncio.gather(*(member.find() for member in members))
-        slow = [member for member in members if member.engine.starts_in_background]
-        await asyncio.gather(*(member.start() for member in members if member not in slow))
+        await asyncio.gather(*(each.find() for each in self._supervisors))
+        slow = [each for each in self._supervisors if each.is_slow]
+        await asyncio.gather(*(each.start() for each in self._supervisors if each not in slow))
         self._ticker = asyncio.create_task(self._tick(), name="engine ticks")
-        for member in slow:
+        for each in slow:
             if self.fallback and self.speaking:
-                member.start_later()
+                each.start_later()
             else:
-                await member.start()
+                await each.start()
 
     async def close(self) -> None:
         """Stop all engines."""
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait({self._ticker})
-        for member in self.members.values():
-            await member.close()
+        for each in self._supervisors:
+            await each.close()
 
     async def _tick(self) -> None:
-        tick = min((member.tick for member in self.members.values()), default=TICK)
+        tick = min((each.tick for each in self._supervisors), default=TICK)
         while True:
             await asyncio.sleep(tick)
-            for member in self.members.values():
+            for each in self._supervisors:
                 try:
-                    member.look()
+                    each.look()
                 except Exception:  # a fault in one engine's status must not stop the supervision of others
-                    _LOGGER.exception("engine %s: cannot be supervised", member.name)
+                    _LOGGER.exception("engine %s: cannot be supervised", each.name)
 
     @property
     def speaking(self) -> str:

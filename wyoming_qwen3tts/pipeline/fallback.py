@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..engines.pool import EnginePool
 from ..speech import Caching, SpeechError, Utterance
+from ..telemetry import quote
 from ..voices.registry import Voices
 from .plan import Planner
 from .reply import Reply
@@ -47,5 +48,6 @@ class Fallback:
         reply.outcome.record_engine_fallback()
         level = logging.DEBUG if error is None else logging.INFO
         reason = error or "the engine is down"
-        _LOGGER.log(level, "fallback: voice=%s for=%s reason=%s", voice.name, utterance.voice.name, reason)
+        facts = quote(voice.name), quote(utterance.voice.name), quote(reason)
+        _LOGGER.log(level, "fallback: voice=%s for=%s reason=%s", *facts)
         return self._planner.with_voice(voice, utterance, language)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable
 
 from ..audio.postprocess import ProcessedAudio
 from ..cache.cache import Cache
+from ..cache.keys import utterance_key
 from ..cache.singleflight import Make, MayRetry
 from ..config.settings import CacheSettings
 from ..engines.base import Engine, EngineUnavailableError
@@ -75,7 +76,7 @@ class CacheLookup:
             if caching == Caching.PIN:
                 raise not_pinned(utterance, f"the {engine.name} voices do not repeat themselves exactly")
             return None
-        return utterance.key(identity)
+        return utterance_key(utterance, identity)
 
     def speak(
         self,
@@ -109,12 +110,12 @@ class CacheLookup:
         """Return an utterance that was processed with the same settings; None where it is not in memory."""
         if self._cache is None or key is None or caching == Caching.PIN:
             return None
-        return self._cache.memory.derived(key, settings)
+        return self._cache.memory.processed(key, settings)
 
     def keep_processed(self, key: bytes, settings: Hashable, audio: ProcessedAudio) -> None:
         """Keep a post-processed utterance in memory beside its entry."""
         if self._cache is not None:
-            self._cache.memory.keep_derived(key, settings, audio, len(audio.pcm))
+            self._cache.memory.store_processed(key, settings, audio, len(audio.pcm))
 
     def _reason_not_cached(self, voice: Voice) -> str:
         """Return why the speech of a voice is not cached, as the end of a sentence; empty if it is."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..audio.postprocess import Postprocessor
 from ..cache.cache import PinError
-from ..cache.memory import Memory
+from ..cache.memory import MemoryCache
 from ..engines.base import (
     Engine,
     EngineUnavailableError,
@@ -21,6 +21,7 @@ from ..engines.base import (
 )
 from ..engines.pool import EnginePool
 from ..speech import Caching, TextFeed, Utterance, Voice
+from ..telemetry import quote
 from .buffer import AudioBuffer, read_ahead
 from .fallback import Fallback
 from .lookup import CacheLookup, not_pinned
@@ -94,14 +95,14 @@ class UtteranceSpeaker:
         ``rest``: the rest of its text, where it is still being written. Raises SpeechError.
         """
         engine = self._pool[utterance.voice.engine]
-        _LOGGER.debug("utterance: voice=%s text=%r", utterance.voice.name, utterance.text)
+        _LOGGER.debug("utterance: voice=%s text=%s", quote(utterance.voice.name), quote(utterance.text))
         caching, size = reply.plan.caching, reply.buffer.size
         key = self._lookup.key(utterance, engine, caching, is_live=rest is not None)
         settings = reply.postprocessor.settings(utterance.voice, utterance.speed)
         if not size:
             reply.outcome.record_voice(utterance)
         if (processed := self._lookup.processed(key, settings, caching)) is not None:
-            reply.outcome.sources.append(Memory.name)
+            reply.outcome.sources.append(MemoryCache.name)
             await reply.put(reply.postprocessor.replay(processed, pause))
             return
         keep = caching != Caching.PIN and self._lookup.is_in_memory(key)
@@ -117,7 +118,9 @@ class UtteranceSpeaker:
         except TruncatedAudioError as error:
             if caching == Caching.PIN:
                 raise
-            _LOGGER.warning("utterance: truncated text=%.40r reason=%s", utterance.text, error)
+            _LOGGER.warning(
+                "utterance: truncated text=%s reason=%s", quote(utterance.text[:40]), quote(error)
+            )
             is_whole = False
         except PinError as error:
             raise not_pinned(utterance, str(error)) from error

@@ -62,7 +62,7 @@ class SpeechStream:
         now = time.monotonic()
         if self.outcome.first_audio is None:
             self.outcome.first_audio = now - self._started
-        self._buffer.playback.sent(chunk, now)
+        self._buffer.playback.add(chunk, now)
         return chunk
 
     async def _next(self) -> bytes | None:
@@ -87,7 +87,7 @@ class SpeechStream:
     def _silence(self) -> bytes:
         """Return silence for a stalled text, and set the wait before the next."""
         assert self._keepalive_after is not None
-        unplayed = self._buffer.playback.in_hand(time.monotonic())
+        unplayed = self._buffer.playback.buffered_seconds(time.monotonic())
         self._wait = min(self._keepalive_after, max(BRIDGE_STEP, unplayed - BRIDGE_STEP))
         return silence(BRIDGE_STEP if unplayed <= BRIDGE_STEP else KEEPALIVE)
 

@@ -65,11 +65,12 @@ class Synthesizer:
 
     async def _produce(self, request: SpeechRequest, buffer: AudioBuffer, outcome: Outcome) -> None:
         """Fill ``buffer`` with the audio of a request, and close it."""
+        timeout = asyncio.timeout(None)
         try:
             plan = await self._planner.plan(request)
             if not plan.is_as_requested:
                 outcome.fallback = VOICE
-            async with asyncio.timeout(None) as timeout:
+            async with timeout:
                 postprocessor = ReplyPostprocessor(self._settings.audio, self._calibration.levels)
                 reply = Reply(request, plan, postprocessor, buffer, outcome, timeout)
                 await self._speak_segments(reply)
@@ -100,7 +101,7 @@ class Synthesizer:
                 pause = segment.pause if pause is None else pause + (segment.pause or 0.0)
                 if await self._speak_segment(segment, plan, reply, pause):
                     pause = None
-        if reply.postprocessor.trail is None:
+        if reply.postprocessor.trailing_silence is None:
             if reply.plan.caching == Caching.PIN:
                 raise UnsupportedTextError("there is nothing to say")
             await reply.put(silence(NO_SPEECH))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from ..audio.loudness import ENOUGH, Levels, Meter, identity
+from ..audio.loudness import ENOUGH_SPEECH, Levels, Meter, identity
 from ..audio.pcm import to_samples
 from ..engines.base import EngineUnavailableError, TruncatedAudioError
 from ..engines.pool import EnginePool
@@ -93,7 +93,7 @@ class Calibration:
             if meter.seconds < LEAST:
                 return None
             level = meter.level
-            await asyncio.to_thread(self.levels.keep, voice, level)
+            await asyncio.to_thread(self.levels.store, voice, level)
             _LOGGER.info("%s speaks at %.1f dBFS: %+.1f dB", voice.speaker, level, self.levels.gain(voice))
             return seconds / max(1e-6, time.monotonic() - began)
 
@@ -105,7 +105,7 @@ class Calibration:
         later = time.monotonic() + LATER  # whoever wants to hear something goes first
         speaking = self._pool.speak(Utterance(text, voice, tag, seed=voice.seed, playback_deadline=later))
         async with aclosing(speaking) as sounds:
-            while meter.seconds < ENOUGH and seconds < LONGEST:
+            while meter.seconds < ENOUGH_SPEECH and seconds < LONGEST:
                 try:
                     piece = await anext(sounds, b"")
                 except TruncatedAudioError:

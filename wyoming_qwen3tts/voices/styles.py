@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..audio.postprocess import LOUDEST, SOFTEST
+from ..audio.postprocess import MAX_STYLE_GAIN, MIN_STYLE_GAIN
 from ..speech import FASTEST, SLOWEST, SpeechError, Style, Voice, base_language
 from .names import autonym, brief, key
 
@@ -174,7 +174,7 @@ def _voices(value: Any) -> tuple[str, ...] | None:
 _VALUES: Mapping[str, Callable[[str, Any], Any]] = {
     "instruct": _instruct,
     "speed": _number(SLOWEST, FASTEST),
-    "gain": _number(SOFTEST, LOUDEST),
+    "gain": _number(MIN_STYLE_GAIN, MAX_STYLE_GAIN),
     "language": _language,
     "seed": _seed,
 }

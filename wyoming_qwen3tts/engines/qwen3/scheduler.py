@@ -140,7 +140,7 @@ class Generation:
 
     def buffered_seconds(self, now: float) -> float:
         """Return the seconds of audio sent and not yet played; -1 before the first audio."""
-        return self.clock.in_hand(now) if self.sent_bytes else -1.0
+        return self.clock.buffered_seconds(now) if self.sent_bytes else -1.0
 
     def notify_start(self) -> None:
         """Call ``on_start``."""
@@ -151,7 +151,7 @@ class Generation:
         """Pass PCM to ``on_audio``."""
         if pcm and not self.cancelled:
             self.sent_bytes += len(pcm)
-            self.clock.sent(pcm, time.monotonic())
+            self.clock.add(pcm, time.monotonic())
             self._on_audio(pcm)
 
     def end(self, error: Exception | None = None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ...config.settings import RemoteSettings
 from ...speech import CustomVoice, Utterance, Voice
+from ...telemetry import quote
 from ..base import Engine, EngineUnavailableError, UnsupportedTextError
 from ..supervisor import PROBE
 from .member import Member
@@ -245,7 +246,7 @@ class RemoteEngine(Engine):
                     member.record_speech_failure(error)
                 if has_audio:
                     raise
-                _LOGGER.info("remote: failed uri=%s reason=%s", member.server.uri, error)
+                _LOGGER.info("remote: failed uri=%s reason=%s", member.server.uri, quote(error))
                 errors.append(error)
             else:
                 member.record_speech()

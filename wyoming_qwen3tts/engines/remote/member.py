@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from ...breaker import CircuitBreaker
 from ...speech import Voice
+from ...telemetry import quote
 from ..base import EngineUnavailableError
-from ..supervisor import TRIPS
+from ..managed import TRIPS
 from .server import NoResponseError, Server, ServerInfo
 
 _LOGGER = logging.getLogger(__name__)
@@ -89,6 +90,6 @@ class Member:
 
     def _open(self, reason: str, *, was_up: bool) -> None:
         if was_up:
-            _LOGGER.warning("remote: down uri=%s reason=%s", self.server.uri, reason)
+            _LOGGER.warning("remote: down uri=%s reason=%s", self.server.uri, quote(reason))
         self._breaker.open(reason)
         self.opened.set()

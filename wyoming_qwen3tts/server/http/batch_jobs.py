@@ -224,7 +224,7 @@ class BatchJob:
             member = ArchiveMember("", "application/json", BytesContent(json.dumps(fault).encode()), headers)
         else:
             words = file_stem(item.name)
-            name = f"{item.number:0{self._digits}}{words and '-'}{words}.{self._format.ending}"
+            name = f"{item.number:0{self._digits}}{words and '-'}{words}.{self._format.extension}"
             seconds = round(result.seconds, 3)
             listed |= {"file": name, "voice": result.voice, "seconds": seconds, "cache": result.cache}
             headers |= {"X-Audio-Seconds": f"{seconds:.3f}", "X-Cache": result.cache}

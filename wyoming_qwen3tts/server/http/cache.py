@@ -76,7 +76,7 @@ def routes(context: AppContext) -> APIRouter:
         limit: Annotated[int, Query(ge=0, le=1000)] = 100,
     ) -> dict[str, Any]:
         """List cached phrases, the last used first."""
-        total, found = await _cache(context).listed(search, _speaker(context, voice), limit)
+        total, found = await _cache(context).search(search, _speaker(context, voice), limit)
         return {"total": total, "phrases": [{**asdict(each), "key": each.key.hex()} for each in found]}
 
     @router.delete("/v1/cache/phrases/{key}")
@@ -110,7 +110,7 @@ async def tier_statistics(context: AppContext, voice: str | None = None) -> dict
     settings, found = context.settings, dict[str, dict[str, Any]]()
     limits = {"memory": settings.cache.cache_memory, "disk": settings.cache.cache_disk}
     speaker = _speaker(context, voice)
-    for name, stock in (await cache.stocks()).items():
+    for name, stock in (await cache.contents()).items():
         counts = cache.counts[name]
         numbers = {
             "limit": round(limits[name] * MEGABYTE) if name in limits else None,

@@ -8,7 +8,6 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ... import __version__
-from ...config.settings import Settings
+from ...config.settings import LimitSettings, Settings
 from ..web import page
 from ..wyoming.listen import BACKLOG, ListenError, bind_unix_socket, remove_socket
 from ..wyoming.writer import SEND_BUFFER
@@ -39,19 +38,6 @@ POLL_INTERVAL = 0.01
 """Seconds between checks at the stop whether all requests have ended."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpLimits:
-    """Limits of a connection that apply before its requests are parsed."""
-
-    connections: int
-    head_timeout: float
-    """Seconds for the headers of a request."""
-    message_bytes: int
-    """Bytes of a WebSocket message."""
-    send_timeout: float
-    """Seconds that a client may read nothing."""
 
 
 class StartupGate:
@@ -81,7 +67,7 @@ class StartupGate:
 class HttpServer:
     """HTTP on TCP ports and Unix sockets: ``listen``, ``start``, and ``serve`` once the service is ready."""
 
-    def __init__(self, limits: HttpLimits, add_middleware: Callable[[ASGIApp], ASGIApp]) -> None:
+    def __init__(self, limits: LimitSettings, add_middleware: Callable[[ASGIApp], ASGIApp]) -> None:
         """``add_middleware``: wraps the application in authentication and limits."""
         self._gate = StartupGate()
         self._add_middleware = add_middleware
@@ -150,7 +136,7 @@ class HttpServer:
             proxy_headers=False,  # Authenticator handles requests of proxies
             http=type("LimitedHttpProtocol", (HttpProtocol,), {"limits": self._limits}),
             ws=BoundedWebSocketProtocol,
-            ws_max_size=self._limits.message_bytes,
+            ws_max_size=self._limits.max_event_bytes,
             ws_per_message_deflate=False,  # audio hardly shrinks, and compressing blocks the event loop
             ws_ping_timeout=self._limits.send_timeout,  # a client that plays what it reads answers late
             timeout_keep_alive=round(KEEP_ALIVE),
@@ -162,11 +148,29 @@ class HttpServer:
     async def stop(self, timeout: float) -> None:
         """Stop accepting; let requests finish for up to ``timeout`` seconds, then cancel them."""
         if self._server is not None and self._task is not None:
-            self._server.stop_timeout = timeout
-            self._server.should_exit = True  # uvicorn checks it every 0.1 s
-            await asyncio.wait({self._task}, timeout=timeout + 2 * CANCEL_TIMEOUT)
+            # uvicorn's own shutdown cancels requests and returns at once, so that their errors are lost; its
+            # main loop would notice should_exit after up to 0.1 s.
             self._task.cancel()
+            await asyncio.wait({self._task})
+            if self._server.started:
+                await self._finish_connections(self._server, timeout)
         self.close()
+
+    async def _finish_connections(self, server: uvicorn.Server, timeout: float) -> None:
+        """Stop accepting, wait for running requests, cancel the rest and wait until their errors are sent."""
+        for listening in server.servers:
+            listening.close()
+        state = server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while state.tasks or state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(POLL_INTERVAL)
+        for task in state.tasks:
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
 
     def close(self) -> None:
         """Close the listening sockets, and remove their files."""
@@ -179,13 +183,7 @@ class HttpServer:
 def open_http_server(settings: Settings) -> HttpServer:
     """Return a started server that listens as configured. Raises ListenError, SettingsError."""
     keys = load_api_keys(settings)
-    limits = HttpLimits(
-        connections=settings.limits.max_connections,
-        head_timeout=settings.limits.event_timeout,
-        message_bytes=settings.limits.max_event_bytes,
-        send_timeout=settings.limits.send_timeout,
-    )
-    server = HttpServer(limits, lambda app: add_middleware(app, settings, keys))
+    server = HttpServer(settings.limits, lambda app: add_middleware(app, settings, keys))
     try:
         if port := settings.http.http_port:
             # Without keys only this machine may send requests, so other interfaces are of no use.
@@ -212,31 +210,7 @@ def open_http_server(settings: Settings) -> HttpServer:
 
 
 class _UvicornServer(uvicorn.Server):
-    """uvicorn's server with a stop that cancels what takes too long, and without signal handlers."""
-
-    stop_timeout = 0.0
-    """Seconds that running requests have at the stop."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, wait for running requests, cancel the rest and wait until their errors are sent.
-
-        uvicorn's own cancels requests and returns at once, so that the errors are lost.
-        """
-        for server in self.servers:
-            server.close()
-        for opened in sockets or []:
-            opened.close()
-        state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.stop_timeout):
-                while state.tasks or state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
-                    await asyncio.sleep(POLL_INTERVAL)
-        for task in state.tasks:
-            task.cancel()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=CANCEL_TIMEOUT)
+    """uvicorn's server without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -247,7 +221,7 @@ class _UvicornServer(uvicorn.Server):
 class HttpProtocol(H11Protocol):
     """uvicorn's HTTP protocol with limits: connections, and time for the headers of a request."""
 
-    limits: HttpLimits
+    limits: LimitSettings
     _head_timer: asyncio.TimerHandle | None = None
     """Runs while the connection waits for the headers of a request."""
 
@@ -255,8 +229,8 @@ class HttpProtocol(H11Protocol):
         """Accept a connection, or reject it if there are too many."""
         super().connection_made(transport)
         self.client = peer_of(transport)
-        if len(self.connections) > self.limits.connections:
-            _LOGGER.warning("http: connection refused, limit reached limit=%d", self.limits.connections)
+        if len(self.connections) > self.limits.max_connections:
+            _LOGGER.warning("http: connection refused, limit reached limit=%d", self.limits.max_connections)
             self._refuse(503)
             return
         self._start_head_timer()
@@ -275,7 +249,7 @@ class HttpProtocol(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(self.limits.head_timeout, self._refuse, 408)
+        self._head_timer = self.loop.call_later(self.limits.event_timeout, self._refuse, 408)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

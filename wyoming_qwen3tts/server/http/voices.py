@@ -20,7 +20,7 @@ from .context import AppContext
 from .model import Language, Name, RequestModel
 from .reference_audio import cloning_engine
 from .sse import EVENT_RESPONSES, Event, respond
-from .uploads import UploadReceiver
+from .uploads import UploadForm, UploadReceiver
 
 RECORDING = frozenset({"file", "audio_sample"})
 """Names of the recording's field: the common one, and OpenAI's."""
@@ -87,21 +87,7 @@ def routes(context: AppContext) -> APIRouter:
         """Clone a voice from a recording of 5 to 15 seconds."""
         store = _store(context)
         async with uploads.receive(http, RECORDING) as form:
-            if unknown := sorted(form.fields.keys() - FIELDS):
-                raise SpeechError(
-                    f"unknown field {unknown[0][:40]!r}; known are {', '.join(sorted(FIELDS))}", "bad-form"
-                )
-            if form.recording is None or not form.fields.get("name"):
-                raise SpeechError("the form needs a name and a file with the recording", "bad-form")
-            made = await asyncio.to_thread(
-                store.add,
-                form.fields["name"],
-                form.recording,
-                transcript=form.fields.get("transcript", ""),
-                language=_language(form.fields.get("language")),
-                description=form.fields.get("description", ""),
-                seed=_seed(form.fields.get("seed", "")),
-            )
+            made = await _add(store, form)
         return JSONResponse(await _result(context, made), 201)
 
     @router.post("/v1/audio/voices/design", status_code=201, responses=EVENT_RESPONSES)
@@ -138,6 +124,24 @@ def routes(context: AppContext) -> APIRouter:
         return {"removed": removed}
 
     return router
+
+
+async def _add(store: CustomVoiceStore, form: UploadForm) -> CustomVoice:
+    """Add the voice of an uploaded form to the store. Raises SpeechError."""
+    if unknown := sorted(form.fields.keys() - FIELDS):
+        message = f"unknown field {unknown[0][:40]!r}; known are {', '.join(sorted(FIELDS))}"
+        raise SpeechError(message, "bad-form")
+    if form.recording is None or not form.fields.get("name"):
+        raise SpeechError("the form needs a name and a file with the recording", "bad-form")
+    return await asyncio.to_thread(
+        store.add,
+        form.fields["name"],
+        form.recording,
+        transcript=form.fields.get("transcript", ""),
+        language=_language(form.fields.get("language")),
+        description=form.fields.get("description", ""),
+        seed=_seed(form.fields.get("seed", "")),
+    )
 
 
 def _store(context: AppContext) -> CustomVoiceStore:

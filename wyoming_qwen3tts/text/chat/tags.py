@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 REASONING_NAMES = (
     "think thinking thought thoughts reasoning reflection scratchpad inner_monologue inner_thoughts "
@@ -115,6 +116,7 @@ TRUNCATED_TOKEN_NAMES = (*TOKEN_NAMES, *FUNCTION_NAMES)
 LINE_START_TAG = re.compile(rf"<(?:{'|'.join([*NAMES_AT_LINE_START, *WRAPPER_NAMES])})[\s>]", re.I)
 
 
+@lru_cache(1024)
 def tag_name(tag: str) -> str:
     """Return the name of a tag, ``/name`` for an end tag; the same for all templates."""
     if tag == BARE_FINAL:

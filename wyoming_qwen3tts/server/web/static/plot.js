@@ -25,22 +25,22 @@ function shape(name, attributes, text = "") {
  * @returns {{drawing: SVGElement[], text: string}} the plot, and a summary
  */
 export function plot(requests, width) {
-  const heard = requests.filter(({ first_audio_ms: first }) => first !== null).reverse();
-  if (!heard.length) return { drawing: [], text: "No request has been answered with audio yet." };
-  const sorted = heard.map(({ first_audio_ms: first }) => first).sort((one, other) => one - other);
+  const answered = requests.filter(({ first_audio_ms: first }) => first !== null).reverse();
+  if (!answered.length) return { drawing: [], text: "No request has been answered with audio yet." };
+  const sorted = answered.map(({ first_audio_ms: first }) => first).sort((one, other) => one - other);
   const [half, most] = [quantile(sorted, 0.5), quantile(sorted, 0.95)];
-  const kept = heard.filter(isKept).length;
-  const text = `${heard.length} answers: median ${milliseconds(half)}, 95th percentile ${milliseconds(most)}, ` +
+  const kept = answered.filter(isKept).length;
+  const text = `${answered.length} answers: median ${milliseconds(half)}, 95th percentile ${milliseconds(most)}, ` +
     `maximum ${milliseconds(sorted.at(-1))}. ${kept} came from the cache.`;
-  return { drawing: [draw(heard, width, half, most)], text };
+  return { drawing: [draw(answered, width, half, most)], text };
 }
 
-function draw(heard, width, half, most) {
-  const powers = heard.map(({ first_audio_ms: first }) => Math.log10(Math.max(1, first)));
+function draw(answered, width, half, most) {
+  const powers = answered.map(({ first_audio_ms: first }) => Math.log10(Math.max(1, first)));
   const low = Math.floor(Math.min(...powers));
   const high = Math.max(low + 1, Math.ceil(Math.max(...powers)));
   const y = (ms) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(10 ** low, ms)) - low) / (high - low));
-  const x = (i) => LEFT + 8 + ((width - LEFT - RIGHT - 16) * (heard.length === 1 ? 1 : i / (heard.length - 1)));
+  const x = (i) => LEFT + 8 + ((width - LEFT - RIGHT - 16) * (answered.length === 1 ? 1 : i / (answered.length - 1)));
   // The summary beside the plot is its accessible description.
   const svg = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-labelledby": "plot-text" });
   const level = (ms, kind, label, at) => svg.append(
@@ -51,14 +51,14 @@ function draw(heard, width, half, most) {
   const apart = Math.abs(y(half) - y(most)) > 14;
   level(half, "mark", apart ? `median: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: width - RIGHT + 6 });
   level(most, "mark", apart ? `95 %: ${milliseconds(most)}` : "", { x: width - RIGHT + 6 });
-  heard.forEach((request, i) => {
+  answered.forEach((request, i) => {
     const dot = shape("circle", { cx: x(i), cy: y(request.first_audio_ms), r: 4, class: isKept(request) ? "kept" : "made" });
     dot.append(shape("title", {}, `${request.voice}: ${milliseconds(request.first_audio_ms)}`));
     svg.append(dot);
   });
-  const times = [heard[0], heard.at(-1)].map(({ time }) => new Date(time * 1000).toLocaleTimeString());
+  const times = [answered[0], answered.at(-1)].map(({ time }) => new Date(time * 1000).toLocaleTimeString());
   svg.append(
     shape("text", { x: LEFT, y: HEIGHT - 6 }, times[0]),
-    shape("text", { x: width - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, heard.length > 1 ? times[1] : ""));
+    shape("text", { x: width - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, answered.length > 1 ? times[1] : ""));
   return svg;
 }

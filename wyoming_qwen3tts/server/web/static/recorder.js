@@ -1,5 +1,5 @@
 // Records the microphone to a WAV file, without the browser's filters: a clone would imitate their artifacts.
-import { wav } from "./sound.js";
+import { wav } from "./audio.js";
 
 /** Seconds after which a recording ends: the service uses at most the first half of it. */
 const MAX_SECONDS = 30;

@@ -36,12 +36,12 @@ function adapt() {
   text.value = offered = greeting === sentences.en ? text.defaultValue : greeting;
 }
 
-function show({ state, first, sound, error }) {
+function show({ state, first, audio, error }) {
   const busy = state === "requesting" || state === "receiving";
   stop.disabled = !busy && !card.speech?.playing;
   if (state === "requesting") say(line, "Sending the request…");
   else if (state === "receiving") say(line, `First audio after ${milliseconds(first)}.`);
-  else if (state === "complete") say(line, `${seconds(sound.seconds)} of audio; first audio after ${milliseconds(first)}.`);
+  else if (state === "complete") say(line, `${seconds(audio.seconds)} of audio; first audio after ${milliseconds(first)}.`);
   else if (state === "stopped") say(line, "Stopped.");
   else if (state === "truncated") say(line, error.message, true);
   else if (line.textContent !== error.message) showError(form, error);

@@ -1,6 +1,6 @@
 // A card for one speech: its waveform while it arrives, its measurements, and buttons.
 import { make, milliseconds, seconds } from "./dom.js";
-import { BAR, RATE } from "./sound.js";
+import { BAR, RATE } from "./audio.js";
 import { Speech } from "./speech.js";
 
 /** Shortest time that the waveform's width stands for, seconds. */
@@ -71,28 +71,28 @@ export class SpeechCard {
 
   #press() {
     if (this.speech?.playing) this.speech.stop();
-    else if (this.speech?.sound.length) this.speech.replay();
+    else if (this.speech?.audio.length) this.speech.replay();
     else this.fresh();
   }
 
   #show(speech) {
     const busy = speech.state === "requesting" || speech.state === "receiving";
     this.again.textContent = speech.playing ? "Stop" : "Play again";
-    this.again.disabled = !speech.playing && !speech.sound.length && !this.fresh;
+    this.again.disabled = !speech.playing && !speech.audio.length && !this.fresh;
     this.#showFacts(speech);
     if (speech.state === "complete" && !this.save.href) {
-      this.save.href = URL.createObjectURL(speech.sound.wav());
+      this.save.href = URL.createObjectURL(speech.audio.wav());
       this.save.hidden = false;
     }
-    if (!busy) this.canvas.setAttribute("aria-label", `Waveform of ${seconds(speech.sound.seconds)} of audio.`);
+    if (!busy) this.canvas.setAttribute("aria-label", `Waveform of ${seconds(speech.audio.seconds)} of audio.`);
     this.#animate();
   }
 
-  #showFacts({ first, served, sound, state, cache }) {
+  #showFacts({ first, served, audio, state, cache }) {
     const facts = [];
     if (first !== null) {
       facts.push(["First audio", milliseconds(first), served && `${milliseconds(served)} in the service`]);
-      facts.push(["Audio", seconds(sound.seconds), { truncated: "incomplete", stopped: "stopped" }[state]]);
+      facts.push(["Audio", seconds(audio.seconds), { truncated: "incomplete", stopped: "stopped" }[state]]);
     }
     if (cache) facts.push(["Cache", SOURCES[cache] ?? cache]);
     this.facts.replaceChildren(...facts.map(([name, value, note]) =>
@@ -125,14 +125,14 @@ export class SpeechCard {
     const style = getComputedStyle(canvas);
     const [played, unplayed] = [style.getPropertyValue("--accent"), style.getPropertyValue("--edge")];
     const bars = Math.floor(width / STEP);
-    const shown = Math.max(MIN_SECONDS, speech.sound.seconds);
+    const shown = Math.max(MIN_SECONDS, speech.audio.seconds);
     const head = speech.playing ? speech.position : 0;
-    for (let bar = 0; bar * shown < bars * speech.sound.seconds; bar++) {
-      const tall = Math.max(2, loudest(speech.sound.peaks, (bar * shown) / bars, ((bar + 1) * shown) / bars) ** LOUDNESS_EXPONENT * height * 0.92);
+    for (let bar = 0; bar * shown < bars * speech.audio.seconds; bar++) {
+      const tall = Math.max(2, loudest(speech.audio.peaks, (bar * shown) / bars, ((bar + 1) * shown) / bars) ** LOUDNESS_EXPONENT * height * 0.92);
       pen.fillStyle = (bar * shown) / bars < head || !speech.playing ? played : unplayed;
       pen.fillRect(bar * STEP, (height - tall) / 2, WIDTH, tall);
     }
-    if (speech.playing && speech.sound.length) {
+    if (speech.playing && speech.audio.length) {
       pen.fillStyle = style.getPropertyValue("--ink");
       pen.fillRect(Math.min(width - 2, (head / shown) * width), 0, 2, height);
     }

@@ -1,13 +1,13 @@
 // One speech request and its playback. Only one is played at a time.
 import { call } from "./api.js";
 import { make, seconds } from "./dom.js";
-import { Player, Sound, audioContext } from "./sound.js";
+import { Player, SampleBuffer, audioContext } from "./audio.js";
 
 /** @type {Speech|null} the one being played */
 let current = null;
 
 export class Speech {
-  sound = new Sound();
+  audio = new SampleBuffer();
   /** Milliseconds from the request to the first byte of audio, measured by the browser. */
   first = null;
   /** The same, measured by the service. */
@@ -53,7 +53,7 @@ export class Speech {
       if (this.state === "stopped") return;
       // The browser may drop received data when the connection ends: the answer may be truncated to nothing.
       this.state = arrived ? "truncated" : "failed";
-      this.error = arrived ? new Error(`The audio is incomplete: it ended after ${seconds(this.sound.seconds)}.`) : error;
+      this.error = arrived ? new Error(`The audio is incomplete: it ended after ${seconds(this.audio.seconds)}.`) : error;
     }
     this.#changed(this);
     await this.#player.end();
@@ -63,7 +63,7 @@ export class Speech {
   /** Play the received audio again. */
   async replay() {
     this.#startPlayback();
-    for (const piece of this.sound.pieces) this.#player.push(piece);
+    for (const piece of this.audio.pieces) this.#player.push(piece);
     await this.#player.end();
     this.#endPlayback();
   }
@@ -88,10 +88,10 @@ export class Speech {
       if (!value.length) continue;
       this.first ??= performance.now() - asked;
       this.state = "receiving";
-      this.#player.push(this.sound.push(value));
+      this.#player.push(this.audio.push(value));
       this.#changed(this);
     }
-    if (!this.sound.length) throw new Error("The service sent no audio.");
+    if (!this.audio.length) throw new Error("The service sent no audio.");
   }
 
   #startPlayback() {

@@ -24,7 +24,7 @@ export function audioContext() {
 }
 
 /** Received samples, and their peaks. */
-export class Sound {
+export class SampleBuffer {
   /** @type {Int16Array[]} */
   pieces = [];
   /** @type {number[]} the loudest sample of every bar, 0 to 1 */
