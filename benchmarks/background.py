@@ -1,7 +1,7 @@
-"""Keeps a server speaking, for ``compare``: a process of its own, so that the stopwatch is not disturbed.
+"""Background load for ``compare``, in a separate process, so that it does not disturb the measurement.
 
-``python -m benchmarks.background PORT CONNECTIONS`` prints ``speaking`` once every connection has sound, goes
-on until its standard input ends, and then prints what it heard as JSON.
+``python -m benchmarks.background PORT CONNECTIONS`` prints ``speaking`` once every connection has audio, runs
+until its standard input ends, and then prints its results as JSON.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import json
 import sys
 import time
 
-from benchmarks.talk import LONG_TEXT, InvalidAnswerError, speak, unique
+from benchmarks.speech_requests import LONG_TEXT, InvalidResponseError, speak, unique
 
 
 class Background:
-    """Connections that have a long text spoken over and over."""
+    """Connections that request a long text repeatedly."""
 
     def __init__(self, port: int, connections: int) -> None:
         self._port = port
@@ -25,7 +25,7 @@ class Background:
         self._sound = 0.0
 
     async def run(self) -> None:
-        """Speak until standard input ends."""
+        """Run until standard input ends."""
         began = time.perf_counter()
         speakers = [asyncio.create_task(self._speak(number)) for number in range(self._connections)]
         await asyncio.to_thread(sys.stdin.read)
@@ -36,14 +36,14 @@ class Background:
         print(json.dumps({"rate": rate, "failed": self._failed}))
 
     async def _speak(self, number: int) -> None:
-        def heard(seconds: float) -> None:
+        def on_audio(seconds: float) -> None:
             self._sound += seconds
             self._has_sound(number)
 
         try:
             while True:
-                await speak(self._port, unique(LONG_TEXT), streamed=False, heard=heard)
-        except InvalidAnswerError as error:
+                await speak(self._port, unique(LONG_TEXT), streamed=False, on_audio=on_audio)
+        except InvalidResponseError as error:
             self._failed.append(str(error))
             self._has_sound(number)
 

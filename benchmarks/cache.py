@@ -1,8 +1,8 @@
-"""How soon and how often what was said before is heard again, over a real socket.
+"""Cache: latency and throughput of cached phrases, over a real socket.
 
-``python -m benchmarks.cache`` serves the built-in voice and prints, of one run: the first sound of phrases
-that wyoming-piper makes, that we make, and that come from Redis, from disk and from memory, with the ratios;
-hits a second of 32 clients; and what a lookup on disk costs with 100 entries and with many.
+``python -m benchmarks.cache`` starts servers with the built-in voice and prints: the first audio of phrases
+from wyoming-piper, synthesized by this server, and from its caches in Redis, on disk and in memory, with the
+ratios; hits per second with 32 clients; and the time of a lookup on disk with 100 entries and with many.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks import environment
 from benchmarks.environment import VOICE
 from benchmarks.servers import Program, running
-from benchmarks.talk import HOST
+from benchmarks.speech_requests import HOST
 from wyoming_qwen3tts.cache.entry import Entry
 from wyoming_qwen3tts.cache.sqlite import DiskTier
 
@@ -41,14 +41,14 @@ HITS = 3200
 
 
 class Client:
-    """A connection that asks for sentences and notes when their first sound came."""
+    """A Wyoming connection that measures the time to the first audio."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     async def first(self, text: str) -> float:
-        """Return the seconds to the first sound of ``text``; hear it to its end."""
+        """Request ``text`` and receive it completely; return the seconds to its first audio."""
         event = {"type": "synthesize", "data": {"text": text}}
         began = time.perf_counter()
         self._writer.write(json.dumps(event).encode() + b"\n")
@@ -56,14 +56,14 @@ class Client:
         tail = b""
         while b'"audio-stop"' not in tail:
             data = await self._reader.read(1 << 18)
-            assert data, "the server left"
+            assert data, "the server closed the connection"
             tail = tail[-100:] + data
             if not first and b'"audio-chunk"' in tail:
                 first = time.perf_counter() - began
         return first
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._writer.close()
 
 
@@ -79,27 +79,27 @@ async def firsts(port: int, texts: list[str]) -> list[float]:
 
 
 async def rate(port: int) -> float:
-    """Return hits a second of CLIENTS clients at once."""
+    """Return hits per second of CLIENTS concurrent clients."""
     clients = [await connect(port) for _ in range(CLIENTS)]
 
-    async def ask(client: Client) -> None:
+    async def request(client: Client) -> None:
         for number in range(HITS // CLIENTS):
             await client.first(PHRASES[number % len(PHRASES)])
 
     began = time.perf_counter()
-    await asyncio.gather(*map(ask, clients))
+    await asyncio.gather(*map(request, clients))
     return HITS / (time.perf_counter() - began)
 
 
 def ours(data: Path, *more: str) -> Program:
-    """Return our server with its data in a directory."""
+    """Return the command of this server, with its data directory."""
     uri = ("--uri", f"tcp://{HOST}:{{port}}")
     place = ("--espeak-languages", "none", "--data-dir", str(data))
     return Program("ours", (sys.executable, "-m", "wyoming_qwen3tts", *uri, *place, *more))
 
 
 def theirs() -> Program:
-    """Return wyoming-piper. Raises EnvironmentSetupError."""
+    """Return the command of wyoming-piper. Raises EnvironmentSetupError."""
     piper = environment.find(None)
     uri = ("--uri", f"tcp://{HOST}:{{port}}")
     voice = ("--voice", VOICE, "--data-dir", str(piper.voices))
@@ -108,7 +108,7 @@ def theirs() -> Program:
 
 @asynccontextmanager
 async def served(program: Program) -> AsyncIterator[int]:
-    """Serve; give the port once the first sentence has been spoken."""
+    """Start a server; yield its port after a first request has warmed it up."""
     async with running(program) as server:
         await server.ready()
         await firsts(server.port, ["Are you there?"])
@@ -117,7 +117,7 @@ async def served(program: Program) -> AsyncIterator[int]:
 
 @contextmanager
 def redis(place: Path) -> Iterator[str | None]:
-    """Run a Redis of our own; give its URL, None where the machine has none."""
+    """Start a Redis server; yield its URL, or None where it is not installed."""
     path = place / "redis.sock"
     options = ("--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(place))
     if shutil.which("redis-server") is None:
@@ -134,13 +134,13 @@ def redis(place: Path) -> Iterator[str | None]:
 
 
 async def measure(place: Path, with_piper: bool) -> tuple[dict[str, list[float]], float]:
-    """Return the first sounds of all phrases, by where they came from, and hits a second."""
+    """Return the times to first audio of all phrases, by their source, and hits per second."""
     found: dict[str, list[float]] = {}
     if with_piper:
         async with served(theirs()) as port:
             found["wyoming-piper"] = await firsts(port, PHRASES)
     async with served(ours(place / "data")) as port:
-        found["made"] = await firsts(port, PHRASES)
+        found["uncached"] = await firsts(port, PHRASES)
     with redis(place) as url:
         if url is not None:
             async with served(ours(place / "one", "--cache-redis", url)) as port:
@@ -155,14 +155,14 @@ async def measure(place: Path, with_piper: bool) -> tuple[dict[str, list[float]]
 
 
 async def lookup(entries: int, place: Path) -> float:
-    """Return the median seconds of finding one of so many entries on disk."""
+    """Return the median seconds of a lookup on disk with so many entries."""
     path = place / f"{entries}.sqlite"
     tier = DiskTier(path, 1 << 40)
     pcm = np.random.default_rng(0).integers(-3000, 3000, 2400).astype("<i2").tobytes()
     keys = [hashlib.sha256(str(number).encode()).digest() for number in range(100)]
     for key in keys:
         await tier.put(key, Entry(pcm, 1.0, "a phrase"))
-    with sqlite3.connect(path) as database:  # the rest are copies of one, at once
+    with sqlite3.connect(path) as database:  # the rest are copies of one, in one statement
         rest = [(hashlib.sha256(f"copy {number}".encode()).digest(),) for number in range(entries - 100)]
         columns = "size, used, made, pinned, cost, text, voice"
         database.execute("CREATE TEMP TABLE new (key BLOB)")
@@ -187,14 +187,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--entries", type=int, default=100_000, help="the larger cache of the lookups")
-    arguments.add_argument("--no-piper", action="store_true", help="measure our server alone")
+    arguments.add_argument("--entries", type=int, default=100_000, help="entries of the larger cache")
+    arguments.add_argument("--no-piper", action="store_true", help="measure this server only")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         found, hits = asyncio.run(measure(place, not given.no_piper))
-        miss = statistics.median(found["made"])
-        print("| first sound | median | 95 % within | of made | of wyoming-piper |")
+        miss = statistics.median(found["uncached"])
+        print("| first audio | median | p95 | ratio to uncached | ratio to wyoming-piper |")
         print("|---|---|---|---|---|")
         for where, times in found.items():
             median = statistics.median(times)
@@ -203,7 +203,7 @@ def main() -> None:
             print(
                 f"| {where} | {median * 1000:.2f} ms | {p95 * 1000:.2f} ms | {median / miss:.2f} | {piper} |"
             )
-        print(f"{hits:.0f} hits a second, {CLIENTS} clients")
+        print(f"{hits:.0f} hits per second, {CLIENTS} clients")
         few = asyncio.run(lookup(100, place))
         many = asyncio.run(lookup(given.entries, place))
         print(

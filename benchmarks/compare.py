@@ -1,16 +1,16 @@
-"""Measures this server and wyoming-piper side by side, and prints what each took and the ratio.
+"""Compares this server with wyoming-piper, and prints the measurements of both and their ratio.
 
     python -m benchmarks.compare [--rounds N] [--only speech] …
 
-Both servers run on this machine with their default options, each as a process of its own, and take turns,
-so that whatever else the machine does hits both alike. Sections:
+Both servers run on this machine with their default options, each as a separate process, and are measured
+alternately, so that other load on the machine affects both alike. Sections:
 
-- ``start``: from the start of the process to the first answer to ``describe``, and to the first sound,
-- ``speech``: from a request to its first sound and to its end, texts of one to four sentences,
-- ``describe``: how long ``describe`` takes while other connections are being spoken to,
-- ``memory``: what each holds after that.
+- ``start``: from the start of the process to the first response to ``describe``, and to the first audio,
+- ``speech``: from a request to its first audio and to its end, texts of one to four sentences,
+- ``describe``: duration of ``describe`` while other connections receive speech,
+- ``memory``: resident memory after that.
 
-Exit status: 0 measured, whatever came out; 1 something failed, so that the numbers are not to be trusted.
+Exit status: 0 measured, whatever the results; 1 a measurement failed, so that the results are unreliable.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for: python benchmarks/compare.py
 
-from benchmarks import environment, talk
+from benchmarks import environment, speech_requests
 from benchmarks.environment import ROOT, VOICE, EnvironmentSetupError, Piper
 from benchmarks.servers import Program, Server, ServerFailedError, running
-from benchmarks.talk import LONG_TEXT, Answer, InvalidAnswerError, TimedOutError, unique
+from benchmarks.speech_requests import LONG_TEXT, InvalidResponseError, SpeechTiming, TimedOutError, unique
 
 STARTS = 3
 SLICES = 2
-"""How often each server takes its turn in ``describe``."""
-PAUSE = 0.2
+"""Slices of ``describe`` for each server."""
+MAX_PAUSE = 0.2
 """Seconds between requests: the other server's idle threads spin for a while after its answer."""
 PROBE_EVERY = 0.05
 PROBE_TIMEOUT = 30.0
@@ -50,7 +50,7 @@ RATIO_TARGET = 0.25
 DESCRIBE_TARGET = 0.050
 
 Pair = tuple[Server, Server]
-"""Ours, piper's."""
+"""This server, and wyoming-piper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What was measured, as it is printed in the end."""
+    """The printed report."""
 
     lines: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def table(self, title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Add a Markdown table, its columns aligned."""
+        """Add a Markdown table with aligned columns."""
         cells = [list(head), *map(list, rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
         padded = [
@@ -101,28 +101,28 @@ class Report:
 
 
 class ForeignTime:
-    """How busy the machine was with other things: if it was, look at ratios only, or measure again."""
+    """The load of other processes: if it is high, only the ratios are meaningful."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self._before = self._foreign()
 
     def share(self) -> float:
-        """Return the share of all cores' time, since the start, that neither we nor the servers used."""
+        """Return the share of all cores' time that other processes have used since the start."""
         machine = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
         return max(0.0, self._foreign() - self._before) / machine
 
     def _foreign(self) -> float:
-        """Return seconds; those of children count once they have ended."""
+        """Return seconds; those of child processes are excluded once they have ended."""
         fields = [int(text) for text in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
-        busy = sum(fields) - fields[3] - fields[4]  # without idle and waiting; with what a host took
+        busy = sum(fields) - fields[3] - fields[4]  # without idle and iowait; with steal
         used = os.times()
         own = used.user + used.system + used.children_user + used.children_system
         return busy / os.sysconf("SC_CLK_TCK") - own
 
 
 def main() -> int:
-    """Measure as the command line says; return the exit status."""
+    """Run the comparison; return the exit status."""
     options = _options()
     report = Report()
     clock = ForeignTime()
@@ -135,28 +135,28 @@ def main() -> int:
     except (EnvironmentSetupError, ServerFailedError) as error:
         report.errors.append(str(error))
     if report.lines:
-        report.lines.append(f"Other processes took {clock.share():.0%} of the machine's time meanwhile.\n")
+        report.lines.append(f"Other processes used {clock.share():.0%} of the processor time meanwhile.\n")
     report.write()
     return 1 if report.errors else 0
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=_count, default=6, help="times each text is spoken (%(default)s)")
+    parser.add_argument("--rounds", type=_count, default=6, help="requests for each text (%(default)s)")
     parser.add_argument(
         "--requests",
         type=_count,
         default=8,
-        help="texts spoken at a time in describe and memory (%(default)s)",
+        help="concurrent requests in describe and memory (%(default)s)",
     )
     parser.add_argument(
-        "--seconds", type=float, default=10.0, help="seconds of describe for each server (%(default)g)"
+        "--seconds", type=float, default=10.0, help="duration of describe for each server (%(default)g)"
     )
     parser.add_argument(
         "--only", action="append", choices=SECTIONS, metavar="SECTION", help=f"one of {', '.join(SECTIONS)}"
     )
     parser.add_argument(
-        "--options", default="", metavar="TEXT", help="options for our server, such as '--builtin-threads 1'"
+        "--options", default="", metavar="TEXT", help="options of this server, such as '--builtin-threads 1'"
     )
     parser.add_argument(
         "--piper-python", type=Path, metavar="PATH", help="a Python with requirements.txt installed"
@@ -171,7 +171,7 @@ def _count(text: str) -> int:
 
 
 def _plan(piper: Piper, options: argparse.Namespace) -> Plan:
-    uri = ("--uri", f"tcp://{talk.HOST}:{{port}}")
+    uri = ("--uri", f"tcp://{speech_requests.HOST}:{{port}}")
     voice = ("--voice", VOICE, "--data-dir", str(piper.voices))
     return Plan(
         ours=Program("ours", (sys.executable, "-m", "wyoming_qwen3tts", *uri, *shlex.split(options.options))),
@@ -204,7 +204,9 @@ async def _measure(plan: Plan, sections: Sequence[str], report: Report) -> None:
         )
         for server in pair:
             await server.ready()
-            await _speak(server, plan.texts[0], report, streamed=False)  # piper loads its voice now
+            await _speak(
+                server, plan.texts[0], report, streamed=False
+            )  # piper loads its voice at the first request
         for name, section in SECTIONS.items():
             if section is not None and name in sections:
                 _progress(name)
@@ -215,7 +217,7 @@ async def _measure(plan: Plan, sections: Sequence[str], report: Report) -> None:
 
 
 async def measure_start(plan: Plan, report: Report) -> None:
-    """Start both, in turns."""
+    """Start both servers alternately."""
     answered: dict[str, list[float]] = {"ours": [], "piper": []}
     sounded: dict[str, list[float]] = {"ours": [], "piper": []}
     for number in range(STARTS):
@@ -230,8 +232,8 @@ async def measure_start(plan: Plan, report: Report) -> None:
         f"Start, median of {STARTS}",
         ("from the start of the process", "ours", "piper", "ratio"),
         [
-            _row("to the first answer to describe", answered["ours"], answered["piper"]),
-            _row("to the first sound", sounded["ours"], sounded["piper"]),
+            _row("to the first response to describe", answered["ours"], answered["piper"]),
+            _row("to the first audio", sounded["ours"], sounded["piper"]),
         ],
     )
 
@@ -240,8 +242,8 @@ async def measure_start(plan: Plan, report: Report) -> None:
 
 
 async def measure_speech(plan: Plan, pair: Pair, report: Report) -> None:
-    """Have every text spoken in both forms, new and known, in turns."""
-    heard: dict[tuple[str, str], dict[str, list[Answer]]] = {}
+    """Request every text in both forms, new and repeated, alternately from both servers."""
+    timings: dict[tuple[str, str], dict[str, list[SpeechTiming]]] = {}
     for number in range(plan.rounds + 1):
         _progress(f"speech {number}/{plan.rounds}")
         for text in plan.texts:
@@ -249,35 +251,37 @@ async def measure_speech(plan: Plan, pair: Pair, report: Report) -> None:
                 for kind in ("unique", "repeated"):
                     sentences = unique(text) if kind == "unique" else text
                     for server in pair:
-                        await asyncio.sleep(PAUSE)
+                        await asyncio.sleep(MAX_PAUSE)
                         answer = await _speak(server, sentences, report, streamed=form == "streamed")
-                        if answer and number:  # the first round makes the texts known
-                            row = heard.setdefault((form, kind), {"ours": [], "piper": []})
+                        if answer and number:  # the first round fills the cache
+                            row = timings.setdefault((form, kind), {"ours": [], "piper": []})
                             row[server.name].append(answer)
-    _report_speech(plan, heard, report)
+    _report_speech(plan, timings, report)
 
 
-def _report_speech(plan: Plan, heard: dict[tuple[str, str], dict[str, list[Answer]]], report: Report) -> None:
+def _report_speech(
+    plan: Plan, timings: dict[tuple[str, str], dict[str, list[SpeechTiming]]], report: Report
+) -> None:
     rows: list[list[str]] = []
-    ratios: dict[str, list[float]] = {"first sound": [], "total": []}
+    ratios: dict[str, list[float]] = {"first audio": [], "total": []}
     sound: dict[str, list[float]] = {"ours": [], "piper": []}
-    for (form, kind), answers in heard.items():
+    for (form, kind), answers in timings.items():
         ours, piper = answers["ours"], answers["piper"]
         firsts = [answer.first for answer in ours], [answer.first for answer in piper]
         totals = [answer.total for answer in ours], [answer.total for answer in piper]
         rows.append([*_row(f"{form}, {kind}", *firsts), *_row("", *totals)[1:]])
-        for what, (mine, theirs) in (("first sound", firsts), ("total", totals)):
+        for what, (mine, theirs) in (("first audio", firsts), ("total", totals)):
             ratios[what].append(_ratio(_median(mine), _median(theirs)))
         for name in sound:
             sound[name] += [answer.sound for answer in answers[name]]
     report.table(
         f"Speech, median of {len(plan.texts)} texts x {plan.rounds} rounds",
-        ("request, text", "first sound: ours", "piper", "ratio", "total: ours", "piper", "ratio"),
+        ("request, text", "first audio: ours", "piper", "ratio", "total: ours", "piper", "ratio"),
         rows,
     )
     lengths = {name: _median(seconds) for name, seconds in sound.items()}
     report.lines += [
-        f"Median answer: ours {lengths['ours']:.1f} s of sound, piper {lengths['piper']:.1f} s.",
+        f"Median response: ours {lengths['ours']:.1f} s of audio, piper {lengths['piper']:.1f} s.",
         "",
     ]
     for what, found in ratios.items():
@@ -290,23 +294,23 @@ def _report_speech(plan: Plan, heard: dict[tuple[str, str], dict[str, list[Answe
 
 @dataclass(slots=True)
 class Probes:
-    """What ``describe`` took under load, in seconds."""
+    """Durations of ``describe`` under load, in seconds."""
 
     took: list[float] = field(default_factory=list)
     timeouts: int = 0
     rates: list[float] = field(default_factory=list)
-    """Seconds of sound a second that the load got."""
+    """Seconds of audio per second that the load received."""
 
 
 async def measure_describe(plan: Plan, pair: Pair, report: Report) -> None:
-    """Ask both, in turns, while they speak."""
+    """Measure both servers alternately under load."""
     probes = {server.name: Probes() for server in pair}
     for number in range(SLICES):
         for server in pair:
             _progress(f"describe {number + 1}/{SLICES} {server.name}")
             try:
                 await _probe_under_load(plan, server, probes[server.name], report)
-            except InvalidAnswerError as error:
+            except InvalidResponseError as error:
                 report.errors.append(f"{server.name}: {error}")
             await server.quiet()
     ours, piper = (probes[server.name] for server in pair)
@@ -315,23 +319,21 @@ async def measure_describe(plan: Plan, pair: Pair, report: Report) -> None:
     rows.append(["probes", str(len(ours.took)), str(len(piper.took)), ""])
     rows.append([f"longer than {PROBE_TIMEOUT:g} s", str(ours.timeouts), str(piper.timeouts), ""])
     rates = _median(ours.rates), _median(piper.rates)
-    rows.append(["sound made in a second", *(f"{rate:.1f} s" for rate in rates), f"{_ratio(*rates):.3f}"])
-    report.table(
-        f"Describe while {plan.requests} requests are being spoken", ("", "ours", "piper", "ratio"), rows
-    )
+    rows.append(["audio per second", *(f"{rate:.1f} s" for rate in rates), f"{_ratio(*rates):.3f}"])
+    report.table(f"Describe during {plan.requests} concurrent requests", ("", "ours", "piper", "ratio"), rows)
     report.target(
         "our describe under load, p99,", _percentile(ours, 99) * 1000, DESCRIBE_TARGET * 1000, " ms"
     )
 
 
 async def _probe_under_load(plan: Plan, server: Server, probes: Probes, report: Report) -> None:
-    """Probe one server for one slice, one probe at a time, from when every request has sound."""
+    """Probe one server for one slice, one probe at a time, once every request of the load has audio."""
     load = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.background", str(server.port), str(plan.requests)),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us
+        start_new_session=True,  # Ctrl-C is handled by the parent process
     )
     assert load.stdout is not None
     try:
@@ -339,21 +341,21 @@ async def _probe_under_load(plan: Plan, server: Server, probes: Probes, report: 
         end = time.perf_counter() + plan.seconds / SLICES
         while (began := time.perf_counter()) < end:
             try:
-                probes.took.append(await talk.describe(server.port, PROBE_TIMEOUT))
+                probes.took.append(await speech_requests.describe(server.port, PROBE_TIMEOUT))
             except TimedOutError:
                 probes.timeouts += 1
             await asyncio.sleep(began + PROBE_EVERY - time.perf_counter())
     finally:
-        output, _ = await load.communicate(b"")  # ends its input, and so the load
+        output, _ = await load.communicate(b"")  # closes its input, which ends the load
     if load.returncode:
-        raise InvalidAnswerError(f"the load failed with status {load.returncode}")
+        raise InvalidResponseError(f"the load failed with status {load.returncode}")
     result = json.loads(output)
     probes.rates.append(result["rate"])
     report.errors += [f"{server.name} under load: {failure}" for failure in result["failed"]]
 
 
 def _percentile(probes: Probes, share: int) -> float:
-    """Return the smallest value that ``share`` percent are not above; a timeout counts as its limit."""
+    """Return a percentile (nearest rank); ``share``: percent; a timeout counts as its limit."""
     values = sorted([*probes.took, *[PROBE_TIMEOUT] * probes.timeouts])
     return values[math.ceil(len(values) * share / 100) - 1] if values else math.nan
 
@@ -362,7 +364,7 @@ def _percentile(probes: Probes, share: int) -> float:
 
 
 async def measure_memory(plan: Plan, pair: Pair, report: Report) -> None:
-    """Look at both after many requests at a time."""
+    """Measure both servers' memory after many concurrent requests."""
     held = {}
     for server in pair:
         _progress(f"memory {server.name}")
@@ -371,16 +373,16 @@ async def measure_memory(plan: Plan, pair: Pair, report: Report) -> None:
         )
         held[server.name] = server.memory()
     rows = []
-    for column, what in enumerate(("resident", "most ever resident")):
+    for column, what in enumerate(("resident", "peak resident")):
         ours, piper = held["ours"][column], held["piper"][column]
         rows.append([what, f"{ours:.0f} MiB", f"{piper:.0f} MiB", f"{_ratio(ours, piper):.3f}"])
-    report.table(f"Memory after {plan.requests} requests at a time", ("", "ours", "piper", "ratio"), rows)
+    report.table(f"Memory after {plan.requests} concurrent requests", ("", "ours", "piper", "ratio"), rows)
 
 
 # ------------------------------------------------------------------------------------------------------------
 
 SECTIONS: dict[str, Callable[[Plan, Pair, Report], Awaitable[None]] | None] = {
-    "start": None,  # with servers of its own
+    "start": None,  # starts its servers itself
     "speech": measure_speech,
     "describe": measure_describe,
     "memory": measure_memory,
@@ -389,11 +391,11 @@ SECTIONS: dict[str, Callable[[Plan, Pair, Report], Awaitable[None]] | None] = {
 
 async def _speak(
     server: Server, sentences: Sequence[str], report: Report, *, streamed: bool
-) -> Answer | None:
-    """Return an answer; report an error instead of a bad one."""
+) -> SpeechTiming | None:
+    """Return the timing of a request; report an error and return None where it failed."""
     try:
-        return await talk.speak(server.port, sentences, streamed=streamed)
-    except InvalidAnswerError as error:
+        return await speech_requests.speak(server.port, sentences, streamed=streamed)
+    except InvalidResponseError as error:
         form = "streamed" if streamed else "plain"
         report.errors.append(f"{server.name}, {form}, {sentences[0][:30]!r}: {error}")
         return None

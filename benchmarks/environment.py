@@ -1,4 +1,4 @@
-"""Where wyoming-piper, its voice and the texts come from: an environment of their own."""
+"""Finds or installs wyoming-piper, its voice and wyoming-bench's texts, in a separate environment."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ print(json.dumps({
 
 
 class EnvironmentSetupError(Exception):
-    """There is no environment with wyoming-piper; the message says why."""
+    """There is no environment with wyoming-piper; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piper:
-    """What an environment has."""
+    """wyoming-piper in an environment."""
 
     python: Path
     version: str
     voices: Path
-    """The directory with the files of ``VOICE``."""
+    """Directory with the files of ``VOICE``."""
     texts: tuple[tuple[str, ...], ...]
     """wyoming-bench's default texts, each as its sentences."""
 
 
 def find(python: Path | None) -> Piper:
-    """Return what ``python`` has; without one, this Python or an environment made here.
+    """Return the wyoming-piper of ``python``; if None, of this Python or of an environment created here.
 
     Raises EnvironmentSetupError.
     """
@@ -58,7 +58,7 @@ def find(python: Path | None) -> Piper:
 
 
 def without_options() -> dict[str, str]:
-    """Return this process's variables without those that set options of either server."""
+    """Return this process's environment variables, without those that set options of either server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_")}
 
 
@@ -78,7 +78,7 @@ def _look(python: Path) -> Piper:
 
 
 def _make() -> Path:
-    """Return the Python of ``ENVIRONMENT``, after installing what it lacks."""
+    """Create or update ``ENVIRONMENT``; return its Python."""
     python = ENVIRONMENT / "bin" / "python"
     wanted = REQUIREMENTS.read_text()
     if _STAMP.exists() and _STAMP.read_text() == wanted:
@@ -90,6 +90,6 @@ def _make() -> Path:
         [*pip, "--requirement", str(REQUIREMENTS)],
     ):
         if subprocess.call(command, stdout=sys.stderr):
-            raise EnvironmentSetupError(f"this failed: {' '.join(command)}")
+            raise EnvironmentSetupError(f"command failed: {' '.join(command)}")
     _STAMP.write_text(wanted)
     return python

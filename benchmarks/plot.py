@@ -1,4 +1,4 @@
-"""Lines over time as an SVG: axes, a legend, and nothing that a browser or GitHub cannot show by itself."""
+"""Line plots as SVG, which browsers and GitHub display without further files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WIDTH, HEIGHT = 900, 190
-"""Of one panel, in pixels."""
+"""Size of a panel in pixels."""
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 34, 34
 """Margins of a panel."""
 TICKS = 5
@@ -21,14 +21,14 @@ Line = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is drawn in one pair of axes; y begins at 0, so that growth looks as large as it is."""
+    """One plot; its y axis starts at 0, so that growth is drawn to scale."""
 
     title: str
     lines: Mapping[str, Line]
 
 
 def draw(file: Path, panels: Sequence[Panel], x_title: str) -> None:
-    """Write panels, one under the other."""
+    """Write panels, from top to bottom."""
     x_top = max((x for panel in panels for line in panel.lines.values() for x, _ in line), default=0) or 1.0
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT * len(panels)}"'
@@ -75,7 +75,7 @@ def _panel(panel: Panel, x_title: str, x_top: float) -> list[str]:
 
 
 def _step(top: float) -> float:
-    """Return a round distance for some ``TICKS`` ticks up to ``top``."""
+    """Return a round step for about ``TICKS`` ticks up to ``top``."""
     rough = top / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)

@@ -1,4 +1,4 @@
-"""What a process and its children take of the machine, read from /proc."""
+"""Resource use of a process and its children, from /proc."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a server took at one moment."""
+class ProcessSample:
+    """Resource use at one moment."""
 
     at: float
     """Seconds on ``time.perf_counter``, which all processes of this machine share."""
@@ -28,14 +28,14 @@ class Look:
     """Seconds of all cores' time used so far."""
 
 
-class Tree:
-    """A process with its children."""
+class ProcessTree:
+    """A process and its descendants."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
 
     def memory(self) -> tuple[float, float]:
-        """Return what it holds now and held at most, in MiB."""
+        """Return the resident set and its peak, in MiB."""
         now = peak = 0
         for pid in self._pids():
             for line in _proc(f"{pid}/status").splitlines():
@@ -53,12 +53,12 @@ class Tree:
             ticks += sum(map(int, fields[11:13]))
         return ticks / _TICKS
 
-    def look(self) -> Look:
-        """Return all that it takes now."""
+    def sample(self) -> ProcessSample:
+        """Return the current resource use."""
         pids = self._pids()
         descriptors = sum(_entries(f"{pid}/fd") for pid in pids)
         threads = sum(_entries(f"{pid}/task") for pid in pids)
-        return Look(time.perf_counter(), self.memory()[0], descriptors, threads, self.cpu_seconds())
+        return ProcessSample(time.perf_counter(), self.memory()[0], descriptors, threads, self.cpu_seconds())
 
     def _pids(self) -> list[int]:
         found = [self.pid]
@@ -68,33 +68,35 @@ class Tree:
         return found
 
 
-async def watch(tree: Tree, looks: list[Look], every: float = 1.0) -> None:
-    """Add a look to ``looks`` every so many seconds, until cancelled; none of a process that has ended."""
+async def watch(tree: ProcessTree, samples: list[ProcessSample], every: float = 1.0) -> None:
+    """Append a sample every ``every`` seconds, until cancelled; none once the process has ended."""
     while True:
-        look = tree.look()
-        if look.threads:
-            looks.append(look)
+        sample = tree.sample()
+        if sample.threads:
+            samples.append(sample)
         await asyncio.sleep(every)
 
 
-def ends(looks: Sequence[Look], window: float, ramp: float) -> tuple[Sequence[Look], Sequence[Look]]:
-    """Return the looks of the first and the last ``window`` seconds, without the first ``ramp`` seconds."""
-    if not looks:
+def ends(
+    samples: Sequence[ProcessSample], window: float, ramp: float
+) -> tuple[Sequence[ProcessSample], Sequence[ProcessSample]]:
+    """Return the samples of the first and the last ``window`` seconds, after the first ``ramp`` seconds."""
+    if not samples:
         return (), ()
-    first, last = looks[0].at + ramp, looks[-1].at
+    first, last = samples[0].at + ramp, samples[-1].at
     return (
-        [look for look in looks if first <= look.at <= first + window],
-        [look for look in looks if look.at >= max(first, last - window)],
+        [sample for sample in samples if first <= sample.at <= first + window],
+        [sample for sample in samples if sample.at >= max(first, last - window)],
     )
 
 
-def median(looks: Sequence[Look], of: Callable[[Look], float]) -> float:
-    """Return the median of a number of the looks, not-a-number where there are none."""
-    return statistics.median(map(of, looks)) if looks else float("nan")
+def median(samples: Sequence[ProcessSample], of: Callable[[ProcessSample], float]) -> float:
+    """Return the median of a value of the samples; NaN where there are none."""
+    return statistics.median(map(of, samples)) if samples else float("nan")
 
 
 def _proc(name: str) -> str:
-    """Return a file of /proc, empty for a process that has just ended."""
+    """Return the contents of a file of /proc; empty for a process that has just ended."""
     try:
         return Path("/proc", name).read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -102,7 +104,7 @@ def _proc(name: str) -> str:
 
 
 def _entries(name: str) -> int:
-    """Return how many entries a directory of /proc has, 0 for a process that has just ended."""
+    """Return the number of entries in a directory of /proc; 0 for a process that has just ended."""
     try:
         return len(os.listdir(f"/proc/{name}"))  # noqa: PTH208 - once a second, for hundreds of entries
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Servers as processes: started on a free port, looked at through /proc, and ended."""
+"""Server processes: started on a free port, observed through /proc, and stopped."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environment import ROOT, without_options
-from benchmarks.processes import Tree
-from benchmarks.talk import HOST, InvalidAnswerError, TimedOutError, describe
+from benchmarks.processes import ProcessTree
+from benchmarks.speech_requests import HOST, InvalidResponseError, TimedOutError, describe
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
@@ -25,12 +25,12 @@ QUIET_TIMEOUT = 60.0
 
 
 class ServerFailedError(Exception):
-    """A server did not start, or ended; the message has the last of what it logged."""
+    """A server did not start, or ended; the message contains the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How to start a server; ``{port}`` in the command is where it shall listen."""
+    """The command of a server; ``{port}`` is replaced by a free port."""
 
     name: str
     command: Sequence[str]
@@ -40,30 +40,30 @@ class Server:
     """A running server."""
 
     def __init__(self, name: str, port: int, process: asyncio.subprocess.Process, log: int) -> None:
-        """``log``: a descriptor of the file that it logs to."""
+        """``log``: descriptor of its log file."""
         self.name = name
         self.port = port
         self.began = time.perf_counter()
-        """When its process was started."""
-        self.tree = Tree(process.pid)
+        """Start time of its process."""
+        self.tree = ProcessTree(process.pid)
         self._process = process
         self._log = log
 
     async def ready(self) -> float:
-        """Wait until it answers; return the seconds that took from the start of its process."""
+        """Wait until it responds; return the seconds since the start of its process."""
         while self._process.returncode is None:
             left = self.began + START_TIMEOUT - time.perf_counter()
             try:
                 await describe(self.port, max(POLL, left))
                 return time.perf_counter() - self.began
             except TimedOutError as error:
-                raise self._failure(f"did not answer for {START_TIMEOUT:g} s") from error
-            except InvalidAnswerError:
-                await asyncio.sleep(POLL)  # it does not listen yet
+                raise self._failure(f"did not respond within {START_TIMEOUT:g} s") from error
+            except InvalidResponseError:
+                await asyncio.sleep(POLL)  # it is not listening yet
         raise self._failure(f"ended with status {self._process.returncode}")
 
     async def quiet(self) -> None:
-        """Wait until it has no more work from requests that were broken off."""
+        """Wait until it is idle, also after cancelled requests."""
         give_up = time.perf_counter() + QUIET_TIMEOUT
         before = self.tree.cpu_seconds()
         while time.perf_counter() < give_up:
@@ -75,19 +75,19 @@ class Server:
         raise self._failure(f"was still busy {QUIET_TIMEOUT:g} s after its last request")
 
     def memory(self) -> tuple[float, float]:
-        """Return what it and its children hold now and held at most, in MiB."""
+        """Return the resident set and its peak, children included, in MiB."""
         return self.tree.memory()
 
     def logged(self, *levels: str) -> list[str]:
-        """Return the lines of its log that have one of these levels, such as ``ERROR``."""
+        """Return the lines of its log with one of these levels, such as ``ERROR``."""
         return [line for line in self._lines() if any(f" {level} " in line[:40] for level in levels)]
 
     def keep_log(self, file: Path) -> None:
-        """Write there what it has logged, line by line as it came."""
+        """Write its log to a file."""
         file.write_text("\n".join((*self._lines(), "")), encoding="utf-8")
 
     def _failure(self, what: str) -> ServerFailedError:
-        return ServerFailedError("\n".join((f"{self.name} {what}; its last words:", *self._lines()[-15:])))
+        return ServerFailedError("\n".join((f"{self.name} {what}; end of its log:", *self._lines()[-15:])))
 
     def _lines(self) -> list[str]:
         size = os.fstat(self._log).st_size
@@ -107,7 +107,7 @@ async def running(program: Program) -> AsyncIterator[Server]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for us
+            start_new_session=True,  # Ctrl-C is handled by the parent process
         )
         try:
             yield Server(program.name, port, process, log.fileno())
@@ -128,13 +128,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 @asynccontextmanager
 async def clients(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process of clients that is given its work on standard input, and tells of it on standard output."""
+    """Run a process of clients, which reads its work from standard input and prints its results."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments),
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us
+        start_new_session=True,  # Ctrl-C is handled by the parent process
         limit=1 << 30,
     )
     try:
@@ -144,7 +144,7 @@ async def clients(module: str, *arguments: str) -> AsyncIterator[asyncio.subproc
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:
-    """Wait a while for a process that should be ending, and kill it if it does not."""
+    """Wait for a process to end, and kill it after ``END_TIMEOUT``."""
     try:
         async with asyncio.timeout(END_TIMEOUT):
             await process.wait()
@@ -154,7 +154,7 @@ async def _gone(process: asyncio.subprocess.Process) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -1,11 +1,11 @@
-"""Many machines in thought: sentences arrive, fronts pass them on, servers make them. Events, not clocks.
+"""Discrete-event simulation of many machines: sentences arrive, fronts forward them, servers synthesize them.
 
-What is real: the service times (``times``), and how this server chooses (``engines/remote``): a front knows
-only what it has asked itself, and asks whoever it has asked for least. What is thought: sentences arrive by
-chance, each for itself (Poisson), so that the second sentence of a reply has no head start; a server shares
-itself equally among what it makes; a sentence beyond its limit waits, first come, first served. Left out:
-``--remote-max-concurrent-requests`` (set it above what is asked for at once), the network, and a front's own
-bounds.
+Real: the service times (``service_times``), and the load balancing of this server (``engines/remote``): a
+front knows only its own requests, and chooses the server with the fewest of them. Assumptions: sentences
+arrive independently at random times (Poisson), so that the second sentence of a reply has no head start; a
+server shares its throughput equally among its active sentences; a sentence beyond its limit waits, first
+come, first served. Not simulated: ``--remote-max-concurrent-requests`` (set it above the number of concurrent
+requests), the network, and a front's own limits.
 """
 
 from __future__ import annotations
@@ -18,219 +18,219 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.times import Times, quantile
+from benchmarks.service_times import Times, quantile
 
-LEAST, RANDOM, SHARED = "least", "random", "shared"
-POLICIES = (LEAST, RANDOM, SHARED)
-"""Whom a front asks: whoever it has asked for least; anybody; whoever all fronts have asked for least."""
-WARM_UP = 0.1
-"""The part of the time whose sentences do not count."""
+LEAST_REQUESTS, RANDOM, LEAST_REQUESTS_GLOBALLY = "least", "random", "shared"
+POLICIES = (LEAST_REQUESTS, RANDOM, LEAST_REQUESTS_GLOBALLY)
+"""A front's choice: the machine with the fewest own requests, a random one, or the fewest of all fronts."""
+WARM_UP_FRACTION = 0.1
+"""Fraction of the simulated time whose sentences are ignored."""
 
 
 class NoMachineError(ValueError):
-    """Nobody would be there who speaks; or another number that cannot be."""
+    """A value of a plan is out of range, such as no machine at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is simulated. Times are in seconds."""
+    """Parameters of a simulation. Times are in seconds."""
 
     speakers: float
-    """Voices that speak at a moment, on average: seconds of sound that are asked for in a second."""
+    """Mean number of voices that speak at the same time: seconds of audio requested per second."""
     machines: int
     fronts: int = 1
-    policy: str = LEAST
+    policy: str = LEAST_REQUESTS
     hits: float = 0.0
-    """The part of the sentences that a cache has."""
+    """Fraction of the sentences that are cached."""
     streams: int = 0
-    """Utterances that a machine makes at once; 0 is as many as were measured."""
+    """Maximum concurrent utterances of a machine; 0 is the largest measured number."""
     seconds: float = 60.0
     seed: int = 1
     fails: float = math.nan
-    """When the first machine ends for good; not a number: never."""
+    """Time at which the first machine fails for good; NaN for never."""
     notice: float = 2.0
-    """How long fronts go on asking it: --remote-connect-timeout where it is gone, 0 where it refuses."""
+    """Seconds until fronts notice: --remote-connect-timeout, or 0 if it refuses connections."""
 
     def __post_init__(self) -> None:
         if self.machines < 1:
-            raise NoMachineError(f"machines: {self.machines}: at least one has to speak")
+            raise NoMachineError(f"machines: {self.machines}: must be at least 1")
         if self.fronts < 1:
-            raise NoMachineError(f"fronts: {self.fronts}: at least one has to listen")
+            raise NoMachineError(f"fronts: {self.fronts}: must be at least 1")
         if self.speakers <= 0 or self.seconds <= 0 or self.streams < 0 or self.notice < 0:
-            raise NoMachineError("speakers and seconds have to be above 0, streams and notice not below")
+            raise NoMachineError("speakers and seconds must be above 0, streams and notice at least 0")
         if not 0 <= self.hits <= 1:
-            raise NoMachineError(f"hits: {self.hits}: a part from 0 to 1")
+            raise NoMachineError(f"hits: {self.hits}: must be from 0 to 1")
         if self.policy not in POLICIES:
-            raise NoMachineError(f"policy: {self.policy}: one of {', '.join(POLICIES)}")
+            raise NoMachineError(f"policy: {self.policy}: must be one of {', '.join(POLICIES)}")
 
 
 @dataclass(slots=True, eq=False)
 class Sentence:
-    """Something that somebody waits to hear. Times are in seconds of the simulation."""
+    """A requested sentence. Times are in seconds of the simulation."""
 
     arrived: float
     length: float
-    """Seconds of its sound."""
+    """Seconds of audio."""
     front: int
     hit: bool = False
     machine: int = -1
-    asked: int = 0
-    """How many machines were asked."""
+    attempts: int = 0
+    """Number of machines that it was sent to."""
     first: float = math.nan
-    """When its first sound is there."""
+    """Time of its first audio."""
     ended: float = math.nan
-    """When its last sound is there; not a number for one that nobody could make."""
+    """Time of its last audio; NaN if no machine was left."""
 
     @property
     def wait(self) -> float:
-        """Seconds to the first sound."""
+        """Seconds to the first audio."""
         return self.first - self.arrived
 
     @property
-    def dry(self) -> bool:
-        """Whether playback in real time had to wait: its end came later than it would have been played."""
+    def is_stalled(self) -> bool:
+        """Whether playback in real time had to wait: its end arrived after its playback time."""
         return self.ended > self.first + self.length
 
 
 @dataclass(slots=True)
 class Result:
-    """What came of it: sentences that arrived after the warm-up."""
+    """Result of a simulation: the sentences that arrived after the warm-up."""
 
     plan: Plan
     sentences: list[Sentence] = field(default_factory=list)
-    working: float = 0.0
-    """Mean number of sentences at the machines, waiting or being made, from the warm-up to the end."""
-    asked: list[int] = field(default_factory=list)
-    """Sentences that each machine was asked for."""
+    mean_active: float = 0.0
+    """Mean number of sentences at the machines, waiting or active, from the warm-up to the end."""
+    requests: list[int] = field(default_factory=list)
+    """Sentences sent to each machine."""
 
     @property
-    def spoken(self) -> list[Sentence]:
-        """The sentences that came to their end."""
+    def completed(self) -> list[Sentence]:
+        """The sentences whose audio is complete."""
         return [each for each in self.sentences if not math.isnan(each.ended)]
 
-    def wait(self, chance: float, since: float = 0.0, until: float = math.inf) -> float:
-        """Return a quantile of the seconds to the first sound, of what arrived in that time."""
-        waits = sorted(each.wait for each in self.spoken if since <= each.arrived < until)
-        return quantile(waits, chance)
+    def wait(self, probability: float, since: float = 0.0, until: float = math.inf) -> float:
+        """Return a quantile of the seconds to the first audio, of sentences that arrived in that time."""
+        waits = sorted(each.wait for each in self.completed if since <= each.arrived < until)
+        return quantile(waits, probability)
 
     @property
-    def dry(self) -> float:
-        """The part of the sentences whose playback had to wait."""
-        return sum(each.dry for each in self.spoken) / max(1, len(self.spoken))
+    def stalled_share(self) -> float:
+        """Fraction of the sentences whose playback had to wait."""
+        return sum(each.is_stalled for each in self.completed) / max(1, len(self.completed))
 
     @property
-    def lost(self) -> int:
-        """Sentences that no machine was left for."""
-        return len(self.sentences) - len(self.spoken)
+    def failed(self) -> int:
+        """Number of sentences without a machine."""
+        return len(self.sentences) - len(self.completed)
 
 
 class Machine:
-    """A server that shares itself equally among up to ``limit`` sentences; others wait."""
+    """A server that shares its throughput equally among up to ``limit`` sentences; others wait."""
 
     def __init__(self, times: Times, limit: int) -> None:
-        self.up = True
-        """It works. Fronts may not know yet that it does not."""
-        self.known = True
-        """Fronts think that it works."""
-        self.making: list[tuple[float, int, Sentence]] = []
-        """A heap, by how much each sentence was to have when the last of its sound is there."""
+        self.is_up = True
+        """Whether it works."""
+        self.believed_up = True
+        """Whether fronts assume that it works."""
+        self.active: list[tuple[float, int, Sentence]] = []
+        """Heap of active sentences, by the value of ``_given`` at which each one is complete."""
         self.waiting: deque[Sentence] = deque()
         self.version = 0
-        """Of what is being made: when it changes, what was foreseen is no more."""
+        """Incremented when ``active`` changes: scheduled events of earlier versions are void."""
         self._times = times
         self._limit = limit
         self._given = 0.0
-        """Seconds of sound that one sentence would have got since the beginning."""
+        """Seconds of audio that one sentence active since the start would have got."""
         self._at = 0.0
 
     def __len__(self) -> int:
-        return len(self.making) + len(self.waiting)
+        return len(self.active) + len(self.waiting)
 
-    def room(self) -> bool:
-        """Return whether one more can be begun."""
-        return len(self.making) < self._limit
+    def has_capacity(self) -> bool:
+        """Return whether another sentence can be started."""
+        return len(self.active) < self._limit
 
     def advance(self, now: float) -> None:
-        """Work until ``now``."""
-        if self.making:
-            self._given += (now - self._at) * self._times.speed(len(self.making))
+        """Advance the state to ``now``."""
+        if self.active:
+            self._given += (now - self._at) * self._times.speed(len(self.active))
         self._at = now
 
-    def begin(self, now: float, sentence: Sentence, number: int, chance: float) -> None:
-        """Begin with a sentence; it has been advanced to ``now``."""
-        heapq.heappush(self.making, (self._given + sentence.length, number, sentence))
+    def start(self, now: float, sentence: Sentence, number: int, probability: float) -> None:
+        """Start a sentence; call ``advance(now)`` before."""
+        heapq.heappush(self.active, (self._given + sentence.length, number, sentence))
         self.version += 1
         if math.isnan(sentence.first):
-            sentence.first = now + self._times.first(len(self.making), chance)
+            sentence.first = now + self._times.first(len(self.active), probability)
 
     def end(self) -> Sentence:
-        """Take out the sentence that is made; it has been advanced to that moment."""
-        given, _, sentence = heapq.heappop(self.making)
+        """Remove and return the sentence that is complete; call ``advance`` before."""
+        given, _, sentence = heapq.heappop(self.active)
         self._given = max(self._given, given)
         self.version += 1
         return sentence
 
     def next_end(self) -> float:
-        """Return when the next sentence is made if nothing changes."""
-        left = max(0.0, self.making[0][0] - self._given)
-        return self._at + left / self._times.speed(len(self.making))
+        """Return the time at which the next sentence is complete if nothing changes."""
+        left = max(0.0, self.active[0][0] - self._given)
+        return self._at + left / self._times.speed(len(self.active))
 
 
 def simulate(plan: Plan, times: Times, length: Callable[[random.Random], float] | None = None) -> Result:
-    """Return what comes of a plan. ``length`` draws a sentence's seconds; without it, one that was measured.
+    """Simulate a plan. ``length`` draws a sentence's seconds; if None, one of the measured ones.
 
-    The mean of what is drawn has to be ``times.mean_length``, which says how many arrive.
+    The mean of ``length`` must be ``times.mean_length``, which determines the arrival rate.
     """
-    return _Run(plan, times, length or (lambda chance: chance.choice(times.lengths))).run()
+    return _Run(plan, times, length or (lambda probability: probability.choice(times.lengths))).run()
 
 
 class _Run:
     def __init__(self, plan: Plan, times: Times, length: Callable[[random.Random], float]) -> None:
         self._plan, self._times, self._length = plan, times, length
-        # Each has its own, so that plans of one seed have the same sentences at the same times.
+        # Separate generators, so that plans with one seed have the same sentences at the same times.
         self._arrivals = random.Random(plan.seed)
         self._choices = random.Random(plan.seed + 1)
         self._firsts = random.Random(plan.seed + 2)
-        limit = plan.streams or times.most
+        limit = plan.streams or times.max_streams
         self._machines = [Machine(times, limit) for _ in range(plan.machines)]
-        self._asked = [[0] * plan.machines for _ in range(plan.fronts)]
-        """What each front has asked each machine for and not yet got."""
+        self._pending = [[0] * plan.machines for _ in range(plan.fronts)]
+        """Pending requests of each front to each machine."""
         self._last = [[0] * plan.machines for _ in range(plan.fronts)]
         self._free = [0.0] * plan.fronts
-        """When each front has done what it has to do."""
+        """Time from which on each front is idle."""
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
-        self._result = Result(plan, asked=[0] * plan.machines)
-        self._warm = plan.seconds * WARM_UP
+        self._result = Result(plan, requests=[0] * plan.machines)
+        self._warm = plan.seconds * WARM_UP_FRACTION
         self._working, self._since, self._area = 0, self._warm, 0.0
 
     def run(self) -> Result:
-        """Run it to the end of the last sentence."""
+        """Run the simulation to the end of the last sentence."""
         plan = self._plan
-        self._later(self._gap(), self._arrive)
+        self._schedule(self._next_interval(), self._on_arrival)
         if not math.isnan(plan.fails):
-            self._later(plan.fails, self._fail)
+            self._schedule(plan.fails, self._on_failure)
         while self._events:
-            now, _, happens = heapq.heappop(self._events)
-            happens(now)
-        self._result.working = self._area / (plan.seconds - self._warm)
+            now, _, callback = heapq.heappop(self._events)
+            callback(now)
+        self._result.mean_active = self._area / (plan.seconds - self._warm)
         return self._result
 
-    def _later(self, at: float, happens: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (at, next(self._count), happens))
+    def _schedule(self, at: float, callback: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (at, next(self._count), callback))
 
-    def _gap(self) -> float:
+    def _next_interval(self) -> float:
         return self._arrivals.expovariate(self._plan.speakers / self._times.mean_length)
 
-    def _works(self, now: float, more: int) -> None:
-        """Note that so many sentences more are at the machines."""
+    def _record_active(self, now: float, more: int) -> None:
+        """Record a change of the number of sentences at the machines."""
         until = min(now, self._plan.seconds)
         if until > self._since:
             self._area += self._working * (until - self._since)
             self._since = until
         self._working += more
 
-    def _arrive(self, now: float) -> None:
+    def _on_arrival(self, now: float) -> None:
         if now >= self._plan.seconds:
             return
         length = self._length(self._arrivals)
@@ -240,83 +240,83 @@ class _Run:
         if now >= self._warm:
             self._result.sentences.append(sentence)
         costs = self._times.front
-        # The front is one thread: what it has to do for all stands in a row.
+        # A front has one thread: its work for all sentences is sequential.
         self._free[front] = max(now, self._free[front]) + (costs.hit if hit else costs.passing * length)
         if hit:
             sentence.first = sentence.ended = self._free[front]
         else:
-            self._later(self._free[front] + costs.first, lambda at: self._ask(at, sentence))
-        self._later(now + self._gap(), self._arrive)
+            self._schedule(self._free[front] + costs.first, lambda at: self._forward(at, sentence))
+        self._schedule(now + self._next_interval(), self._on_arrival)
 
-    def _ask(self, now: float, sentence: Sentence) -> None:
-        """Ask a machine for a sentence; nobody left is the end of it."""
+    def _forward(self, now: float, sentence: Sentence) -> None:
+        """Send a sentence to a machine; do nothing where none is left."""
         number = self._choose(sentence.front)
         if number is None:
             return
         machine = self._machines[number]
         sentence.machine = number
-        sentence.asked += 1
-        self._asked[sentence.front][number] += 1
+        sentence.attempts += 1
+        self._pending[sentence.front][number] += 1
         self._last[sentence.front][number] = next(self._count)
-        self._result.asked[number] += 1
-        self._works(now, 1)
-        if machine.up and machine.room():
-            self._begin(now, machine, sentence)
+        self._result.requests[number] += 1
+        self._record_active(now, 1)
+        if machine.is_up and machine.has_capacity():
+            self._start(now, machine, sentence)
         else:
             machine.waiting.append(sentence)
 
     def _choose(self, front: int) -> int | None:
-        able = [number for number, machine in enumerate(self._machines) if machine.known]
+        able = [number for number, machine in enumerate(self._machines) if machine.believed_up]
         if not able:
             return None
         if self._plan.policy == RANDOM:
             return self._choices.choice(able)
-        last, own = self._last[front], self._asked[front]
-        if self._plan.policy == SHARED:
+        last, own = self._last[front], self._pending[front]
+        if self._plan.policy == LEAST_REQUESTS_GLOBALLY:
             return min(able, key=lambda number: (len(self._machines[number]), last[number]))
         return min(able, key=lambda number: (own[number], last[number]))
 
-    def _begin(self, now: float, machine: Machine, sentence: Sentence) -> None:
+    def _start(self, now: float, machine: Machine, sentence: Sentence) -> None:
         machine.advance(now)
-        machine.begin(now, sentence, next(self._count), self._firsts.random())
-        self._foresee(machine)
+        machine.start(now, sentence, next(self._count), self._firsts.random())
+        self._schedule_next_end(machine)
 
-    def _foresee(self, machine: Machine) -> None:
-        if machine.making:
+    def _schedule_next_end(self, machine: Machine) -> None:
+        if machine.active:
             version = machine.version
-            self._later(machine.next_end(), lambda at: self._made(at, machine, version))
+            self._schedule(machine.next_end(), lambda at: self._on_made(at, machine, version))
 
-    def _made(self, now: float, machine: Machine, version: int) -> None:
+    def _on_made(self, now: float, machine: Machine, version: int) -> None:
         if machine.version != version:
             return
         machine.advance(now)
         sentence = machine.end()
         sentence.ended = max(now, sentence.first)
-        self._asked[sentence.front][sentence.machine] -= 1
-        self._works(now, -1)
-        if machine.waiting and machine.room():
-            machine.begin(now, machine.waiting.popleft(), next(self._count), self._firsts.random())
-        self._foresee(machine)
+        self._pending[sentence.front][sentence.machine] -= 1
+        self._record_active(now, -1)
+        if machine.waiting and machine.has_capacity():
+            machine.start(now, machine.waiting.popleft(), next(self._count), self._firsts.random())
+        self._schedule_next_end(machine)
 
-    def _fail(self, now: float) -> None:
+    def _on_failure(self, now: float) -> None:
         machine = self._machines[0]
         machine.advance(now)
-        machine.up = False
+        machine.is_up = False
         machine.version += 1
-        for _, _, sentence in machine.making:
-            if sentence.first > now:  # nothing of it was heard
+        for _, _, sentence in machine.active:
+            if sentence.first > now:  # no audio was sent yet
                 sentence.first = math.nan
-        self._later(now + self._plan.notice, self._noticed)
+        self._schedule(now + self._plan.notice, self._on_failure_noticed)
 
-    def _noticed(self, now: float) -> None:
-        """Every front asks another machine for what the one that is gone was asked for."""
+    def _on_failure_noticed(self, now: float) -> None:
+        """Send all sentences of the failed machine to other machines."""
         machine = self._machines[0]
-        machine.known = False
-        stuck = [sentence for _, _, sentence in sorted(machine.making)] + list(machine.waiting)
-        machine.making.clear()
+        machine.believed_up = False
+        stuck = [sentence for _, _, sentence in sorted(machine.active)] + list(machine.waiting)
+        machine.active.clear()
         machine.waiting.clear()
         for sentence in stuck:
-            self._asked[sentence.front][0] -= 1
-            self._works(now, -1)
+            self._pending[sentence.front][0] -= 1
+            self._record_active(now, -1)
         for sentence in stuck:
-            self._ask(now, sentence)
+            self._forward(now, sentence)

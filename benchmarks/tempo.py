@@ -1,12 +1,12 @@
-"""Compares the two methods of changing speed: what they cost, and what they do to a voice.
+"""Compares the two methods of changing speed: processing time, latency and quality.
 
     python -m benchmarks.tempo [--rounds N]
 
-Both get the same sentences of the built-in voice, in turns on one thread. "Cost" is milliseconds of work for
-a second of sound that goes in. "Wait" is how much sound has to be there before the first comes out.
-"Distance" is what a sentence has lost when it was made faster or slower and then brought back by the same
-method: the log-spectral distance to what it was (dB, root mean square over bins up to 8 kHz, mean over
-frames that have speech). The way back does harm too, so it is only good to hold one method against the other.
+Both process the same sentences of the built-in voice, alternately on one thread. "Cost" is milliseconds of
+processing per second of input. "Wait" is the seconds of input before the first output. "Distance" is the loss
+of quality when a sentence's speed is changed and changed back by the same method: the log-spectral distance
+to the original (dB, root mean square over bins up to 8 kHz, mean over frames with speech). As the second
+change adds to it, it only serves to compare the methods.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ TEXTS = (
     "Six fish shops shut for the season, so she had to have half of a chicken.",
 )
 SPEEDS = (0.5, 0.8, 1.25, 2.0)
-PIECE = SAMPLE_RATE * 80 // 1000
-"""Samples a piece: a frame of the model."""
+CHUNK = SAMPLE_RATE * 80 // 1000
+"""Samples of a chunk: one frame of the model."""
 WINDOW = 768
-"""Samples of a spectrum: 32 ms."""
+"""Samples of a spectrum's window: 32 ms."""
 HOP = 192
 HIGHEST = 8000
-"""Hz: over it there is little in a voice, and it would weigh as much as the rest."""
+"""Hz: a voice has little energy above, which would have the same weight as the rest."""
 ALIGN = SAMPLE_RATE * 30 // 1000
-"""Samples a stretch may be off by without being worse for it."""
+"""Samples of delay that do not count as a loss."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="times each is measured (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each (%(default)s)")
     rounds = parser.parse_args().rounds
     for method in METHODS:
         load(method)
     sounds = asyncio.run(_spoken())
     seconds = sum(len(sound) for sound in sounds) / SAMPLE_RATE
-    print(f"{len(sounds)} sentences, {seconds:.1f} s of sound, {rounds} rounds\n")
+    print(f"{len(sounds)} sentences, {seconds:.1f} s of audio, {rounds} rounds\n")
     print(
         "| speed | cost: sonic | rubberband | ratio | wait: sonic | rubberband "
         "| distance: sonic | rubberband |"
@@ -89,20 +89,20 @@ async def _spoken() -> list[Samples]:
     sounds = []
     for text in TEXTS:
         async with aclosing(engine.speak(Utterance(text, engine.voices()[0], "en-US"))) as stream:
-            sounds.append(to_samples(b"".join([piece async for piece in stream])))
+            sounds.append(to_samples(b"".join([chunk async for chunk in stream])))
     await engine.close()
     return sounds
 
 
 def stretch(method: str, sound: Samples, speed: float) -> Samples:
-    """Return ``sound`` at ``speed``, given a frame of the model at a time."""
+    """Return ``sound`` at ``speed``, processed in chunks of one frame of the model."""
     tempo = METHODS[method](speed)
-    made = [tempo.push(sound[at : at + PIECE]) for at in range(0, len(sound), PIECE)]
+    made = [tempo.push(sound[at : at + CHUNK]) for at in range(0, len(sound), CHUNK)]
     return np.concatenate([*made, tempo.finish()])
 
 
 def wait(method: str, sound: Samples, speed: float) -> float:
-    """Return the seconds of ``sound`` that go in before anything comes out."""
+    """Return the seconds of input before the first output."""
     tempo = METHODS[method](speed)
     step = SAMPLE_RATE // 100
     for at in range(0, len(sound), step):
@@ -112,12 +112,12 @@ def wait(method: str, sound: Samples, speed: float) -> float:
 
 
 def round_trip(method: str, sound: Samples, speed: float) -> float:
-    """Return the log-spectral distance in dB between ``sound`` and itself, there and back."""
+    """Return the log-spectral distance in dB between ``sound`` and itself after both changes of speed."""
     back = stretch(method, stretch(method, sound, speed), 1 / speed)
     back = np.pad(back, (0, max(0, len(sound) + ALIGN - len(back))))
     was = spectra(sound)
     loud = was.max(axis=1) > was.max() - 50
-    # Every frame against the most alike of those near it: a delay of some periods is not heard.
+    # Each frame is compared with the most similar one nearby: a delay of some periods is inaudible.
     shifts = range(-ALIGN, ALIGN + 1, HOP // 2)
     shifted = (spectra(np.roll(back, shift)[: len(sound)]) for shift in shifts)
     distances = [np.sqrt(np.square(was - now).mean(axis=1)) for now in shifted]
@@ -125,7 +125,7 @@ def round_trip(method: str, sound: Samples, speed: float) -> float:
 
 
 def spectra(sound: Samples) -> NDArray[np.float64]:
-    """Return log power spectra in dB, [frames, bins up to HIGHEST], nothing under -80 dBFS."""
+    """Return log power spectra in dB, [frames, bins up to HIGHEST], limited to -80 dBFS."""
     frames = np.lib.stride_tricks.sliding_window_view(sound / FULL_SCALE, WINDOW)[::HOP]
     found = np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2 / WINDOW
     return 10 * np.log10(found[:, : HIGHEST * WINDOW // SAMPLE_RATE] + 1e-8)

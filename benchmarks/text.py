@@ -1,10 +1,10 @@
-"""Compares text preparation with libraries that do the same: correctness, speed, memory.
+"""Compares text preparation with other libraries: correctness, speed, memory.
 
     python -m benchmarks.text
 
 "Spoken form" counts the lines of tests/normalize/*.txt that are normalized as the table says (case,
-punctuation and hyphens do not count). The rules were corrected by these very lines, the libraries were not:
-the figures show what is missing where only a library is used, not how good the rules are on an unseen text.
+punctuation and hyphens do not count). The rules were tuned on these lines, the libraries were not:
+the figures show what a library lacks, not the quality of the rules on unseen text.
 "inflect" and "num2words" put every number into words and change nothing else; damga and wetext are measured
 where they are installed.
 
@@ -12,7 +12,7 @@ where they are installed.
 language, "found" how often it is when one of the nine other languages was expected. All detectors use the
 same policy.
 
-Time is the median for a line, memory the growth of the process. Each part runs in a process of its own.
+Time is the median per line, memory the growth of the process. Each part runs in a separate process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     if len(sys.argv) == 3:
         print(*PARTS[sys.argv[1]](sys.argv[2]))
         return
-    print("| spoken form, of lines right | " + " | ".join(LANGUAGES) + " | ms a line | load s | MB |")
+    print("| spoken form, of lines right | " + " | ".join(LANGUAGES) + " | ms per line | load s | MB |")
     print("|---" * (len(LANGUAGES) + 4) + "|")
     for library in ("ours", "num2words", "inflect", "damga", "wetext"):
         if library == "ours" or importlib.util.find_spec(library):
@@ -48,15 +48,15 @@ def main() -> None:
             worst = [max(float(row[at]) for row in found) for at in (2, 3, 4)]
             print(f"| {library} | {' | '.join(shares)} | {worst[0]:.2f} | {worst[1]:.2f} | {worst[2]:.0f} |")
     every = run("all", "")
-    print(f"\nAll ten languages of ours loaded: {every[0]} s, {every[1]} MB\n")
-    print("| language | kept | found | ms a line | load s | MB |\n|---|---|---|---|---|---|")
+    print(f"\nAll ten languages of this project loaded: {every[0]} s, {every[1]} MB\n")
+    print("| language | kept | found | ms per line | load s | MB |\n|---|---|---|---|---|---|")
     for detector in ("eld", "eld in Python", "fasttext", "off"):
         kept, found_, milliseconds, load_scorer, memory = run("language", detector)
         print(f"| {detector} | {kept} | {found_} | {milliseconds} | {load_scorer} | {memory} |")
 
 
 def run(part: str, what: str) -> list[str]:
-    """Run a part in a process of its own, and return what it prints."""
+    """Run a part in a separate process, and return its output."""
     command = [sys.executable, "-m", "benchmarks.text", part, what]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
@@ -69,7 +69,7 @@ def memory() -> float:
 
 
 def cases_of(language: str) -> list[tuple[str, str]]:
-    """Return the table of a language: text and spoken form, "" if the text stays."""
+    """Return the table of a language: text and spoken form, "" if the text does not change."""
     return [(text, wanted) for text, _, wanted in (line.partition(" → ") for line in lines(language))]
 
 

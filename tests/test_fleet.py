@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fleet
-from benchmarks.simulation import LEAST, POLICIES, RANDOM, SHARED, NoMachineError, Plan, simulate
-from benchmarks.times import Front, InvalidTimesError, Point, Times, measure, quantile
+from benchmarks.service_times import Front, InvalidTimesError, Point, Times, measure, quantile
+from benchmarks.simulation import (
+    LEAST_REQUESTS,
+    LEAST_REQUESTS_GLOBALLY,
+    POLICIES,
+    RANDOM,
+    NoMachineError,
+    Plan,
+    simulate,
+)
 
 STORED = sorted(Path(fleet.__file__).parent.glob("times-*.json"))
 SECOND = Times("a second", "tests", (Point(1, 1.0, (0.0,)),), (1.0,))
@@ -44,7 +52,7 @@ def erlang_c(number: int, load: float) -> float:
 def test_waits_are_those_of_a_queue_before_so_many_servers(number: int, load: float) -> None:
     """M/M/c: the mean wait is C(c, a) / (c - a) of a service, and the chance to wait C(c, a)."""
     result = simulate(Plan(load, 1, seconds=150_000 / load), servers(number), drawn)
-    waits = [each.wait for each in result.spoken]
+    waits = [each.wait for each in result.completed]
     assert statistics.fmean(waits) == pytest.approx(erlang_c(number, load) / (number - load), rel=0.06)
     assert sum(wait > 1e-9 for wait in waits) / len(waits) == pytest.approx(erlang_c(number, load), rel=0.03)
 
@@ -61,7 +69,7 @@ def test_a_shared_server_takes_as_long_whatever_the_lengths_are(spread: float) -
 
     one = replace(SECOND, points=(Point(1, 1.0, (0.0,)), Point(1000, 1.0, (0.0,))))
     result = simulate(Plan(0.6, 1, seconds=60_000), one, lengths)
-    times = [each.ended - each.arrived for each in result.spoken]
+    times = [each.ended - each.arrived for each in result.completed]
     assert statistics.fmean(times) == pytest.approx(1 / (1 - 0.6), rel=0.05)
 
 
@@ -71,9 +79,9 @@ def test_as_many_are_there_as_come_in_the_time_that_each_stays(policy: str) -> N
     times = Times("t", "tests", (Point(1, 2.0, (0.1,)), Point(8, 10.0, (0.2,))), (0.5, 1.0, 4.5))
     plan = Plan(30, 4, fronts=3, policy=policy, seconds=2000)
     result = simulate(plan, times)
-    stays = sum(each.ended - each.arrived for each in result.spoken)
-    assert result.working == pytest.approx(stays / (plan.seconds * 0.9), rel=0.01)
-    heard = sum(each.length for each in result.spoken) / (plan.seconds * 0.9)
+    stays = sum(each.ended - each.arrived for each in result.completed)
+    assert result.mean_active == pytest.approx(stays / (plan.seconds * 0.9), rel=0.01)
+    heard = sum(each.length for each in result.completed) / (plan.seconds * 0.9)
     assert heard == pytest.approx(plan.speakers, rel=0.03), "speakers are seconds of sound a second"
 
 
@@ -86,15 +94,15 @@ def test_who_asks_whoever_has_least_to_do_waits_no_longer_than_by_chance(file: P
             policy: simulate(replace(plan, policy=policy), replace(times, front=Front())).wait(0.95)
             for policy in POLICIES
         }
-        assert p95[SHARED] <= p95[LEAST] * 1.02
-        assert p95[LEAST] <= p95[RANDOM] * 1.02
+        assert p95[LEAST_REQUESTS_GLOBALLY] <= p95[LEAST_REQUESTS] * 1.02
+        assert p95[LEAST_REQUESTS] <= p95[RANDOM] * 1.02
 
 
 def test_one_front_knows_as_much_as_all() -> None:
     """And so whom it has asked for least is who has least to do."""
     own, shared = (
         [each.ended for each in simulate(Plan(30, 40, policy=policy, seconds=300), SECOND).sentences]
-        for policy in (LEAST, SHARED)
+        for policy in (LEAST_REQUESTS, LEAST_REQUESTS_GLOBALLY)
     )
     assert own == shared
 
@@ -115,10 +123,10 @@ def test_what_a_cache_has_no_machine_makes() -> None:
     result = simulate(Plan(7, 1, hits=0.4, seconds=5000), times, drawn)
     hits = [each for each in result.sentences if each.hit]
     assert len(hits) / len(result.sentences) == pytest.approx(0.4, rel=0.03)
-    assert all(each.asked == 0 and each.wait < 0.1 for each in hits)
-    assert all(each.asked == 1 and each.wait >= 0.5 for each in result.sentences if not each.hit)
-    assert result.working == pytest.approx(7 * 0.6, rel=0.06)
-    assert simulate(Plan(7, 1, hits=1.0, seconds=50), times).asked == [0]
+    assert all(each.attempts == 0 and each.wait < 0.1 for each in hits)
+    assert all(each.attempts == 1 and each.wait >= 0.5 for each in result.sentences if not each.hit)
+    assert result.mean_active == pytest.approx(7 * 0.6, rel=0.06)
+    assert simulate(Plan(7, 1, hits=1.0, seconds=50), times).requests == [0]
 
 
 def test_a_front_that_has_too_much_to_pass_on_is_what_breaks_first() -> None:
@@ -132,8 +140,8 @@ def test_a_machine_that_ends_costs_nobody_a_sentence_while_another_is_left() -> 
     times = replace(servers(40), points=(Point(1, 2.0, (0.1,)), Point(40, 80.0, (0.1,))))
     plan = Plan(60, 4, fronts=2, seconds=100, fails=50, notice=2)
     result = simulate(plan, times, drawn)
-    assert result.lost == 0
-    again = [each for each in result.sentences if each.asked > 1]
+    assert result.failed == 0
+    again = [each for each in result.sentences if each.attempts > 1]
     assert again
     assert all(each.ended >= 52 for each in again)
     assert any(each.first > 52 for each in again), "who heard nothing waits until it is noticed"
@@ -145,7 +153,9 @@ def test_a_machine_that_ends_costs_nobody_a_sentence_while_another_is_left() -> 
 
 def test_where_the_last_machine_ends_nothing_is_spoken_and_that_is_counted() -> None:
     result = simulate(Plan(3, 1, seconds=100, fails=50, notice=0), servers(10), drawn)
-    assert result.lost == sum(each.arrived > 50 or math.isnan(each.ended) for each in result.sentences) > 100
+    assert (
+        result.failed == sum(each.arrived > 50 or math.isnan(each.ended) for each in result.sentences) > 100
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
 def test_no_machine_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert fleet.main(["--machines", "0"]) == 1
     output = capsys.readouterr()
-    assert (output.out, output.err) == ("", "error: machines: 0: at least one has to speak\n")
+    assert (output.out, output.err) == ("", "error: machines: 0: must be at least 1\n")
 
 
 def test_speed_and_first_sound_are_measured_or_between_what_was_measured() -> None:

@@ -50,7 +50,7 @@ def wider(path: Path) -> None:
 
 CODEC = "speech_tokenizer"
 DAMAGE: list[tuple[Callable[[Path], object], str]] = [
-    (lambda d: (d / "config.json").unlink(), "not a whole Qwen3-TTS checkpoint: config.json is missing"),
+    (lambda d: (d / "config.json").unlink(), "not a complete Qwen3-TTS checkpoint: config.json is missing"),
     (lambda d: (d / CODEC / "config.json").unlink(), "speech_tokenizer/config.json is missing"),
     (lambda d: (d / "model.safetensors").unlink(), "model.safetensors is missing"),
     (lambda d: (d / "vocab.json").unlink(), "vocab.json is missing"),

@@ -394,7 +394,7 @@ async def test_a_lost_recording_leaves_the_other_voices_alone(
             await heard(speaker, Utterance("Hi.", voices[0], "en-US"))
         await speaker.prepare(voices)
         assert (
-            'voice not prepared voice="Grandma" reason=the recording that the voice was cloned from'
+            'voice not prepared voice=Grandma reason="the recording that the voice was cloned from'
             in caplog.text
         )
         assert await heard(speaker, Utterance("Hi.", voices[1], "en-US", 7))

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ...telemetry import quote
 from ..base import EngineUnavailableError
 from .download import CODEC, KINDS, check, format_size, read_json, weight_names
 from .sampling import Sampling
@@ -177,4 +178,4 @@ def _redirect_stdout() -> Iterator[None]:
             yield
     finally:
         if text := " ".join(printed.getvalue().split()).strip("* "):
-            _LOGGER.debug("qwen3: output of the official package text=%s", text)
+            _LOGGER.debug("qwen3: output of the official package text=%s", quote(text))

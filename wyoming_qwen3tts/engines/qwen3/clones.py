@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ... import atomic_file
 from ...speech import SAMPLE_RATE, SAMPLE_WIDTH, Reference
+from ...telemetry import quote
 from ..base import UnsupportedTextError
 from .checkpoint import Checkpoint
 from .decoder import CODEBOOKS
@@ -138,7 +139,7 @@ class CloneCache:
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever the file holds, the clone can be computed again
-            _LOGGER.warning("qwen3: clone file invalid, recomputing path=%s error=%s", path, error)
+            _LOGGER.warning("qwen3: clone file invalid, recomputing path=%s error=%s", path, quote(error))
             return None
         tensors = {name: tensor.to(checkpoint.device) for name, tensor in tensors.items()}
         codes = tensors.get("codes")
@@ -171,7 +172,7 @@ class CloneCache:
             atomic_file.write(path, save(tensors, metadata))  # the voice store removes unfinished files
         except OSError as error:
             self._unsaved.add(clone.digest)
-            _LOGGER.warning("qwen3: clone not stored, recomputed at the next start error=%s", error)
+            _LOGGER.warning("qwen3: clone not stored, recomputed at the next start error=%s", quote(error))
 
 
 def _read(path: Path, reference: Reference) -> dict[str, Tensor]:

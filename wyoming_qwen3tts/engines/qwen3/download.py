@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...telemetry import quote
 from ..base import EngineUnavailableError
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def _download(source: Source, *, config_only: bool) -> Path:
     if not sys.stderr.isatty():
         disable_progress_bars()
     name = source.model + (f" (revision {source.revision})" if source.revision else "")
-    _LOGGER.info("qwen3: searching checkpoint model=%s local_files_only=%s", name, source.local_files_only)
+    _LOGGER.info(
+        "qwen3: searching checkpoint model=%s local_files_only=%s", quote(name), source.local_files_only
+    )
     try:
         return _fetch(source, config_only=config_only)
     except errors.GatedRepoError as error:
@@ -184,7 +187,7 @@ def _fetch(source: Source, *, config_only: bool) -> Path:
         except OSError as error:
             if wait is None or error.errno is not None:  # a retry does not help, as with a full disk
                 raise
-            _LOGGER.warning("qwen3: download interrupted retry_in=%gs error=%s", wait, error)
+            _LOGGER.warning("qwen3: download interrupted retry_in=%gs error=%s", wait, quote(error))
             time.sleep(wait)
         else:
             return Path(directory)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...speech import CustomVoice, SpeechError, Style, TextFeed, Utterance, Voice
+from ...telemetry import quote
 from ..base import Engine, EngineUnavailableError
 from . import download, speakers
 from .configuration import Configuration
@@ -151,7 +152,7 @@ class Qwen3Engine(Engine):
                 if shown in names:
                     shown = f"{shown} {info.size}"
                 if shown in names:
-                    _LOGGER.warning('qwen3: duplicate voice skipped voice="%s" model=%s', shown, model)
+                    _LOGGER.warning("qwen3: duplicate voice skipped voice=%s model=%s", quote(shown), model)
                     continue
                 names.add(shown)
                 self._speakers[model, shown] = name
@@ -198,9 +199,11 @@ class Qwen3Engine(Engine):
             try:
                 await self.prepare_voice(voice)
             except SpeechError as error:
-                _LOGGER.warning('qwen3: voice not prepared voice="%s" reason=%s', voice.name, error)
+                _LOGGER.warning(
+                    "qwen3: voice not prepared voice=%s reason=%s", quote(voice.name), quote(error)
+                )
             else:
-                _LOGGER.info('qwen3: voice prepared voice="%s"', voice.name)
+                _LOGGER.info("qwen3: voice prepared voice=%s", quote(voice.name))
 
         await asyncio.gather(*map(prepare_one, voices))
 

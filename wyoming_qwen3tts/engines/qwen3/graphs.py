@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from ...telemetry import quote
+
 _LOGGER = logging.getLogger(__name__)
 
 PREFILL_ROWS = (16, 32, 64, 128, 256)
@@ -63,7 +65,7 @@ class Graphs:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                _LOGGER.warning("qwen3: CUDA graphs disabled, frames take longer error=%s", error)
+                _LOGGER.warning("qwen3: CUDA graphs disabled, frames take longer error=%s", quote(error))
                 self._capture_enabled = False
                 self._graphs.clear()
                 return function()

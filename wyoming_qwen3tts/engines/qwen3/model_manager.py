@@ -24,6 +24,7 @@ import torch
 from tqdm import tqdm
 
 from ...speech import Reference
+from ...telemetry import quote
 from ..base import EngineUnavailableError
 from . import checkpoint, download, speakers
 from .checkpoint import Checkpoint
@@ -174,7 +175,7 @@ class ModelManager:
         if not found:
             raise faults[0]
         for fault in faults:
-            _LOGGER.warning("qwen3: model skipped reason=%s", fault)
+            _LOGGER.warning("qwen3: model skipped reason=%s", quote(fault))
         self.all = tuple(found)
 
     def _inspect(self, name: str) -> LoadedModel:
@@ -301,7 +302,7 @@ class ModelManager:
             self._fail_loading(loaded_model, error)
         elif needed:
             self._loading = loaded_model
-            _LOGGER.info("qwen3: loading model=%s placement=%s", loaded_model.name, self.placement)
+            _LOGGER.info("qwen3: loading model=%s placement=%s", loaded_model.name, quote(self.placement))
             loader = threading.Thread(
                 target=self._read, args=(loaded_model,), name="qwen3-loader", daemon=True
             )
@@ -505,7 +506,7 @@ class ModelManager:
             with contextlib.suppress(RuntimeError):  # of a failed device; its next use reports it
                 torch.cuda.empty_cache()
         if reason is not None:
-            _LOGGER.info("qwen3: unloaded model=%s reason=%s", loaded_model.name, reason)
+            _LOGGER.info("qwen3: unloaded model=%s reason=%s", loaded_model.name, quote(reason))
         if loaded_model.waiting_callbacks:
             self._enqueue_load(loaded_model)
 

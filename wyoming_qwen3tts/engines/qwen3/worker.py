@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ...speech import Reference
+from ...telemetry import quote
 from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
 from .configuration import Configuration
 from .model_manager import LoadedModel, ModelManager
@@ -271,7 +272,7 @@ class Worker:
             faults.append(error)
             self._record_device_loss(error)
             if models and not self._stopping:
-                _LOGGER.warning("qwen3: model skipped model=%s reason=%s", loaded_model.name, error)
+                _LOGGER.warning("qwen3: model skipped model=%s reason=%s", loaded_model.name, quote(error))
                 self._model_manager.all = tuple(models)
                 self._load_first(models, faults)
             else:
@@ -284,7 +285,7 @@ class Worker:
         """End everything that waits for the thread, whether it was stopped or failed."""
         self._working = False
         if (error := sys.exception()) is not None:
-            _LOGGER.error("qwen3: device thread ended error=%r", error)
+            _LOGGER.error("qwen3: device thread ended error=%s", quote(repr(error)))
         with self._closing:
             self._closed = True
         while not self._commands.empty():  # the last commands report the end, too

@@ -15,6 +15,7 @@ from typing import Any
 
 from ... import atomic_file
 from ...speech import Attribution, Voice
+from ...telemetry import quote
 from .server import ENGINE, ServerInfo
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class ServerInfoStore:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            _LOGGER.warning("remote: stored voices ignored path=%s error=%s", self._path, error)
+            _LOGGER.warning("remote: stored voices ignored path=%s error=%s", self._path, quote(error))
             return {}
 
     def write(self, found: Mapping[str, ServerInfo]) -> None:
@@ -50,7 +51,7 @@ class ServerInfoStore:
             atomic_file.make_private(self._path.parent)
             atomic_file.write(self._path, json.dumps(data, indent=1, ensure_ascii=False).encode())
         except OSError as error:
-            _LOGGER.warning("remote: voices not stored path=%s error=%s", self._path, error)
+            _LOGGER.warning("remote: voices not stored path=%s error=%s", self._path, quote(error))
 
 
 def _to_json(found: ServerInfo) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The clients of ``load``: a process of their own, so that the stopwatch is not in the server.
+"""The clients of ``load``, in a separate process, so that measuring does not slow the server down.
 
-``python -m benchmarks.clients`` takes a ``Plan`` as one line of JSON on standard input, asks for the time
-that it says or until that input ends, hears the last replies to their end, and prints what it noted as JSON.
+``python -m benchmarks.load_clients`` reads a ``Plan`` as one line of JSON from standard input, sends requests
+for its duration or until that input ends, receives the last replies completely, and prints its results as
+JSON.
 """
 
 from __future__ import annotations
@@ -35,33 +36,33 @@ from wyoming.tts import (
 
 BYTES_PER_SECOND = 48_000
 """24 kHz, 16 bit, mono."""
-IN_HAND = 0.5
-"""Seconds of sound that a paced client has in hand before it reads on, as a small player has."""
-NOTICED = 0.020
-"""Seconds for which playback must be dry to count as an underrun: a sound card has as much in hand."""
-PATIENCE = 180.0
+PACED_BUFFER_SECONDS = 0.5
+"""Seconds of audio that a paced client buffers, as a small player does."""
+MIN_UNDERRUN_SECONDS = 0.020
+"""Seconds without audio that count as an underrun: a sound card buffers as much."""
+REPLY_TIMEOUT = 180.0
 """Seconds for a whole reply."""
-BACK_OFF = 1.0
-"""Seconds that a client waits after an error."""
+ERROR_PAUSE = 1.0
+"""Seconds of a client's pause after an error."""
 TICK = 0.02
 
-CUT, WRONG, DIFFERS = "cut", "wrong", "differs"
-ALIKE = 0.99
-"""Correlation from which two sounds of one length are the same but for the last bits of their samples."""
+TRUNCATED, WRONG, DIFFERS = "truncated", "wrong", "differs"
+MIN_CORRELATION = 0.99
+"""Correlation from which on two recordings of equal length differ only in the last bits of their samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something to ask for."""
+    """A request."""
 
     sentences: Sequence[str]
     voice: str | None
     streamed: bool
     reference: str = ""
-    """The file with the samples of the same reply, spoken alone."""
+    """File with the samples of the same reply, recorded without other requests."""
 
     def events(self) -> list[Event]:
-        """Return what a client sends."""
+        """Return the events that a client sends."""
         voice = SynthesizeVoice(name=self.voice) if self.voice else None
         if not self.streamed:
             return [Synthesize(text=" ".join(self.sentences), voice=voice).event()]
@@ -71,50 +72,50 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a process of clients does."""
+    """Work of a process of clients."""
 
     uri: str
     numbers: Sequence[int]
-    """One for each client: its seed, and its name in the results."""
+    """Number of each client: its random seed, and its name in the results."""
     paced: Sequence[int]
-    """Those of them that read as fast as they play."""
+    """Numbers of the clients that read only as fast as they play."""
     seconds: float
     pause: float
     """Longest pause before a request, seconds; the mean is half of it."""
     decks: Sequence[Sequence[Item]]
-    """What a client goes through, shuffled inside each deck: all get the same mix, be it ever so little."""
+    """Requests of a client, shuffled within each deck: after a few requests all clients have the same mix."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """What became of a request. Times are seconds on ``time.perf_counter``."""
+    """Result of a request. Times are seconds on ``time.perf_counter``."""
 
     client: int
     item: int
     sent: float
     first: float = math.nan
-    """Seconds to the first sound."""
+    """Seconds to the first audio."""
     total: float = math.nan
     """Seconds to the end, or to the error."""
     sound: float = 0.0
-    """Seconds of sound that came."""
-    in_time: float = 0.0
-    """Seconds of it that came before the time was over."""
+    """Seconds of received audio."""
+    seconds_in_time: float = 0.0
+    """Seconds of audio received before the end of the measurement."""
     underruns: int = 0
-    dry: float = 0.0
-    """Seconds in which playback, begun at the first chunk, had nothing to play."""
+    stall_seconds: float = 0.0
+    """Seconds in which playback in real time, started with the first chunk, has nothing to play."""
     error: str = ""
-    """The error's code, or ours; empty for a reply that ended as it should."""
+    """Code of the server's or the client's error; empty for a complete reply."""
     verdict: str = ""
-    """Empty for the reference's samples; else ``cut`` (fewer), ``differs`` (nearly them) or ``wrong``."""
+    """Empty if equal to the reference; else ``truncated`` (fewer samples), ``differs`` or ``wrong``."""
     correlation: float = 1.0
-    most: int = 0
+    max_difference: int = 0
     """Largest difference of a sample."""
-    longer: float = 0.0
-    """Seconds that it has more than the reference."""
+    extra_seconds: float = 0.0
+    """Seconds of audio beyond the length of the reference."""
 
     def to_json(self) -> dict[str, object]:
-        """Return it without not-a-numbers, which JSON has not."""
+        """Return the fields, with None for NaN, which JSON lacks."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(self).items()
@@ -122,41 +123,41 @@ class Reply:
 
 
 class ClientFailedError(Exception):
-    """A reply did not end as it should; the message is a code."""
+    """A reply is incomplete; the message is a code."""
 
 
 class Playback:
-    """Plays in thought, in real time, what arrives, to find when it would have run dry."""
+    """Simulates playback of arriving audio in real time, to find underruns."""
 
     def __init__(self) -> None:
         self.underruns = 0
-        self.dry = 0.0
-        self.until = math.nan
-        """When all that came will have been played; not a number before the first sound."""
+        self.stall_seconds = 0.0
+        self.played_until = math.nan
+        """Time at which all received audio will have been played; NaN before the first chunk."""
 
-    def heard(self, at: float, seconds: float) -> None:
-        """Take a chunk that came at ``at``."""
-        if math.isnan(self.until):
-            self.until = at
-        if (late := at - self.until) > 0:
-            self.dry += late
-            self.underruns += late >= NOTICED
-            self.until = at
-        self.until += seconds
+    def push(self, at: float, seconds: float) -> None:
+        """Add a chunk that arrived at ``at``."""
+        if math.isnan(self.played_until):
+            self.played_until = at
+        if (late := at - self.played_until) > 0:
+            self.stall_seconds += late
+            self.underruns += late >= MIN_UNDERRUN_SECONDS
+            self.played_until = at
+        self.played_until += seconds
 
 
 class Comparison:
-    """Compares a reply with its reference while it comes, and keeps none of it."""
+    """Compares a reply with its reference while it arrives, without storing it."""
 
     def __init__(self, reference: NDArray[np.int16]) -> None:
         self._reference = reference
         self._at = 0
         self._same = True
         self._xy = self._xx = self._yy = 0.0
-        self._most = 0
+        self._max_difference = 0
 
-    def heard(self, pcm: bytes) -> None:
-        """Take the next samples."""
+    def push(self, pcm: bytes) -> None:
+        """Compare the next samples."""
         came = np.frombuffer(pcm, np.int16)
         known = self._reference[self._at : self._at + len(came)]
         if self._same and not (len(known) == len(came) and np.array_equal(known, came)):
@@ -169,95 +170,97 @@ class Comparison:
                 sum_so_far + float(more)
                 for sum_so_far, more in ((self._xy, x @ y), (self._xx, x @ x), (self._yy, y @ y))
             )
-            self._most = max(self._most, int(np.abs(x - y).max(initial=0)))
+            self._max_difference = max(self._max_difference, int(np.abs(x - y).max(initial=0)))
         self._at += len(came)
 
     def judge(self, reply: Reply) -> None:
-        """Write the verdict on a reply that has ended well."""
+        """Set the verdict of a complete reply."""
         missing = len(self._reference) - self._at
         if self._same and not missing:
             return
         power = math.sqrt(self._xx * self._yy)
         reply.correlation = 1.0 if self._same else self._xy / power if power else 0.0
-        reply.most = self._most
-        reply.longer = -missing * 2 / BYTES_PER_SECOND
-        alike = not missing and reply.correlation >= ALIKE
-        reply.verdict = DIFFERS if alike else CUT if missing > 0 else WRONG
+        reply.max_difference = self._max_difference
+        reply.extra_seconds = -missing * 2 / BYTES_PER_SECOND
+        is_alike = not missing and reply.correlation >= MIN_CORRELATION
+        reply.verdict = DIFFERS if is_alike else TRUNCATED if missing > 0 else WRONG
 
 
 @functools.cache
-def samples_of(reference: str) -> NDArray[np.int16]:
+def load_samples(reference: str) -> NDArray[np.int16]:
     """Return a reference's samples."""
     return np.fromfile(reference, np.int16)
 
 
-async def hear(client: AsyncClient, item: Item, reply: Reply, *, paced: bool, over: asyncio.Event) -> bytes:
-    """Ask for ``item`` and hear all of it; return its samples where it has no reference to compare with.
+async def receive_reply(
+    client: AsyncClient, item: Item, reply: Reply, *, paced: bool, stop: asyncio.Event
+) -> bytes:
+    """Send a request and receive its reply; return the samples unless there is a reference to compare with.
 
-    ``over``: reads as fast as it can from then on. Raises ClientFailedError, OSError.
+    ``stop``: a paced client reads as fast as possible once it is set. Raises ClientFailedError, OSError.
     """
-    playback, kept = Playback(), bytearray()
-    comparison = Comparison(samples_of(item.reference)) if item.reference else None
+    playback, received_pcm = Playback(), bytearray()
+    comparison = Comparison(load_samples(item.reference)) if item.reference else None
     reply.sent = time.perf_counter()
     try:
         for event in item.events():
             await client.write_event(event)
         end = SynthesizeStopped if item.streamed else AudioStop
         while True:
-            if paced and not math.isnan(playback.until) and not over.is_set():
-                await _wait(over, playback.until - IN_HAND - time.perf_counter())
-            event_or_none = await client.read_event()
+            if paced and not math.isnan(playback.played_until) and not stop.is_set():
+                await _wait(stop, playback.played_until - PACED_BUFFER_SECONDS - time.perf_counter())
+            received = await client.read_event()
             now = time.perf_counter()
-            if event_or_none is None:
+            if received is None:
                 raise ClientFailedError("connection-lost")
-            if AudioChunk.is_type(event_or_none.type):
-                chunk = AudioChunk.from_event(event_or_none)
+            if AudioChunk.is_type(received.type):
+                chunk = AudioChunk.from_event(received)
                 if math.isnan(reply.first):
                     reply.first = now - reply.sent
-                playback.heard(now, chunk.seconds)
+                playback.push(now, chunk.seconds)
                 reply.sound += chunk.seconds
-                reply.in_time = reply.in_time if over.is_set() else reply.sound
-                comparison.heard(chunk.audio) if comparison else kept.extend(chunk.audio)
-            elif Error.is_type(event_or_none.type):
-                raise ClientFailedError(Error.from_event(event_or_none).code or "error-without-code")
-            elif end.is_type(event_or_none.type):
+                reply.seconds_in_time = reply.seconds_in_time if stop.is_set() else reply.sound
+                comparison.push(chunk.audio) if comparison else received_pcm.extend(chunk.audio)
+            elif Error.is_type(received.type):
+                raise ClientFailedError(Error.from_event(received).code or "error-without-code")
+            elif end.is_type(received.type):
                 break
     finally:
         reply.total = time.perf_counter() - reply.sent
-        reply.underruns, reply.dry = playback.underruns, playback.dry
+        reply.underruns, reply.stall_seconds = playback.underruns, playback.stall_seconds
     if comparison:
         comparison.judge(reply)
-    return bytes(kept)
+    return bytes(received_pcm)
 
 
-class Asker:
-    """One client: a connection, and one request after the other."""
+class LoadClient:
+    """One client: a connection, and one request after another."""
 
-    def __init__(self, plan: Plan, number: int, over: asyncio.Event, replies: list[Reply]) -> None:
+    def __init__(self, plan: Plan, number: int, stop: asyncio.Event, replies: list[Reply]) -> None:
         self._plan = plan
         self._number = number
-        self._over = over
+        self._stop = stop
         self._replies = replies
         self._random = random.Random(number)
         self._client: AsyncClient | None = None
 
     async def run(self) -> None:
-        """Ask until it is over, and hear the last reply to its end."""
+        """Send requests until ``stop`` is set; receive the last reply completely."""
         paced = self._number in self._plan.paced
         positions = self._positions()
         try:
-            while not self._over.is_set():
-                await _wait(self._over, self._random.uniform(0, self._plan.pause))
-                if self._over.is_set():
+            while not self._stop.is_set():
+                await _wait(self._stop, self._random.uniform(0, self._plan.pause))
+                if self._stop.is_set():
                     break
                 if not positions:
                     positions = self._positions()
-                await self._ask(*positions.pop(), paced=paced)
+                await self._request(*positions.pop(), paced=paced)
         finally:
-            await self._leave()
+            await self._disconnect()
 
     def _positions(self) -> list[tuple[int, Item]]:
-        """Return all items with their numbers, last first; shuffled inside their decks, and these too."""
+        """Return all items with their numbers, in shuffled decks that are shuffled themselves."""
         numbered: list[list[tuple[int, Item]]] = []
         count = 0
         for deck in self._plan.decks:
@@ -267,16 +270,16 @@ class Asker:
         self._random.shuffle(numbered)
         return [position for deck in numbered for position in deck]
 
-    async def _ask(self, number: int, item: Item, *, paced: bool) -> None:
+    async def _request(self, number: int, item: Item, *, paced: bool) -> None:
         reply = Reply(self._number, number, time.perf_counter())
         self._replies.append(reply)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(REPLY_TIMEOUT):
                 if self._client is None:
                     client = AsyncClient.from_uri(self._plan.uri)
                     await client.connect()
                     self._client = client
-                await hear(self._client, item, reply, paced=paced, over=self._over)
+                await receive_reply(self._client, item, reply, paced=paced, stop=self._stop)
         except TimeoutError:
             reply.error = "timeout"
         except ClientFailedError as error:
@@ -286,27 +289,27 @@ class Asker:
         if reply.error:
             if math.isnan(reply.total):
                 reply.total = time.perf_counter() - reply.sent
-            await self._leave()
-            await _wait(self._over, BACK_OFF)
+            await self._disconnect()
+            await _wait(self._stop, ERROR_PAUSE)
 
-    async def _leave(self) -> None:
+    async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(OSError):
                 await client.disconnect()
 
 
-async def _wait(over: asyncio.Event, seconds: float) -> None:
-    """Wait for so long, or until it is over."""
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for ``seconds``, or until ``stop`` is set."""
     if seconds <= 0:
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await over.wait()
+            await stop.wait()
 
 
-async def _lags(found: list[float]) -> None:
-    """Note how late this process wakes, in seconds: its stopwatch is no better than that."""
+async def _measure_lag(found: list[float]) -> None:
+    """Record by how many seconds this process wakes late: the resolution of its measurements."""
     while True:
         wanted = time.perf_counter() + TICK
         await asyncio.sleep(TICK)
@@ -314,16 +317,16 @@ async def _lags(found: list[float]) -> None:
 
 
 async def run(plan: Plan) -> dict[str, object]:
-    """Do what the plan says; return what was noted."""
-    over = asyncio.Event()
+    """Execute a plan; return the results."""
+    stop = asyncio.Event()
     replies: list[Reply] = []
     lags: list[float] = []
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
-    loop.call_later(plan.seconds, over.set)
-    threading.Thread(target=_until_input_ends, args=(loop, over), daemon=True).start()
-    ticking = asyncio.create_task(_lags(lags))
-    clients = [Asker(plan, number, over, replies).run() for number in plan.numbers]
+    loop.call_later(plan.seconds, stop.set)
+    threading.Thread(target=_wait_for_stdin_end, args=(loop, stop), daemon=True).start()
+    ticking = asyncio.create_task(_measure_lag(lags))
+    clients = [LoadClient(plan, number, stop, replies).run() for number in plan.numbers]
     await asyncio.gather(*clients)
     ticking.cancel()
     lags.sort()
@@ -334,15 +337,15 @@ async def run(plan: Plan) -> dict[str, object]:
     }
 
 
-def _until_input_ends(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
-    """Wait for the end of standard input: whoever started us wants what there is."""
+def _wait_for_stdin_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set ``stop`` when standard input ends: the parent process asks for the results so far."""
     sys.stdin.read()
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(over.set)
+        loop.call_soon_threadsafe(stop.set)
 
 
 def plan_from_json(text: str) -> Plan:
-    """Return what ``asdict`` made of a plan."""
+    """Return the plan of a JSON object."""
     found = json.loads(text)
     found["decks"] = [[Item(**item) for item in deck] for deck in found["decks"]]
     return Plan(**found)

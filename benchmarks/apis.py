@@ -1,9 +1,9 @@
-"""What each door adds: the first sound of the same phrases over Wyoming, HTTP and a WebSocket.
+"""Latency of each API: the first audio of the same phrases over Wyoming, HTTP and a WebSocket.
 
-``python -m benchmarks.doors`` serves the built-in voice and asks at every door in turn, one sentence after
-the other: first with nothing kept, then for what is in memory. It prints the median of the milliseconds to
-the first byte of sound, and the ratio to Wyoming's. A format that has to be encoded has its header first,
-which is no sound: what counts is the first byte after it.
+``python -m benchmarks.apis`` starts a server with the built-in voice and sends each phrase to all APIs in
+turn: first without a cache, then with all phrases in memory. It prints the median milliseconds to the first
+byte of audio, and the ratio to Wyoming's. The header of an encoded format is no audio: the first byte after
+it counts.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ import websockets
 
 from benchmarks.cache import PHRASES, connect, ours
 from benchmarks.servers import free_port, running
-from benchmarks.talk import HOST
+from benchmarks.speech_requests import HOST
 
 HEADERS = {"pcm": 0, "wav": 44, "flac": 86, "mp3": 0, "opus": 47 + 60}
-"""Bytes before the first byte of sound, about; Ogg has two pages."""
+"""Approximate bytes before the first byte of audio; Ogg has two pages."""
 HEAD = b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 ROUNDS = 2
 
-First = Callable[[str], Awaitable[float]]
-"""Returns the seconds to the first sound of a text, and hears it to its end."""
+MeasureFirstAudio = Callable[[str], Awaitable[float]]
+"""Requests a text and receives it completely; returns the seconds to its first audio."""
 
 
-class Web:
-    """A connection for HTTP that is kept."""
+class HttpClient:
+    """A persistent HTTP connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, form: str) -> None:
         self._reader = reader
@@ -40,7 +40,7 @@ class Web:
         self._form = form
 
     async def first(self, text: str) -> float:
-        """Return the seconds to the first sound of ``text``; hear it to its end."""
+        """Request ``text`` and receive it completely; return the seconds to its first audio."""
         body = json.dumps({"input": text, "response_format": self._form}).encode()
         head = HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
         began = time.perf_counter()
@@ -56,14 +56,14 @@ class Web:
         return first
 
 
-class Socket:
-    """A WebSocket."""
+class WebSocketClient:
+    """A WebSocket connection."""
 
     def __init__(self, connection: websockets.ClientConnection) -> None:
         self._connection = connection
 
     async def first(self, text: str) -> float:
-        """Return the seconds to the first sound of ``text``; hear it to its end."""
+        """Request ``text`` and receive it completely; return the seconds to its first audio."""
         began = time.perf_counter()
         await self._connection.send(json.dumps({"type": "speech.speak", "input": text}))
         first = 0.0
@@ -75,45 +75,48 @@ class Socket:
         return first
 
 
-async def doors(port: int, http_port: int) -> dict[str, First]:
-    """Return a client at every door."""
-    found: dict[str, First] = {"wyoming": (await connect(port)).first}
+async def connect_all(port: int, http_port: int) -> dict[str, MeasureFirstAudio]:
+    """Connect to every API; return the clients' functions by the API's name."""
+    clients: dict[str, MeasureFirstAudio] = {"wyoming": (await connect(port)).first}
     for form in HEADERS:
-        web = Web(*await asyncio.open_connection(HOST, http_port), form)
-        found[f"http {form}"] = web.first
+        web = HttpClient(*await asyncio.open_connection(HOST, http_port), form)
+        clients[f"http {form}"] = web.first
     url = f"ws://localhost:{http_port}/v1/audio/speech/ws"
-    found["websocket pcm"] = Socket(await websockets.connect(url, compression=None)).first
-    return found
+    clients["websocket pcm"] = WebSocketClient(await websockets.connect(url, compression=None)).first
+    return clients
 
 
-async def measure(clients: dict[str, First], phrases: Sequence[str]) -> dict[str, float]:
-    """Return each door's median, in seconds: all doors say a phrase before anybody says the next."""
+async def measure(clients: dict[str, MeasureFirstAudio], phrases: Sequence[str]) -> dict[str, float]:
+    """Return each client's median in seconds; every phrase is sent to all clients before the next one."""
     times: dict[str, list[float]] = {name: [] for name in clients}
     for phrase in phrases:
         for name, first in clients.items():
             times[name].append(await first(phrase))
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
-def tell(found: dict[str, float], base: str, what: str = "") -> None:
+def print_medians(medians: dict[str, float], base: str, label: str = "") -> None:
     """Print medians, and their ratios to that of ``base``."""
-    print(f"{what}median of {len(PHRASES) * ROUNDS}, first sound")
-    for name, seconds in found.items():
-        print(f"  {name:15}{seconds * 1000:8.2f} ms{seconds / found[base]:8.2f}")
+    print(f"{label}median of {len(PHRASES) * ROUNDS}, first audio")
+    for name, seconds in medians.items():
+        print(f"  {name:15}{seconds * 1000:8.2f} ms{seconds / medians[base]:8.2f}")
 
 
 async def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as place:
-        for what, kept in (("made", ("--cache-memory", "0", "--cache-disk", "0")), ("from memory", ())):
+        for label, options in (
+            ("uncached", ("--cache-memory", "0", "--cache-disk", "0")),
+            ("from memory", ()),
+        ):
             http_port = free_port()
-            program = ours(Path(place), "--http-port", str(http_port), *kept)
+            program = ours(Path(place), "--http-port", str(http_port), *options)
             async with running(program) as server:
                 await server.ready()
-                clients = await doors(server.port, http_port)
-                await measure(clients, PHRASES[:5] if kept else PHRASES)
-                found = await measure(clients, PHRASES * ROUNDS)
-            tell(found, "wyoming", f"{what}: ")
+                clients = await connect_all(server.port, http_port)
+                await measure(clients, PHRASES[:5] if options else PHRASES)
+                medians = await measure(clients, PHRASES * ROUNDS)
+            print_medians(medians, "wyoming", f"{label}: ")
 
 
 if __name__ == "__main__":

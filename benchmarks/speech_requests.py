@@ -1,4 +1,4 @@
-"""Requests with a stopwatch. An answer that is not whole is an error, never a fast answer."""
+"""Timed Wyoming requests. An incomplete response is an error, never a fast response."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 HOST = "127.0.0.1"
 SPEAK_TIMEOUT = 120.0
-"""Seconds for a whole answer; with eight at a time the last may come late."""
+"""Seconds for a complete response; with eight concurrent requests the last one may be late."""
 SHORTEST = 0.3
-"""Seconds of sound that any text has."""
+"""Minimum seconds of audio of any text."""
 SHORTEST_PER_CHARACTER = 0.03
-"""Seconds of sound that a character has at the least: twice as fast as quick speech."""
+"""Minimum seconds of audio per character: twice as fast as quick speech."""
 
 LONG_TEXT = (
     "The garden gate was left open during the night.",
@@ -40,28 +40,28 @@ LONG_TEXT = (
 """About forty seconds of speech."""
 
 
-class InvalidAnswerError(Exception):
-    """An answer failed, broke off or cannot be whole."""
+class InvalidResponseError(Exception):
+    """A response is an error, truncated or too short."""
 
 
-class TimedOutError(InvalidAnswerError):
-    """An answer took too long."""
+class TimedOutError(InvalidResponseError):
+    """A response took too long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How long an answer took, in seconds from just before the request was sent."""
+class SpeechTiming:
+    """Times of a response, in seconds from just before the request was sent."""
 
     first: float
-    """Until the first sound."""
+    """Until the first audio."""
     total: float
     """Until the normal end."""
     sound: float
-    """Seconds of sound in it."""
+    """Seconds of audio in the response."""
 
 
 def unique(sentences: Sequence[str]) -> list[str]:
-    """Return the text with a new word in every sentence, so that no store of sentences can help."""
+    """Return the text with a new word in every sentence, so that no sentence is cached."""
     return [f"{sentence[:-1]}, {_word()}{sentence[-1]}" for sentence in sentences]
 
 
@@ -74,30 +74,30 @@ async def speak(
     sentences: Sequence[str],
     *,
     streamed: bool,
-    heard: Callable[[float], None] = lambda seconds: None,
-) -> Answer:
-    """Have a text spoken on a new connection; the time to connect is not counted. Raises InvalidAnswerError.
+    on_audio: Callable[[float], None] = lambda seconds: None,
+) -> SpeechTiming:
+    """Request speech on a new connection; the time to connect is excluded. Raises InvalidResponseError.
 
-    ``heard`` is called with the seconds of every piece of sound.
+    ``on_audio`` is called with the seconds of every chunk.
     """
     async with _connected(port, SPEAK_TIMEOUT) as client:
         events = _streamed(sentences) if streamed else [Synthesize(text=" ".join(sentences)).event()]
         sent = time.perf_counter()
         for event in events:
             await client.write_event(event)
-        answer = await _listen(client, sent, streamed=streamed, heard=heard)
+        answer = await _listen(client, sent, streamed=streamed, on_audio=on_audio)
     shortest = max(SHORTEST, SHORTEST_PER_CHARACTER * sum(map(len, sentences)))
     if answer.sound < shortest:
-        raise InvalidAnswerError(
-            f"{answer.sound:.2f} s of sound for a text that has {shortest:.2f} s at the least"
+        raise InvalidResponseError(
+            f"{answer.sound:.2f} s of audio for a text with a minimum of {shortest:.2f} s"
         )
     return answer
 
 
 async def describe(port: int, timeout: float) -> float:
-    """Ask what the server has, on a new connection; return the seconds from before connecting to the answer.
+    """Send ``describe`` on a new connection; return the seconds until the response, connecting included.
 
-    Raises InvalidAnswerError, TimedOutError after ``timeout`` seconds.
+    Raises InvalidResponseError, TimedOutError after ``timeout`` seconds.
     """
     began = time.perf_counter()
     async with _connected(port, timeout) as client:
@@ -105,9 +105,9 @@ async def describe(port: int, timeout: float) -> float:
         event = await client.read_event()
         took = time.perf_counter() - began
     if event is None or not Info.is_type(event.type):
-        raise InvalidAnswerError(f"describe was answered with {event.type if event else 'nothing'}")
+        raise InvalidResponseError(f"the response to describe was {event.type if event else 'nothing'}")
     if not any(program.voices for program in Info.from_event(event).tts):
-        raise InvalidAnswerError("describe was answered without a voice")
+        raise InvalidResponseError("the response to describe has no voice")
     return took
 
 
@@ -117,38 +117,38 @@ def _streamed(sentences: Sequence[str]) -> list[Event]:
 
 
 async def _listen(
-    client: AsyncTcpClient, sent: float, *, streamed: bool, heard: Callable[[float], None]
-) -> Answer:
+    client: AsyncTcpClient, sent: float, *, streamed: bool, on_audio: Callable[[float], None]
+) -> SpeechTiming:
     first = 0.0
     sound = 0.0
     started = audible = False
     while (event := await client.read_event()) is not None:
         if Error.is_type(event.type):
-            raise InvalidAnswerError(f"error: {Error.from_event(event).text}")
+            raise InvalidResponseError(f"error: {Error.from_event(event).text}")
         if AudioStart.is_type(event.type):
             started = True
         elif AudioChunk.is_type(event.type):
             now = time.perf_counter()
             if not started:
-                raise InvalidAnswerError("sound came before audio-start")
+                raise InvalidResponseError("audio-chunk before audio-start")
             first = first or now - sent
             chunk = AudioChunk.from_event(event)
             sound += chunk.seconds
-            heard(chunk.seconds)
+            on_audio(chunk.seconds)
             audible = audible or any(chunk.audio)
         elif (SynthesizeStopped if streamed else AudioStop).is_type(event.type):
             total = time.perf_counter() - sent
             if not audible:
-                raise InvalidAnswerError("the answer has no sound, or only silence")
-            return Answer(first, total, sound)
-    raise InvalidAnswerError(
-        f"the connection ended after {sound:.2f} s of sound, before the end of the answer"
+                raise InvalidResponseError("the response has no audio, or only silence")
+            return SpeechTiming(first, total, sound)
+    raise InvalidResponseError(
+        f"the connection was closed after {sound:.2f} s of audio, before the end of the response"
     )
 
 
 @asynccontextmanager
 async def _connected(port: int, timeout: float) -> AsyncIterator[AsyncTcpClient]:
-    """Connect, for ``timeout`` seconds at most; turn whatever breaks a connection into InvalidAnswerError."""
+    """Connect, for at most ``timeout`` seconds; errors of the connection become InvalidResponseError."""
     # Not the client's own read_timeout: it costs a task for every event, and Python 3.11's wait_for loses
     # a cancellation that comes together with an event.
     client = AsyncTcpClient(HOST, port)
@@ -157,9 +157,9 @@ async def _connected(port: int, timeout: float) -> AsyncIterator[AsyncTcpClient]
             await client.connect()
             yield client
     except TimeoutError as error:
-        raise TimedOutError(f"no end after {timeout:g} s") from error
+        raise TimedOutError(f"not complete after {timeout:g} s") from error
     except (OSError, EOFError) as error:
-        raise InvalidAnswerError(str(error)) from error
+        raise InvalidResponseError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
             await client.disconnect()
