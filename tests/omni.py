@@ -197,7 +197,7 @@ async def serving(omni: Omni) -> AsyncIterator[Omni]:
     omni.port = omni.port or free_port()
     config = uvicorn.Config(omni.app(), "127.0.0.1", omni.port, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
-    task = asyncio.create_task(server._serve())  # serve would take the process's signals
+    task = asyncio.create_task(server._serve())  # serve would install handlers for the process's signals
     while not server.started:
         await asyncio.sleep(0.01)
         assert not task.done(), "the server did not start"

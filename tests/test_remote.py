@@ -1,4 +1,4 @@
-"""Voices of other machines: every one of them is heard whole, and one that fails is never heard at all."""
+"""Voices of other machines: audio is complete, and a server that fails is not used."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_the_voices_of_another_server_are_those_of_this_one() -> None:
                 there, here = await listed(one), await listed(other)
     assert [voice.name for voice in here] == [voice.name for voice in there]
     assert [voice.languages for voice in here] == [voice.languages for voice in there]
-    # There somebody chose the default, here nobody did; whatever else sorts is the same.
+    # There a default voice is set, here none is; the order is the same otherwise.
     assert [(voice.description or "").removeprefix("(default) ") for voice in there] == [
         voice.description for voice in here
     ]
@@ -178,7 +178,7 @@ async def test_a_request_comes_through_so_many_servers_and_no_more(servers: int,
 
 
 class Fake:
-    """A Wyoming server of somebody else, that does what a test says."""
+    """A Wyoming server of another kind, whose responses a test determines."""
 
     version = "2"
 
@@ -549,11 +549,11 @@ async def test_a_text_that_nobody_can_say_is_no_fault_of_a_server() -> None:
         assert engine.servers()[uri]["up"]
 
 
-# -- in the house -------------------------------------------------------------------------------------------
+# -- in the service -------------------------------------------------------------------------------------------
 
 
 async def says(uri: str, text: str, voice: str | None = None) -> bytes:
-    """Return what a client hears."""
+    """Return the audio that a client gets."""
     async with connect(uri) as client:
         return await home_assistant_plain(client, text, SynthesizeVoice(name=voice) if voice else None)
 
@@ -561,7 +561,7 @@ async def says(uri: str, text: str, voice: str | None = None) -> bytes:
 async def comes(
     hear: Callable[[], Awaitable[bytes]], expected: bytes, meanwhile: bytes | None = None
 ) -> None:
-    """Wait until this is heard. ``meanwhile``: what may be heard instead, if not anything."""
+    """Wait until a client gets this audio. ``meanwhile``: other audio allowed until then; None for any."""
     async with asyncio.timeout(HANG):
         while (sound := await hear()) != expected:
             assert meanwhile in {None, sound}
@@ -1072,7 +1072,7 @@ FRONT = (
 
 
 async def speaks_again(front: House) -> None:
-    """Wait until the server behind a front is heard."""
+    """Wait until a front uses the server behind it."""
     await comes(lambda: front.say(NEXT), tone(NEXT))
 
 

@@ -128,7 +128,7 @@ class Official:
 
     @torch.inference_mode()
     def own_codes(self, speech: Speech, sampling: Sampling, seed: int, most: int) -> Tensor:
-        """Return at most ``most`` frames, [T, 16], of a take alone."""
+        """Return at most ``most`` frames, [T, 16], of a generation without others in its batch."""
         decoder = self.decoder
         prompt = self.builder.build(speech)
         decoder.prepare(prompt, sampling)

@@ -39,7 +39,7 @@ class Hub:
     files: Path
     endpoint: str = ""
     token: str | None = None
-    """Whoever does not send it is told that there is no such model."""
+    """A token that requests need; without it the server answers that there is no such model."""
     drops: int = 0
     """Answers with the large file that it breaks off half way."""
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Whatever breaks in the model, and in whichever frame: every reply is whole and exact, and the next is spoken."""
+"""Faults of the model in any frame: every reply is complete and exact, and the next one works."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ from wyoming_qwen3tts.speech import Reference
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    # pytest has a hook of its own for threads that end by an exception, and takes SystemExit for one.
+    # pytest reports threads that end by an exception, SystemExit included.
     pytest.mark.filterwarnings("ignore:Exception in thread qwen3-device"),
 ]
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 NEXT = "The lamp is on."
 LAST = 24
-"""The step in which the tiny checkpoint, with the seed that everything has here, finds the end of these texts."""
+"""The step in which the tiny checkpoint chooses the end token of these texts, with the default seed."""
 FRAMES = (0, 1, 2, LAST, *(pytest.param(frame, marks=pytest.mark.long) for frame in (3, 5, 8, 13)))
 HEARD = 2
-"""The first frame in which somebody has heard something: the first two become sound together."""
+"""The first frame after audio was sent: the first two frames are decoded together."""
 KEPT: dict[str, Any] = {"cache_memory": 8.0, "cache_disk": 8.0}
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
 
 Fault = Callable[[Generation, Scheduler, Callable[[], Tensor]], Tensor]
-"""What happens in the place of a step's work, which it may do."""
+"""Replaces the work of a step, which it may call."""
 
 
 def ends(generation: Generation, scheduler: Scheduler, work: Callable[[], Tensor]) -> Tensor:
@@ -87,7 +87,7 @@ def sounds_of_no_numbers(generation: Generation, scheduler: Scheduler, work: Cal
 
 
 class Stall:
-    """A step that takes until it is let go."""
+    """A step that blocks until ``go`` is set."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -101,7 +101,7 @@ class Stall:
 
 @dataclass(slots=True, eq=False)
 class Plan:
-    """A fault, and where it is to be."""
+    """A fault, and the frame in which it happens."""
 
     fault: Fault
     frame: int
@@ -116,7 +116,7 @@ class Plan:
 
 
 class Faults:
-    """Faults in the steps of whichever models there are."""
+    """Injects faults into the steps of all models."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._plans: list[Plan] = []
@@ -138,9 +138,9 @@ class Faults:
         patch.setattr(Codec, "decode", decoding)
 
     def plan(self, fault: Fault, frame: int, text: str = TEXT, *, codec: bool = False) -> Plan:
-        """Let ``fault`` happen, once, in the step that makes a frame of ``text``.
+        """Inject ``fault``, once, in the step that generates a frame of ``text``.
 
-        ``codec``: when a codec's call after that frame has come.
+        ``codec``: in the codec's first call after that frame.
         """
         plan = Plan(fault, frame, text, codec)
         self._plans.append(plan)
@@ -167,34 +167,34 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A service, its model, and how that is."""
+    """A service, its model, and the state of the model's engine."""
 
     running: Service
     model: Qwen3Engine
     member: ManagedEngine
 
     async def says(self, text: str) -> bytes:
-        """Return what a client hears."""
+        """Return the audio that a client gets."""
         async with house.connect(str(self.running.addresses[0])) as client:
             return await house.home_assistant_plain(client, text, SynthesizeVoice(name="ryan"))
 
     async def up(self) -> None:
-        """Wait until the model speaks."""
+        """Wait until the engine is up."""
         await until(lambda: self.member.state is State.UP)
 
     async def forgets(self) -> None:
-        """Let nothing be in the cache."""
+        """Empty the cache."""
         assert self.running._cache is not None
         await self.running._cache.forget(None)
 
 
 def of_the_device() -> Sequence[threading.Thread]:
-    """Return the devices' threads that live."""
+    """Return the running device threads."""
     return [thread for thread in threading.enumerate() if thread.name == "qwen3-device"]
 
 
 def build(model: Path, spare: Engine | None = None, **more: Any) -> Home:
-    """Return a home that is not started. Its sound is the engines' own, and it keeps what it can."""
+    """Return a service that is not started, without post-processing and with caches."""
     how = {**house.AS_IT_IS, **KEPT, "stop_timeout": 1.0, **more}
     own = engine(model, **how)
     running = Service(settings(model, **how), [own, spare or Spare()])
@@ -203,7 +203,7 @@ def build(model: Path, spare: Engine | None = None, **more: Any) -> Home:
 
 @asynccontextmanager
 async def home(model: Path, data: Path, **more: Any) -> AsyncIterator[Home]:
-    """A home whose model speaks. Engines rest for a moment only."""
+    """Run a service whose model is up; failed engines are retried almost at once."""
     found = build(model, data_dir=data, **more)
     threads = len(of_the_device())
     with mock.patch.object(managed, "REST", (0.02,)):
@@ -218,14 +218,14 @@ async def home(model: Path, data: Path, **more: Any) -> AsyncIterator[Home]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lasting(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    """A home that outlives every fault of this file."""
+    """A service that is shared by the tests of this file."""
     async with home(tiny, tmp_path_factory.mktemp("lasting")) as found:
         yield found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hasty_one(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Home]:
-    """A home that is soon taken to hang."""
+    """A service with a short stall timeout."""
     async with home(
         tiny, tmp_path_factory.mktemp("hasty"), stall_timeout=0.5, exit_when_hung_for=0.0
     ) as found:
@@ -237,7 +237,7 @@ Alone = Mapping[tuple[str, int], bytes]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def alone(tiny: Path) -> Alone:
-    """What the model says while nothing is broken: of a text, with a seed."""
+    """The audio of the model without faults, by text and seed."""
     speaker = engine(tiny)
     await speaker.start()
     found = {}
@@ -253,7 +253,7 @@ CROWD = tuple(f"{who} is at home." for who in ("Alice", "Bob", "Carol", "Grandmo
 
 @asynccontextmanager
 async def well_afterwards(home: Home, alone: Alone, kept: bytes | None = None) -> AsyncIterator[None]:
-    """What has to be true after every fault. ``kept``: what else than the model's own may be kept of ``TEXT``."""
+    """Check the state after a fault. ``kept``: other audio of ``TEXT`` that may be cached."""
     await home.up()
     await home.forgets()
     before = asyncio.all_tasks()
@@ -288,7 +288,7 @@ async def test_a_fault_in_any_frame_is_never_heard(
 async def test_a_talker_that_gives_no_numbers_is_never_heard(
     lasting: Home, alone: Alone, faults: Faults, frame: int
 ) -> None:
-    expected = alone[TEXT, 1 if frame < HEARD else 0]  # before anything was heard there is another try
+    expected = alone[TEXT, 1 if frame < HEARD else 0]  # before the first audio it is retried
     async with well_afterwards(lasting, alone, expected):
         plan = faults.plan(gives_no_numbers, frame)
         assert await lasting.says(TEXT) == expected

@@ -76,7 +76,7 @@ def test_where_nothing_can_be_recorded_everything_runs(
 
 
 def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> None:
-    """What is recorded for one voice serves every text, seed and number of takes."""
+    """Graphs captured for one voice serve every text, seed and batch size."""
     where = scheduler(custom_voice.own, slots=4, overlap=True)
     graphs = where._decoder._graphs
     assert graphs is not None
@@ -114,7 +114,7 @@ def test_the_spare_slot_never_runs_out_of_positions(custom_voice: Official) -> N
 
 
 def test_padding_rows_keep_what_others_left_there(custom_voice: Official) -> None:
-    """A row beyond the takes has the manners of who was there last, and disturbs nobody."""
+    """A row beyond the batch has the parameters of its last generation, and does not affect others."""
     where = scheduler(custom_voice.double, slots=4, overlap=True)
     wild = Sampling(SamplingParams(top_k=0, top_p=0.5), SamplingParams(do_sample=False), 1.5)
     first = [Heard(speech(), seed, sampling=wild) for seed in range(3)]

@@ -65,7 +65,7 @@ async def speaking(*directories: Path, **settings: Any) -> AsyncIterator[Qwen3En
 
 
 class Loads:
-    """Takes the place of ``checkpoint.load``, and keeps the threads that read waiting while told to."""
+    """Replaces ``checkpoint.load``, and can block the loader threads."""
 
     def __init__(self) -> None:
         self.of: list[str] = []
@@ -126,7 +126,7 @@ def both(engine: Qwen3Engine, tmp_path: Path) -> tuple[Voice, Voice]:
 
 
 def budget(*directories: Path, spare: float = 0.0) -> float:
-    """Gigabytes that these models take together, and ``spare`` of the last one more."""
+    """Gigabytes of these models together, plus the fraction ``spare`` of the last one."""
     sizes = [
         download.read_info(directory).estimate_memory(torch.float32, 8, 2048) for directory in directories
     ]
@@ -354,7 +354,7 @@ async def test_a_chore_drives_no_model_out(models: dict[str, Path], tmp_path: Pa
             engine.clone(CustomVoice(model.name, recording(tmp_path), model=str(model)))
             for model in (models["base"], other)
         ]
-        # Each would fit; together they do not, and nobody has asked to hear the second.
+        # Each one fits alone, but not both; the second one has no request.
         first, second = [asyncio.create_task(engine.prepare_voice(voice)) for voice in voices]
         await first
         await at_rest(engine)
@@ -492,7 +492,7 @@ async def test_text_comes_though_a_new_clone_waits_for_another_model(
         await anext(stream)
         others = [asyncio.create_task(heard(engine, Utterance("Hi.", ryan, "en-US", 3)))]
         await until(lambda: "custom_voice" in loads.of)
-        # A recording is not heard while a model is read: torch's default dtype changes meanwhile.
+        # A new clone is not computed while a model is read: torch's default dtype changes meanwhile.
         others.append(asyncio.create_task(heard(engine, Utterance("Hi.", new, "en-US", 3))))
         await until(lambda: bool(worker_of(engine).models[0].waiting_callbacks))
         feed.push("jumps over the lazy dog.")

@@ -1,4 +1,4 @@
-"""A household's own voices, from the commands that make them to what a client hears."""
+"""Custom voices, from the commands that create them to the audio that a client gets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Somebody speaks for some six seconds, 22.05 kHz."""
+    """A recording of some six seconds of speech, 22.05 kHz."""
     path = tmp_path_factory.mktemp("recording") / "aunt.wav"
     import subprocess
 
@@ -56,7 +56,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def serving(data: Path, *models: Path, **settings: Any) -> AsyncIterator[str]:
-    """The URI of a service that takes its voices from ``data``."""
+    """Run a service with the custom voices in ``data``; yield its URI."""
     asked = {"data_dir": data, "espeak_languages": "none", "device": "cpu", **house.AS_IT_IS, **settings}
     async with house.service(None, model=tuple(map(str, models)), **asked) as uri:
         yield uri

@@ -27,7 +27,7 @@ MOST = 40
 
 
 def speeches(kind: str, official: Official) -> list[Speech]:
-    """Every manner of speaking that a kind of checkpoint has."""
+    """Every combination of options that a kind of checkpoint supports."""
     ways: list[dict[str, Any]]
     if kind == "base":
         ways = [
@@ -165,7 +165,7 @@ def test_the_codec_gives_the_samples_of_the_whole(custom_voice: Official, cuts: 
     with torch.inference_mode():
         whole = decoder(codes.transpose(1, 2))[0, 0]
     codec = Codec(decoder, slots=3, length=200)
-    codec.decode(codes[:, :5], [1])  # somebody was here before
+    codec.decode(codes[:, :5], [1])  # the slot was used before
     codec.reset(1)
     pieces = [codec.decode(piece, [1])[0] for piece in codes.split(cuts, 1)]
     assert whole.std() > 0.05
@@ -194,7 +194,7 @@ def test_the_codec_serves_takes_at_different_places_at_once(custom_voice: Offici
         for row, samples in zip(rows, codec.decode(new, rows), strict=True):
             sound[row].append(samples)
             place[row] += count
-        if turn == 20:  # what was heard can be put aside and taken up again
+        if turn == 20:  # the state can be saved and restored
             saved = codec.save(0)
             codec.decode(codes[1:2, :9], [0])
             codec.restore(0, saved)

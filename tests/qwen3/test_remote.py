@@ -1,4 +1,4 @@
-"""A model on another machine, behind vllm-omni's API or Wyoming, is heard as it would be here."""
+"""A model on another machine, behind vllm-omni's API or Wyoming, gives the same audio as a local one."""
 
 from __future__ import annotations
 

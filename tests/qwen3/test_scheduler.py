@@ -1,4 +1,4 @@
-"""Takes that join, leave and fail: whoever else speaks, a take's sound is its own."""
+"""Generations that start, are cancelled and fail: the audio of one does not depend on the others."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from wyoming_qwen3tts.engines.qwen3.scheduler import Generation, Scheduler
 TEXTS = ["Hi.", "The lamp is on.", "The quick brown fox jumps over the lazy dog and runs."]
 FRAME_BYTES = 2 * SAMPLES_PER_FRAME
 LASTING = (5, 6)
-"""Seeds with which the third text takes more than 30 frames."""
+"""Seeds with which the third text has more than 30 frames."""
 
 
 class Heard:
-    """A take and what its listener gets."""
+    """A generation, and the calls of its callbacks."""
 
     def __init__(self, speech: Speech, seed: int = 0, **options: Any) -> None:
         self.pieces: list[bytes] = []
@@ -46,7 +46,7 @@ class Heard:
 
     @property
     def error(self) -> Exception | None:
-        assert len(self.ends) == 1, "a take ends once"
+        assert len(self.ends) == 1, "a generation ends once"
         return self.ends[0]
 
 
@@ -65,7 +65,7 @@ def run(where: Scheduler, *heard: Heard, most: int = 1000) -> None:
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """Whether two sounds are the same, to rounding: float32 rounds differently in company."""
+    """Whether two sounds are the same, to rounding: float32 rounds differently in other batch sizes."""
     if len(one) != len(other):
         return False
     difference = np.frombuffer(one, "<i2").astype(int) - np.frombuffer(other, "<i2")
@@ -178,7 +178,7 @@ def test_openings_are_forgotten_when_there_are_too_many(custom_voice: Official) 
 @given(
     arrivals=st.lists(
         st.tuples(
-            st.integers(0, 12),  # steps before it comes
+            st.integers(0, 12),  # steps before it is submitted
             st.integers(0, 2),  # text
             st.integers(0, 2),  # seed
             st.sampled_from(["ryan", "eric"]),
@@ -314,7 +314,7 @@ def test_text_that_comes_while_it_is_spoken_gives_the_sound_of_the_whole(custom_
     known = len(custom_voice.builder.tokens(first.text))
     assert tokens[:known] == custom_voice.builder.tokens(first.text)
     run(where, live)
-    assert live.generation.frames == known - 1  # it waits for text and is not fed padding
+    assert live.generation.frames == known - 1  # it waits for text instead of using padding
     *words, last = said.text.removeprefix(first.text).split(" ")[1:]
     frames = 0
     for word in [*words, last]:

@@ -271,7 +271,7 @@ async def test_leaving_frees_the_slot_within_a_frame(speaking: Qwen3Engine) -> N
     frames = running[0].frames
     await stream.aclose()
     await until(lambda: not scheduler.running)
-    assert running[0].frames <= frames + 12  # it went on while we were told, then stopped
+    assert running[0].frames <= frames + 12  # it ran on until it was cancelled
     assert await heard(speaking, utterance(speaking, "Hi.")) == await heard(
         speaking, utterance(speaking, "Hi.")
     )
@@ -314,7 +314,9 @@ async def test_it_unloads_when_idle_and_comes_back(tiny: Path) -> None:
     try:
         stream = speaker.speak(utterance(speaker, seed=5))
         before = await anext(stream)
-        memory = weakref.ref(scheduler_of(speaker)._decoder.kv)  # it speaks: it cannot be idle yet
+        memory = weakref.ref(
+            scheduler_of(speaker)._decoder.kv
+        )  # a generation is running: it cannot be idle yet
         before += b"".join([piece async for piece in stream])
         await until(lambda: not is_loaded(speaker))
         await until(lambda: memory() is None)

@@ -53,7 +53,7 @@ def test_it_finds_the_engine_to_be_the_official_model(
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def test_it_finds_what_is_not(tiny: Path, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another way to take norms: nothing crashes, and the voice is another."""
+    """Another norm: nothing raises, but the audio differs."""
 
     def other(
         x: torch.Tensor, shape: tuple[int, ...], weight: torch.Tensor | None, eps: float
