@@ -23,7 +23,6 @@ from .engines.base import Engine
 from .engines.builtin import BuiltinEngine
 from .engines.espeak import NONE, EspeakEngine
 from .engines.pool import EnginePool
-from .engines.qwen3.configuration import Configuration
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
 from .pipeline.synthesizer import Synthesizer
@@ -350,7 +349,7 @@ def engines_for(settings: Settings) -> list[Engine]:
     makers: dict[str, Callable[[], Engine]] = {}
     makers["builtin"] = lambda: BuiltinEngine(settings.voices.builtin_threads)
     if settings.model.model:
-        makers["qwen3"] = lambda: Qwen3Engine(Configuration.of(settings))
+        makers["qwen3"] = lambda: Qwen3Engine(settings.model, settings.voices.prompts)
     if settings.remote.remote_uri:
         makers["remote"] = lambda: RemoteEngine(settings.remote, settings.voices.directory / REMOTE)
     if settings.voices.espeak_languages != NONE:

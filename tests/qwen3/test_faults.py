@@ -395,12 +395,11 @@ import threading
 from tests.qwen3 import test_faults
 from wyoming_qwen3tts import app
 from wyoming_qwen3tts.__main__ import leave, main
-from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine
 from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 
 Scheduler.step = lambda *_: threading.Event().wait()
-app.engines_for = lambda said: [Qwen3Engine(Configuration.of(said)), test_faults.Spare()]
+app.engines_for = lambda said: [Qwen3Engine(said.model, said.voices.prompts), test_faults.Spare()]
 leave(main(sys.argv[1:]))
 """
 

@@ -24,7 +24,6 @@ from wyoming_qwen3tts.app import engines_for
 from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, download, model_manager
-from wyoming_qwen3tts.engines.qwen3.configuration import Configuration
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.download import Source
 from wyoming_qwen3tts.engines.qwen3.engine import Qwen3Engine, _AudioQueue
@@ -377,7 +376,7 @@ async def test_a_chore_is_done_with_little_memory_where_nothing_is_loaded(
 ) -> None:
     monkeypatch.setattr(model_manager, "free_memory", lambda device: 1)
     asked = Settings.of(model=(str(models["base"]),), device="cpu", data_dir=tmp_path)
-    engine = Qwen3Engine(Configuration.of(asked, eager=False))
+    engine = Qwen3Engine(asked.model, asked.voices.prompts, load_at_start=False)
     await engine.start()
     try:
         await engine.prepare_voice(engine.clone(CustomVoice("Grandma", recording(tmp_path))))

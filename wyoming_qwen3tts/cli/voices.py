@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from ..client import ServerError
 from ..config.settings import Settings, SettingsError
 from ..config.sources import OPTIONS_FILE, add_options, load_flags
 from ..engines.base import EngineUnavailableError
-from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
 from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
@@ -155,7 +155,8 @@ async def _design(options: argparse.Namespace) -> int:
     store = _store(options)
     language = options.language or settings.text.language or "en"
     check_design(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
-    engine = Qwen3Engine(Configuration.of(settings.changed(max_batch_size=1), eager=False))
+    model = replace(settings.model, max_batch_size=1)
+    engine = Qwen3Engine(model, settings.voices.prompts, load_at_start=False)
     with playback.progress_line() as show:
         try:
             show(f"{options.name}: loading the models")

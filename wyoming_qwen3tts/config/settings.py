@@ -144,6 +144,11 @@ class VoiceSettings:
         users = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - never raises
         return Path(users) / "wyoming-qwen3tts"
 
+    @property
+    def prompts(self) -> Path:
+        """The directory of clones that the Qwen3-TTS engine has prepared."""
+        return self.directory / "prompts"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSettings:

@@ -9,13 +9,14 @@ import os
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...config.settings import ModelSettings
 from ...speech import CustomVoice, SpeechError, Style, TextFeed, Utterance, Voice
 from ...telemetry import quote
 from ..base import Engine, EngineUnavailableError
 from . import download, speakers
-from .configuration import Configuration
 from .download import CheckpointInfo, Source
 
 if TYPE_CHECKING:
@@ -45,9 +46,17 @@ class Qwen3Engine(Engine):
     supports_cloning = True
     supports_design = True
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.max_batch_size = configuration.max_batch_size
-        self._configuration = configuration
+    def __init__(
+        self, settings: ModelSettings, prompts: Path | None = None, *, load_at_start: bool = True
+    ) -> None:
+        """``prompts``: directory for clones; None keeps them in memory only.
+
+        ``load_at_start``: load the first model at the start; otherwise each one when it is first needed.
+        """
+        self.max_batch_size = settings.max_batch_size
+        self._settings = settings
+        self._prompts = prompts
+        self._load_at_start = load_at_start
         self._worker: Worker | None = None
         self._models: Mapping[str, CheckpointInfo] = {}
         """By their names in the settings."""
@@ -63,13 +72,11 @@ class Qwen3Engine(Engine):
         self._set_models(await asyncio.to_thread(self._read_infos))
 
     def _read_infos(self) -> Mapping[str, CheckpointInfo]:
-        configuration = self._configuration
+        settings = self._settings
         found: dict[str, CheckpointInfo] = {}
         faults: list[EngineUnavailableError] = []
-        for name in configuration.models:
-            source = Source.parse(
-                name, configuration.revision, configuration.download_dir, configuration.local_files_only
-            )
+        for name in settings.model:
+            source = Source.parse(name, settings.revision, settings.download_dir, settings.local_files_only)
             try:
                 found[name] = download.read_preview(source)
             except EngineUnavailableError as error:
@@ -91,7 +98,7 @@ class Qwen3Engine(Engine):
         self._worker = worker
         loaded_models = await asyncio.wrap_future(worker.start())
         self._set_models({loaded_model.name: loaded_model.info for loaded_model in loaded_models})
-        if self._configuration.instruct and not any(m.supports_instructions for m in self._models.values()):
+        if self._settings.instruct and not any(m.supports_instructions for m in self._models.values()):
             _LOGGER.warning("qwen3: --instruct ignored model=%s", " ".join(self._models))
 
     def _build(self) -> Worker:
@@ -99,7 +106,7 @@ class Qwen3Engine(Engine):
         os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         from .worker import Worker
 
-        return Worker(self._configuration)
+        return Worker(self._settings, self._prompts, load_at_start=self._load_at_start)
 
     async def close(self) -> None:
         """End every generation and the thread, and free the memory."""
@@ -239,7 +246,7 @@ class Qwen3Engine(Engine):
 
     def identity(self, voice: Voice) -> str:
         """Return what the audio depends on: the model's fingerprint, device, quantization, instruction."""
-        worker, configuration = self._worker, self._configuration
+        worker, settings = self._worker, self._settings
         if worker is None:
             raise EngineUnavailableError("the model is not loaded")
         models = [
@@ -248,8 +255,8 @@ class Qwen3Engine(Engine):
         if not models:
             raise EngineUnavailableError(f"the model {voice.model} is not available yet")
         model = models[0]
-        instruct = configuration.instruct if self._models[voice.model].supports_instructions else ""
-        return f"{RUN_VERSION} {model} {worker.device.type} {configuration.quantize} {instruct}"
+        instruct = settings.instruct or "" if self._models[voice.model].supports_instructions else ""
+        return f"{RUN_VERSION} {model} {worker.device.type} {settings.quantize} {instruct}"
 
     # ------------------------------------------------------------------ speech
 
@@ -299,7 +306,7 @@ class Qwen3Engine(Engine):
         audio = _AudioQueue()
         speaker = self._speakers.get((voice.model, voice.speaker))
         own = voice.style.instruct if voice.style is not None else ""
-        instruct = (own or self._configuration.instruct) if info.supports_instructions else ""
+        instruct = (own or self._settings.instruct or "") if info.supports_instructions else ""
         language = speakers.to_model_language(utterance.language, info.languages)
         speech = Speech(
             _escape_special_tokens(utterance.text),

@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from ...config.settings import ModelSettings
 from ...speech import Reference
 from ...telemetry import quote
 from ..base import EngineUnavailableError
@@ -30,7 +31,6 @@ from . import checkpoint, download, speakers
 from .checkpoint import Checkpoint
 from .clones import CloneCache
 from .codec import Codec
-from .configuration import Configuration
 from .decoder import Decoder, plain
 from .download import CheckpointInfo, Source
 from .graphs import Graphs
@@ -135,9 +135,15 @@ class LoadedModel:
 class ModelManager:
     """All models of a device. Everything but ``find`` is for the device's thread."""
 
-    def __init__(self, configuration: Configuration, post: Callable[[Callable[[], object]], object]) -> None:
-        """``post`` queues a call for the device's thread."""
-        self._configuration = configuration
+    def __init__(
+        self,
+        settings: ModelSettings,
+        prompts: Path | None,
+        post: Callable[[Callable[[], object]], object],
+    ) -> None:
+        """``prompts``: directory for clones. ``post`` queues a call for the device's thread."""
+        self._settings = settings
+        self._prompts = prompts
         self._post = post
         self._loading: LoadedModel | None = None
         self._load_queue: deque[LoadedModel] = deque()
@@ -153,21 +159,19 @@ class ModelManager:
 
         Models that cannot be used are skipped. Raises EngineUnavailableError where none can be used.
         """
-        configuration = self._configuration
-        self.device, why_device = checkpoint.choose_device(configuration.device)
-        self.dtype, why_dtype = checkpoint.choose_dtype(configuration.dtype, self.device)
+        settings = self._settings
+        self.device, why_device = checkpoint.choose_device(settings.device)
+        self.dtype, why_dtype = checkpoint.choose_dtype(settings.dtype, self.device)
         self.placement = (
             f"on {self.device} ({why_device}), {str(self.dtype).removeprefix('torch.')} ({why_dtype})"
         )
-        if configuration.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
-            raise EngineUnavailableError(
-                f"--quantize {configuration.quantize} works on a CPU and in float32 only"
-            )
+        if settings.quantize != "none" and (self.device.type != "cpu" or self.dtype != torch.float32):
+            raise EngineUnavailableError(f"--quantize {settings.quantize} works on a CPU and in float32 only")
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # graphs are captured on the current device
         found: list[LoadedModel] = []
         faults: list[EngineUnavailableError] = []
-        for name in configuration.models:
+        for name in settings.model:
             try:
                 found.append(self._inspect(name))
             except EngineUnavailableError as error:
@@ -179,14 +183,12 @@ class ModelManager:
         self.all = tuple(found)
 
     def _inspect(self, name: str) -> LoadedModel:
-        configuration = self._configuration
-        source = Source.parse(
-            name, configuration.revision, configuration.download_dir, configuration.local_files_only
-        )
+        settings = self._settings
+        source = Source.parse(name, settings.revision, settings.download_dir, settings.local_files_only)
         directory = download.find(source)
         info = download.read_info(directory)
-        memory = info.estimate_memory(self.dtype, configuration.max_batch_size, configuration.max_seq_len)
-        clones = CloneCache(configuration.prompts, download.fingerprint(directory, self.dtype))
+        memory = info.estimate_memory(self.dtype, settings.max_batch_size, settings.max_seq_len)
+        clones = CloneCache(self._prompts, download.fingerprint(directory, self.dtype))
         return LoadedModel(name, source, directory, info, memory, clones)
 
     def get(self, name: str) -> LoadedModel:
@@ -315,7 +317,7 @@ class ModelManager:
         return True
 
     def _too_large(self, loaded_model: LoadedModel) -> EngineUnavailableError | None:
-        budget = self._configuration.memory_budget * GIGABYTE
+        budget = self._settings.memory_budget * GIGABYTE
         if not budget or loaded_model.memory <= budget:
             return None
         needs, has = loaded_model.memory / GIGABYTE, budget / GIGABYTE
@@ -324,7 +326,7 @@ class ModelManager:
         )
 
     def _fits(self, loaded_model: LoadedModel) -> bool:
-        if budget := self._configuration.memory_budget * GIGABYTE:
+        if budget := self._settings.memory_budget * GIGABYTE:
             return sum(other.memory for other in self.loaded) + loaded_model.memory <= budget
         free = free_memory(self.device)
         return free is None or loaded_model.memory <= free
@@ -371,7 +373,7 @@ class ModelManager:
         except EngineUnavailableError:
             directory = download.find(loaded_model.source)
             download.check(directory)
-            clones = CloneCache(self._configuration.prompts, download.fingerprint(directory, self.dtype))
+            clones = CloneCache(self._prompts, download.fingerprint(directory, self.dtype))
             self._post(partial(self._set_directory, loaded_model, directory, clones))
             return directory
         return loaded_model.directory
@@ -381,22 +383,22 @@ class ModelManager:
 
     def _build(self, found: Checkpoint) -> ModelParts:
         """Build the inference objects of a checkpoint, on its device. Runs on any thread."""
-        configuration, device = self._configuration, self.device
-        linear = int8 if configuration.quantize == "int8" else plain
+        settings, device = self._settings, self.device
+        linear = int8 if settings.quantize == "int8" else plain
         with checkpoint.LOADING:  # torch's default dtype does not change meanwhile
             builder = PromptBuilder(found.official)
             graphs = Graphs(capture=True) if device.type == "cuda" else None
             decoder = Decoder(
                 found.model,
-                slots=configuration.max_batch_size,
-                length=configuration.max_seq_len,
+                slots=settings.max_batch_size,
+                length=settings.max_seq_len,
                 linear=linear,
                 graphs=graphs,
             )
             codec = Codec(
                 found.codec,
-                slots=configuration.max_batch_size,
-                length=2 * configuration.max_seq_len,
+                slots=settings.max_batch_size,
+                length=2 * settings.max_seq_len,
                 graphs=graphs,
             )
         return ModelParts(builder, decoder, codec, graphs)
@@ -438,20 +440,20 @@ class ModelManager:
             )
 
     def _move_to_device(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
-        configuration, device = self._configuration, self.device
+        settings, device = self._settings, self.device
         before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         found.to(device)
         parts = parts or self._build(found)
         builder, decoder, codec = parts.builder, parts.decoder, parts.codec
         loaded_model.checkpoint = found
         loaded_model.scheduler = Scheduler(
-            builder, decoder, codec, found.sampling, configuration.frames_per_token, work=loaded_model.work
+            builder, decoder, codec, found.sampling, settings.frames_per_token, work=loaded_model.work
         )
         loaded_model.is_evicting = False
         loaded_model.last_used = time.monotonic()
         if device.type == "cuda":
             loaded_model.memory = torch.cuda.memory_allocated(device) - before
-        instruct = configuration.instruct if loaded_model.info.supports_instructions else ""
+        instruct = settings.instruct or "" if loaded_model.info.supports_instructions else ""
         openings = [
             Speech("a", speakers.native_language(speaker), speaker, instruct=instruct)
             for speaker in builder.speakers

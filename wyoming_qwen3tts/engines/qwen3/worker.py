@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from ...config.settings import ModelSettings
 from ...speech import Reference
 from ...telemetry import quote
 from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
-from .configuration import Configuration
 from .model_manager import LoadedModel, ModelManager
 from .prompt import Speech
 from .scheduler import Generation, Scheduler
@@ -52,10 +53,12 @@ def _is_device_lost(error: Exception) -> bool:
 class Worker:
     """The device's thread. Every public method may be called from any thread."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
+    def __init__(self, settings: ModelSettings, prompts: Path | None, *, load_at_start: bool) -> None:
+        """See ``Qwen3Engine``."""
+        self._settings = settings
+        self._load_at_start = load_at_start
         self._commands: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self._model_manager = ModelManager(configuration, self._commands.put)
+        self._model_manager = ModelManager(settings, prompts, self._commands.put)
         self._stopping = False
         self._closed = False
         """No command is accepted any more."""
@@ -246,7 +249,7 @@ class Worker:
         return False
 
     def _work(self) -> None:
-        if self._configuration.eager:
+        if self._load_at_start:
             self._load_first(list(self._model_manager.all), [])
         else:
             self._started.set_result(self._model_manager.all)
@@ -307,7 +310,7 @@ class Worker:
 
     def _run_commands(self, *, wait: bool) -> None:
         """Run all queued commands; ``wait`` for one where there is nothing else to do."""
-        timeout = self._model_manager.seconds_until_due(self._configuration.idle_unload)
+        timeout = self._model_manager.seconds_until_due(self._settings.idle_unload)
         try:
             self._working = not wait
             command = self._commands.get(timeout=timeout) if wait else self._commands.get_nowait()
@@ -320,7 +323,7 @@ class Worker:
         except queue.Empty:
             self._working = True
             if wait and timeout is not None:
-                self._run_guarded(lambda: self._model_manager.unload_idle(self._configuration.idle_unload))
+                self._run_guarded(lambda: self._model_manager.unload_idle(self._settings.idle_unload))
 
     def _run_guarded(self, call: Callable[[], object]) -> bool:
         """Return whether ``call`` did something; log its exceptions, so that the thread survives them."""
