@@ -36,7 +36,7 @@ from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Utterance, Voice
 from wyoming_qwen3tts.text.frontend import Frontend
 from wyoming_qwen3tts.voices.calibration import Calibration
 from wyoming_qwen3tts.voices.catalog import VoiceCatalog
-from wyoming_qwen3tts.voices.registry import Fixed, Library
+from wyoming_qwen3tts.voices.registry import CustomVoiceSource, StaticVoices
 
 HANG = 60.0
 """Seconds after which a test has hung."""
@@ -168,7 +168,7 @@ def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | No
     unlimited: dict[str, Any] = {"buffer_seconds": 9.0, "keepalive_after": 0.0, "first_audio_timeout": 0.0}
     whole: dict[str, Any] = {"first_clause": False, "trim_padding": 0.0}
     return Synthesizer(
-        Fixed(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
+        StaticVoices(VoiceCatalog([voice for engine in able.values() for voice in engine.voices()])),
         able,
         Settings.of(speed=speed, **AS_IT_IS, **NOT_KEPT, **unlimited, **whole),
         calibration=Calibration(Levels(None), able),
@@ -180,7 +180,7 @@ def synthesizer(able: EnginePool, *, speed: float = 1.0, frontend: Frontend | No
 async def service(
     engines: Sequence[Engine] | None = None,
     *,
-    store: Library | None = None,
+    store: CustomVoiceSource | None = None,
     styles: Path | None = None,
     **settings: Any,
 ) -> AsyncIterator[str]:

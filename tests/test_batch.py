@@ -21,7 +21,7 @@ from tests import house
 from tests.house import HANG, ScriptedEngine, connect, home_assistant_plain, service_in_thread, tone
 from tests.test_encoding import decoded
 from tests.web import Web, code_of, free_port, web
-from wyoming_qwen3tts.audio.encode import Format
+from wyoming_qwen3tts.audio.formats import Format
 from wyoming_qwen3tts.engines.base import UnsupportedTextError
 from wyoming_qwen3tts.server.http import audio_response, encoded_file
 from wyoming_qwen3tts.server.http.archives import (

@@ -279,14 +279,14 @@ async def test_a_name_without_end_is_as_good_as_none_at_the_other_door(
 ) -> None:
     """What is looked for is no longer than any name: all voices are looked through for it."""
     longest = 0
-    key = names.key
+    key = names.name_key
 
     def watched(name: str) -> str:
         nonlocal longest
         longest = max(longest, len(name))
         return key(name)
 
-    monkeypatch.setattr("wyoming_qwen3tts.voices.catalog.key", watched)
+    monkeypatch.setattr("wyoming_qwen3tts.voices.name_lookup.name_key", watched)
     async with service([ScriptedEngine()]) as uri, connect(uri) as client:
         voice = {"name": "x" * 100_000, "speaker": "y" * 100_000, "language": "z" * 100_000}
         assert await home_assistant_plain(client, "Hello.", voice) == tone("Hello.")

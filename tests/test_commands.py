@@ -296,11 +296,11 @@ async def test_a_voice_is_added_and_removed_without_a_server(tmp_path: Path) -> 
         (("add", "Anna", "a.wav", "--seed", "x"), 2, "argument --seed: invalid int value: 'x'"),
         (("design", "Anna", "x", "--max-batch-size", "9"), 2, "unrecognized arguments: --max-batch-size 9"),
         (("design", "Anna", "x", "--device", "9"), 2, "error: --device: '9' is not allowed"),
-        (("design", "Anna", " \n", "--model", "x"), 1, 'error: the description says nothing: try "a warm'),
+        (("design", "Anna", " \n", "--model", "x"), 1, 'error: the description is empty: try "a warm'),
         (("design", "A/b", "x", "--model", "x"), 1, "error: a voice cannot be called 'A/b'"),
         (("design", "Ryan", "x", "--model", "x"), 1, "error: there is a voice 'Ryan' already"),
         (("design", "Anna", "x" * 1001, "--model", "x"), 1, "error: description is longer than 1000"),
-        (("design", "Anna", "x", "--model", "x", "--language", "sw"), 1, "no text to read in sw"),
+        (("design", "Anna", "x", "--model", "x", "--language", "sw"), 1, "no sample text in sw"),
         (
             ("design", "Anna", "x", "--model", "x", "--data-dir", "/proc"),
             1,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wyoming_qwen3tts.audio.encode import FORMATS
+from wyoming_qwen3tts.audio.formats import FORMATS
 from wyoming_qwen3tts.speech import SAMPLE_RATE
 
 SECONDS = 3

@@ -30,7 +30,7 @@ from tests.house import (
 )
 from tests.test_encoding import decoded
 from tests.web import code_of, free_port, web
-from wyoming_qwen3tts.audio.encode import Format
+from wyoming_qwen3tts.audio.formats import Format
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.http import audio_response, encoded_file
 from wyoming_qwen3tts.server.http.encoded_file import EncodedFile
@@ -349,7 +349,7 @@ def refusing() -> Iterator[str]:
             {"voice": "heart", "instructions": "Whisper."},
             400,
             "style-not-supported",
-            "follows no instructions",
+            "does not follow instructions",
         ),
         ({"voice": "Ryan", "instructions": "W" * 501}, 413, "text-too-long", "instructions"),
     ],

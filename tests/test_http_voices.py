@@ -26,7 +26,7 @@ from tests.web import Web, code_of, events_of, web
 from wyoming_qwen3tts.audio.pcm import to_pcm
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http import uploads
-from wyoming_qwen3tts.voices.names import RESERVED
+from wyoming_qwen3tts.voices.names import RESERVED_NAMES
 from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 SAID = "The washing machine has finished."
@@ -73,7 +73,7 @@ class Designer(Cloner):
 
 def house(tmp_path: Path, engine: ScriptedEngine) -> dict[str, Any]:
     """Return what a service is run with that has a data directory."""
-    return {"engines": [engine], "data_dir": tmp_path, "store": CustomVoiceStore(tmp_path, RESERVED)}
+    return {"engines": [engine], "data_dir": tmp_path, "store": CustomVoiceStore(tmp_path, RESERVED_NAMES)}
 
 
 async def names(client: Web) -> list[str]:
@@ -324,7 +324,7 @@ async def test_a_voice_is_designed_and_its_maker_hears_how_far_it_is(tmp_path: P
         )
         events = events_of(answer.text.splitlines())
         assert {event["type"] for event in events[:-1]} == {"progress"}
-        assert "designing: 1.0 s of sound" in [event["step"] for event in events[:-1]]
+        assert "designing: 1.0 s of audio" in [event["step"] for event in events[:-1]]
         assert events[-1]["type"] == "done"
         assert events[-1]["voice"]["name"] == "Storyteller"
         assert "Storyteller" in await names(client)

@@ -22,19 +22,12 @@ from hypothesis import strategies as st
 from tests.recordings import save, speech
 from wyoming_qwen3tts.speech import CustomVoice, SpeechError
 from wyoming_qwen3tts.voices import recording as recordings
-from wyoming_qwen3tts.voices.recording import InvalidRecordingError
-from wyoming_qwen3tts.voices.store import (
-    STALE,
-    Contents,
-    CustomVoiceStore,
-    Details,
-    InvalidNameError,
-    LibraryError,
-    VoiceNotFoundError,
-    check_details,
-    check_name,
-    seed_of,
-)
+from wyoming_qwen3tts.voices.details import Details, check_details, default_seed
+from wyoming_qwen3tts.voices.names import InvalidNameError, check_name
+from wyoming_qwen3tts.voices.prepared_recordings import STALE, StoreError
+from wyoming_qwen3tts.voices.recording_error import InvalidRecordingError
+from wyoming_qwen3tts.voices.store import CustomVoiceStore, VoiceNotFoundError
+from wyoming_qwen3tts.voices.store_reader import StoreContents
 
 SAID = "The washing machine has finished."
 
@@ -66,7 +59,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names = []
     prepare = recordings.prepare
 
-    def watched(path: Path, transcript: str = "") -> recordings.Prepared:
+    def watched(path: Path, transcript: str = "") -> recordings.PreparedRecording:
         names.append(path.name)
         return prepare(path, transcript)
 
@@ -127,7 +120,7 @@ def test_names_that_no_voice_can_have(library: CustomVoiceStore, recording: Path
 
 @pytest.mark.parametrize("name", ["espeak", "eSpeak NG", "espeak-de", "E-speak 2"])
 def test_espeak_s_names_are_its_own(name: str) -> None:
-    with pytest.raises(InvalidNameError, match="names that begin with espeak are of its voices"):
+    with pytest.raises(InvalidNameError, match="names that begin with espeak are reserved for its voices"):
         check_name(name)
 
 
@@ -147,7 +140,7 @@ def test_any_name_is_bad_or_inside(name: str) -> None:
 
 
 def test_no_directory_is_no_problem(data: Path, library: CustomVoiceStore) -> None:
-    assert library.read() == Contents((), ())
+    assert library.read() == StoreContents((), ())
     assert not data.exists(), "nothing is made by looking"
 
 
@@ -191,7 +184,7 @@ def test_a_voice_has_a_seed_of_its_own(
     drop(data, "Anna", recording)
     drop(data, "Bert", another)
     anna, bert = (voice.seed for voice in library.read().voices)
-    assert anna == seed_of("Anna")
+    assert anna == default_seed("Anna")
     assert (anna, bert) == (1_604_839_019, bert), "the same on every machine, for ever"
     assert anna != bert
     assert 0 <= bert < 2**31
@@ -205,7 +198,7 @@ def test_what_has_not_changed_is_not_prepared_again(
     first, signature = library.read(), library.signature()
     assert len(prepared) == 2
     assert [voice.reference.transcript for voice in first.voices] == [SAID, ""]
-    assert "Its transcript is not used" in first.voices[1].remarks[-1]
+    assert "Its transcript is not used" in first.voices[1].notes[-1]
     assert CustomVoiceStore(data).read() == first, "nor by another process"
     with monkeypatch.context() as patch:
         patch.delattr(recordings, "fingerprint")
@@ -250,7 +243,7 @@ def test_a_voice_that_goes_is_gone_and_comes_back(
     assert problems(library) == {"Anna": "there is no recording in it"}
     signatures.append(library.signature())
     shutil.rmtree(home)
-    assert library.read() == Contents((), ())
+    assert library.read() == StoreContents((), ())
     assert tree(data / "references") == set(), "a voice is personal"
     signatures.append(library.signature())
     drop(data, "Anna", recording)
@@ -277,7 +270,7 @@ def test_a_recording_that_changes_while_it_is_read(
     home = drop(data, "Anna", recording)
     prepare = recordings.prepare
 
-    def meddle(path: Path, transcript: str) -> recordings.Prepared:
+    def meddle(path: Path, transcript: str) -> recordings.PreparedRecording:
         found = prepare(path, transcript)
         shutil.copy(another, path)
         return found
@@ -295,19 +288,19 @@ def test_a_recording_that_changes_while_it_is_read(
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ({"voice": "sex = 'f'"}, "voice.toml: there is no key 'sex', but description, designed, language, model, seed"),
+        ({"voice": "sex = 'f'"}, "voice.toml: there is no key 'sex', only description, designed, language, model, seed"),
         ({"voice": "seed = '1'"}, "voice.toml: seed is not a whole number from 0 to 4294967295"),
         ({"voice": "seed = -1"}, "voice.toml: seed is not a whole number from 0 to 4294967295"),
         ({"voice": "seed = true"}, "voice.toml: seed is not a whole number from 0 to 4294967295"),
         ({"voice": "seed = 4294967296"}, "voice.toml: seed is not a whole number from 0 to 4294967295"),
-        ({"voice": "description = 5"}, "voice.toml: description is not a text between quotes"),
+        ({"voice": "description = 5"}, "voice.toml: description is not a text in quotes"),
         ({"voice": "designed = 'é" + "x" * 1000 + "'"}, "voice.toml: designed is longer than 1000 characters"),
         ({"voice": "language = 'German, mostly'"}, "voice.toml: language is not a code such as de or pt-BR: 'German, mostly'"),
         ({"voice": "language de"}, "voice.toml is not TOML: Expected '=' after a key"),
         ({"voice": "seed = " + "[" * 9999}, "voice.toml is not TOML: "),
-        ({"voice": b"\xff\xfe"}, "voice.toml is not UTF-8: save it as that"),
+        ({"voice": b"\xff\xfe"}, "voice.toml is not UTF-8: save it as UTF-8"),
         ({"voice": "#" * 70_000}, "voice.toml has more than 65,536 bytes"),
-        ({"transcript": b"\xff\xfe"}, "transcript.txt is not UTF-8: save it as that"),
+        ({"transcript": b"\xff\xfe"}, "transcript.txt is not UTF-8: save it as UTF-8"),
         ({"transcript": "a " * 600}, "the transcript of Memo 7.wav has 1,199 characters, and at most 1,000"),
         ({"transcript": "No."}, "Memo 7.wav is 6 s long and its transcript has 3 characters, which do not fit"),
     ],
@@ -355,8 +348,8 @@ def test_what_is_no_voice(data: Path, library: CustomVoiceStore, recording: Path
         "Linked recording": "voice.wav is a link: put the file itself there",
         "Linked": "it is a link: put the directory itself there",
         "Empty": "there is no recording in it",
-        "Pipe": "voice.wav is no ordinary file: a recording is wanted, as WAV, FLAC, MP3, Ogg or AIFF",
-        "Piped transcript": "transcript.txt is no ordinary file",
+        "Pipe": "voice.wav is not a regular file: use a recording, as WAV, FLAC, MP3, Ogg or AIFF",
+        "Piped transcript": "transcript.txt is not a regular file",
         "dropped.wav": "it is a file: a voice is a directory with its recording in it",
         "uncle-fu": "another voice is called Uncle Fu: give this one another name",
     }
@@ -371,7 +364,7 @@ def test_what_people_keep_beside_a_recording_is_none(
     (anna,) = library.read().voices
     assert anna.reference.transcript == SAID
     (home / "transcript.txt").rename(home / "Transcript.TXT")
-    assert problems(library) == {"Anna": "Transcript.TXT is not read: call it transcript.txt"}
+    assert problems(library) == {"Anna": "Transcript.TXT is not read: rename it to transcript.txt"}
 
 
 def test_of_two_with_one_name_the_first_speaks(
@@ -449,7 +442,7 @@ def test_where_the_voices_cannot_be_read_none_is_removed_and_that_is_said(
     with monkeypatch.context() as patch:
         patch.setattr(os, "scandir", forbidden)
         for attempt in (library.remove, library.check_free):
-            with pytest.raises(LibraryError, match=f"^{data / 'voices'} cannot be read: Permission denied$"):
+            with pytest.raises(StoreError, match=f"^{data / 'voices'} cannot be read: Permission denied$"):
                 attempt("Anna")
     library.remove("Anna")
 
@@ -497,8 +490,11 @@ def test_where_references_cannot_be_written_a_voice_speaks_all_the_same(
     assert library.read() == contents
     assert prepared == [recording.name, another.name]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"{data / 'references'} cannot be written to: {os.strerror(number)}; ")
-    with pytest.raises(LibraryError, match="nothing was kept"):
+    assert line == (
+        "voices: recordings are prepared again after every restart "
+        f'reason="{data / "references"} cannot be written to: {os.strerror(number)}"'
+    )
+    with pytest.raises(StoreError, match="nothing was stored"):
         library.add("Cleo", recording, transcript=SAID)
     shutil.rmtree(place)
     anna, bert = library.read().voices
@@ -561,7 +557,7 @@ def test_a_voice_that_is_added_is_there(
         "Oma Käthe", recording, transcript=f" {SAID}\n", language="de", description='Says "hello" \\ and\nmore',
         seed=0, model="small", designed="An old voice.", progress=steps.append,
     )  # fmt: skip
-    assert steps == ["checking the name", "listening to the recording", "writing the voice"]
+    assert steps == ["checking the name", "preparing the recording", "writing the voice"]
     home = data / "voices" / "Oma Käthe"
     assert tree(home) == {"recording.flac", "transcript.txt", "voice.toml"}
     assert (home / "recording.flac").read_bytes() == recording.read_bytes()
@@ -649,10 +645,12 @@ def test_a_voice_is_there_whole_or_not_at_all(
     owner: object = {"copyfile": shutil, "fsync": os, "rename": Path}.get(fails, tempfile)
     with monkeypatch.context() as patch:
         patch.setattr(owner, fails, fail)
-        with pytest.raises(LibraryError) as caught:
+        with pytest.raises(StoreError) as caught:
             library.add("Anna", recording, transcript=SAID)
     assert caught.value.code == "data-directory"
-    assert str(caught.value) == f"{data} cannot be written to, and nothing was kept: No space left on device"
+    assert (
+        str(caught.value) == f"{data} cannot be written to, and nothing was stored: No space left on device"
+    )
     assert tree(data) == before
 
 
@@ -688,7 +686,7 @@ def test_whether_a_voice_could_be_written(data: Path, library: CustomVoiceStore,
     assert tree(data) == before
     shutil.rmtree(data)
     data.touch()
-    with pytest.raises(LibraryError, match=f"^{data} cannot be written to: "):
+    with pytest.raises(StoreError, match=f"^{data} cannot be written to: "):
         library.check_writable()
 
 
@@ -706,7 +704,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk(small_disk: Path, recording: Path, another: Path) -> None:
     library = CustomVoiceStore(small_disk)
-    with pytest.raises(LibraryError, match="nothing was kept: No space left on device"):
+    with pytest.raises(StoreError, match="nothing was stored: No space left on device"):
         library.add("Anna", recording, transcript=SAID)
     assert tree(small_disk) == set()
     drop(small_disk, "Bert", another)
@@ -730,7 +728,7 @@ def test_a_file_that_may_not_grow(data: Path, recording: Path) -> None:
     )
     assert (
         said.stdout.strip()
-        == f"LibraryError {data} cannot be written to, and nothing was kept: File too large"
+        == f"StoreError {data} cannot be written to, and nothing was stored: File too large"
     )
     assert tree(data) == set()
 
@@ -795,14 +793,14 @@ def test_only_a_voice_can_be_removed(
     (data / "voices" / ".hidden").mkdir()
     (data / "voices" / "file").touch()
     before = tree(data)
-    with pytest.raises(VoiceNotFoundError, match=f"in {data / 'voices'}, but Anna$") as caught:
+    with pytest.raises(VoiceNotFoundError, match=f"in {data / 'voices'}; it has Anna$") as caught:
         library.remove(name)
     assert caught.value.code == "unknown-voice"
     assert tree(data) == before
 
 
 def test_of_no_voices_none_can_be_removed(data: Path, library: CustomVoiceStore) -> None:
-    with pytest.raises(VoiceNotFoundError, match=r"there is no voice 'Anna' in .*, but none$"):
+    with pytest.raises(VoiceNotFoundError, match=r"there is no voice 'Anna' in .*; it has none$"):
         library.remove("Anna")
 
 
@@ -816,14 +814,14 @@ def test_what_cannot_be_deleted_is_said_and_is_no_voice(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", fail)
-        with pytest.raises(LibraryError, match="Anna cannot be deleted: Operation not permitted"):
+        with pytest.raises(StoreError, match="Anna cannot be deleted: Operation not permitted"):
             library.remove("Anna")
         assert len(library.read().voices) == 1
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", fail)
-        with pytest.raises(LibraryError, match="Anna cannot be deleted: Operation not permitted"):
+        with pytest.raises(StoreError, match="Anna cannot be deleted: Operation not permitted"):
             library.remove("Anna")
-    assert library.read() == Contents((), ())
+    assert library.read() == StoreContents((), ())
 
 
 def test_what_a_killed_process_left_goes_after_a_day(

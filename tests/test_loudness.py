@@ -24,7 +24,7 @@ from wyoming_qwen3tts.engines import builtin, espeak
 from wyoming_qwen3tts.engines.base import Engine, UnsupportedTextError
 from wyoming_qwen3tts.speech import SAMPLE_RATE, Attribution, Reference, Style, Utterance, Voice
 from wyoming_qwen3tts.voices import calibration
-from wyoming_qwen3tts.voices.styles import variant
+from wyoming_qwen3tts.voices.styles import with_style
 
 Samples = NDArray[np.int16]
 
@@ -240,11 +240,11 @@ async def test_a_voice_that_cannot_be_measured_is_heard_as_it_is(caplog: pytest.
         sounds = [await home_assistant_plain(client, "Go one.") for _ in range(2)]
     assert sounds[0] == sounds[1]
     assert levels_of(sounds[0]) == pytest.approx([-32] * 4, abs=0.3)
-    assert caplog.text.count("The level of tone cannot be measured: not that") == 1
+    assert caplog.text.count('voices: level cannot be measured voice=tone reason="not that"') == 1
 
 
 async def test_a_voice_that_takes_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "PATIENCE", 0.05)
+    monkeypatch.setattr(calibration, "WAIT_TIMEOUT", 0.05)
     measured_now = asyncio.Event()
 
     async def speak(utterance: Utterance) -> AsyncGenerator[bytes, None]:
@@ -281,7 +281,7 @@ async def test_every_voice_reaches_a_client_at_the_same_level(home: str, name: s
 
 
 def styled(style: Style, loudness: float | None = None, name: str = "any") -> Voice:
-    return variant(voice(loudness, name), style)
+    return with_style(voice(loudness, name), style)
 
 
 @pytest.mark.parametrize("gain", [-20.0, -6.0, 3.0])

@@ -482,7 +482,7 @@ def test_a_voice_is_designed_by_description_and_its_making_is_followed(tab: Brow
     )
     tab.button("Design").click()
     tab.reads("#design .status", "Grandmother can speak now.")
-    assert "designing: 1.0 s of sound" in tab.run("return steps")
+    assert "designing: 1.0 s of audio" in tab.run("return steps")
     assert "designed" in tab.find("#voice-list").text
     (kept,) = CustomVoiceStore(place.data).read().voices
     assert kept.designed == "a warm, slow grandmother"

@@ -18,25 +18,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import RATE, noise, save, speech
-from wyoming_qwen3tts.audio.encode import FORMATS
+from wyoming_qwen3tts.audio.formats import FORMATS
 from wyoming_qwen3tts.audio.loudness import Meter
 from wyoming_qwen3tts.audio.pcm import FULL_SCALE
 from wyoming_qwen3tts.speech import SAMPLE_RATE
-from wyoming_qwen3tts.voices import recording
+from wyoming_qwen3tts.voices import recording_file
 from wyoming_qwen3tts.voices.recording import (
-    AFTER,
-    LARGEST,
-    LEVEL,
-    LONGEST_PART,
     LONGEST_TRANSCRIPT,
-    PADDING,
-    SHORT,
-    InvalidRecordingError,
-    Prepared,
+    TARGET_LEVEL,
+    TRAILING_SILENCE,
+    PreparedRecording,
     digest,
     fingerprint,
     prepare,
 )
+from wyoming_qwen3tts.voices.recording_error import InvalidRecordingError
+from wyoming_qwen3tts.voices.recording_excerpt import LONGEST_EXCERPT, PADDING, SHORT
+from wyoming_qwen3tts.voices.recording_file import LARGEST
 
 SAID = "The washing machine has finished, and the door is open."
 PADDED = PADDING / 100
@@ -54,7 +52,7 @@ def refused(path: Path, transcript: str = "") -> str:
     return message
 
 
-def level(prepared: Prepared) -> float:
+def level(prepared: PreparedRecording) -> float:
     meter = Meter()
     meter.push(prepared.samples)
     return meter.level
@@ -82,7 +80,7 @@ def test_a_video_is_told_how_to_become_a_recording(wav: Path, kind: str) -> None
     wav.write_bytes(HEADS[kind] + bytes(2000))
     assert refused(wav) == (
         f"voice.wav is a video ({kind}), not a recording: "
-        "extract the sound first, for example with ffmpeg -i FILE voice.wav"
+        "extract the audio first, for example with ffmpeg -i FILE voice.wav"
     )
 
 
@@ -97,7 +95,7 @@ def test_a_video_is_told_how_to_become_a_recording(wav: Path, kind: str) -> None
         (b"%PDF-1.7\n\0", "is a document (PDF)"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "is a picture (JPEG)"),
         (b"\x89PNG\r\n\x1a\n\0", "is a picture (PNG)"),
-        (b"\0\0\0\x1cftypM4A \0\0\0\0", "is an M4A file (AAC), which cannot be read here: turn it into WAV first"),
+        (b"\0\0\0\x1cftypM4A \0\0\0\0", "is an M4A file (AAC), which cannot be read here: convert it to WAV first"),
         ("<!DOCTYPE html><p>404 – nicht gefunden".encode(), "is a web page, not a recording"),
         (b"Not found\n", "is a text, not a recording"),
         ("\ufeffGrüße\r\n".encode() * 100, "is a text, not a recording"),
@@ -113,9 +111,7 @@ def test_what_is_no_recording_is_called_what_it_is(wav: Path, content: bytes, wh
 
 def test_a_program_with_the_name_of_a_recording(wav: Path) -> None:
     shutil.copy("/bin/true", wav)
-    assert refused(wav).startswith(
-        "voice.wav is a program (ELF), not a recording: a recording is wanted, as WAV,"
-    )
+    assert refused(wav).startswith("voice.wav is a program (ELF), not a recording: use a recording, as WAV,")
 
 
 def test_an_archive(wav: Path) -> None:
@@ -129,16 +125,16 @@ def test_what_is_too_large_is_not_read(wav: Path) -> None:
         file.truncate(LARGEST + 1_500_000)
     assert (
         refused(wav)
-        == "voice.wav has 102 MB, and at most 100 are read: give 5 to 15 s of one person speaking"
+        == "voice.wav has 102 MB, and at most 100 are allowed: use 5 to 15 s of one person speaking"
     )
 
 
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (lambda path: path.symlink_to("/dev/zero"), "is a link: give the file itself"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a link: use the file itself"),
         (lambda path: path.mkdir(), "is a directory, not a recording"),
-        (os.mkfifo, "is no ordinary file"),
+        (os.mkfifo, "is not a regular file"),
         (lambda path: None, "cannot be read: No such file or directory"),
     ],
 )  # fmt: skip
@@ -171,12 +167,12 @@ def test_telephone_quality(wav: Path) -> None:
 
 def test_a_rate_that_no_recorder_has(wav: Path) -> None:
     save(wav, speech(6), 1_000_000, format="WAV")
-    assert refused(wav).startswith("voice.wav claims 1,000,000 samples a second")
+    assert refused(wav).startswith("voice.wav states 1,000,000 samples a second")
 
 
 def test_surround_sound(wav: Path) -> None:
     save(wav, np.tile(speech(4)[:, None], 7), format="WAV")
-    assert refused(wav) == "voice.wav has 7 channels: one or two are wanted"
+    assert refused(wav) == "voice.wav has 7 channels: use one or two"
 
 
 def claim(path: Path, samples: int) -> Path:
@@ -191,7 +187,7 @@ def claim(path: Path, samples: int) -> Path:
 def test_three_hours_of_music_are_not_listened_to(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(save(wav, speech(4)), 3 * 3600 * RATE)
     monkeypatch.delattr(soundfile.SoundFile, "read")
-    assert refused(wav) == "voice.wav is 180 minutes long: give 5 to 15 s of one person speaking"
+    assert refused(wav) == "voice.wav is 180 minutes long: use 5 to 15 s of one person speaking"
 
 
 def test_no_more_than_ten_minutes_are_ever_decoded(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,8 +213,8 @@ def test_what_this_server_streams_is_accepted_though_its_header_states_no_length
 
 def test_samples_are_counted_where_a_header_states_none(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepare(claim(save(wav, speech(8)), 0)).seconds == pytest.approx(8, abs=0.1)
-    assert "has 2.0 s of sound, and at least 3 s" in refused(claim(save(wav, speech(2)), 0))
-    monkeypatch.setattr(recording, "LONGEST", 5.0)
+    assert "has 2.0 s of audio, and at least 3 s" in refused(claim(save(wav, speech(2)), 0))
+    monkeypatch.setattr(recording_file, "LONGEST", 5.0)
     assert "is over 0 minutes long" in refused(claim(save(wav, speech(8)), 0))
 
 
@@ -230,7 +226,7 @@ def test_a_file_that_was_not_copied_to_its_end(wav: Path, kind: str) -> None:
     message = refused(wav)
     assert "cut off" in message or "damaged" in message
     if kind not in {"FLAC", "MP3"}:
-        assert message.endswith(f"{len(content) // 2:,} of {len(content):,} bytes are there: copy it again")
+        assert message.endswith(f"{len(content) // 2:,} of {len(content):,} bytes: copy it again")
 
 
 def test_a_stream_whose_header_knows_no_length_is_whole(wav: Path) -> None:
@@ -245,7 +241,7 @@ def test_numbers_that_are_no_sound(wav: Path, wrong: float) -> None:
     sound = speech(6)
     sound[70_000] = wrong
     save(wav, sound, format="WAV", subtype="FLOAT")
-    assert refused(wav) == "voice.wav is damaged: it holds numbers that are no sound (NaN or infinite)"
+    assert refused(wav) == "voice.wav is damaged, its samples are NaN or out of range: record it again"
 
 
 @pytest.mark.parametrize("silence", [np.zeros(6 * RATE), np.full(6 * RATE, 0.3), noise(6, -90)])
@@ -256,16 +252,16 @@ def test_silence(wav: Path, silence: np.ndarray[tuple[int], np.dtype[np.float64]
 def test_a_whisper_across_the_room(wav: Path) -> None:
     save(wav, speech(6, level=-54) - noise(6, -75))
     assert refused(wav).startswith("voice.wav is too quiet (its speech has -5")
-    assert level(prepare(save(wav, speech(6, level=-42)))) == pytest.approx(LEVEL, abs=1)
+    assert level(prepare(save(wav, speech(6, level=-42)))) == pytest.approx(TARGET_LEVEL, abs=1)
 
 
 @pytest.mark.parametrize(
     ("sound", "what"),
     [
-        (speech(2.5), "has 2.5 s of sound, and at least 3 s are needed"),
-        (np.zeros(0), "has 0.0 s of sound"),
-        (np.pad(speech(2.5), RATE * 3), "has 2.5 s of sound"),
-        (speech(0.2, 0.2, 0.2, pause=3), "is mostly silent, with 0.6 s of sound in it"),
+        (speech(2.5), "has 2.5 s of audio, and at least 3 s are needed"),
+        (np.zeros(0), "has 0.0 s of audio"),
+        (np.pad(speech(2.5), RATE * 3), "has 2.5 s of audio"),
+        (speech(0.2, 0.2, 0.2, pause=3), "is mostly silent, with 0.6 s of speech in it"),
         (speech(0.2, 0.2, 0.2, pause=9), "is mostly silent, with "),
     ],
 )
@@ -274,13 +270,13 @@ def test_too_little_to_know_a_voice_by(
 ) -> None:
     message = refused(save(wav, sound, format="WAV"))
     assert message.startswith(f"voice.wav {what}")
-    assert message.endswith(": give 5 to 15 s of one person speaking")
+    assert message.endswith(": use 5 to 15 s of one person speaking")
 
 
 def test_a_short_recording_will_do(wav: Path) -> None:
     prepared = prepare(save(wav, np.pad(speech(4), RATE)))
     assert prepared.seconds == pytest.approx(4 + 2 * PADDED, abs=0.06)
-    assert prepared.remarks == ("It has only 4.0 s of sound: 5 to 15 s are better.",)
+    assert prepared.notes == ("It has only 4.0 s of audio: 5 to 15 s are better.",)
 
 
 @pytest.mark.parametrize("distance", [30, 17, 14])
@@ -288,8 +284,8 @@ def test_noise_is_remarked_on(wav: Path, distance: int) -> None:
     prepared = prepare(
         save(wav, speech(3, 3) + noise(6.6, level(prepare(save(wav, speech(6)))) - 10 - distance))
     )
-    assert bool(prepared.remarks) == (distance < 20)
-    assert all("noise is only 1" in remark for remark in prepared.remarks)
+    assert bool(prepared.notes) == (distance < 20)
+    assert all("noise is only 1" in remark for remark in prepared.notes)
 
 
 @pytest.mark.parametrize("sound", [noise(6, -20), noise(6, -45), speech(3, 3) + noise(6.6, -33)])
@@ -297,7 +293,7 @@ def test_what_is_hardly_louder_than_its_noise_is_used_whole(
     wav: Path, sound: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> None:
     prepared = prepare(save(wav, sound))
-    assert any("Its speech is hardly louder than its noise" in remark for remark in prepared.remarks)
+    assert any("Its speech is hardly louder than its noise" in remark for remark in prepared.notes)
     assert prepared.seconds == pytest.approx(len(sound) / RATE, abs=0.1)
 
 
@@ -307,16 +303,16 @@ def test_clipping(wav: Path, full: float, over: str) -> None:
     loud = speech(3, 3)
     loud *= full / np.abs(loud).max()
     much = save(wav, np.clip(loud * 5, -full, full), **how)
-    assert "voice.wav is distorted, for it was recorded too loud" in refused(much)
+    assert "voice.wav is distorted, since it was recorded too loud" in refused(much)
     little = prepare(save(wav, np.clip(loud * 2, -full, full), **how))
-    assert little.remarks == ("It was recorded a little too loud, and its loudest sounds are distorted.",)
-    assert prepare(save(wav, loud * 0.5 / full, **how)).remarks == ()
+    assert little.notes == ("It was recorded a little too loud, and its loudest parts are distorted.",)
+    assert prepare(save(wav, loud * 0.5 / full, **how)).notes == ()
 
 
 def test_floats_beyond_full_scale_lose_nothing(wav: Path) -> None:
     softly = prepare(save(wav, speech(6), format="WAV", subtype="FLOAT"))
     loudly = prepare(save(wav, speech(6) * 100, format="WAV", subtype="FLOAT"))
-    assert loudly.remarks == ("It goes beyond full scale, and was made softer.",)
+    assert loudly.notes == ("Its level exceeded full scale and was reduced.",)
     assert np.abs(loudly.samples.astype(int) - softly.samples).max() <= 1
 
 
@@ -340,7 +336,7 @@ def test_every_format_under_any_name(
     assert prepared.extension == extension
     assert prepared.samples.dtype == np.int16
     assert prepared.seconds == pytest.approx(6, abs=0.1)
-    assert level(prepared) == pytest.approx(LEVEL, abs=1)
+    assert level(prepared) == pytest.approx(TARGET_LEVEL, abs=1)
 
 
 def test_an_mp3_that_does_not_count_its_frames(wav: Path) -> None:
@@ -362,9 +358,9 @@ def test_speech_stays_as_it_is_but_for_its_level(wav: Path) -> None:
     prepared = prepare(
         save(wav, np.concatenate((np.zeros(silent), said, np.zeros(silent))), subtype="PCM_24")
     )
-    assert prepared.remarks == ()
+    assert prepared.notes == ()
     assert prepared.seconds == pytest.approx(7.6 + 2 * PADDED, abs=0.06)
-    assert level(prepared) == pytest.approx(LEVEL, abs=0.1)
+    assert level(prepared) == pytest.approx(TARGET_LEVEL, abs=0.1)
     out = prepared.samples / FULL_SCALE
     lead = len(out) - len(said)
     offset = max(range(lead + 1), key=lambda at: float(out[at : at + len(said)] @ said))
@@ -386,14 +382,14 @@ def test_peaks_stay_under_full_scale(wav: Path) -> None:
     sound[50_000:50_010] += 0.9
     prepared = prepare(save(wav, sound))
     assert 0.8 < np.abs(prepared.samples / FULL_SCALE).max() < 0.95
-    assert level(prepared) < LEVEL - 1, "softer rather than clipped"
+    assert level(prepared) < TARGET_LEVEL - 1, "softer rather than clipped"
 
 
 def test_an_offset_is_taken_out(wav: Path) -> None:
     prepared = prepare(save(wav, np.pad(speech(6), RATE) + 0.2))
-    assert prepared.remarks == ("A constant offset was taken out of it.",)
+    assert prepared.notes == ("A constant offset was removed from it.",)
     assert prepared.samples.mean() == pytest.approx(0, abs=20)
-    assert level(prepared) == pytest.approx(LEVEL, abs=0.1)
+    assert level(prepared) == pytest.approx(TARGET_LEVEL, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +398,7 @@ def test_an_offset_is_taken_out(wav: Path) -> None:
 def test_two_channels_become_one(wav: Path, left: float, right: float, alone: bool) -> None:
     said = speech(6)
     prepared = prepare(save(wav, np.stack((left * said, right * said), axis=1)))
-    assert len(prepared.remarks) == alone
+    assert len(prepared.notes) == alone
     one = prepare(save(wav, said)).samples
     assert min(np.abs(sign * prepared.samples.astype(int) - one).max() for sign in (1, -1)) < 60
 
@@ -429,16 +425,16 @@ def test_a_long_recording_ends_at_a_pause(
 ) -> None:
     prepared = prepare(save(wav, speech(*phrases, pause=pause)))
     begin, end = pauses(*phrases, pause=pause)[best]
-    assert SHORT <= prepared.seconds <= LONGEST_PART
+    assert SHORT <= prepared.seconds <= LONGEST_EXCERPT
     assert begin < prepared.seconds < end
-    assert level(prepared) == pytest.approx(LEVEL, abs=0.5)
-    assert f"only 0.0 s to {prepared.seconds:.1f} s of it are used" in prepared.remarks[0]
+    assert level(prepared) == pytest.approx(TARGET_LEVEL, abs=0.5)
+    assert f"only 0.0 s to {prepared.seconds:.1f} s of it are used" in prepared.notes[0]
 
 
 def test_a_cough_and_a_long_silence_are_passed_over(wav: Path) -> None:
     prepared = prepare(save(wav, np.concatenate((speech(0.3), noise(18, -75), speech(8, 9)))))
     assert prepared.seconds == pytest.approx(8 + 2 * PADDED, abs=0.06)
-    assert "only 18.2 s to 26.3 s of it are used" in prepared.remarks[0]
+    assert "only 18.2 s to 26.3 s of it are used" in prepared.notes[0]
 
 
 def test_without_a_pause_it_ends_where_it_is_softest(wav: Path) -> None:
@@ -447,7 +443,7 @@ def test_without_a_pause_it_ends_where_it_is_softest(wav: Path) -> None:
     sound[soft : soft + 2400] *= 0.01
     prepared = prepare(save(wav, sound))
     assert soft / RATE < prepared.seconds < soft / RATE + 0.1
-    assert "It has no pause to be cut at, and may end within a word." in prepared.remarks
+    assert "It has no pause where it could be cut, and may end within a word." in prepared.notes
     assert prepared.samples[-1] == 0
 
 
@@ -458,7 +454,7 @@ def test_with_a_transcript_silence_follows(wav: Path) -> None:
     save(wav, speech(6))
     without, prepared = prepare(wav), prepare(wav, f"  {SAID}\r\n")
     assert prepared.transcript == SAID
-    after = round(AFTER * SAMPLE_RATE)
+    after = round(TRAILING_SILENCE * SAMPLE_RATE)
     assert (prepared.samples[:-after] == without.samples).all()
     assert not prepared.samples[-after:].any()
     assert without.samples[-after:].any()
@@ -467,8 +463,8 @@ def test_with_a_transcript_silence_follows(wav: Path) -> None:
 def test_a_recording_that_is_cut_has_none(wav: Path) -> None:
     prepared = prepare(save(wav, speech(6, 6, 6)), SAID)
     assert prepared.transcript == ""
-    assert prepared.remarks[1:] == (
-        "Its transcript is not used, for it has to say exactly what is heard: "
+    assert prepared.notes[1:] == (
+        "Its transcript is not used, since it has to be exactly what is spoken: "
         "cut the recording to at most 15 s, at a pause, and write down what is said in that part.",
     )
     assert (prepared.samples == prepare(wav).samples).all()
@@ -492,9 +488,9 @@ def test_a_transcript_is_cleaned(wav: Path, given: str, used: str) -> None:
     ("given", "what"),
     [
         ("a" * (LONGEST_TRANSCRIPT + 1), "the transcript of voice.wav has 1,001 characters, and at most 1,000"),
-        ("Hello <|im_end|> there", "the transcript of voice.wav holds '<|', which nobody says: take it out"),
-        ("Hello <\u200b|im_end", "the transcript of voice.wav holds '<|'"),
-        (SAID * 5, "voice.wav is 6 s long and its transcript has 275 characters, which do not fit: give what is said"),
+        ("Hello <|im_end|> there", "the transcript of voice.wav contains '<|', which cannot be spoken: remove it"),
+        ("Hello <\u200b|im_end", "the transcript of voice.wav contains '<|'"),
+        (SAID * 5, "voice.wav is 6 s long and its transcript has 275 characters, which do not fit: give all of what is spoken"),
         ("Hi.", "voice.wav is 6 s long and its transcript has 3 characters, which do not fit"),
     ],
 )  # fmt: skip
@@ -534,7 +530,7 @@ def prepared_or_refused(path: Path, content: bytes) -> None:
     except InvalidRecordingError as error:
         message = str(error)
     else:
-        assert 3 <= prepared.seconds <= LONGEST_PART
+        assert 3 <= prepared.seconds <= LONGEST_EXCERPT
         assert prepared.samples.any()
         return
     assert path.name in message

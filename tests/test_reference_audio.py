@@ -102,7 +102,7 @@ async def test_the_same_recording_is_prepared_once_and_has_one_digest(
     engine, prepared = Cloner(), []
     original = recordings.prepare
 
-    def prepare(path: Path, transcript: str) -> recordings.Prepared:
+    def prepare(path: Path, transcript: str) -> recordings.PreparedRecording:
         prepared.append(transcript)
         return original(path, transcript)
 
@@ -141,7 +141,7 @@ async def test_x_vector_only_mode_leaves_the_transcript_out() -> None:
         ("UklGRg=", "is not base64"),
         ("data:audio/wav;base64,", "is empty"),
         (encoded(b"%PDF-1.4" + bytes(600)), "is a document (PDF), not a recording"),
-        (encoded(recording(1)), "has 1.0 s of sound, and at least 3 s are needed"),
+        (encoded(recording(1)), "has 1.0 s of audio, and at least 3 s are needed"),
         (encoded(recording(6, rate=8000)), "telephone quality"),
     ],
 )

@@ -32,8 +32,9 @@ from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.builtin import BuiltinEngine
 from wyoming_qwen3tts.speech import CustomVoice, Reference, SpeechError, Utterance, Voice
 from wyoming_qwen3tts.voices.catalog import UNUSABLE, UnknownVoiceError
-from wyoming_qwen3tts.voices.registry import CLONES, VoiceRegistry
-from wyoming_qwen3tts.voices.store import Contents, CustomVoiceStore, Problem
+from wyoming_qwen3tts.voices.registry import CLONING_MODEL, VoiceRegistry
+from wyoming_qwen3tts.voices.store import CustomVoiceStore
+from wyoming_qwen3tts.voices.store_reader import Problem, StoreContents
 
 SOMEWHERE = Reference(Path("/nowhere.wav"), "digest")
 
@@ -68,9 +69,9 @@ class Shelf:
             raise self.error
         return seen
 
-    def read(self) -> Contents:
+    def read(self) -> StoreContents:
         self.reads += 1
-        return Contents(tuple(self.voices), tuple(self.problems))
+        return StoreContents(tuple(self.voices), tuple(self.problems))
 
 
 class Cloner(ScriptedEngine):
@@ -150,15 +151,17 @@ async def test_recordings_speak_through_the_first_engine_that_clones() -> None:
 async def test_where_no_engine_clones_the_log_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
     found = register(Shelf([shelved("Oma")]), ScriptedEngine(voices=CAST))
     await found.start()
-    with pytest.raises(SpeechError, match="voice Oma: nobody can speak with it: ") as error:
+    with pytest.raises(SpeechError, match="voice Oma: no engine can speak with it: ") as error:
         found.catalog.find("oma")
     assert error.value.code == UNUSABLE
     assert lines(caplog) == [
-        f"Voices: voice Oma: nobody can speak with it: that needs a Base checkpoint: --model {CLONES}"
+        f'voices: problem reason="voice Oma: no engine can speak with it: that needs a Base checkpoint: --model {CLONING_MODEL}"'
     ]
     found = register(Shelf([shelved("Oma")]), Cloner(refuses="the Base model is not loaded"))
     await found.start()
-    assert lines(caplog) == ["Voices: voice Oma: nobody can speak with it: the Base model is not loaded"]
+    assert lines(caplog) == [
+        'voices: problem reason="voice Oma: no engine can speak with it: the Base model is not loaded"'
+    ]
 
 
 async def test_a_recording_is_a_voice_as_soon_as_somebody_can_speak_with_it() -> None:
@@ -177,8 +180,8 @@ async def test_a_recording_takes_no_other_voice_s_name(caplog: pytest.LogCapture
     assert names(found) == ["Ryan", "Vivian", "Oma"]
     assert found.catalog.find("ryan") is RYAN
     assert lines(caplog) == [
-        "Voices: voice RYAN: it is left out, its name is that of Ryan of the scripted engine",
-        "Voices: voice oma: it is left out, its name is that of the recorded voice Oma",
+        'voices: problem reason="voice RYAN: it is left out, since it has the same name as Ryan of the scripted engine"',
+        'voices: problem reason="voice oma: it is left out, since it has the same name as the custom voice Oma"',
     ]
 
 
@@ -196,7 +199,7 @@ async def test_a_library_that_cannot_be_read_keeps_nobody_else_from_speaking(
     await found.start()
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian"]
-    assert lines(caplog) == ["Voices: they stay as they are: disk on fire"]
+    assert lines(caplog) == ['voices: update failed, the voices stay unchanged reason="disk on fire"']
     shelf.error = None
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian", "Oma"]
@@ -233,8 +236,12 @@ async def test_what_is_added_changed_and_removed_is_noticed_and_said(
     shelf.voices = [shelved("Oma", seed=4), shelved("Mama")]
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian", "Oma", "Mama"]
-    assert before.has("Opa"), "a catalog never changes: it is replaced"
-    assert lines(caplog) == ["Voices: new: Mama", "Voices: changed: Oma", "Voices: gone: Opa"]
+    assert before.has_voice("Opa"), "a catalog never changes: it is replaced"
+    assert lines(caplog) == [
+        "voices: added names=Mama",
+        "voices: changed names=Oma",
+        "voices: removed names=Opa",
+    ]
     await eventually(lambda: cloner.prepared == ["Oma", "Opa", "Oma", "Mama"])
     await found.close()
 
@@ -260,7 +267,11 @@ async def test_styles_are_read_again_when_their_file_changes(
     await found.refresh()
     assert names(found) == ["Ryan", "Vivian"]
     assert lines(caplog) == [
-        *("Voices: new: Ryan (slow)", "Voices: changed: Ryan (slow)", "Voices: gone: Ryan (slow)"),
+        *(
+            'voices: added names="Ryan (slow)"',
+            'voices: changed names="Ryan (slow)"',
+            'voices: removed names="Ryan (slow)"',
+        ),
     ]
     await found.close()
 
@@ -273,16 +284,16 @@ async def test_a_problem_is_said_once_and_again_when_it_comes_back(
     found = register(shelf, styles=path)
     await found.start()
     style, oma = lines(caplog)
-    assert style.startswith(f"Voices: {path}: [slow] is left out: speed = 9")
-    assert oma == "Voices: voice Oma: no recording"
+    assert style.startswith(f'voices: problem reason="{path}: [slow] is left out: speed = 9')
+    assert oma == 'voices: problem reason="voice Oma: no recording"'
     shelf.voices = [shelved("Opa")]
     await found.refresh()
-    assert lines(caplog) == ["Voices: new: Opa"]
+    assert lines(caplog) == ["voices: added names=Opa"]
     shelf.problems = []
     await found.refresh()
     shelf.problems = [Problem("Oma", "no recording")]
     await found.refresh()
-    assert lines(caplog) == ["Voices: voice Oma: no recording"]
+    assert lines(caplog) == ['voices: problem reason="voice Oma: no recording"']
     await found.close()
 
 
@@ -292,7 +303,7 @@ async def test_a_long_list_of_changes_is_one_short_line(caplog: pytest.LogCaptur
     await found.start()
     shelf.voices = [shelved(f"Oma {number}") for number in range(12)]
     await found.refresh()
-    assert lines(caplog)[0].endswith("Oma 6, Oma 7 and 4 more")
+    assert lines(caplog)[0].endswith('Oma 6, Oma 7 and 4 more"')
     await found.close()
 
 
@@ -302,13 +313,13 @@ async def test_a_default_that_vanishes_is_a_warning_and_comes_back(caplog: pytes
     await found.start()
     shelf.voices = []
     await found.refresh()
-    assert (found.catalog.default, found.catalog.chosen) == (RYAN, False)
+    assert (found.catalog.default, found.catalog.is_default_configured) == (RYAN, False)
     warning, gone = lines(caplog)
-    assert "Ryan speaks in its place" in warning
-    assert gone == "Voices: gone: Oma"
+    assert "Ryan replaces it" in warning
+    assert gone == "voices: removed names=Oma"
     shelf.voices = [shelved("Oma")]
     await found.refresh()
-    assert (found.catalog.default.name, found.catalog.chosen) == ("Oma", True)
+    assert (found.catalog.default.name, found.catalog.is_default_configured) == ("Oma", True)
     await found.close()
 
 
@@ -331,7 +342,9 @@ async def test_where_the_last_voice_vanishes_it_stays(caplog: pytest.LogCaptureF
     for _ in range(2):
         await found.refresh()
     assert names(found) == ["Oma"]
-    assert lines(caplog) == ["Voices: they stay as they are: no engine has a voice"]
+    assert lines(caplog) == [
+        'voices: update failed, the voices stay unchanged reason="no engine has a voice"'
+    ]
     await found.close()
 
 
@@ -342,7 +355,7 @@ async def test_a_preparation_that_fails_is_a_line_in_the_log(caplog: pytest.LogC
 
     found = register(Shelf([shelved("Oma")]), Clumsy())
     await found.start()
-    await eventually(lambda: "not made ready: Oma" in caplog.text)
+    await eventually(lambda: "voices: preparation failed names=Oma" in caplog.text)
     await found.close()
 
 
@@ -370,9 +383,9 @@ async def test_a_look_that_began_before_is_not_enough() -> None:
     await asyncio.sleep(0)
     shelf.gate.set()
     await first
-    assert not found.catalog.has("Oma")
+    assert not found.catalog.has_voice("Oma")
     await asyncio.gather(*late)
-    assert found.catalog.has("Oma")
+    assert found.catalog.has_voice("Oma")
     assert shelf.looks == 3
     await found.close()
 
@@ -388,7 +401,7 @@ async def test_a_caller_that_gives_up_ends_nobody_s_look() -> None:
     caller.cancel()
     await asyncio.wait({caller})
     shelf.gate.set()
-    await eventually(lambda: found.catalog.has("Oma"))
+    await eventually(lambda: found.catalog.has_voice("Oma"))
     await found.close()
 
 
@@ -398,7 +411,7 @@ async def test_somebody_may_watch() -> None:
     await found.start()
     watching = asyncio.create_task(found.watch(0.001))
     shelf.voices = [shelved("Oma")]
-    await eventually(lambda: found.catalog.has("Oma"))
+    await eventually(lambda: found.catalog.has_voice("Oma"))
     watching.cancel()
     await asyncio.wait({watching})
     await found.close()
@@ -416,7 +429,7 @@ async def test_a_voice_speaks_as_soon_as_it_is_there(caplog: pytest.LogCaptureFi
         shelf.voices = [shelved("Oma", language="en"), shelved("Opa", language="en")]
         await home_assistant_plain(client, "Here I am.", {"speaker": "Opa"})
     assert [(told.voice.name, told.seed) for told in engine.told] == [("Ryan", 0), ("Oma", 3), ("Opa", 3)]
-    assert caplog.text.count("No voice 'Oma' here; Ryan speaks") == 1
+    assert caplog.text.count("voices: unknown voice requested=Oma used=Ryan") == 1
 
 
 async def test_a_style_is_heard_as_soon_as_it_is_written(tmp_path: Path) -> None:

@@ -188,11 +188,16 @@ class Fake:
         self.connections: list[asyncio.StreamWriter] = []
         self.spoken_on: list[asyncio.StreamWriter] = []
         """The connection of every request."""
+        self.tasks: set[asyncio.Task[object]] = set()
+        """One for each connection."""
         self.uri = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer on one connection."""
         self.connections.append(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
         try:
             while (event := await async_read_event(reader)) is not None:
                 if Describe.is_type(event.type):
@@ -260,6 +265,9 @@ async def fake(
         yield found
     finally:
         server.close()
+        for task in found.tasks:
+            task.cancel()
+        await asyncio.gather(*found.tasks, return_exceptions=True)
         for writer in found.connections:
             writer.close()
         await asyncio.gather(*(writer.wait_closed() for writer in found.connections), return_exceptions=True)

@@ -23,8 +23,8 @@ from tests.house import (
 )
 from wyoming_qwen3tts.speech import FASTEST, Style, Utterance, Voice
 from wyoming_qwen3tts.voices import styles
-from wyoming_qwen3tts.voices.names import key
-from wyoming_qwen3tts.voices.styles import Styles, apply, read, variant
+from wyoming_qwen3tts.voices.names import name_key
+from wyoming_qwen3tts.voices.styles import Styles, apply_styles, read_styles, with_style
 
 HOUSEHOLD = """
 [calm]
@@ -55,7 +55,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_file_has_a_table_a_style(path: Path) -> None:
-    found = read(path)
+    found = read_styles(path)
     assert found.problems == ()
     assert found.styles == (
         (Style("calm", instruct="Speak slowly and calmly.", speed=0.9, gain=-3, seed=7), ("Ryan", "VIVIAN")),
@@ -65,7 +65,7 @@ def test_a_file_has_a_table_a_style(path: Path) -> None:
 
 
 def test_where_there_is_no_file_there_are_no_styles(tmp_path: Path) -> None:
-    assert read(tmp_path / "styles.toml") == Styles()
+    assert read_styles(tmp_path / "styles.toml") == Styles()
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_where_there_is_no_file_there_are_no_styles(tmp_path: Path) -> None:
         ("speed = 1.1\nvoices = 'Ryan'", "voices = 'Ryan': allowed is a list of names, such as [\"Ryan\"]"),
         ("speed = 1.1\nvoices = []", "voices = []: allowed is a list of names"),
         ("pitch = 3", "pitch = 3: a style has instruct, speed, gain, language, seed, voices"),
-        ("seed = 0x" + "f" * 5000, "seed = something too long to be shown: allowed is a whole number"),
-        ("pitch = 0x" + "f" * 5000, "pitch = something too long to be shown: a style has"),
+        ("seed = 0x" + "f" * 5000, "seed = a value that is too long to show: allowed is a whole number"),
+        ("pitch = 0x" + "f" * 5000, "pitch = a value that is too long to show: a style has"),
         ('"a\\n\\u001b" = 3', "a\ufffd\ufffd = 3: a style has"),
         ('"' + "p" * 5000 + '" = 3', "p" * 79 + "… = 3: a style has"),
-        ("voices = ['Ryan']", "it says nothing of instruct, speed, gain, language, seed"),
+        ("voices = ['Ryan']", "it has none of instruct, speed, gain, language, seed"),
     ],
 )
 def test_a_bad_style_is_one_line_and_the_others_go_on(tmp_path: Path, written: str, problem: str) -> None:
     path = tmp_path / "styles.toml"
     path.write_text(f"[bad]\n{written}\n[good]\nspeed = 1.1\n", "utf-8")
-    found = read(path)
+    found = read_styles(path)
     assert [style.name for style, _ in found.styles] == ["good"]
     (line,) = found.problems
     assert line.startswith(f"{path}: [bad] is left out: {problem}")
@@ -112,13 +112,13 @@ def test_a_bad_style_is_one_line_and_the_others_go_on(tmp_path: Path, written: s
         ("a\\u0007b", "control characters"),
         (" a", "no space at its ends"),
         ("!!!", "a letter or a digit"),
-        ("GOOD", "the name is that of [good]"),
+        ("GOOD", "it has the same name as [good]"),
     ],
 )
 def test_a_style_s_name_fits_behind_a_voice_s(tmp_path: Path, name: str, problem: str) -> None:
     path = tmp_path / "styles.toml"
     path.write_text(f'[good]\nspeed = 1.1\n["{name}"]\nspeed = 1.1\n', "utf-8")
-    found = read(path)
+    found = read_styles(path)
     assert [style.name for style, _ in found.styles] == ["good"]
     (line,) = found.problems
     assert problem in line
@@ -130,8 +130,8 @@ def test_a_style_s_name_fits_behind_a_voice_s(tmp_path: Path, name: str, problem
 def test_whatever_a_file_names_is_shown_on_one_short_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "styles.toml"
     path.write_text(f'"{name}" = 1\n["{name}."]\n"{name}" = 2\n[slow]\nspeed = 0.9\nvoices = ["{name}"]\n')
-    found = read(path)
-    lines = [*found.problems, *apply(found, CAST).problems]
+    found = read_styles(path)
+    lines = [*found.problems, *apply_styles(found, CAST).problems]
     assert len(lines) == 3
     assert all(line.isprintable() and len(line) < len(str(path)) + 250 for line in lines)
 
@@ -139,8 +139,8 @@ def test_whatever_a_file_names_is_shown_on_one_short_line(tmp_path: Path, name: 
 def test_a_value_in_the_place_of_a_style_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "styles.toml"
     path.write_text("speed = 0.9\n[good]\nspeed = 1.1\n")
-    assert [style.name for style, _ in read(path).styles] == ["good"]
-    assert read(path).problems == (f"{path}: speed = 0.9: put it under a line [NAME]",)
+    assert [style.name for style, _ in read_styles(path).styles] == ["good"]
+    assert read_styles(path).problems == (f"{path}: speed = 0.9: put it under a line [NAME]",)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_value_in_the_place_of_a_style_is_one_line(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, written: bytes, problem: str) -> None:
     path = tmp_path / "styles.toml"
     path.write_bytes(written)
-    found = read(path)
+    found = read_styles(path)
     assert found.styles == ()
     (line,) = found.problems
     with pytest.raises(ValueError, match=problem):
@@ -163,30 +163,30 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, written: byte
 
 
 def test_a_folder_in_the_place_of_the_file_is_one_problem(tmp_path: Path) -> None:
-    (line,) = read(tmp_path).problems
+    (line,) = read_styles(tmp_path).problems
     assert line.startswith(f"{tmp_path}: ")
 
 
 def test_windows_editors_are_welcome(tmp_path: Path) -> None:
     path = tmp_path / "styles.toml"
     path.write_bytes("\ufeff[ruhig]\r\nspeed = 0.9\r\n".encode())
-    assert [style.name for style, _ in read(path).styles] == ["ruhig"]
+    assert [style.name for style, _ in read_styles(path).styles] == ["ruhig"]
 
 
 # -- which voices that makes --------------------------------------------------------------------------------
 
 
 def made(*written: tuple[Style, tuple[str, ...] | None], voices: tuple[Voice, ...] = CAST) -> Any:
-    found = apply(Styles(written), voices)
-    names = [each.name for voice in voices for each in found.variants.get(key(voice.name), ())]
+    found = apply_styles(Styles(written), voices)
+    names = [each.name for voice in voices for each in found.variants.get(name_key(voice.name), ())]
     return names, found.problems
 
 
 def test_a_style_of_a_voice_is_a_voice() -> None:
-    calm = variant(RYAN, Style("calm", instruct="Calmly.", seed=7))
+    calm = with_style(RYAN, Style("calm", instruct="Calmly.", seed=7))
     assert (calm.name, calm.base, calm.speaker, calm.seed) == ("Ryan (calm)", "Ryan", "Ryan", 7)
     assert (calm.languages, calm.engine, calm.description) == (RYAN.languages, RYAN.engine, RYAN.description)
-    assert variant(RYAN, Style("slow", speed=0.9)).seed == RYAN.seed
+    assert with_style(RYAN, Style("slow", speed=0.9)).seed == RYAN.seed
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_style_of_a_voice_is_a_voice() -> None:
     ],
 )
 def test_what_only_sets_a_language_is_named_so(style: Style, name: str) -> None:
-    assert variant(RYAN, style).name == name
-    assert variant(RYAN, style).languages == ("de-DE",)
+    assert with_style(RYAN, style).name == name
+    assert with_style(RYAN, style).languages == ("de-DE",)
 
 
 def test_a_style_is_for_the_voices_it_names_or_for_every_voice_that_can() -> None:
@@ -220,7 +220,7 @@ def test_a_style_is_for_the_voices_it_names_or_for_every_voice_that_can() -> Non
 
 
 def test_a_language_is_called_as_the_voice_calls_it() -> None:
-    found = apply(Styles(((Style("Deutsch", language="de"), ("Ryan", "espeak-de")),)), CAST)
+    found = apply_styles(Styles(((Style("Deutsch", language="de"), ("Ryan", "espeak-de")),)), CAST)
     assert {each.languages for variants in found.variants.values() for each in variants} == {
         ("de-DE",),
         ("de",),
@@ -245,7 +245,7 @@ def test_where_no_voice_follows_instructions_the_log_says_which_would() -> None:
     _, (line,) = made((Style("calm", instruct="x"), None), voices=(DEAF, ROBOT))
     assert line == (
         "style calm: no voice here follows instructions; "
-        f"those of {styles.CLEAREST} do: --model {styles.CLEAREST}"
+        f"those of {styles.INSTRUCTABLE_MODEL} do: --model {styles.INSTRUCTABLE_MODEL}"
     )
 
 
@@ -338,7 +338,7 @@ async def test_a_speaker_that_nobody_knows_is_ignored_with_a_warning(
         voice = SynthesizeVoice(name="Ryan", speaker="angry")
         await home_assistant_plain(client, "One is on. Two is on. Three is on.", voice)
     assert {told.voice.name for told in engine.told} == {"Ryan"}
-    assert caplog.text.count("Ryan has no style 'angry'") == 1
+    assert caplog.text.count("voices: unknown style requested=angry voice=Ryan") == 1
 
 
 async def test_a_style_that_a_voice_cannot_have_is_an_error_not_another_sound(
@@ -361,7 +361,7 @@ async def test_a_style_that_is_gone_leaves_its_voice(
         await home_assistant_plain(client, "The light is on.", SynthesizeVoice(name="Ryan (whispering)"))
         await home_assistant_plain(client, "The light is on.", SynthesizeVoice(name="Ryan · Klingon"))
     assert [told.voice for told in engine.told] == [RYAN, RYAN]
-    assert "No voice 'Ryan (whispering)' here; Ryan speaks" in caplog.text
+    assert 'voices: unknown voice requested="Ryan (whispering)" used=Ryan' in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -408,6 +408,6 @@ async def test_ssml_asks_for_styles_too(engine: ScriptedEngine, path: Path) -> N
 
 
 def test_equal_styles_are_equal_utterances() -> None:
-    one, other = (variant(RYAN, Style("calm", instruct="x")) for _ in range(2))
+    one, other = (with_style(RYAN, Style("calm", instruct="x")) for _ in range(2))
     assert Utterance("a", one, "en-US") == Utterance("a", other, "en-US")
     assert Utterance("a", one, "en-US") != Utterance("a", RYAN, "en-US")

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as connect_socket
 
 from tests.house import ScriptedEngine, tone
 from tests.web import code_of, web
-from wyoming_qwen3tts.audio.encode import FORMATS
+from wyoming_qwen3tts.audio.formats import FORMATS
 from wyoming_qwen3tts.speech import SAMPLE_RATE
 
 SECONDS = 3

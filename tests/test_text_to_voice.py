@@ -135,7 +135,7 @@ async def test_an_unknown_voice_is_one_line_in_the_log(
         async with service([engine]) as uri, connect(uri) as client:
             text = "The light is on. The door is open. Then it rained."
             await home_assistant_plain(client, text, SynthesizeVoice(name="en_US-amy-medium"))
-    assert caplog.text.count("No voice 'en_US-amy-medium' here") == 1
+    assert caplog.text.count("voices: unknown voice requested=en_US-amy-medium") == 1
 
 
 async def test_the_requests_own_language_wins(engine: Polyglot) -> None:

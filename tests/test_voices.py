@@ -31,9 +31,9 @@ from wyoming_qwen3tts.server.wyoming.info import DescribeResponse, describe, sor
 from wyoming_qwen3tts.speech import LANGUAGES, UNDETERMINED, Attribution, SpeechError, Style, Voice
 from wyoming_qwen3tts.text import scripts
 from wyoming_qwen3tts.voices import names as voice_names
-from wyoming_qwen3tts.voices.catalog import AGAIN, REMEMBERED, UNUSABLE, UnknownVoiceError, VoiceCatalog
-from wyoming_qwen3tts.voices.registry import Fixed
-from wyoming_qwen3tts.voices.styles import Styles, variant
+from wyoming_qwen3tts.voices.catalog import LOG_INTERVAL, LOG_LINES, UNUSABLE, UnknownVoiceError, VoiceCatalog
+from wyoming_qwen3tts.voices.registry import StaticVoices
+from wyoming_qwen3tts.voices.styles import Styles, with_style
 
 
 def voice(name: str, *languages: str) -> Voice:
@@ -88,12 +88,12 @@ def test_the_script_of_a_text(text: str, expected: str) -> None:
     ],
 )
 def test_a_voice_that_cannot_read_a_text_is_relieved(asked: Voice, text: str, speaks: Voice) -> None:
-    assert VoiceCatalog(VOICES).reader(asked, text) is speaks
+    assert VoiceCatalog(VOICES).voice_for_script(asked, text) is speaks
 
 
 def test_text_that_no_voice_reads_is_an_error() -> None:
     with pytest.raises(SpeechError, match="hangul") as error:
-        VoiceCatalog(VOICES).reader(HEART, "안녕하세요")
+        VoiceCatalog(VOICES).voice_for_script(HEART, "안녕하세요")
     assert error.value.code == "no-voice-for-script"
 
 
@@ -124,11 +124,11 @@ def test_of_voices_with_many_languages_the_one_that_was_born_to_it_speaks() -> N
 def test_the_language_a_text_is_spoken_in() -> None:
     ryan = voice("Ryan", "en-US", "de-DE")
     catalog = VoiceCatalog([ryan, HEART])
-    assert catalog.language(ryan, "de") == "de-DE"
-    assert catalog.language(ryan, "en-GB") == "en-US"
-    assert catalog.language(ryan, "fr") == UNDETERMINED
-    assert catalog.language(ryan, None) == UNDETERMINED
-    assert catalog.language(HEART, None) == "en-US"
+    assert catalog.spoken_language(ryan, "de") == "de-DE"
+    assert catalog.spoken_language(ryan, "en-GB") == "en-US"
+    assert catalog.spoken_language(ryan, "fr") == UNDETERMINED
+    assert catalog.spoken_language(ryan, None) == UNDETERMINED
+    assert catalog.spoken_language(HEART, None) == "en-US"
 
 
 def test_a_default_voice_that_is_not_there_is_an_error_that_lists_those_that_are() -> None:
@@ -169,7 +169,7 @@ def test_names_of_every_script_stay_distinct(names: Sequence[str]) -> None:
 
 
 def test_letters_that_are_written_in_two_ways_are_the_same() -> None:
-    assert voice_names.key("Mémé") == voice_names.key("Me\u0301me\u0301")
+    assert voice_names.name_key("Mémé") == voice_names.name_key("Me\u0301me\u0301")
 
 
 def test_of_two_voices_of_one_name_the_first_speaks_and_the_other_is_a_problem() -> None:
@@ -198,12 +198,12 @@ def test_of_two_voices_of_one_name_the_first_speaks_and_the_other_is_a_problem()
 def test_any_voice_can_be_asked_for_in_any_of_its_languages(name: str, found: str, language: str) -> None:
     voice = VoiceCatalog(CAST).find(name)
     assert (voice.name, voice.languages[0]) == (found, language)
-    assert VoiceCatalog(CAST).has(name)
+    assert VoiceCatalog(CAST).has_voice(name)
 
 
 @pytest.mark.parametrize("name", ["Ryan · ja", "nobody · German", "Ryande", "de", "German"])
 def test_what_is_no_voice_and_a_language_of_it_is_not_found(name: str) -> None:
-    assert not VoiceCatalog(CAST).understands(name)
+    assert not VoiceCatalog(CAST).knows_names(name)
 
 
 SLOW = Styles(((Style("slow", speed=0.9), None), (Style("calm", instruct="Calmly."), None)))
@@ -234,7 +234,7 @@ def test_nobody_speaks_in_the_place_of_a_voice_that_cannot(name: str | None, spe
         with pytest.raises(SpeechError, match="the recording is silent") as error:
             catalog.find(name, language, speaker)
         assert error.value.code == UNUSABLE
-    assert not catalog.understands(name, speaker)
+    assert not catalog.knows_names(name, speaker)
 
 
 @pytest.mark.parametrize(
@@ -250,10 +250,10 @@ def test_a_voice_that_cannot_speak_keeps_nobody_else_from_it(name: str, found: s
     assert VoiceCatalog(CAST, styles=SLOW, unusable={"Elf": "it is silent"}).find(name).name == found
 
 
-@pytest.mark.parametrize("name", sorted(voice_names.OPENAI))
+@pytest.mark.parametrize("name", sorted(voice_names.OPENAI_VOICES))
 def test_openai_s_names_are_those_of_speakers_that_are_like_them(name: str) -> None:
     women = {"Serena", "Vivian", "Sohee", "Ono Anna"}
-    likest = voice_names.OPENAI[name]
+    likest = voice_names.OPENAI_VOICES[name]
     assert len({each in women for each in likest}) == 1, "of one sex"
     first, second = (speaker(each, "zh-CN") for each in likest[:2])
     assert VoiceCatalog([DEAF, second, first]).find(name.upper()) is first
@@ -268,12 +268,12 @@ def test_where_no_speaker_is_like_it_the_default_speaks_and_nobody_is_warned(
     caplog.set_level(logging.INFO)
     catalog = VoiceCatalog([DEAF, ROBOT])
     assert catalog.find("alloy") is DEAF
-    assert catalog.understands("alloy")
-    assert not catalog.has("alloy")
+    assert catalog.knows_names("alloy")
+    assert not catalog.has_voice("alloy")
     (record,) = caplog.records
     assert (record.levelno, record.getMessage()) == (
         logging.INFO,
-        "No voice like OpenAI's 'alloy' here; heart speaks",
+        "voices: no voice resembles OpenAI's requested=alloy used=heart",
     )
 
 
@@ -291,13 +291,13 @@ def test_an_unknown_name_is_one_short_line_and_not_said_with_every_sentence(
         assert line.isprintable()
         assert len(line) < 150
         caplog.clear()
-    now += AGAIN
+    now += LOG_INTERVAL
     catalog.find("alloy")
     assert len(caplog.records) == 1
-    for number in range(3 * REMEMBERED):
+    for number in range(3 * LOG_LINES):
         catalog.find(f"nobody {number}")
-    assert len(caplog.records) == 1 + 3 * REMEMBERED
-    assert len(catalog._logged) == REMEMBERED
+    assert len(caplog.records) == 1 + 3 * LOG_LINES
+    assert len(catalog._logged) == LOG_LINES
 
 
 @given(
@@ -307,12 +307,12 @@ def test_whatever_is_asked_for_somebody_answers(name: str, speaker: str, languag
     catalog = VoiceCatalog(CAST)
     voice = catalog.find(name, language, speaker)
     assert voice.speaker in {each.name for each in CAST}
-    catalog.has(name, speaker)
-    catalog.understands(name, speaker)
+    catalog.has_voice(name, speaker)
+    catalog.knows_names(name, speaker)
 
 
 def test_aliases_are_not_listed() -> None:
-    assert not {each.name.lower() for each in VoiceCatalog(CAST).listed} & voice_names.OPENAI.keys()
+    assert not {each.name.lower() for each in VoiceCatalog(CAST).offered} & voice_names.OPENAI_VOICES.keys()
 
 
 # -- what is offered ----------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def described(catalog: VoiceCatalog) -> list[TtsVoice]:
 
 
 def test_a_voice_with_an_accent_is_offered_where_it_is_at_home_and_where_nobody_is() -> None:
-    at_home = {each.name: each.languages for each in VoiceCatalog(CAST).listed}
+    at_home = {each.name: each.languages for each in VoiceCatalog(CAST).offered}
     assert at_home["Ryan"] == ("en-US", "de-DE", "fr-FR")
     assert at_home["Vivian"] == at_home["Dylan"] == ("zh-CN", "de-DE", "fr-FR")
     assert at_home["Ryan · 中文"] == ("zh-CN",)
@@ -334,12 +334,12 @@ def test_a_voice_with_an_accent_is_offered_where_it_is_at_home_and_where_nobody_
 
 def test_called_by_its_name_it_speaks_all_its_languages() -> None:
     assert VoiceCatalog(CAST).find("Ryan") is RYAN
-    assert VoiceCatalog(CAST).language(RYAN, "zh") == "zh-CN"
+    assert VoiceCatalog(CAST).spoken_language(RYAN, "zh") == "zh-CN"
 
 
 def test_a_voice_of_any_model_or_engine_makes_a_language_somebody_s() -> None:
     other = replace(speaker("Hans", "de-DE", "en-US", "fr-FR", model="another"), engine="elsewhere")
-    at_home = {each.name: each.languages for each in VoiceCatalog([RYAN, other]).listed}
+    at_home = {each.name: each.languages for each in VoiceCatalog([RYAN, other]).offered}
     assert at_home == {
         "Ryan": ("en-US", "zh-CN", "fr-FR"),
         "Hans": ("de-DE", "fr-FR"),
@@ -378,13 +378,13 @@ def test_home_assistant_and_the_server_begin_with_the_same_speaker(language: str
 def test_a_household_s_own_language_style_stands_in_the_place_of_ours() -> None:
     styles = Styles(((Style("Chinese", language="zh"), ("Ryan",)), (Style("中文", language="zh"), ("Ryan",))))
     catalog = VoiceCatalog([RYAN, VIVIAN], styles=styles)
-    names = [each.name for each in catalog.listed]
+    names = [each.name for each in catalog.offered]
     assert names == ["Ryan", "Ryan · Chinese", "Ryan · 中文", "Vivian", "Vivian · English"]
     assert catalog.find("Ryan · 中文").rank == 0
 
 
 def test_the_default_comes_first_then_who_is_offered_first() -> None:
-    names = [each.name for each in VoiceCatalog(CAST, "ryan").listed]
+    names = [each.name for each in VoiceCatalog(CAST, "ryan").offered]
     assert names == [
         *("Ryan", "Vivian", "heart"),
         *("Vivian · English", "Ryan · 中文", "Dylan", "Dylan · English"),
@@ -416,7 +416,7 @@ def test_a_default_that_nobody_chose_is_not_called_so() -> None:
 def test_a_last_resort_goes_by_its_language() -> None:
     voice = replace(ROBOT, description="Chinese (Mandarin) (eSpeak NG, robotic)")
     assert sortable_description(voice) == "last resort, Chinese (Mandarin) (eSpeak NG, robotic)"
-    slow = variant(voice, Style("slow", speed=0.9))
+    slow = with_style(voice, Style("slow", speed=0.9))
     assert sortable_description(slow) == "last resort, Chinese (Mandarin): slow (eSpeak NG, robotic)"
     assert sortable_description(replace(voice, description="")) == "last resort, espeak-de"
 
@@ -455,8 +455,8 @@ STYLED = Styles(
 @given(st.lists(VOICE, min_size=1, max_size=6), st.booleans())
 def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool) -> None:
     catalog = VoiceCatalog(voices, voices[0].name if chosen else None, styles=STYLED)
-    offers = {each.name: (each, of) for each, of in zip(described(catalog), catalog.listed, strict=True)}
-    assert len(offers) == len(catalog.listed), "a name is one voice's"
+    offers = {each.name: (each, of) for each, of in zip(described(catalog), catalog.offered, strict=True)}
+    assert len(offers) == len(catalog.offered), "a name is one voice's"
     spoken = {tag for each, _ in offers.values() for tag in each.languages}
     assert spoken == {tag for voice in catalog.voices for tag in voice.languages}, "no language is lost"
     for language in spoken:
@@ -470,7 +470,7 @@ def test_in_every_language_the_first_are_first(voices: list[Voice], chosen: bool
 
 
 async def test_the_answer_to_describe_is_made_once() -> None:
-    voices = Fixed(VoiceCatalog(CAST))
+    voices = StaticVoices(VoiceCatalog(CAST))
     async with running_pool(ScriptedEngine()) as able:
         description = DescribeResponse(voices, able, streaming=True)
         first = description()

@@ -39,8 +39,8 @@ from .text.language import DetectorNotInstalledError, LanguageDetector, load_sco
 from .text.lexicon import Lexicon
 from .voices.calibration import Calibration
 from .voices.catalog import UnknownVoiceError
-from .voices.names import RESERVED
-from .voices.registry import Library, VoiceRegistry
+from .voices.names import RESERVED_NAMES
+from .voices.registry import CustomVoiceSource, VoiceRegistry
 from .voices.store import CustomVoiceStore
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Service:
         settings: Settings,
         engines: Sequence[Engine] | None = None,
         *,
-        store: Library | None = None,
+        store: CustomVoiceSource | None = None,
         styles: Path | None = None,
     ) -> None:
         """``engines``: in order of preference; by default those of the settings.
@@ -162,7 +162,7 @@ class Service:
         )
         default = registry.catalog.default
         await asyncio.to_thread(frontend.load, default.languages[0])
-        await self._calibration.ready(default)
+        await self._calibration.wait_measured(default)
         reason = reason_for_default(default, self.pool, self._settings)
         _LOGGER.info("voice: default=%s reason=%s", quote(default.description), quote(reason))
         self._server = await self._listen(synthesizer, registry)
@@ -224,7 +224,7 @@ class Service:
         except UnknownVoiceError as error:
             raise StartupError(str(error)) from error
         for name in self._settings.cache.cache_exclude_voices:
-            if not registry.catalog.has(name, None):
+            if not registry.catalog.has_voice(name, None):
                 _LOGGER.warning("settings: cache_exclude_voices names an unknown voice voice=%s", quote(name))
         return registry
 
@@ -283,7 +283,7 @@ class Service:
             history=self._history,
             pool=self.pool,
             cache=self._cache,
-            store=CustomVoiceStore(self._settings.voices.directory, RESERVED),
+            store=CustomVoiceStore(self._settings.voices.directory, RESERVED_NAMES),
             connections=lambda: server.connections if server is not None else 0,
         )
         self._http.serve(create_app(context))

@@ -120,7 +120,7 @@ class CustomVoice:
     """The engine's model that is to speak it; empty for the first that can."""
     designed: str = ""
     """The description it was designed from; empty for a recorded voice."""
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     """Sentences about its recording, for users."""
 
 

@@ -62,7 +62,7 @@ class ReplyPostprocessor:
         self._settings = settings
         self._levels = levels
         self._gains: dict[str, float] = {}
-        """dB by a voice's identity: fixed for the reply, even where a level is measured meanwhile."""
+        """dB by a voice's identity: fixed for the reply, even if a level is measured during it."""
         self.trailing_silence: float | None = None
         """Seconds of silence at the end of the last utterance with audio; None before the first."""
 

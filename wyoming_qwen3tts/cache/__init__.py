@@ -1,1 +1,1 @@
-"""The cache of finished utterances. It knows keys and bytes of audio; voices are names only."""
+"""The cache of finished utterances, which are stored as audio with the text and the voice's name."""

@@ -28,7 +28,7 @@ ENTRY_PREFIX = f"{KEY_PREFIX}entry:"
 COUNTS_KEY = f"{KEY_PREFIX}counted"
 FORGOTTEN_KEY = f"{KEY_PREFIX}forgotten"
 DEFAULT_MAX_AGE = 30 * 86_400.0
-"""Seconds after which an unused entry expires, where no age is asked for."""
+"""Seconds after which an unused entry expires if no age is configured."""
 SCAN_COUNT = 500
 """Keys that Redis examines in one SCAN, while no other client is served."""
 BATCH = 32

@@ -48,7 +48,7 @@ _SELECT_SIZES = "SELECT COALESCE(SUM(size), 0), COALESCE(SUM(size * pinned), 0) 
 
 
 class DiskTier:
-    """Entries in a file, limited in bytes and, if asked for, in age; pinned entries stay."""
+    """Entries in a file, limited in bytes and optionally in age; pinned entries stay."""
 
     name = "disk"
 

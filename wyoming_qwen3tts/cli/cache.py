@@ -25,7 +25,7 @@ from ..client import ReceivedAudio
 from ..config.settings import Settings
 from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
-from ..voices.names import key
+from ..voices.names import name_key
 from . import playback
 
 STATS = "stats"
@@ -113,7 +113,9 @@ async def _clear(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
         if options.voice is None:
             dropped = await tier.forget()
         else:
-            names = [name for name in (await tier.contents()).voices if key(name) == key(options.voice)]
+            names = [
+                name for name in (await tier.contents()).voices if name_key(name) == name_key(options.voice)
+            ]
             dropped = sum([await tier.forget(name) for name in names])
             if not names:
                 print(f"{tier.name}: no entries of the voice {options.voice!r}")
@@ -135,7 +137,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                     damaged += entry is None
                     if entry is None or each in rows:
                         continue
-                    if options.voice is not None and key(entry.voice) != key(options.voice):
+                    if options.voice is not None and name_key(entry.voice) != name_key(options.voice):
                         continue
                     path = directory / _file_name(each, entry.text)
                     await asyncio.to_thread(_write_wav, path, entry.pcm)

@@ -24,7 +24,7 @@ from ..config.settings import OPTIONS, Settings, SettingsError
 from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
 from ..speech import base_language
 from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
-from ..voices.names import OPENAI, key
+from ..voices.names import OPENAI_VOICES, name_key
 from . import playback
 from .arguments import language as language_argument
 
@@ -138,11 +138,11 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
     """
     info = await client.describe(uri, timeout=INFO_TIMEOUT)
     voices = [voice for program in info.tts for voice in program.voices]
-    names = {key(name) for name in (*(voice.name for voice in voices), *OPENAI)}
+    names = {name_key(name) for name in (*(voice.name for voice in voices), *OPENAI_VOICES)}
     languages = {base_language(tag) for voice in voices for tag in voice.languages}
     missing: dict[str, None] = {}
     for phrase in phrases:
-        if phrase.voice is not None and key(phrase.voice) not in names:
+        if phrase.voice is not None and name_key(phrase.voice) not in names:
             where = (
                 "--voice" if phrase.voice in (options.voice or ()) else f"{options.file}, line {phrase.line}"
             )

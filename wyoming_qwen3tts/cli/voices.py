@@ -21,8 +21,8 @@ from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.configuration import Configuration
 from ..engines.qwen3.engine import Qwen3Engine
 from ..speech import CustomVoice, SpeechError, base_language
-from ..voices.design import TEXTS, check, design
-from ..voices.names import OPENAI, RESERVED, key
+from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
+from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
 from ..voices.store import CustomVoiceStore
 from . import playback
 from .arguments import language as language_argument
@@ -119,9 +119,9 @@ async def _list(options: argparse.Namespace) -> int:
     for name, languages, description in rows:
         print(f"{name:{widths[0]}}  {languages:{widths[1]}}  {description}")
     contents = await asyncio.to_thread(_store(options).read)
-    names = {key(voice.name) for voice in listed}
+    names = {name_key(voice.name) for voice in listed}
     for voice in contents.voices:
-        if key(voice.name) not in names:
+        if name_key(voice.name) not in names:
             stored = f"{voice.name}: stored in {options.settings.voices.directory}"
             playback.print_note(f"{stored}, but not available from the server at {options.uri}")
     for problem in contents.problems:
@@ -154,14 +154,14 @@ async def _design(options: argparse.Namespace) -> int:
         raise SettingsError("voices design needs --model, with a VoiceDesign and a Base checkpoint")
     store = _store(options)
     language = options.language or settings.text.language or "en"
-    check(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
+    check_design(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
     engine = Qwen3Engine(Configuration.of(settings.changed(max_batch_size=1), eager=False))
     with playback.progress_line() as show:
         try:
             show(f"{options.name}: loading the models")
             await engine.start()
             engine.cloning_model()  # raises early if the designed voice could not be cloned
-            made = await design(
+            made = await create_designed_voice(
                 engine,
                 store,
                 options.name,
@@ -205,13 +205,13 @@ async def _test(options: argparse.Namespace) -> int:
     OpenAI's names are not listed; the server maps them to its voices.
     """
     listed = await _served(options)
-    voice = next((voice for voice in listed if key(voice.name) == key(options.name)), None)
-    if voice is None and key(options.name) not in OPENAI:
+    voice = next((voice for voice in listed if name_key(voice.name) == name_key(options.name)), None)
+    if voice is None and name_key(options.name) not in OPENAI_VOICES:
         raise ServerError(
             f"{options.uri} has no voice {options.name!r}; it has {', '.join(v.name for v in listed)}"
         )
     language = base_language(voice.languages[0]) if voice is not None else "en"
-    text = options.text or TEXTS.get(language, TEXTS["en"])
+    text = options.text or SAMPLE_TEXTS.get(language, SAMPLE_TEXTS["en"])
     name = voice.name if voice is not None else options.name
     await playback.play_speech(options.uri, playback.whole_text(text), name, options.output)
     return 0
@@ -227,7 +227,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = 
 
 
 def _store(options: argparse.Namespace) -> CustomVoiceStore:
-    return CustomVoiceStore(options.settings.voices.directory, RESERVED)
+    return CustomVoiceStore(options.settings.voices.directory, RESERVED_NAMES)
 
 
 async def _served(options: argparse.Namespace) -> list[TtsVoice]:
@@ -238,9 +238,9 @@ async def _served(options: argparse.Namespace) -> list[TtsVoice]:
 
 async def _print_result(options: argparse.Namespace, made: CustomVoice) -> int:
     """Print a new voice's remarks, and whether the running server has it already."""
-    for remark in made.remarks:
+    for remark in made.notes:
         playback.print_note(f"note: {remark}")
-    if key(made.name) in OPENAI:
+    if name_key(made.name) in OPENAI_VOICES:
         playback.print_note(
             f"note: {made.name} is one of OpenAI's voice names: clients that request it get this voice now"
         )
@@ -253,7 +253,7 @@ async def _print_result(options: argparse.Namespace, made: CustomVoice) -> int:
         playback.print_note(
             f"no server answers at {options.uri}: start one with a Base checkpoint and this --data-dir"
         )
-    elif key(made.name) in {key(voice.name) for voice in listed}:
+    elif name_key(made.name) in {name_key(voice.name) for voice in listed}:
         playback.print_note(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
     else:
         playback.print_note(

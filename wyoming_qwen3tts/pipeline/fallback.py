@@ -40,7 +40,7 @@ class Fallback:
         is_bound = reply.plan.caching == Caching.PIN or not reply.plan.allows_fallback
         if is_bound or reply.sentence_voice is not None:
             return None
-        voice = self._voices.catalog.stand_in(
+        voice = self._voices.catalog.fallback(
             utterance.voice, language, utterance.text, self._pool.fallbacks(failed)
         )
         if voice is None:

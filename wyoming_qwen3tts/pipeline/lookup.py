@@ -12,7 +12,7 @@ from ..cache.singleflight import Make, MayRetry
 from ..config.settings import CacheSettings
 from ..engines.base import Engine, EngineUnavailableError
 from ..speech import Caching, SpeechError, SpeechRequest, Utterance, Voice
-from ..voices.names import key as name_key
+from ..voices.names import name_key
 from ..voices.registry import Voices
 
 _LOGGER = logging.getLogger(__name__)

@@ -25,9 +25,9 @@ from ..text.frontend import Frontend
 from ..text.segmentation import Segment
 from ..voices.calibration import Calibration
 from ..voices.catalog import speaks
-from ..voices.names import brief
+from ..voices.names import shorten
 from ..voices.registry import Voices
-from ..voices.styles import instructed
+from ..voices.styles import with_instructions
 
 REFRESH_TIMEOUT = 5.0
 """Seconds that a request waits, at most, for a look whether an unknown voice has just been added."""
@@ -90,7 +90,7 @@ class Planner:
             request, request.language, reject_unknown=request.reject_unknown_voice
         )
         if request.instructions:
-            plan = replace(plan, voice=instructed(plan.voice, request.instructions))
+            plan = replace(plan, voice=with_instructions(plan.voice, request.instructions))
         return replace(
             plan,
             speed=self._speed if request.speed is None else request.speed,
@@ -144,24 +144,24 @@ class Planner:
         # The catalog is searched on the event loop, so the names are bounded.
         named, speaker = named and named[:LONGEST_NAME], speaker and speaker[:LONGEST_NAME]
         language = language and language[:LONGEST_TAG]
-        if not self._voices.catalog.understands(named, speaker):
+        if not self._voices.catalog.knows_names(named, speaker):
             # It may have been added a second ago.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_TIMEOUT):
                     await self._voices.refresh()
         catalog = self._voices.catalog
-        is_as_requested = catalog.understands(named, speaker)
+        is_as_requested = catalog.knows_names(named, speaker)
         if reject_unknown and not is_as_requested:
-            what = f"no voice {brief(named)!r}" if named else f"no style {brief(speaker or '')!r}"
-            if named and speaker and catalog.understands(named):
-                what = f"no style {brief(speaker)!r} of {brief(named)}"
+            what = f"no voice {shorten(named)!r}" if named else f"no style {shorten(speaker or '')!r}"
+            if named and speaker and catalog.knows_names(named):
+                what = f"no style {shorten(speaker)!r} of {shorten(named)}"
             raise SpeechError(f"there is {what}", "voice-not-found")
         voice = catalog.find(named, language or self._language, speaker)
         if language is not None:
-            voice = catalog.unbound(voice, language)
+            voice = catalog.allow_language(voice, language)
         elif voice.style is not None:
             language = voice.style.language
-        is_open = not catalog.has(named, speaker) and language is None
+        is_open = not catalog.has_voice(named, speaker) and language is None
         configured = self._language if speaks(voice, self._language) else None
         return SpeechPlan(
             voice=voice,
@@ -181,11 +181,11 @@ class Planner:
         voice = self._reader(plan, plain, language)
         if not speaks(voice, language):
             language = voice.languages[0]
-        await self._calibration.ready(voice)
+        await self._calibration.wait_measured(voice)
         if not self._frontend.is_loaded(language):
             await asyncio.to_thread(self._frontend.load, language)
         is_known = plan.is_language_known or self._frontend.detects_language or language != plan.expected
-        tag = self._voices.catalog.language(voice, language if is_known else None)
+        tag = self._voices.catalog.spoken_language(voice, language if is_known else None)
         speed = plan.speed * (voice.style.speed if voice.style is not None else 1.0)
         speed = max(SLOWEST, min(FASTEST, speed))
         return language, Utterance("", voice, tag, seed=voice.seed, speed=speed, hops=plan.hops)
@@ -196,7 +196,7 @@ class Planner:
             return utterance
         if not self.reads_pronunciations(voice):
             utterance = replace(utterance, text=phonemes.remove_pronunciations(utterance.text))
-        tag = self._voices.catalog.language(voice, language)
+        tag = self._voices.catalog.spoken_language(voice, language)
         return replace(utterance, voice=voice, language=tag, seed=voice.seed)
 
     def reads_pronunciations(self, voice: Voice) -> bool:
@@ -216,4 +216,4 @@ class Planner:
             found = self._voices.catalog.find(None, language)
             if speaks(found, language):
                 return found
-        return self._voices.catalog.reader(plan.voice, text)
+        return self._voices.catalog.voice_for_script(plan.voice, text)

@@ -1,1 +1,1 @@
-"""The voices of the house, and how one is found."""
+"""Voices: names, the catalog of all voices, the live registry, custom voices on disk, styles, levels."""

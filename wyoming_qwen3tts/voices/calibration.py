@@ -1,7 +1,7 @@
-"""How loud a voice is: measured once, on a sentence that is always the same, and kept for ever.
+"""Calibration: the level of a voice is measured once, with a fixed sentence, and stored.
 
-A level that was learned from whatever a voice happened to say first would make the same sentence another
-sound before and after, and another one again after the next start.
+If it were measured with the first text that a voice happens to speak, the same sentence would have another
+level before and after, and again after a restart.
 """
 
 from __future__ import annotations
@@ -18,50 +18,51 @@ from ..audio.pcm import to_samples
 from ..engines.base import EngineUnavailableError, TruncatedAudioError
 from ..engines.pool import EnginePool
 from ..speech import BYTES_PER_SECOND, SpeechError, Utterance, Voice, base_language
-from .design import TEXTS
+from ..telemetry import quote
+from .design import SAMPLE_TEXTS
 
 _LOGGER = logging.getLogger(__name__)
 
-PATIENCE = 2.0
-"""Seconds that somebody who wants to hear a voice waits for its level: a GPU measures it in one."""
-LEAST = 0.5
-"""Seconds of speech that a level can be told from at all."""
-LATER = 5.0
-"""Seconds after which a measurement is due."""
-LONGEST = 12.0
-"""Seconds of sound that are listened to, where little of it is speech."""
+WAIT_TIMEOUT = 2.0
+"""Seconds that speech waits for the level of its voice: a GPU measures it in one."""
+LEAST_SPEECH = 0.5
+"""Seconds of speech from which a level can be measured at all."""
+PLAYBACK_DELAY = 5.0
+"""Seconds to the playback deadline of a measurement: speech for listeners has an earlier one."""
+MOST_AUDIO = 12.0
+"""Seconds of audio that are measured if little of it is speech."""
 
 
 class Calibration:
-    """Measures voices whose level nobody knows, one at a time."""
+    """Measures voices of unknown level, one at a time."""
 
     def __init__(self, levels: Levels, pool: EnginePool) -> None:
         self.levels = levels
         self._pool = pool
         self._measuring: dict[str, asyncio.Task[float | None]] = {}
-        """By ``identity``; what could not be measured is not tried again until the next start."""
+        """By ``identity``; a failed measurement stays here, and is not repeated until a restart."""
         self._waited: set[str] = set()
-        """For whose level somebody has waited in vain."""
-        self._turn = asyncio.Lock()
+        """Identities of voices that speech has waited for once."""
+        self._lock = asyncio.Lock()
 
-    async def ready(self, voice: Voice) -> None:
-        """Wait until the level of ``voice`` is known, but for PATIENCE only, and once."""
+    async def wait_measured(self, voice: Voice) -> None:
+        """Wait until the level of ``voice`` is known, for WAIT_TIMEOUT at most, and once for each voice."""
         if self._known(voice) or identity(voice) in self._waited or not self._pool.up(voice.engine):
             return
-        await asyncio.wait({self._task(voice)}, timeout=PATIENCE)
+        await asyncio.wait({self._task(voice)}, timeout=WAIT_TIMEOUT)
         self._waited.add(identity(voice))
 
     async def measure(self, voices: Sequence[Voice]) -> None:
-        """Measure ``voices`` one after the other, for as long as that is faster than real time."""
+        """Measure ``voices`` one after the other, as long as that is faster than real time."""
         for voice in voices:
             if self._known(voice):
                 continue
             speed = await asyncio.shield(self._task(voice))
             if speed is not None and speed < 1:
-                return  # somebody may want to be heard: the others are measured when they are asked for
+                return  # it would delay speech for long: the others are measured when they are requested
 
     async def close(self) -> None:
-        """End what is being measured."""
+        """Cancel all measurements."""
         for task in self._measuring.values():
             task.cancel()
         await asyncio.gather(*self._measuring.values(), return_exceptions=True)
@@ -76,42 +77,45 @@ class Calibration:
         return self._measuring[own]
 
     async def _measure(self, voice: Voice) -> float | None:
-        """Measure a voice and keep its level; return how many seconds of sound it made in a second."""
+        """Measure a voice and store its level; return the audio made in a second (s), None on failure."""
         voice = replace(voice, style=None)
-        async with self._turn:
+        async with self._lock:
             began = time.monotonic()
             meter = Meter()
             seconds = 0.0
             try:
-                seconds = await self._listen(voice, meter)
+                seconds = await self._speak(voice, meter)
             except EngineUnavailableError as error:
-                del self._measuring[identity(voice)]  # it may be there the next time
-                _LOGGER.info("The level of %s is not measured yet: %s", voice.speaker, error)
+                del self._measuring[identity(voice)]  # the next request tries again
+                fact = "voices: level not measured yet voice=%s reason=%s"
+                _LOGGER.info(fact, quote(voice.speaker), quote(error))
                 return None
             except SpeechError as error:
-                _LOGGER.warning("The level of %s cannot be measured: %s", voice.speaker, error)
-            if meter.seconds < LEAST:
+                fact = "voices: level cannot be measured voice=%s reason=%s"
+                _LOGGER.warning(fact, quote(voice.speaker), quote(error))
+            if meter.seconds < LEAST_SPEECH:
                 return None
             level = meter.level
             await asyncio.to_thread(self.levels.store, voice, level)
-            _LOGGER.info("%s speaks at %.1f dBFS: %+.1f dB", voice.speaker, level, self.levels.gain(voice))
+            fact = "voices: level measured voice=%s level=%.1fdBFS gain=%+.1fdB"
+            _LOGGER.info(fact, quote(voice.speaker), level, self.levels.gain(voice))
             return seconds / max(1e-6, time.monotonic() - began)
 
-    async def _listen(self, voice: Voice, meter: Meter) -> float:
-        """Let ``meter`` hear a voice; return the seconds of sound. Raises SpeechError."""
+    async def _speak(self, voice: Voice, meter: Meter) -> float:
+        """Push audio of a voice into ``meter``; return its seconds. Raises SpeechError."""
         tag = voice.languages[0]
-        text = TEXTS.get(base_language(tag), TEXTS["en"])
+        text = SAMPLE_TEXTS.get(base_language(tag), SAMPLE_TEXTS["en"])
         seconds = 0.0
-        later = time.monotonic() + LATER  # whoever wants to hear something goes first
-        speaking = self._pool.speak(Utterance(text, voice, tag, seed=voice.seed, playback_deadline=later))
-        async with aclosing(speaking) as sounds:
-            while meter.seconds < ENOUGH_SPEECH and seconds < LONGEST:
+        deadline = time.monotonic() + PLAYBACK_DELAY
+        utterance = Utterance(text, voice, tag, seed=voice.seed, playback_deadline=deadline)
+        async with aclosing(self._pool.speak(utterance)) as audio:
+            while meter.seconds < ENOUGH_SPEECH and seconds < MOST_AUDIO:
                 try:
-                    piece = await anext(sounds, b"")
+                    chunk = await anext(audio, b"")
                 except TruncatedAudioError:
                     break
-                if not piece:
+                if not chunk:
                     break
-                meter.push(to_samples(piece))
-                seconds += len(piece) / BYTES_PER_SECOND
+                meter.push(to_samples(chunk))
+                seconds += len(chunk) / BYTES_PER_SECOND
         return seconds

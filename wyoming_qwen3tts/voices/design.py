@@ -1,6 +1,6 @@
-"""Voices from a description: a VoiceDesign checkpoint speaks once, and a Base checkpoint clones what it said.
+"""Voice design: a VoiceDesign checkpoint speaks a text as described, and a Base checkpoint clones that voice.
 
-What a description sounds like is up to chance, every time anew; a clone of it stays the same for ever.
+A description gives another voice with every random seed; the clone of one recording stays the same.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from ..speech import (
     SpeechError,
     base_language,
 )
-from .recording import InvalidRecordingError
-from .store import SEEDS, CustomVoiceStore, check_details, seed_of
+from .details import SEEDS, check_details, default_seed
+from .recording_error import InvalidRecordingError
+from .store import CustomVoiceStore
 
 ATTEMPTS = 20
-"""Seeds tried before giving up. A trained model loses itself in some 0.5 % of what it says; of an odd
-description it may make something that is much too short or too long."""
+"""Random seeds that are tried. A trained model fails to end about 0.5 % of its utterances; with an unusual
+description its audio may be much too short or too long."""
 
-TEXTS = {
+SAMPLE_TEXTS = {
     "en": "Good evening, and welcome home. The kitchen light is still on, and the washing machine "
     "has just finished its work. Shall I read you what is new today?",
     "de": "Guten Abend und willkommen zu Hause. In der Küche brennt noch Licht, und die "
@@ -49,10 +50,10 @@ TEXTS = {
     "ko": "안녕하세요, 잘 다녀오셨어요? 부엌 불이 아직 켜져 있고, 세탁기는 방금 다 돌아갔어요. 오늘 "
     "새로운 소식을 읽어 드릴까요?",
 }
-"""What a designed voice says for its reference: 7 to 12 s, a statement, a pause and a question."""
+"""Language → text of the recording of a designed voice: 7 to 12 s, a statement, a pause and a question."""
 
 
-def check(
+def check_design(
     store: CustomVoiceStore,
     name: str,
     description: str,
@@ -61,19 +62,19 @@ def check(
     text: str = "",
     seed: int | None = None,
 ) -> str:
-    """Return the text that ``design`` lets the voice read; raise what it would raise after a lot of work."""
+    """Return the text that ``create_designed_voice`` would use. Raises its errors that need no generation."""
     store.check_free(name)
     given = {"description": description, "language": language, "seed": 0 if seed is None else seed}
     if not check_details(given).description:
-        raise SpeechError('the description says nothing: try "a warm, slow grandmother"', "bad-voice")
-    text = text or TEXTS.get(base_language(language), "")
+        raise SpeechError('the description is empty: try "a warm, slow grandmother"', "bad-voice")
+    text = text or SAMPLE_TEXTS.get(base_language(language), "")
     if not text:
-        raise SpeechError(f"there is no text to read in {language}: give one with --text", "no-text")
+        raise SpeechError(f"there is no sample text in {language}: give one with --text", "no-text")
     store.check_writable()
     return text
 
 
-async def design(
+async def create_designed_voice(
     engine: Engine,
     store: CustomVoiceStore,
     name: str,
@@ -84,20 +85,20 @@ async def design(
     seed: int | None = None,
     progress: Callable[[str], object] = lambda step: None,
 ) -> CustomVoice:
-    """Make a voice of ``description`` and return it.
+    """Add a voice with this description to the store and return it.
 
-    ``language``: BCP 47, of ``text``, which is one of TEXTS if empty. Raises what ``check`` raises before any
-    work, what the engine raises, and InvalidRecordingError where no attempt gave a recording that is any
-    good.
+    ``language``: BCP 47, of ``text``; an empty text is one of SAMPLE_TEXTS. Raises the errors of
+    ``check_design`` before any work, those of the engine, and InvalidRecordingError if no attempt gave a
+    usable recording.
     """
-    text = check(store, name, description, language=language, text=text, seed=seed)
+    text = check_design(store, name, description, language=language, text=text, seed=seed)
     try:
-        return await _attempt(engine, store, name, description, language, text, seed, progress)
+        return await _design(engine, store, name, description, language, text, seed, progress)
     finally:
         engine.end_design()
 
 
-async def _attempt(
+async def _design(
     engine: Engine,
     store: CustomVoiceStore,
     name: str,
@@ -107,38 +108,40 @@ async def _attempt(
     seed: int | None,
     progress: Callable[[str], object],
 ) -> CustomVoice:
-    """Make a voice with one seed after the other until one is any good; the model stays loaded meanwhile."""
-    first = seed_of(name) if seed is None else seed
-    fault: Exception | None = None
+    """Try one random seed after the other, until one gives a usable recording."""
+    first = default_seed(name) if seed is None else seed
+    reason: Exception | None = None
     for attempt in range(ATTEMPTS):
-        chance = (first + attempt) % SEEDS
-        progress("designing" if not attempt else f"designing, attempt {attempt + 1}, because {fault}")
+        attempt_seed = (first + attempt) % SEEDS
+        progress("designing" if not attempt else f"designing, attempt {attempt + 1}, because {reason}")
         try:
-            with tempfile.TemporaryDirectory(prefix="design-") as place:
-                path = Path(place) / f"{name}.wav"
-                await _record(engine.design(description, text, language, chance), path, progress)
+            with tempfile.TemporaryDirectory(prefix="design-") as directory:
+                path = Path(directory) / f"{name}.wav"
+                await _record(engine.design(description, text, language, attempt_seed), path, progress)
                 return store.add(
                     name,
                     path,
                     transcript=text,
                     language=language,
                     description=description,
-                    seed=chance,
+                    seed=attempt_seed,
                     designed=description,
                     progress=progress,
                 )
         except (UnsupportedTextError, TruncatedAudioError, InvalidRecordingError) as error:
-            fault = error
-    raise InvalidRecordingError(f"after {ATTEMPTS} attempts there is no recording that is any good: {fault}")
+            reason = error
+    raise InvalidRecordingError(
+        f"none of {ATTEMPTS} attempts gave a usable recording, the last one: {reason}"
+    )
 
 
-async def _record(sounds: AsyncGenerator[bytes, None], path: Path, progress: Callable[[str], object]) -> None:
-    """Write what is heard to a WAV file."""
+async def _record(audio: AsyncGenerator[bytes, None], path: Path, progress: Callable[[str], object]) -> None:
+    """Write PCM to a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setparams((CHANNELS, SAMPLE_WIDTH, SAMPLE_RATE, 0, "NONE", ""))
         seconds = 0.0
-        async with aclosing(sounds):
-            async for sound in sounds:
-                file.writeframes(sound)
-                seconds += len(sound) / BYTES_PER_SECOND
-                progress(f"designing: {seconds:.1f} s of sound")
+        async with aclosing(audio):
+            async for chunk in audio:
+                file.writeframes(chunk)
+                seconds += len(chunk) / BYTES_PER_SECOND
+                progress(f"designing: {seconds:.1f} s of audio")

@@ -143,6 +143,9 @@ class WyomingPeer:
             )
         except OSError as error:
             raise NoResponseError(f"{self.uri} cannot be reached: {error.strerror or error}") from error
+        except BaseException:  # cancelled or late: it may have connected in this moment
+            await _disconnect(connection)
+            raise
         return connection
 
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 
-from ...audio.encode import Encoder, Format
+from ...audio.encode import Encoder
+from ...audio.formats import Format
 from ...speech import SpeechError, SpeechRequest
 from ..request_log import GONE, OK, RequestLog, outcome_of
 from .context import INTERFACE, AppContext

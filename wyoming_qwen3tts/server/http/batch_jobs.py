@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from ...audio.encode import Format
+from ...audio.formats import Format
 from ...speech import SpeechError, SpeechRequest, internal_error
 from .archives import Archive, ArchiveMember, BytesContent, file_stem
 from .audio_response import AudioResponse

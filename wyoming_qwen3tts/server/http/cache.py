@@ -149,7 +149,7 @@ def _cache(context: AppContext) -> Cache:
 
 def _speaker(context: AppContext, voice: str | None) -> str | None:
     """Return the voice name that cache entries have; the name of a removed voice is returned unchanged."""
-    if voice is None or not context.voices.catalog.understands(voice):
+    if voice is None or not context.voices.catalog.knows_names(voice):
         return voice
     return context.voices.catalog.find(voice).speaker
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from ...audio.encode import Encoder, Format
+from ...audio.encode import Encoder
+from ...audio.formats import Format
 from ...speech import SpeechError
 from ...telemetry import quote
 

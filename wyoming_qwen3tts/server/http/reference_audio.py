@@ -17,7 +17,8 @@ from pathlib import Path
 from ...engines.base import Engine, EngineUnavailableError
 from ...speech import CustomVoice, Reference, SpeechError, Voice
 from ...voices import recording
-from ...voices.recording import InvalidRecordingError, Prepared
+from ...voices.recording import PreparedRecording
+from ...voices.recording_error import InvalidRecordingError
 from .context import AppContext
 
 MAX_BYTES = 4 << 20
@@ -42,7 +43,7 @@ class ReferenceAudioCloner:
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
-        self._prepared: OrderedDict[str, tuple[str, Prepared]] = OrderedDict()
+        self._prepared: OrderedDict[str, tuple[str, PreparedRecording]] = OrderedDict()
         """Digest of what was sent → digest of what the clone depends on, and the prepared recording."""
         self._concurrency = asyncio.Semaphore(MAX_CONCURRENT)
 
@@ -80,7 +81,7 @@ class ReferenceAudioCloner:
                 while len(self._prepared) > MAX_PREPARED:
                     self._prepared.popitem(last=False)
             digest, prepared = known
-            (directory / "voice.wav").write_bytes(recording.wav(prepared))
+            (directory / "voice.wav").write_bytes(recording.to_wav(prepared))
         except BaseException as error:
             shutil.rmtree(directory, ignore_errors=True)
             if isinstance(error, InvalidRecordingError):
@@ -127,7 +128,7 @@ def decode(audio: str) -> bytes:
     return data
 
 
-def _prepare(path: Path, data: bytes, transcript: str) -> tuple[str, Prepared]:
+def _prepare(path: Path, data: bytes, transcript: str) -> tuple[str, PreparedRecording]:
     """Return the digest of a clone, and the recording in the form engines expect.
 
     Raises InvalidRecordingError, OSError.

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...audio.encode import AAC_MODULE, FORMATS, Format
+from ...audio.formats import AAC_MODULE, FORMATS, Format
 from ...speech import FASTEST, SLOWEST, SpeechError, SpeechRequest, TextFeed
-from ...voices.store import LONGEST_TEXT
+from ...voices.details import LONGEST_TEXT
 from .audio_response import AudioResponse
 from .auth import client_id
 from .context import (

@@ -13,9 +13,10 @@ from pydantic import Field
 from ...engines.base import EngineUnavailableError
 from ...speech import CustomVoice, SpeechError, Voice
 from ...text.language_tags import parse_requested_language
-from ...voices.design import check, design
-from ...voices.names import key
-from ...voices.store import LONGEST_TEXT, SEEDS, CustomVoiceStore
+from ...voices.design import check_design, create_designed_voice
+from ...voices.details import LONGEST_TEXT, SEEDS
+from ...voices.names import name_key
+from ...voices.store import CustomVoiceStore
 from .context import AppContext
 from .model import Language, Name, RequestModel
 from .reference_audio import cloning_engine
@@ -99,7 +100,7 @@ def routes(context: AppContext) -> APIRouter:
         engine = next(engine for engine in context.pool.values() if engine.supports_design)
         language = asked.language or context.settings.text.language or "en"
         options: dict[str, Any] = {"language": language, "text": asked.text, "seed": asked.seed}
-        await asyncio.to_thread(check, store, asked.name, asked.description, **options)
+        await asyncio.to_thread(check_design, store, asked.name, asked.description, **options)
         if designing.locked():
             raise SpeechError("another voice is being designed; try again later", "busy")
 
@@ -108,7 +109,7 @@ def routes(context: AppContext) -> APIRouter:
                 report({"type": "progress", "step": step})
 
             async with designing:
-                made = await design(
+                made = await create_designed_voice(
                     engine, store, asked.name, asked.description, **options, progress=progress
                 )
             return await _result(context, made)
@@ -179,7 +180,7 @@ def _describe(voice: Voice, context: AppContext) -> dict[str, Any]:
         "engine": voice.engine,
         "model": voice.model,
         "kind": "preset" if voice.reference is None else "designed" if voice.designed else "cloned",
-        "styles": [each.style.name for each in catalog.styles(voice) if each.style is not None],
+        "styles": [each.style.name for each in catalog.styles_of(voice) if each.style is not None],
         "instructions": voice.supports_instructions,
         "default": voice.name == catalog.default.name,
         "base": voice.base,
@@ -190,8 +191,8 @@ def _describe(voice: Voice, context: AppContext) -> dict[str, Any]:
 async def _result(context: AppContext, made: CustomVoice) -> dict[str, Any]:
     """Return the response for a new voice; ``voice`` is None if no engine can speak with it."""
     await context.voices.refresh()
-    found = next((v for v in context.voices.catalog.voices if key(v.name) == key(made.name)), None)
-    remarks = list(made.remarks)
+    found = next((v for v in context.voices.catalog.voices if name_key(v.name) == name_key(made.name)), None)
+    remarks = list(made.notes)
     if found is None:
         reason = _cannot_clone(context) or "see the log"
         remarks.append(f"{made.name} is stored, but no engine can speak with it: {reason}")

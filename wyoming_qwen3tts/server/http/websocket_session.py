@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...audio.encode import Format
+from ...audio.formats import Format
 from ...speech import SpeechError, SpeechRequest, TextFeed
 from .context import AppContext, check_length
 from .model import describe_error

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...voices.design import TEXTS
+from ...voices.design import SAMPLE_TEXTS
 
 INDEX = "index.html"
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -56,7 +56,7 @@ def with_base(html: str, ingress: str) -> str:
 @cache
 def _files() -> dict[str, tuple[bytes, str]]:
     """Return the content and the media type of all files, by path."""
-    found = {"/sentences.json": (json.dumps(TEXTS, ensure_ascii=False).encode(), "application/json")}
+    found = {"/sentences.json": (json.dumps(SAMPLE_TEXTS, ensure_ascii=False).encode(), "application/json")}
     for file in (files(__package__) / "static").iterdir():
         kind = KINDS.get(file.name.rpartition(".")[2])
         if kind is not None:

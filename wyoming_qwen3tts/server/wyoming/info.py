@@ -15,7 +15,7 @@ from ... import __version__
 from ...engines.pool import EnginePool
 from ...speech import DEFAULT, LAST, PROGRAM, SECOND, Voice
 from ...voices.catalog import VoiceCatalog
-from ...voices.names import key
+from ...voices.names import name_key
 from ...voices.registry import Voices
 from .framing import encode
 
@@ -68,7 +68,7 @@ def describe(catalog: VoiceCatalog, notice: str = "", *, streaming: bool) -> Inf
                 attribution=Attribution(name="Qwen team, Alibaba", url="https://github.com/QwenLM/Qwen3-TTS"),
                 installed=True,
                 version=__version__,
-                voices=[_voice(voice, catalog) for voice in catalog.listed],
+                voices=[_voice(voice, catalog) for voice in catalog.offered],
                 supports_synthesize_streaming=streaming,
             )
         ]
@@ -76,10 +76,12 @@ def describe(catalog: VoiceCatalog, notice: str = "", *, streaming: bool) -> Inf
 
 
 def _voice(voice: Voice, catalog: VoiceCatalog) -> TtsVoice:
-    styles = [each.style.name for each in catalog.styles(voice) if each.style is not None]
+    styles = [each.style.name for each in catalog.styles_of(voice) if each.style is not None]
     return TtsVoice(
         name=voice.name,
-        description=sortable_description(voice, chosen=catalog.chosen and voice.name == catalog.default.name),
+        description=sortable_description(
+            voice, chosen=catalog.is_default_configured and voice.name == catalog.default.name
+        ),
         attribution=Attribution(name=voice.attribution.name, url=voice.attribution.url),
         installed=True,
         version=voice.version,
@@ -112,7 +114,7 @@ def _parts(voice: Voice) -> tuple[str, str]:
     """
     name, description = voice.speaker, voice.description
     start = description[: len(name)]
-    if key(start) != key(name):
+    if name_key(start) != name_key(name):
         match = _LANGUAGE.match(description) if voice.rank > 1 else None
         if match is None:
             return name, f" ({description})" if description else ""
