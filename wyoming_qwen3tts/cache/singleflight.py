@@ -116,7 +116,7 @@ class InFlightAudio:
             await asyncio.wait({self.end()})
 
     def end(self) -> asyncio.Task[None]:
-        """Cancel it, whoever listens; return the task that ends with it."""
+        """Cancel it, even if there are listeners; return the task that ends with it."""
         self.is_leaving = True
         self._task.cancel()
         return self._task
