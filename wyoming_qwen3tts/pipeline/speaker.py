@@ -105,7 +105,11 @@ class UtteranceSpeaker:
             reply.outcome.sources.append(MemoryCache.name)
             await reply.put(reply.postprocessor.replay(processed, pause))
             return
-        keep = caching != Caching.PIN and self._lookup.is_in_memory(key)
+        keep = (
+            key is not None
+            and caching != Caching.PIN
+            and (bool(reply.stores) or self._lookup.is_in_memory(key))
+        )
         processor = reply.postprocessor.begin(utterance.voice, utterance.speed, pause, keep=keep)
         timing = UtteranceTiming(reply.outcome, OFF if key is None else MISS)
         utterance = replace(
