@@ -102,9 +102,11 @@ class CacheLookup:
             on_source=on_source,
         )
 
-    def is_in_memory(self, key: bytes | None) -> bool:
-        """Return whether the fastest tier has an utterance."""
-        return self._cache is not None and key is not None and key in self._cache.memory
+    def keeps_processed(self, key: bytes | None, caching: Caching, *, stores: bool) -> bool:
+        """Return whether a post-processed utterance is kept: where its entry is in memory, or will be."""
+        if self._cache is None or key is None or caching == Caching.PIN:
+            return False
+        return stores or key in self._cache.memory
 
     def processed(self, key: bytes | None, settings: Hashable, caching: Caching) -> ProcessedAudio | None:
         """Return an utterance that was processed with the same settings; None where it is not in memory."""

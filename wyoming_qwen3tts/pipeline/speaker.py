@@ -105,11 +105,7 @@ class UtteranceSpeaker:
             reply.outcome.sources.append(MemoryCache.name)
             await reply.put(reply.postprocessor.replay(processed, pause))
             return
-        keep = (
-            key is not None
-            and caching != Caching.PIN
-            and (bool(reply.stores) or self._lookup.is_in_memory(key))
-        )
+        keep = self._lookup.keeps_processed(key, caching, stores=bool(reply.stores))
         processor = reply.postprocessor.begin(utterance.voice, utterance.speed, pause, keep=keep)
         timing = UtteranceTiming(reply.outcome, OFF if key is None else MISS)
         utterance = replace(

@@ -155,7 +155,6 @@ class RequestLog:
         self._interface = interface
         self._time = time.time()
         self._started = time.monotonic()
-        self._first: float | None = None
         self._sending = self._encoding = 0.0
         self._admitted = False
         self.audio_seconds = 0.0
@@ -169,10 +168,8 @@ class RequestLog:
 
     def add_audio(self, pcm: bytes) -> bool:
         """Count an audio chunk; return whether it was the first."""
+        first = not self.audio_seconds
         self.audio_seconds += duration(pcm)
-        first = self._first is None
-        if self._first is None:
-            self._first = time.monotonic() - self._started
         return first
 
     @contextmanager
@@ -196,7 +193,7 @@ class RequestLog:
     @property
     def first_audio(self) -> float:
         """Time to first audio in seconds; NaN before."""
-        return math.nan if self._first is None else self._first
+        return math.nan if self.outcome.first_audio is None else self.outcome.first_audio
 
     @property
     def elapsed(self) -> float:
@@ -219,7 +216,7 @@ class RequestLog:
                 language=speech.language,
                 characters=request.text.length,
                 queue_ms=_ms(speech.queue),
-                first_audio_ms=None if self._first is None else _ms(self._first),
+                first_audio_ms=None if speech.first_audio is None else _ms(speech.first_audio),
                 synthesis_ms=_ms(speech.synthesis),
                 encode_ms=_ms(self._encoding),
                 send_ms=_ms(self._sending),
