@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import wyoming_qwen3tts
-from wyoming_qwen3tts.config.describe import app_schema, app_texts
+from wyoming_qwen3tts.config.app_form import app_schema, app_texts
 from wyoming_qwen3tts.config.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""Describes the options: the README's tables, and the form of the Home Assistant app."""
+"""Describes the options: the tables of the manual."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import dataclasses
 from typing import Any
 
 from .option_types import OptionType
-from .settings import GROUPS, OPTIONS
-
-_CAPITALS = {"api": "API", "cors": "CORS", "uri": "URI", "redis": "Redis"}
-"""Words of option names with capitals of their own."""
+from .settings import GROUPS
 
 
 def shown_default(declared: dataclasses.Field[Any]) -> str:
@@ -49,28 +46,3 @@ def _row(declared: dataclasses.Field[Any]) -> str:
         flag = f"{flag} {kind.metavar}"
     flag = flag.replace("|", "\\|")
     return f"| `{flag}` | {shown_default(declared)} | {declared.metadata['help']} |"
-
-
-def app_schema() -> dict[str, str]:
-    """Return the ``schema`` of the Home Assistant app: the options offered there, all of them optional."""
-    return {key: f"{f.metadata['kind'].schema}?" for key, f in OPTIONS.items() if f.metadata["app"]}
-
-
-def app_texts() -> dict[str, dict[str, str]]:
-    """Return the English name and description of each of these options, for the app's form."""
-    texts = {}
-    for key, declared in OPTIONS.items():
-        if declared.metadata["app"]:
-            kind: OptionType = declared.metadata["kind"]
-            described = f"{declared.metadata['help']}."
-            if kind.metavar in {"N", "X", "SECONDS", "DBFS"}:
-                described += f" Allowed: {kind.allowed}."
-            if declared.default not in {None, ()}:
-                described += f" Default: {shown_default(declared)}."
-            name = " ".join(_CAPITALS.get(word, word) for word in key.split("_"))
-            texts[key] = {"name": _sentence(name), "description": _sentence(described)}
-    return texts
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -45,11 +45,9 @@ class SettingsError(Exception):
     """An invalid value; the message, one line, names the option, the value and what is allowed."""
 
 
-def option(default: Any, kind: OptionType, help_text: str, *, app: bool = True) -> Any:
-    """Declare an option. ``app``: offered by the Home Assistant app."""
-    return field(
-        default=default, repr=not kind.secret, metadata={"kind": kind, "help": help_text, "app": app}
-    )
+def option(default: Any, kind: OptionType, help_text: str) -> Any:
+    """Declare an option."""
+    return field(default=default, repr=not kind.secret, metadata={"kind": kind, "help": help_text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +55,16 @@ class ServerSettings:
     """The Wyoming server and how it is announced."""
 
     uri: tuple[str, ...] = option(
-        ("tcp://0.0.0.0:10200",), uris(), "addresses to listen on; several separated by spaces", app=False
+        ("tcp://0.0.0.0:10200",), uris(), "addresses to listen on; several separated by spaces"
     )
     streaming: bool = option(True, switch(), "accept text that is still being written")
-    samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event", app=False)
+    samples_per_chunk: int = option(1024, whole(64, 65536), "samples in an audio-chunk event")
     allowed_networks: tuple[str, ...] = option(
         (), networks(), "networks whose clients may use the Wyoming server; this machine always may"
     )
-    zeroconf: str | None = option(
-        None, name_or_off(), "announce the service on the local network, as NAME", app=False
-    )
+    zeroconf: str | None = option(None, name_or_off(), "announce the service on the local network, as NAME")
     zeroconf_host: str | None = option(
-        None,
-        words("an address or host name", "HOST"),
-        "announce this address instead of this machine's",
-        app=False,
+        None, words("an address or host name", "HOST"), "announce this address instead of this machine's"
     )
 
 
@@ -80,20 +73,17 @@ class HttpSettings:
     """The HTTP and WebSocket server."""
 
     http_port: int = option(
-        0, whole(0, 65535), "HTTP port: OpenAI-compatible API, web page, metrics; 0 is none", app=False
+        0, whole(0, 65535), "HTTP port: OpenAI-compatible API, web page, metrics; 0 is none"
     )
     http_host: str | None = option(
         None,
         words("an address or host name", "HOST"),
         "address of that port; by default all addresses with API keys, else loopback only",
-        app=False,
     )
     http_socket: Path | None = option(
-        None, file(), "Unix socket for HTTP; its file permissions replace API keys", app=False
+        None, file(), "Unix socket for HTTP; its file permissions replace API keys"
     )
-    ingress_port: int = option(
-        0, whole(0, 65535), "HTTP port for Home Assistant ingress only; 0 is none", app=False
-    )
+    ingress_port: int = option(0, whole(0, 65535), "HTTP port for Home Assistant ingress only; 0 is none")
     api_keys: tuple[str, ...] = option(
         (), keys(), "API keys for HTTP clients on other machines, separated by commas"
     )
@@ -118,7 +108,6 @@ class VoiceSettings:
         True,
         switch(),
         "finish a sentence whose engine failed in the middle, where it is cached; otherwise it is an error",
-        app=False,
     )
     voice: str | None = option(
         None, words("a voice's name", "NAME"), "default voice; the first voice if absent"
@@ -127,7 +116,6 @@ class VoiceSettings:
         None,
         folder(),
         "directory of custom voices, styles and the disk cache; ~/.local/share/wyoming-qwen3tts if absent",
-        app=False,
     )
     espeak_languages: str = option(
         "all",
@@ -179,7 +167,6 @@ class TextSettings:
         False,
         switch(),
         "speak a sentence while it is being written, where the engine supports it; experimental",
-        app=False,
     )
 
 
@@ -205,9 +192,7 @@ class AudioSettings:
         0.05, seconds(0, 1), "silence that stays at a sentence's ends, for soft sounds"
     )
     sentence_silence: float = option(0.3, seconds(0, 10), "pause between sentences, padding included")
-    buffer_seconds: float = option(
-        15.0, seconds(0.1, 3600), "audio made ahead of what a client has taken", app=False
-    )
+    buffer_seconds: float = option(15.0, seconds(0.1, 3600), "audio made ahead of what a client has taken")
     keepalive_after: float = option(
         1.0, seconds(0, 60), "send silence when text stalls this long after audio began; 0 never does"
     )
@@ -245,7 +230,7 @@ class ModelSettings:
         "branch, tag or commit of models on the hub that name none",
     )
     download_dir: Path | None = option(
-        None, folder(), "directory of downloaded models; the hub's own cache if absent", app=False
+        None, folder(), "directory of downloaded models; the hub's own cache if absent"
     )
     local_files_only: bool = option(False, switch(), "download nothing")
     device: str = option("auto", device(), "where the model runs: auto, cuda, cuda:N, mps or cpu")
@@ -272,15 +257,14 @@ class ModelSettings:
         words("a sentence", "TEXT"),
         "how the model's voices speak, in words; the 0.6B CustomVoice model ignores it",
     )
-    max_batch_size: int = option(8, whole(1, 64), "utterances that the model speaks at a time", app=False)
+    max_batch_size: int = option(8, whole(1, 64), "utterances that the model speaks at a time")
     max_seq_len: int = option(
-        2048, whole(256, 8192), "longest utterance: tokens and frames (12.5 a second) together", app=False
+        2048, whole(256, 8192), "longest utterance: tokens and frames (12.5 a second) together"
     )
     frames_per_token: float = option(
         12.0,
         amount(1, 1000),
         "longest audio of an utterance: 4 s and so many frames (80 ms) for each token of its text",
-        app=False,
     )
 
 
@@ -304,17 +288,13 @@ class RemoteSettings:
         "own",
     )
     remote_max_concurrent_requests: int = option(
-        16, whole(1, 10_000), "utterances that all these servers together speak at a time", app=False
+        16, whole(1, 10_000), "utterances that all these servers together speak at a time"
     )
-    remote_connect_timeout: float = option(
-        2.0, seconds(0.05, 60), "longest wait for a server to answer", app=False
-    )
+    remote_connect_timeout: float = option(2.0, seconds(0.05, 60), "longest wait for a server to answer")
     remote_first_timeout: float = option(
-        10.0, seconds(0.1, 600), "longest wait for a server's first audio; then the next is tried", app=False
+        10.0, seconds(0.1, 600), "longest wait for a server's first audio; then the next is tried"
     )
-    remote_gap_timeout: float = option(
-        5.0, seconds(0.1, 600), "longest wait for a server's next audio", app=False
-    )
+    remote_gap_timeout: float = option(5.0, seconds(0.1, 600), "longest wait for a server's next audio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,36 +302,26 @@ class LimitSettings:
     """Bounds on requests, connections and waits."""
 
     max_text: int = option(100_000, whole(1, 10_000_000), "characters in one request")
-    max_queue: int = option(
-        1000, whole(1, 100_000), "utterances that wait for an engine; more are refused", app=False
-    )
+    max_queue: int = option(1000, whole(1, 100_000), "utterances that wait for an engine; more are refused")
     max_concurrent_requests: int = option(
-        1000, whole(1, 100_000), "requests answered at a time; more are refused as busy", app=False
+        1000, whole(1, 100_000), "requests answered at a time; more are refused as busy"
     )
     max_concurrent_requests_per_client: int = option(
-        256,
-        whole(1, 100_000),
-        "requests answered at a time for one client, an address or an API key",
-        app=False,
+        256, whole(1, 100_000), "requests answered at a time for one client, an address or an API key"
     )
-    max_requests: int = option(
-        8, whole(1, 10_000), "requests that wait on one connection or WebSocket", app=False
-    )
+    max_requests: int = option(8, whole(1, 10_000), "requests that wait on one connection or WebSocket")
     max_connections: int = option(
         1000,
         whole(1, 1_000_000),
         "connections at a time, for Wyoming and HTTP each; the longest idle Wyoming connection makes room",
-        app=False,
     )
-    max_event_bytes: int = option(1 << 20, whole(1024, 1 << 30), "bytes in one event", app=False)
+    max_event_bytes: int = option(1 << 20, whole(1024, 1 << 30), "bytes in one event")
     first_audio_timeout: float = option(
         120.0, seconds(0, 86400), "longest time from a request's text to its first audio; 0 is no limit"
     )
-    engine_timeout: float = option(
-        60.0, seconds(0.1, 3600), "longest wait for an engine's next audio", app=False
-    )
+    engine_timeout: float = option(60.0, seconds(0.1, 3600), "longest wait for an engine's next audio")
     stall_timeout: float = option(
-        10.0, seconds(0.1, 3600), "time without progress after which an engine counts as hung", app=False
+        10.0, seconds(0.1, 3600), "time without progress after which an engine counts as hung"
     )
     exit_when_hung_for: float = option(
         60.0,
@@ -365,17 +335,12 @@ class LimitSettings:
         120.0,
         seconds(0.1, 86400),
         "longest pause in a text that is still being written, before the request fails",
-        app=False,
     )
     event_timeout: float = option(
-        30.0, seconds(0.1, 3600), "longest time from the first to the last byte of an event", app=False
+        30.0, seconds(0.1, 3600), "longest time from the first to the last byte of an event"
     )
-    send_timeout: float = option(
-        120.0, seconds(0.1, 86400), "longest time a client may read nothing", app=False
-    )
-    stop_timeout: float = option(
-        8.0, seconds(0, 3600), "time for running requests to finish at shutdown", app=False
-    )
+    send_timeout: float = option(120.0, seconds(0.1, 86400), "longest time a client may read nothing")
+    stop_timeout: float = option(8.0, seconds(0, 3600), "time for running requests to finish at shutdown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
