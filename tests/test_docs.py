@@ -27,8 +27,8 @@ import pytest
 
 from tests.house import HANG
 from tests.web import free_port
+from wyoming_qwen3tts.config.describe import OPTIONS_FILE
 from wyoming_qwen3tts.config.settings import OPTIONS
-from wyoming_qwen3tts.config.sources import OPTIONS_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "wyoming_qwen3tts"
 
 LAYERS = [
     *("speech", "redis_url", "atomic_file", "breaker", "config", "telemetry"),
-    *("audio", "text", "client", "cache", "engines", "voices", "pipeline", "server", "cli", "app"),
+    *("audio", "text", "client", "cache", "engines", "voices", "pipeline", "server", "hints", "app", "cli"),
 ]
 """From the bottom up: a module imports only from layers below its own."""
 

@@ -6,7 +6,31 @@ import dataclasses
 from typing import Any
 
 from .option_types import OptionType
-from .settings import GROUPS
+from .settings import GROUPS, OPTIONS
+
+COMMON_OPTIONS = (
+    *("model", "voice", "language", "speed", "uri", "http_port", "api_keys", "remote_uri"),
+    *("zeroconf", "data_dir"),
+)
+"""Options that most users need, in the order in which ``--help`` and the manual list them."""
+VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
+OPTIONS_FILE = "options_file"
+
+
+def flag_name(key: str) -> str:
+    """Return the flag of an option; of one that is on by default, the flag that switches it off."""
+    dashed = key.replace("_", "-")
+    return f"--no-{dashed}" if key in OPTIONS and OPTIONS[key].default is True else f"--{dashed}"
+
+
+def variable_name(key: str) -> str:
+    """Return the environment variable of an option."""
+    return VARIABLE_PREFIX + key.upper()
+
+
+def is_optional_value(kind: OptionType) -> bool:
+    """Return whether an option's flag may be given without a value, which means ``true``."""
+    return kind.metavar == "NAME" and "true" in kind.allowed
 
 
 def shown_default(declared: dataclasses.Field[Any]) -> str:
