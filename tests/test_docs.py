@@ -41,7 +41,7 @@ SHOWN = ("examples", "benchmarks", "tests", ".venv")
 FOREIGN = {
     *("--fail", "--no-deps", "--target", "--network", "--restart", "--gpus", "--profile"),
     *("--save", "--maxmemory", "--maxmemory-policy", "--port"),
-    *("--version", "--help"),
+    *("--version", "--help", "--help-all"),
 }
 """Options of other programs: curl, pip, docker, redis-server; and what argparse has by itself."""
 

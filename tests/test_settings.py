@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wyoming_qwen3tts.cli import main
-from wyoming_qwen3tts.config.describe import COMMON_OPTIONS, flag_name
+from wyoming_qwen3tts.config.describe import COMMON_OPTIONS, flag_name, page
 from wyoming_qwen3tts.config.settings import GROUP_OF, OPTIONS, Settings, SettingsError
 from wyoming_qwen3tts.config.sources import load as load_settings
 
@@ -313,3 +313,15 @@ def test_a_secret_that_is_wrong_is_not_shown(tmp_path: Path, value: str) -> None
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
 def test_an_empty_variable_is_not_set_for_any_option(empty: str) -> None:
     assert load(**{key.upper(): empty for key in (*OPTIONS, "OPTIONS_FILE")}) == Settings()
+
+
+def test_the_page_of_options_is_up_to_date() -> None:
+    committed = Path(__file__).parents[1] / "docs/configuration.md"
+    assert committed.read_text() == page(), (
+        "python -m wyoming_qwen3tts.config.describe > docs/configuration.md"
+    )
+
+
+def test_every_option_says_when_to_change_it() -> None:
+    for key, declared in OPTIONS.items():
+        assert re.fullmatch(r"\w.*[^.\s]", declared.metadata["when"]), key
