@@ -28,8 +28,8 @@ import pytest
 
 from tests.house import HANG
 from tests.web import free_port
+from wyoming_qwen3tts.config.describe import OPTIONS_FILE
 from wyoming_qwen3tts.config.settings import OPTIONS
-from wyoming_qwen3tts.config.sources import OPTIONS_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -43,7 +43,7 @@ SHOWN = ("examples", "benchmarks", "tests", ".venv")
 FOREIGN = {
     *("--fail", "--no-deps", "--target", "--network", "--restart", "--gpus", "--profile"),
     *("--save", "--maxmemory", "--maxmemory-policy", "--port"),
-    *("--version", "--help"),
+    *("--version", "--help", "--help-all"),
 }
 """Options of other programs (curl, pip, docker, redis-server), and argparse's own."""
 

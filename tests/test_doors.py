@@ -325,6 +325,7 @@ async def test_help_and_version_load_nothing_heavy() -> None:
     running = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     output, _ = await running.communicate()
     assert b"--zeroconf [NAME]" in output
+    assert b"prerender" in output
     assert output.decode().splitlines()[-1] == "['asyncio']"
 
 

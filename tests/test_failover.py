@@ -721,8 +721,8 @@ from wyoming_qwen3tts.__main__ import leave, main
 model = test_failover.Watched()
 if "hang" in sys.argv:
     model.beats, model.script = "the same beat", test_failover.hangs
-make = lambda settings: app.Service(settings, [model, test_failover.Spare()])
-leave(main(sys.argv[1 : sys.argv.index("--")], make))
+app.engines_for = lambda settings: [model, test_failover.Spare()]
+leave(main(sys.argv[1 : sys.argv.index("--")]))
 """
 
 

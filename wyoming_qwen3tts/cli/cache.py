@@ -23,12 +23,11 @@ from ..cache.sqlite import FILE_NAME, DiskTier
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import ReceivedAudio
 from ..config.settings import Settings
-from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
+from ..config.sources import Parser, load_options
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import name_key
 from . import playback
 
-STATS = "stats"
 CACHE_OPTIONS = ("data_dir", "cache_disk", "cache_redis", "cache_days")
 """The server's options that locate the cache."""
 TIER_ORDER = ("memory", "disk", "redis")
@@ -37,18 +36,10 @@ MAX_NAME_LENGTH = 40
 """Characters of a text that its file's name contains."""
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = Parser(
-        prog="wyoming-qwen3tts cache",
-        description="Show, clear, export and verify the cache on disk and in Redis; servers may run.",
-        epilog="The server's environment variables and options file apply too.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    stats = commands.add_parser(STATS, help="show size and hit rates (the default)")
+def add_arguments(parser: Parser) -> None:
+    """Add the subcommands and their options."""
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    stats = commands.add_parser("stats", help="show size and hit rates (the default)")
     stats.add_argument("--json", action="store_true", help="print JSON")
     clear = commands.add_parser("clear", help="delete all entries, pinned or not")
     export = commands.add_parser("export", help="write all entries as WAV files, with a CSV list of them")
@@ -59,20 +50,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "verify", help="read all entries and delete damaged ones; exit status 1 if there were any"
     )
     for command in (stats, clear, export, verify):
-        add_options(command, CACHE_OPTIONS)
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
-        arguments = [STATS, *arguments]
-    options = parser.parse_args(arguments)
-    known = (*CACHE_OPTIONS, OPTIONS_FILE)
-    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
-    return options
+        command.add_settings(CACHE_OPTIONS)
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; return its exit status. Raises OSError."""
+    """Run the subcommand; return its exit status. Raises SettingsError, OSError."""
+    options.settings = load_options(options)
     tiers = tiers_for(options.settings, unused_disk=True)
     try:
-        return await COMMANDS[options.command](options, tiers)
+        return await SUBCOMMANDS[options.subcommand](options, tiers)
     except TierError as error:
         raise OSError(f"the cache: {error}") from error
     finally:
@@ -252,8 +238,8 @@ def _table(totals: Mapping[str, CacheCounts]) -> str:
     )
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[Tier]], Coroutine[Any, Any, int]]] = {
-    STATS: _stats,
+SUBCOMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[Tier]], Coroutine[Any, Any, int]]] = {
+    "stats": _stats,
     "clear": _clear,
     "export": _export,
     "verify": _verify,

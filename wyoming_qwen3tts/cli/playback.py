@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import subprocess
 import sys
 import time
@@ -15,15 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .. import client
+from ..audio.player import PLAYERS, find_player
 from ..client import ReceivedAudio, ServerError
-
-PLAYERS = (
-    "aplay -q -t raw -f S16_LE -r {rate} -c {channels}",
-    "paplay --raw --format=s16le --rate={rate} --channels={channels}",
-    "play -q -t raw -e signed -b 16 -r {rate} -c {channels} -",
-    "ffplay -loglevel error -nodisp -autoexit -f s16le -ar {rate} -ch_layout mono -i -",
-)
-"""Commands that play raw PCM from standard input; the first one that is installed is used."""
 
 
 async def whole_text(text: str) -> AsyncGenerator[str, None]:
@@ -31,13 +23,20 @@ async def whole_text(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 
-async def play_speech(uri: str, text: AsyncIterable[str], voice: str | None, output: str | None) -> None:
-    """Have a server speak a text; play or save the audio, and print the times. Raises ServerError."""
+async def write_speech(
+    uri: str,
+    text: AsyncIterable[str],
+    voice: str | None,
+    language: str | None,
+    write: Callable[[ReceivedAudio], None],
+    output: str | None,
+) -> None:
+    """Have a server speak a text, write its audio, and print the times. Raises ServerError."""
     began = time.monotonic()
     first: float | None = None
     seconds = 0.0
-    with open_output(output) as write, progress_line() as show:
-        async with aclosing(client.speak(uri, text, voice)) as received:
+    with progress_line() as show:
+        async with aclosing(client.speak(uri, text, voice, language)) as received:
             async for audio in received:
                 if first is None:
                     first = time.monotonic() - began
@@ -45,21 +44,26 @@ async def play_speech(uri: str, text: AsyncIterable[str], voice: str | None, out
                 await asyncio.to_thread(write, audio)
                 show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
     total = time.monotonic() - began
-    print(
+    print_note(
         f"{output or 'played'}: {seconds:.1f} s of audio, "
-        f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms",
-        file=sys.stderr,
+        f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms"
     )
 
 
 @contextmanager
 def open_output(output: str | None) -> Iterator[Callable[[ReceivedAudio], None]]:
-    """Yield a function that writes audio, to the file ``output`` if given, else to a player."""
+    """Yield a function that writes audio, to the file ``output`` if given, else to a player.
+
+    Raises ServerError if there is no player, OSError if the file cannot be written.
+    """
     if output is None:
         with _player() as write:
             yield write
     else:
-        with wav_file(Path(output)) as write:
+        path = Path(output)
+        if path.exists() and not path.is_file():
+            raise ServerError(f"--output: {output} is not a file; name one, such as hello.wav")
+        with wav_file(path) as write:
             yield write
 
 
@@ -75,6 +79,10 @@ def wav_file(path: Path) -> Iterator[Callable[[ReceivedAudio], None]]:
             finally:
                 writer.close()
         part.replace(path)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -99,11 +107,6 @@ class _WavWriter:
         """Complete the header."""
         if self._wave is not None:
             self._wave.close()
-
-
-def find_player() -> str | None:
-    """Return the first of PLAYERS that is installed."""
-    return next((template for template in PLAYERS if shutil.which(template.split()[0])), None)
 
 
 @contextmanager

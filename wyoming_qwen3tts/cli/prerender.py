@@ -11,8 +11,8 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,24 +20,19 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..config.settings import OPTIONS, Settings, SettingsError
-from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
+from ..config.settings import SettingsError
+from ..config.sources import Parser
 from ..speech import base_language
 from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI_VOICES, name_key
-from . import playback
-from .arguments import language as language_argument
+from . import arguments, playback, server
 
-INFO_TIMEOUT = 5.0
-"""Seconds in which a server has to answer with its voices."""
 READ_TIMEOUT = 300.0
 """Seconds without data after which a phrase fails; the server's own limits are shorter."""
 MAX_FAILURES_IN_A_ROW = 5
 """Consecutive failures after which the command gives up: the server is at fault, not the phrases."""
 NOT_KEPT = "not-kept"
 """The error code of a server that cannot store phrases: the others would fail, too."""
-OWN_OPTIONS = {"uri", "voice", "language"}
-"""Options of the server that have another meaning here."""
 BAR_WIDTH = 30
 """Characters."""
 MAX_JOBS = 64
@@ -47,22 +42,9 @@ MAX_ERRORS_SHOWN = 20
 PROGRESS_INTERVAL = 5.0
 """Seconds between progress lines if standard error is not a terminal."""
 
-Serve = Callable[[Settings], AbstractAsyncContextManager[str]]
-"""Runs a server in this process; yields its URI."""
 
-
-def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = Parser(
-        prog="wyoming-qwen3tts prerender",
-        description="Synthesize phrases in advance, and pin them in the cache.",
-        epilog="A running server does the work. Without --uri this process does it if no server answers, or "
-        "if any of the server's options is given. Run the command again with the same file to continue.",
-        allow_abbrev=False,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
     parser.add_argument(
         "file",
         type=Path,
@@ -73,27 +55,21 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
         "--voice", action="append", metavar="NAME", help="voice of phrases without one; may be repeated"
     )
     parser.add_argument(
-        "--language", type=language_argument, metavar="CODE", help="language of phrases without one, e.g. de"
+        "--language", type=arguments.language, metavar="CODE", help="language of phrases without one, e.g. de"
     )
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="phrases at a time (default: 4)")
-    parser.add_argument("--uri", help=f"the server's address (default: {uri})")
-    server_options = set(OPTIONS) - OWN_OPTIONS
-    add_options(parser.add_argument_group("the server's options"), server_options)
-    options = parser.parse_args(arguments)
+    server.add_arguments(parser)
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Store the phrases; return the exit status, 1 if any is not stored.
+
+    Raises SettingsError, ServerError, PhraseFileError, OSError.
+    """
     if not 1 <= options.jobs <= MAX_JOBS:
         raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MAX_JOBS}")
-    known = {*server_options, OPTIONS_FILE}
-    given = {name: value for name, value in vars(options).items() if name in known}
-    options.settings = load_flags(given)
-    options.in_process = options.uri is None and any(value is not None for value in given.values())
-    options.default_uri = uri
-    return options
-
-
-async def run(options: argparse.Namespace, serve: Serve) -> int:
-    """Store the phrases; return the exit status, 1 if any is not stored. Raises ServerError, ValueError."""
     phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
-    async with _server(options, serve) as uri:
+    async with server.server_for(options) as uri:
         await _check(phrases, options, uri)
         work = _PrerenderRun(phrases, uri)
         await work.run(options.jobs)
@@ -111,32 +87,12 @@ def _with_voices(
     ]
 
 
-@asynccontextmanager
-async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[str]:
-    """Yield the URI of a server that does the work: a running one, or one in this process."""
-    uri = options.uri or options.default_uri
-    if not options.in_process:
-        try:
-            await client.describe(uri, timeout=INFO_TIMEOUT)
-        except ServerError as error:
-            if options.uri is not None:
-                raise ServerError(f"{error}; without --uri this process does the work") from error
-            playback.print_note(
-                f"{error}; this process does the work, in {options.settings.voices.directory}"
-            )
-        else:
-            yield uri
-            return
-    async with serve(options.settings) as own:
-        yield own
-
-
 async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: str) -> None:
     """Check that the server has every voice and language; for unknown ones it would use a default.
 
     Raises ServerError if any is missing, and prints the others.
     """
-    info = await client.describe(uri, timeout=INFO_TIMEOUT)
+    info = await client.describe(uri, timeout=server.INFO_TIMEOUT)
     voices = [voice for program in info.tts for voice in program.voices]
     names = {name_key(name) for name in (*(voice.name for voice in voices), *OPENAI_VOICES)}
     languages = {base_language(tag) for voice in voices for tag in voice.languages}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
 from ..config.settings import Settings, SettingsError
-from ..config.sources import OPTIONS_FILE, add_options, load_flags
+from ..config.sources import Parser, load_options
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.engine import Qwen3Engine
 from ..speech import CustomVoice, SpeechError, base_language
@@ -25,40 +25,18 @@ from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
 from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
 from ..voices.store import CustomVoiceStore
 from . import playback
+from .arguments import MODEL_OPTIONS, add_server, add_timeout
 from .arguments import language as language_argument
 
-LIST = "list"
 STORE_OPTIONS = ("data_dir",)
 CACHE_OPTIONS = ("cache_disk", "cache_redis")
-MODEL_OPTIONS = (
-    *("model", "revision", "download_dir", "local_files_only", "device", "dtype", "quantize"),
-    *("context", "frames_per_token", "memory_budget"),
-)
-"""The server's options that all subcommands have, those of ``remove``, and those of ``design``."""
+"""The server's options that all subcommands have, and those of ``remove``."""
 
 
-def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = _parser(uri)
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
-        arguments = [LIST, *arguments]
-    options = parser.parse_args(arguments)
-    known = (*STORE_OPTIONS, *CACHE_OPTIONS, *MODEL_OPTIONS, OPTIONS_FILE)
-    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
-    return options
-
-
-def _parser(uri: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="wyoming-qwen3tts voices",
-        description="List, add, design, test and remove voices.",
-        epilog="The server's environment variables and options file apply too.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser(LIST, help="list the voices of a running server (the default)")
+def add_arguments(parser: Parser) -> None:
+    """Add the subcommands and their options."""
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    listing = commands.add_parser("list", help="list the voices of a running server (the default)")
     adding = commands.add_parser("add", help="clone a voice from a recording of 5 to 15 seconds")
     adding.add_argument("name", metavar="NAME")
     adding.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC, Ogg, MP3 and others")
@@ -92,18 +70,16 @@ def _parser(uri: str) -> argparse.ArgumentParser:
     testing.add_argument("--text", default="", help="the text (default: a sentence in the voice's language)")
     testing.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
     for command in (listing, adding, designing, removing, testing):
-        command.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
-        command.add_argument(
-            "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
-        )
+        add_server(command)
+        add_timeout(command)
         more = {designing: MODEL_OPTIONS, removing: CACHE_OPTIONS}.get(command, ())
-        add_options(command, (*STORE_OPTIONS, *more))
-    return parser
+        command.add_settings((*STORE_OPTIONS, *more))
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; return its exit status."""
-    return await COMMANDS[options.command](options)
+    """Run the subcommand; return its exit status. Raises SettingsError, ServerError, SpeechError, OSError."""
+    options.settings = load_options(options)
+    return await SUBCOMMANDS[options.subcommand](options)
 
 
 async def _list(options: argparse.Namespace) -> int:
@@ -214,12 +190,13 @@ async def _test(options: argparse.Namespace) -> int:
     language = base_language(voice.languages[0]) if voice is not None else "en"
     text = options.text or SAMPLE_TEXTS.get(language, SAMPLE_TEXTS["en"])
     name = voice.name if voice is not None else options.name
-    await playback.play_speech(options.uri, playback.whole_text(text), name, options.output)
+    with playback.open_output(options.output) as write:
+        await playback.write_speech(options.uri, playback.whole_text(text), name, None, write, options.output)
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
-    LIST: _list,
+SUBCOMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
+    "list": _list,
     "add": _add,
     "design": _design,
     "remove": _remove,
