@@ -7,7 +7,9 @@ import logging
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
+
+from .progress import clear_line
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -37,9 +39,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Erases a progress bar before each line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        clear_line()
+        super().emit(record)
+
+
 def configure(*, debug: bool, log_format: str) -> None:
     """Send logs to standard error. ``log_format``: ``text`` or ``json``."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     # Below warnings these libraries log nothing about speech.
