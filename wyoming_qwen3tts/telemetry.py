@@ -20,7 +20,7 @@ _BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and exception if there is one.
 
-    A log record made with ``extra={"fields": …}`` also has these under ``request``.
+    A record made with ``extra={"fields": …}``, as that of a request, has these under ``fields``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if (fields := getattr(record, "fields", None)) is not None:
-            line["request"] = fields
+            line["fields"] = fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
