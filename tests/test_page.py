@@ -31,6 +31,7 @@ from tests.web import free_port
 from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
 from wyoming_qwen3tts.server.web import page
 from wyoming_qwen3tts.speech import CustomVoice, Utterance, Voice
+from wyoming_qwen3tts.voices.design import SAMPLE_TEXTS
 from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -240,6 +241,22 @@ def test_with_the_keyboard_alone_a_text_is_typed_and_heard(tab: Browser, place: 
     assert re.fullmatch(r"0\.3 s of audio; first audio after [\d,]+ ms\.", said)
     assert place.engine.said[-1] == "The soup is hot."
     assert tab.run("return document.querySelector('#speak-view .status').role") == "status"
+
+
+def test_every_language_of_a_voice_has_an_example_one_click_away(tab: Browser, place: Place) -> None:
+    tab.find("#examples button")
+    offered = tab.run(
+        "return [...document.querySelectorAll('#examples button')].map((b) => [b.lang, b.textContent])"
+    )
+    spoken = {language for voice in place.engine.voices() for language in voice.languages}
+    assert {language for language, _ in offered} == {
+        tag.split("-")[0] for tag in spoken
+    } & SAMPLE_TEXTS.keys()
+    assert dict(offered)["de"] == "Deutsch"
+    tab.button("Deutsch").click()
+    tab.reads("#speak-view .status", "of audio")
+    assert tab.run("return document.querySelector('#speak-text').value") == SAMPLE_TEXTS["de"]
+    assert place.engine.told[-1].language.startswith("de")
 
 
 def test_sound_is_drawn_and_timed_while_it_is_made_and_kept_as_a_file(
@@ -497,7 +514,10 @@ def test_voices_are_found_by_language_and_problems_are_shown(tab: Browser, place
     (place.data / "voices" / "Uncle Bob").rmdir()
     tab.write("#voices-search", "chinese vivian")
     tab.reads("#voices-status", "1 of ")
-    assert "Vivian" in tab.find("#voice-list").text
+    card = tab.find("#voice-list").text
+    assert "Vivian" in card
+    assert "Engine: scripted" in card
+    assert "Licence: not known" in card
     assert "Ryan" not in tab.find("#voice-list").text
 
 
@@ -819,7 +839,7 @@ class TestEveryView:
 
 def test_focus_is_seen_wherever_it_goes(tab: Browser) -> None:
     seen = []
-    for _ in range(12):
+    for _ in range(20):
         tab.press(Keys.TAB)
         seen.append(
             tab.run(

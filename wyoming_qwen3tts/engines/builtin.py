@@ -95,7 +95,7 @@ class BuiltinEngine(Engine):
                 description="Heart (American English, built-in)",
                 languages=("en-US",),
                 engine=self.name,
-                attribution=Attribution("hibari-tts", "https://github.com/MMWilliams/hibari"),
+                attribution=Attribution("hibari-tts", "https://github.com/MMWilliams/hibari", "Apache-2.0"),
                 version=hibari.__version__,
                 loudness=LOUDNESS,
             ),

@@ -106,6 +106,9 @@ export function bytes(value) {
   return `${(value / 1000 ** power).toFixed(power && value < 100 * 1000 ** power ? 1 : 0)} ${["B", "kB", "MB", "GB"][power]}`;
 }
 
+/** The name of a language in that language. */
+export const ownName = (tag) => new Intl.DisplayNames([tag], { type: "language" }).of(tag);
+
 /** The English name of a language; an unknown tag is returned unchanged. */
 export function language(tag) {
   try {
