@@ -572,7 +572,7 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
     before = len(place.engine.said)
     tab.button("Play “The front door is open.”").click()
     newest = place.url + "v1/requests?limit=1"
-    tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["door"] == "http", "its end")
+    tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["api"] == "http", "its end")
     tab.button("Delete “The front door is open.”").click()
     tab.reads("#phrases-status", "is deleted")
     assert tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li") == []

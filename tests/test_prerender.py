@@ -302,8 +302,9 @@ async def test_the_bar_is_for_a_terminal(tmp_path: Path, file: Path) -> None:
     os.close(other)
     shown = os.read(main, 1 << 16).decode()
     os.close(main)
-    assert "\r[##########--------------------] 1 of 3, " in shown
-    assert "\r[##############################] 3 of 3, 0 s left" in shown
+    assert "\rprerender: [##########--------------------]  33 %, " in shown
+    assert "\rprerender: [##############################] 100 %, 0 s left" in shown
+    assert shown.endswith("\r\033[K")
 
 
 # -- cache --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wyoming_qwen3tts"
 
 LAYERS = [
-    *("speech", "redis_url", "atomic_file", "breaker", "config", "telemetry"),
+    *("speech", "redis_url", "atomic_file", "breaker", "config", "progress", "telemetry"),
     *("audio", "text", "client", "cache", "engines", "voices", "pipeline", "server", "hints", "app", "cli"),
 ]
 """From the bottom up: a module imports only from layers below its own."""

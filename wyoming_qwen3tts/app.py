@@ -224,7 +224,7 @@ class Service:
             raise StartupError(str(error)) from error
         for name in self._settings.cache.cache_exclude_voices:
             if not registry.catalog.has_voice(name, None):
-                _LOGGER.warning("settings: cache_exclude_voices names an unknown voice voice=%s", quote(name))
+                _LOGGER.warning("settings: unknown voice option=cache_exclude_voices voice=%s", quote(name))
         return registry
 
     def _measure(self) -> None:

@@ -24,6 +24,7 @@ from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import ReceivedAudio
 from ..config.settings import Settings
 from ..config.sources import Parser, load_options
+from ..progress import Status, clear_line
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import name_key
 from . import playback
@@ -116,7 +117,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     rows: dict[bytes, tuple[str, str, str, float, int]] = {}
     damaged = 0
-    with playback.progress_line() as show:
+    with Status() as status:
         for tier in tiers:
             async with aclosing(tier.entries()) as entries:
                 async for each, entry in entries:
@@ -129,7 +130,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                     await asyncio.to_thread(_write_wav, path, entry.pcm)
                     seconds = round(len(entry.pcm) / BYTES_PER_SECOND, 2)
                     rows[each] = (path.name, entry.text, entry.voice, seconds, int(entry.pinned))
-                    show(f"{len(rows):,} sentences")
+                    status.show(f"{len(rows):,} sentences")
     listed = sorted(rows.values(), key=lambda row: (row[2], row[1]))
     part = directory / f".{INDEX}.part"
     with part.open("w", encoding="utf-8", newline="") as file:
@@ -146,7 +147,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
 async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     """Read everything, and drop what is not what was written."""
     bad = False
-    with playback.progress_line() as show:
+    with Status() as status:
         for tier in tiers:
             number = 0
             damaged = []
@@ -159,7 +160,7 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                     number += 1
                     if entry is None:
                         damaged.append(each)
-                    show(f"{tier.name}: {number:,} sentences")
+                    status.show(f"{tier.name}: {number:,} sentences")
             for each in damaged:
                 await tier.drop(each)
             bad = bad or bool(damaged)
@@ -169,7 +170,7 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                 result = f"{len(damaged):,} damaged and deleted"
             else:
                 result = "none damaged"
-            show("")
+            clear_line()
             print(f"{tier.name}: {_sentences(number)}, {result}")
     return 1 if bad else 0
 

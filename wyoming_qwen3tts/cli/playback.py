@@ -1,11 +1,9 @@
-"""Audio output of the commands, to a WAV file or a player; their progress line and notes."""
+"""Audio output of the commands, to a WAV file or a player."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import subprocess
-import sys
 import time
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
@@ -16,6 +14,7 @@ from typing import BinaryIO
 from .. import client
 from ..audio.player import PLAYERS, find_player
 from ..client import ReceivedAudio, ServerError
+from ..progress import Status, print_line
 
 
 async def whole_text(text: str) -> AsyncGenerator[str, None]:
@@ -35,16 +34,16 @@ async def write_speech(
     began = time.monotonic()
     first: float | None = None
     seconds = 0.0
-    with progress_line() as show:
+    with Status() as status:
         async with aclosing(client.speak(uri, text, voice, language)) as received:
             async for audio in received:
                 if first is None:
                     first = time.monotonic() - began
                 seconds += audio.seconds
                 await asyncio.to_thread(write, audio)
-                show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
+                status.show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
     total = time.monotonic() - began
-    print_note(
+    print_line(
         f"{output or 'played'}: {seconds:.1f} s of audio, "
         f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms"
     )
@@ -136,23 +135,3 @@ def _player() -> Iterator[Callable[[ReceivedAudio], None]]:
         if process is not None and process.poll() is None:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def progress_line() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a progress line if standard error is a terminal, and else does nothing."""
-    terminal = sys.stderr.isatty()
-
-    def show(line: str) -> None:
-        if terminal:
-            print(f"\r{line}", end="", file=sys.stderr, flush=True)
-
-    with contextlib.ExitStack() as stack:
-        if terminal:
-            stack.callback(lambda: print("\r\033[K", end="", file=sys.stderr))
-        yield show
-
-
-def print_note(line: str) -> None:
-    """Print a line on standard error, apart from the command's output."""
-    print(line, file=sys.stderr, flush=True)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +21,11 @@ from .. import client
 from ..client import ServerError
 from ..config.settings import SettingsError
 from ..config.sources import Parser
+from ..progress import Progress, format_seconds, print_line
 from ..speech import base_language
 from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI_VOICES, name_key
-from . import arguments, playback, server
+from . import arguments, server
 
 READ_TIMEOUT = 300.0
 """Seconds without data after which a phrase fails; the server's own limits are shorter."""
@@ -33,14 +33,10 @@ MAX_FAILURES_IN_A_ROW = 5
 """Consecutive failures after which the command gives up: the server is at fault, not the phrases."""
 NOT_KEPT = "not-kept"
 """The error code of a server that cannot store phrases: the others would fail, too."""
-BAR_WIDTH = 30
-"""Characters."""
 MAX_JOBS = 64
 CANCEL_ATTEMPTS = 6
 """Times that a task is cancelled, every half second."""
 MAX_ERRORS_SHOWN = 20
-PROGRESS_INTERVAL = 5.0
-"""Seconds between progress lines if standard error is not a terminal."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -113,7 +109,7 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
     if missing:
         *others, last = missing
         for other in others[: MAX_ERRORS_SHOWN - 1]:
-            playback.print_note(other)
+            print_line(other)
         hint = "; put a text with a comma in quotation marks" if options.file.suffix in TABLE_SUFFIXES else ""
         raise ServerError(f"{last}{hint}")
 
@@ -129,33 +125,33 @@ class _PrerenderRun:
         self._stored = 0
         self._seconds = 0.0
         self._in_a_row = 0
-        self._began = self._last_shown = time.monotonic()
+        self._began = time.monotonic()
+        self._progress = Progress("prerender:", len(phrases))
 
     async def run(self, jobs: int) -> None:
         """Store all phrases, and print the result. Raises ServerError if it gives up."""
-        with playback.progress_line() as show:
-            workers = [asyncio.create_task(self._work(show)) for _ in range(min(jobs, len(self._phrases)))]
+        with self._progress:
+            workers = [asyncio.create_task(self._work()) for _ in range(min(jobs, len(self._phrases)))]
             try:
                 done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
                 for worker in done:
                     worker.result()
             except BaseException as end:
-                show("")
                 permanent = isinstance(end, ServerError) and end.code == NOT_KEPT
                 hint = "" if permanent else "; run the command again to continue"
-                playback.print_note(self._count() + hint)
+                print_line(self._count() + hint)
                 raise
             finally:
                 await _cancel(workers)
         for phrase, error in self.failures:
-            playback.print_note(f"line {phrase.line}: {phrase.text!r}: {error}")
+            print_line(f"line {phrase.line}: {phrase.text!r}: {error}")
         took = time.monotonic() - self._began
-        print(f"{self._count()}: {_time(self._seconds)} of audio in {_time(took)}")
+        print(f"{self._count()}: {format_seconds(self._seconds)} of audio in {format_seconds(took)}")
 
     def _count(self) -> str:
         return f"{self._stored:,} of {len(self._phrases):,} phrases are stored"
 
-    async def _work(self, show: Callable[[str], None]) -> None:
+    async def _work(self) -> None:
         """Store phrases one after the other, on one connection until an error ends it."""
         lost = False
         phrase = next(self._remaining, None)
@@ -168,34 +164,26 @@ class _PrerenderRun:
                         if error.code is None and not lost:
                             lost = True  # the server may have been restarted: try once more
                             break
-                        self._fail(phrase, error, show)
+                        self._fail(phrase, error)
                         phrase = next(self._remaining, None)
                         break  # the server closes the connection after an error
                     self._stored += 1
                     self._seconds += seconds
                     self._in_a_row = 0
                     lost = False
-                    self._show(show)
+                    self._show()
                     phrase = next(self._remaining, None)
 
-    def _fail(self, phrase: Phrase, error: ServerError, show: Callable[[str], None]) -> None:
+    def _fail(self, phrase: Phrase, error: ServerError) -> None:
         """Count a failed phrase. Raises ServerError if the server is at fault."""
         self.failures.append((phrase, error))
         self._in_a_row += 1
-        self._show(show)
+        self._show()
         if error.code in {None, NOT_KEPT} or self._in_a_row == MAX_FAILURES_IN_A_ROW:
             raise ServerError(f"line {phrase.line}: {error}", error.code) from error
 
-    def _show(self, show: Callable[[str], None]) -> None:
-        """Show the progress: a bar on a terminal, else a line every PROGRESS_INTERVAL seconds."""
-        done, total = self._stored + len(self.failures), len(self._phrases)
-        left = (time.monotonic() - self._began) / done * (total - done)
-        if sys.stderr.isatty():
-            bar = "#" * (BAR_WIDTH * done // total)
-            show(f"[{bar:-<{BAR_WIDTH}}] {done:,} of {total:,}, {_time(left)} left ")
-        elif time.monotonic() - self._last_shown > PROGRESS_INTERVAL:
-            self._last_shown = time.monotonic()
-            playback.print_note(f"{done:,} of {total:,}, {_time(left)} left")
+    def _show(self) -> None:
+        self._progress.update(self._stored + len(self.failures))
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -222,7 +210,3 @@ async def _store(connection: AsyncClient, phrase: Phrase) -> float:
         async for audio in received:
             seconds += audio.seconds
     return seconds
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .. import client
+from .. import client, progress
 from ..client import ConnectError, ServerError, configured_uri, default_uri
 from ..config.describe import flag_name
 from ..config.settings import GROUP_OF, Settings, SettingsError
 from ..config.sources import Parser, given_options, load_options
-from . import arguments, playback
+from ..progress import print_line
+from . import arguments
 
 INFO_TIMEOUT = 5.0
 """Seconds in which a server has to answer with its voices."""
@@ -55,12 +56,20 @@ async def server_for(options: argparse.Namespace) -> AsyncIterator[str]:
         except ConnectError:
             if named is not None:
                 raise
-            playback.print_note(f"no server answers at {uri}: this process does the work itself")
+            print_line(f"no server answers at {uri}: this process does the work itself")
         else:
             yield uri
             return
     async with _own_server(settings) as uri:
         yield uri
+
+
+def _print_progress() -> None:
+    """Print the progress of loading a model: as plain lines where standard error is not a terminal."""
+    if not progress.LOGGER.handlers:
+        progress.LOGGER.setLevel(logging.INFO)
+        progress.LOGGER.addHandler(logging.StreamHandler())
+        progress.LOGGER.propagate = False
 
 
 @asynccontextmanager
@@ -69,6 +78,7 @@ async def _own_server(settings: Settings) -> AsyncIterator[str]:
     from ..app import Service, StartupError  # it takes half a second to import
 
     logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command reports its errors
+    _print_progress()
     with tempfile.TemporaryDirectory() as directory:
         service = Service(
             settings.changed(

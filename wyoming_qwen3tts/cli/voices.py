@@ -20,6 +20,7 @@ from ..config.settings import Settings, SettingsError
 from ..config.sources import Parser, load_options
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.engine import Qwen3Engine
+from ..progress import Status, print_line
 from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
 from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
@@ -99,9 +100,9 @@ async def _list(options: argparse.Namespace) -> int:
     for voice in contents.voices:
         if name_key(voice.name) not in names:
             stored = f"{voice.name}: stored in {options.settings.voices.directory}"
-            playback.print_note(f"{stored}, but not available from the server at {options.uri}")
+            print_line(f"{stored}, but not available from the server at {options.uri}")
     for problem in contents.problems:
-        playback.print_note(f"{problem.name}: {problem.message}")
+        print_line(f"{problem.name}: {problem.message}")
     if unreachable is not None:
         raise unreachable
     return 0
@@ -109,7 +110,7 @@ async def _list(options: argparse.Namespace) -> int:
 
 async def _add(options: argparse.Namespace) -> int:
     """Clone a voice from a recording."""
-    with playback.progress_line() as show:
+    with Status() as status:
         made = await asyncio.to_thread(
             _store(options).add,
             options.name,
@@ -118,7 +119,7 @@ async def _add(options: argparse.Namespace) -> int:
             language=options.language,
             description=options.description,
             seed=options.seed,
-            progress=lambda step: show(f"{options.name}: {step}"),
+            progress=lambda step: status.show(f"{options.name}: {step}"),
         )
     return await _print_result(options, made)
 
@@ -133,9 +134,9 @@ async def _design(options: argparse.Namespace) -> int:
     check_design(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
     model = replace(settings.model, max_batch_size=1)
     engine = Qwen3Engine(model, settings.voices.prompts, load_at_start=False)
-    with playback.progress_line() as show:
+    with Status() as status:
         try:
-            show(f"{options.name}: loading the models")
+            status.show(f"{options.name}: loading the models")
             await engine.start()
             engine.cloning_model()  # raises early if the designed voice could not be cloned
             made = await create_designed_voice(
@@ -146,9 +147,9 @@ async def _design(options: argparse.Namespace) -> int:
                 language=language,
                 text=options.text,
                 seed=options.seed,
-                progress=lambda step: show(f"{options.name}: {step}"),
+                progress=lambda step: status.show(f"{options.name}: {step}"),
             )
-            show(f"{options.name}: cloning")
+            status.show(f"{options.name}: cloning")
             try:
                 await engine.prepare_voice(engine.clone(made))
             except EngineUnavailableError:
@@ -172,7 +173,7 @@ async def _remove(options: argparse.Namespace) -> int:
             await tier.close()
     if failed is not None:
         raise SpeechError(f"{name} is removed, but its audio may still be in the cache: {failed}")
-    playback.print_note(f"{options.name} is removed, and everything computed from it")
+    print_line(f"{options.name} is removed, and everything computed from it")
     return 0
 
 
@@ -217,24 +218,24 @@ async def _served(options: argparse.Namespace) -> list[TtsVoice]:
 async def _print_result(options: argparse.Namespace, made: CustomVoice) -> int:
     """Print a new voice's remarks, and whether the running server has it already."""
     for remark in made.notes:
-        playback.print_note(f"note: {remark}")
+        print_line(f"note: {remark}")
     if name_key(made.name) in OPENAI_VOICES:
-        playback.print_note(
+        print_line(
             f"note: {made.name} is one of OpenAI's voice names: clients that request it get this voice now"
         )
     kind = "with its transcript" if made.reference.transcript else "without a transcript"
-    playback.print_note(f"{made.name} is in {options.settings.voices.directory}, {kind}")
+    print_line(f"{made.name} is in {options.settings.voices.directory}, {kind}")
     listed: list[TtsVoice] | None = None
     with suppress(ServerError, SpeechError):
         listed = await _served(options)
     if listed is None:
-        playback.print_note(
+        print_line(
             f"no server answers at {options.uri}: start one with a Base checkpoint and this --data-dir"
         )
     elif name_key(made.name) in {name_key(voice.name) for voice in listed}:
-        playback.print_note(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
+        print_line(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
     else:
-        playback.print_note(
+        print_line(
             f"the server at {options.uri} does not have the voice: see its log, and check that it has this "
             "--data-dir"
         )

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from ...config.settings import ModelSettings
+from ...progress import LOGGER, Progress
 from ...speech import Reference
 from ...telemetry import quote
 from ..base import EngineUnavailableError
@@ -149,7 +149,7 @@ class ModelManager:
         self._load_queue: deque[LoadedModel] = deque()
         self._eviction_at: float | None = None
         """The monotonic time at which a model may be unloaded for the next one; None if none has to be."""
-        self._progress_bar: tqdm | None = None
+        self._progress: Progress | None = None
         self.all: tuple[LoadedModel, ...] = ()
         self.placement = ""
         """Device and dtype, each with the reason for it."""
@@ -435,9 +435,8 @@ class ModelManager:
         else:
             _LOGGER.info("qwen3: loaded model=%s seconds=%.1f", loaded_model.name, time.monotonic() - began)
             self._warm_up_started = time.monotonic()
-            self._progress_bar = tqdm(
-                total=len(loaded_model.warm_up_calls), desc="Warming up", leave=False, disable=None
-            )
+            label = f"qwen3: warming up model={loaded_model.name}"
+            self._progress = Progress(label, len(loaded_model.warm_up_calls), LOGGER.info)
 
     def _move_to_device(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
         settings, device = self._settings, self.device
@@ -478,12 +477,10 @@ class ModelManager:
             self._fail_loading(loaded_model, EngineUnavailableError(reason))
             self.unload(loaded_model, None)
             return
-        if self._progress_bar is not None:
-            self._progress_bar.update()
+        if self._progress is not None:
+            self._progress.update(self._progress.total - len(loaded_model.warm_up_calls))
         if loaded_model.warm_up_calls:
             return
-        if self._progress_bar is not None:
-            self._progress_bar.close()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         loaded_model.last_used = loaded_model.ready_since = time.monotonic()
