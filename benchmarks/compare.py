@@ -38,7 +38,10 @@ from benchmarks import environment, speech_requests
 from benchmarks.environment import ROOT, VOICE, EnvironmentSetupError, Piper
 from benchmarks.servers import Program, Server, ServerFailedError, running
 from benchmarks.speech_requests import LONG_TEXT, InvalidResponseError, SpeechTiming, TimedOutError, unique
+from wyoming_qwen3tts.progress import Status, clear_line
 
+STATUS = Status()
+"""What is measured now."""
 STARTS = 3
 SLICES = 2
 """Slices of ``describe`` for each server."""
@@ -91,7 +94,7 @@ class Report:
 
     def write(self) -> None:
         """Print everything."""
-        _progress("")
+        clear_line()
         print("\n".join(self.lines))
         if self.targets:
             print("\n".join(["## Targets", "", *self.targets, ""]))
@@ -209,7 +212,7 @@ async def _measure(plan: Plan, sections: Sequence[str], report: Report) -> None:
             )  # piper loads its voice at the first request
         for name, section in SECTIONS.items():
             if section is not None and name in sections:
-                _progress(name)
+                STATUS.show(name)
                 await section(plan, pair, report)
 
 
@@ -222,7 +225,7 @@ async def measure_start(plan: Plan, report: Report) -> None:
     sounded: dict[str, list[float]] = {"ours": [], "piper": []}
     for number in range(STARTS):
         for program in (plan.ours, plan.piper):
-            _progress(f"start {number + 1}/{STARTS} {program.name}")
+            STATUS.show(f"start {number + 1}/{STARTS} {program.name}")
             async with running(program) as server:
                 answered[program.name].append(await server.ready())
                 asked = time.perf_counter()
@@ -245,7 +248,7 @@ async def measure_speech(plan: Plan, pair: Pair, report: Report) -> None:
     """Request every text in both forms, new and repeated, alternately from both servers."""
     timings: dict[tuple[str, str], dict[str, list[SpeechTiming]]] = {}
     for number in range(plan.rounds + 1):
-        _progress(f"speech {number}/{plan.rounds}")
+        STATUS.show(f"speech {number}/{plan.rounds}")
         for text in plan.texts:
             for form in ("plain", "streamed"):
                 for kind in ("unique", "repeated"):
@@ -307,7 +310,7 @@ async def measure_describe(plan: Plan, pair: Pair, report: Report) -> None:
     probes = {server.name: Probes() for server in pair}
     for number in range(SLICES):
         for server in pair:
-            _progress(f"describe {number + 1}/{SLICES} {server.name}")
+            STATUS.show(f"describe {number + 1}/{SLICES} {server.name}")
             try:
                 await _probe_under_load(plan, server, probes[server.name], report)
             except InvalidResponseError as error:
@@ -367,7 +370,7 @@ async def measure_memory(plan: Plan, pair: Pair, report: Report) -> None:
     """Measure both servers' memory after many concurrent requests."""
     held = {}
     for server in pair:
-        _progress(f"memory {server.name}")
+        STATUS.show(f"memory {server.name}")
         await asyncio.gather(
             *(_speak(server, unique(LONG_TEXT), report, streamed=False) for _ in range(plan.requests))
         )
@@ -416,11 +419,6 @@ def _median(values: Sequence[float]) -> float:
 
 def _ratio(ours: float, piper: float) -> float:
     return ours / piper if piper else math.nan
-
-
-def _progress(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from wyoming_qwen3tts.engines.qwen3.graphs import Graphs
 from wyoming_qwen3tts.engines.qwen3.prompt import PromptBuilder, Speech
 from wyoming_qwen3tts.engines.qwen3.quantize import int8
 from wyoming_qwen3tts.engines.qwen3.scheduler import CODEC_CHUNK_FRAMES, Generation, Scheduler
+from wyoming_qwen3tts.progress import Progress
 
 TEXT = "Good evening, all is well."
 """26 tokens for the character tokenizer of random checkpoints: as many as five seconds of speech have."""
@@ -229,11 +230,13 @@ def compare(given: argparse.Namespace, directory: Path) -> None:
     engine.run(max_batch_size)
     official_times: list[float] = []
     runs: dict[int, list[Run]] = {batch_size: [] for batch_size in given.batch_sizes}
-    for _ in range(given.runs):
-        if official is not None:
-            official_times.append(official.run())
-        for batch_size in given.batch_sizes:
-            runs[batch_size].append(engine.run(batch_size))
+    with Progress("benchmark:", given.runs * (len(runs) + (official is not None))) as progress:
+        for _ in range(given.runs):
+            if official is not None:
+                official_times.append(official.run())
+            for batch_size in given.batch_sizes:
+                runs[batch_size].append(engine.run(batch_size))
+                progress.update(len(official_times) + sum(map(len, runs.values())))
     whole = statistics.median(official_times) if official_times else float("nan")
     if official_times:
         print(f"official package: {1e3 * whole / frames:.1f} ms per frame, first audio after {whole:.2f} s")

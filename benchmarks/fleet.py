@@ -1,10 +1,10 @@
 """Capacity planning: how many machines are needed, by simulation with measured service times.
 
-    python -m benchmarks.fleet                                      # the built-in voice, 1 to 8 machines
-    python -m benchmarks.fleet --times benchmarks/times-h200.json   # a GPU, with published figures python -m
-    benchmarks.fleet --speakers 1000 --machines 20 24 --hits 0.5 python -m benchmarks.fleet --measure [URI]
-    --write FILE         # measure service times python -m benchmarks.fleet --check [URI]
-    # compare a real server with a simulated one
+    python -m benchmarks.fleet                                     # the built-in voice, 1 to 8 machines
+    python -m benchmarks.fleet --speakers 1000 --machines 20 24 --hits 0.5
+    python -m benchmarks.fleet --measure [URI] --write FILE        # measure service times
+    python -m benchmarks.fleet --times FILE                        # use them
+    python -m benchmarks.fleet --check [URI]                       # compare a server with a simulated one
 
 Prints the p95 of the time to the first audio by load and number of machines, compares load-balancing policies
 of fronts, and shows the effect of a machine's failure. The same options and seed give the same numbers.

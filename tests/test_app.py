@@ -243,9 +243,12 @@ def test_the_documentation_s_log_lines_are_those_of_the_server() -> None:
     section = (ROOT / "DOCS.md").read_text().split("## Troubleshooting", 1)[1].split("\n## ", 1)[0]
     lines = re.findall(r"^`(.+)`$", section, re.MULTILINE)
     facts = [
-        ("engine remote: no voices reason=", "engine %s: no voices reason="),
+        ("engine: no voices engine=remote reason=", "engine: no voices engine=%s reason="),
         ("is not allowed; allowed:", "is not allowed; allowed: {kind.allowed}"),
-        ("there is no option 'max_txt'; is 'max_text' meant?", "there is no option {key!r}{hint}"),
+        (
+            "there is no option 'max_txt'; is 'max_text' meant?",
+            "there is no option {key!r}{nearest(key, OPTIONS)}",
+        ),
         ("voice 'nobody' is not one of: heart", "is not one of: "),
         (
             "lexicon: cannot be read, the previous entries stay path=",

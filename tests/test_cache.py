@@ -164,7 +164,7 @@ async def test_a_damaged_entry_is_dropped(
     with closing(sqlite3.connect(tmp_path / "data" / "cache.sqlite")) as database, database:
         database.execute(f"UPDATE sounds SET {what} WHERE key = ?", (key("a"),))
     assert await disk.get(key("a")) is None
-    assert "cache: disk dropped a damaged entry" in caplog.text
+    assert "cache: damaged entry dropped tier=disk" in caplog.text
     assert 'text="Sentence 0."' in caplog.text
     assert disk.counts.damaged == 1
     assert await disk.get(key("b")) == entry(1)
@@ -603,7 +603,7 @@ async def test_a_tier_that_fails_is_left_out_with_one_warning_and_comes_back(
     for name in "abcde":
         assert await said(cache, name, Voice()) == WHOLE
     assert shaky.asked == 1
-    assert caplog.text.count('cache: shaky is not used reason="gone for lunch') == 1
+    assert caplog.text.count('cache: tier not used tier=shaky reason="gone for lunch') == 1
     shaky.broken = False
     cache._tiers[0]._reading.end_rest()
     cache._tiers[0]._writing.end_rest()

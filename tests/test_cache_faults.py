@@ -241,7 +241,7 @@ async def test_a_tier_that_cannot_write_can_still_be_read(caplog: pytest.LogCapt
         await written(cache)
     assert make.times == 2
     assert tier.asked == 4
-    assert caplog.text.count("cache: shaky is not used reason=\"OSError('read only')") == 1
+    assert caplog.text.count("cache: tier not used tier=shaky reason=\"OSError('read only')") == 1
     assert "again" not in caplog.text
 
 
@@ -295,7 +295,7 @@ async def test_what_a_tier_raises_harms_nobody(caplog: pytest.LogCaptureFixture)
     await cache.check_tiers()
     await cache.forget("Ryan")
     await cache.close()
-    assert 'cache: shaky may hold forgotten entries voice=Ryan reason="odd forget' in caplog.text
+    assert 'cache: tier may hold forgotten entries tier=shaky voice=Ryan reason="odd forget' in caplog.text
     assert "never retrieved" not in caplog.text
 
 

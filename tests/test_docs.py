@@ -1,19 +1,20 @@
-"""What docs/ lets somebody type, typed; and whether what it points to is there.
+"""The manual: its commands run, it builds without a warning, and what it names exists.
 
-A block of a page is marked by its fence:
+The fence of a code block says what is done with it:
 
-- ``sh`` is run, in order, in a directory of the page's own; it has to succeed.
-- ``sh server`` is run until the page ends, and waited for; another one takes the place of the first.
-- ``text`` after one of these is what it printed, in this order; ``…`` stands for anything.
-- ``sh no-run`` needs a GPU, a model, Docker, root or another machine. ``yaml``, ``toml`` … are not run either.
+- ``sh``: run, in order, in a directory of the page's own; it must succeed.
+- ``sh server``: run until the end of the page or the next server, and waited for.
+- ``text`` after one of these: its output, in this order; ``…`` stands for anything.
+- ``sh no-run``: needs a GPU, a model, Docker, root or another machine. ``yaml``, ``toml`` … are not run either.
 
-A page's ports are replaced by free ones, so that pages and people do not meet.
+A page's ports are replaced by free ones.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,23 +28,24 @@ import pytest
 
 from tests.house import HANG
 from tests.web import free_port
+from wyoming_qwen3tts.config.describe import OPTIONS_FILE
 from wyoming_qwen3tts.config.settings import OPTIONS
-from wyoming_qwen3tts.config.sources import OPTIONS_FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+LINKING = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+"""Pages outside the manual, whose links Sphinx does not check."""
 PORTS = ("10200", "10201", "8080", "8081", "6379")
-INFOS = {"sh", "sh server", "sh no-run", "text", "yaml", "toml", "json", "ini", ""}
+INFOS = {"sh", "sh server", "sh no-run", "text", "yaml", "toml", "json", "ini", "", "{toctree}"}
 SHOWN = ("examples", "benchmarks", "tests", ".venv")
-"""What a page's directory has of the checkout."""
+"""Parts of the checkout that a page's directory contains."""
 
 FOREIGN = {
     *("--fail", "--no-deps", "--target", "--network", "--restart", "--gpus", "--profile"),
     *("--save", "--maxmemory", "--maxmemory-policy", "--port"),
-    *("--version", "--help"),
+    *("--version", "--help", "--help-all"),
 }
-"""Options of other programs: curl, pip, docker, redis-server; and what argparse has by itself."""
+"""Options of other programs (curl, pip, docker, redis-server), and argparse's own."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(b.info == "sh" for b in blocks(page))], ids=lambda page: page.stem
 )
-def test_what_a_page_lets_one_type_does_what_it_says(page: Path, shell: Shell) -> None:
+def test_commands_of_a_page_do_what_it_says(page: Path, shell: Shell) -> None:
     said: str | None = None
     for block in blocks(page):
         where = f"{page.name}:{block.line}"
@@ -177,19 +179,19 @@ def test_what_a_page_lets_one_type_does_what_it_says(page: Path, shell: Shell) -
             said = None
 
 
-def test_a_page_that_says_what_is_not_so_fails(tmp_path: Path, shell: Shell) -> None:
+def test_a_page_with_a_wrong_output_fails(tmp_path: Path, shell: Shell) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh\necho one 8080\n```\n```text\none two … 8080\n```\n")
     with pytest.raises(AssertionError, match=r"page\.md:4: one"):
-        test_what_a_page_lets_one_type_does_what_it_says(page, shell)
+        test_commands_of_a_page_do_what_it_says(page, shell)
     page.write_text("```sh\necho one; false\n```\n")
     with pytest.raises(AssertionError, match="status 1: one"):
-        test_what_a_page_lets_one_type_does_what_it_says(page, shell)
+        test_commands_of_a_page_do_what_it_says(page, shell)
     page.write_text("```sh no-run\nfalse\n```\n```sh\necho one two 8080\n```\n```text\none … 8080\n```\n")
-    test_what_a_page_lets_one_type_does_what_it_says(page, shell)
+    test_commands_of_a_page_do_what_it_says(page, shell)
 
 
-# -- what is pointed to --------------------------------------------------------------------------------------
+# -- links and names -----------------------------------------------------------------------------------------
 
 
 def anchors(page: Path) -> set[str]:
@@ -201,8 +203,36 @@ def anchors(page: Path) -> set[str]:
     return found
 
 
+def test_the_manual_builds_without_a_warning(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert build(ROOT / "docs", site) == ""
+    for page in PAGES:
+        assert (site / f"{page.stem}.html").exists(), page.stem
+
+
+def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
+    source = tmp_path / "docs"
+    shutil.copytree(ROOT / "docs", source)
+    with (source / "index.md").open("a") as index:
+        index.write("\n[nowhere](nowhere.md) [no heading](text.md#no-heading)\n")
+    output = build(source, tmp_path / "site")
+    assert "nowhere.md" in output
+    assert "no-heading" in output
+
+
+def build(source: Path, site: Path) -> str:
+    """Build the manual as ``script/docs`` does; return its warnings."""
+    strict = re.search(r"strict = \[(.*)\]", (ROOT / "script/docs").read_text())
+    assert strict is not None
+    options = re.findall(r'"(--[\w-]+)"', strict[1])
+    command = [sys.executable, "-m", "sphinx", *options, str(source), str(site)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+    assert (done.returncode == 0) == (done.stderr == ""), done.stderr
+    return done.stderr
+
+
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_links_outside_the_manual_lead_to_existing_files(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", unfenced(page))
     for link in links:
         if "://" in link or link.startswith("mailto:"):
@@ -215,15 +245,29 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name}: {link}, but {sorted(anchors(target))}"
 
 
-def test_every_page_is_in_the_index_and_the_index_in_readme() -> None:
-    index = (ROOT / "docs/README.md").read_text()
+def test_the_index_links_to_every_page_and_the_readme_to_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text()
     for page in PAGES:
-        assert page.name == "README.md" or f"]({page.name})" in index, page.name
-    assert re.search(r"\]\(docs/(README\.md)?\)", (ROOT / "README.md").read_text())
+        assert page.name == "index.md" or f"]({page.name})" in index, page.name
+    assert "](docs/index.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_is_short() -> None:
+    readme = (ROOT / "README.md").read_bytes()
+    assert readme.count(b"\n") <= 200
+    assert len(readme) <= 12_000
+
+
+def test_pictures_are_used_and_small() -> None:
+    pictures = [path for path in (ROOT / "docs/pictures").iterdir() if path.is_file()]
+    text = "".join(page.read_text() for page in [*PAGES, ROOT / "README.md"])
+    for picture in pictures:
+        assert f"pictures/{picture.name}" in text, f"{picture.name} is on no page"
+    assert sum(picture.stat().st_size for picture in pictures) <= 1_500_000
 
 
 def known_options() -> set[str]:
-    """Return the options of the server, of its commands, and of what else the repository has to run."""
+    """Return the options of the server, its commands, benchmarks, examples and scripts."""
     flags = {f"--{key.replace('_', '-')}" for key in (*OPTIONS, OPTIONS_FILE)}
     flags |= {f"--no-{key.replace('_', '-')}" for key, each in OPTIONS.items() if each.default is True}
     for folder in ("wyoming_qwen3tts/cli", "benchmarks", "examples", "script"):
@@ -234,13 +278,13 @@ def known_options() -> set[str]:
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
-def test_every_option_that_is_mentioned_exists(page: Path) -> None:
+def test_options_that_are_mentioned_exist(page: Path) -> None:
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", page.read_text()))
     assert not mentioned - known_options() - FOREIGN, page.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_of_the_checkout_that_is_named_exists(page: Path) -> None:
+def test_files_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     for name in re.findall(
         r"\b(?:wyoming_qwen3tts|tests|benchmarks|examples|script|docs)/[\w./-]*[\w/]", text
@@ -250,10 +294,10 @@ def test_every_file_of_the_checkout_that_is_named_exists(page: Path) -> None:
         assert (ROOT / f"{name.replace('.', '/')}.py").exists(), f"{page.name}: {name}"
 
 
-def test_every_metric_that_is_named_exists(shell: Shell) -> None:
+def test_metrics_that_are_named_exist(shell: Shell) -> None:
     named = {name for page in PAGES for name in re.findall(r"\bwyoming_tts_\w+", page.read_text())}
     assert named
-    # A machine that does not answer has metrics too.
+    # A remote server that does not answer has metrics, too.
     server = "wyoming-qwen3tts --http-port 8080 --engine builtin,remote --remote-uri tcp://127.0.0.1:10201"
     shell.serve(Block("sh server", server, 0), "here")
     with urllib.request.urlopen(f"{shell.replaced('http://localhost:8080')}/metrics", timeout=HANG) as answer:

@@ -325,6 +325,7 @@ async def test_help_and_version_load_nothing_heavy() -> None:
     running = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     output, _ = await running.communicate()
     assert b"--zeroconf [NAME]" in output
+    assert b"prerender" in output
     assert output.decode().splitlines()[-1] == "['asyncio']"
 
 
@@ -337,7 +338,7 @@ async def test_the_limit_of_open_files_is_no_surprise() -> None:
     )
     try:
         log = await read_log(running, "service: ready")
-        assert "may open 256 files" in log[0]
+        assert "open_files=256" in log[0]
         uri = next(line.split("uri=")[-1] for line in log if "wyoming: listening" in line)
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(300):

@@ -281,7 +281,7 @@ async def test_the_first_word_is_heard_sooner(home: str, lent_heart: Engine) -> 
     async with connect(home) as client:
         trimmed = to_samples(await home_assistant_plain(client, text))
     sooner = runs(untouched, THRESHOLD)[0][0] - runs(trimmed, THRESHOLD)[0][0]
-    assert sooner / SAMPLE_RATE == pytest.approx(0.27, abs=0.01), "as README says"
+    assert sooner / SAMPLE_RATE == pytest.approx(0.27, abs=0.01)
     assert len(untouched) - len(trimmed) > 0.6 * SAMPLE_RATE
 
 

@@ -331,7 +331,7 @@ async def test_requests_say_that_another_spoke() -> None:
         numbers = (await client.get("/metrics")).text
     assert (last["voice"], last["engine"], last["fallback"]) == ("heart", "spare", "engine")
     assert last["cache"] == "off"
-    assert 'wyoming_tts_fallbacks_total{reason="engine"} 1.0' in numbers
+    assert 'wyoming_tts_fallbacks_total{fallback="engine"} 1.0' in numbers
     assert 'wyoming_tts_engine_failures_total{engine="model"} 1.0' in numbers
 
 
@@ -706,7 +706,7 @@ async def test_an_engine_that_cannot_be_looked_at_harms_nobody(caplog: pytest.Lo
         spare_one.broken = EngineUnavailableError("ended")
         await state(able, "second", State.UP)
         await until(lambda: spare_one.starts == 2)
-    assert "engine model: cannot be supervised" in caplog.text
+    assert "engine: cannot be supervised engine=model" in caplog.text
 
 
 # -- a new process ------------------------------------------------------------------------------------------
@@ -721,8 +721,8 @@ from wyoming_qwen3tts.__main__ import leave, main
 model = test_failover.Watched()
 if "hang" in sys.argv:
     model.beats, model.script = "the same beat", test_failover.hangs
-make = lambda settings: app.Service(settings, [model, test_failover.Spare()])
-leave(main(sys.argv[1 : sys.argv.index("--")], make))
+app.engines_for = lambda settings: [model, test_failover.Spare()]
+leave(main(sys.argv[1 : sys.argv.index("--")]))
 """
 
 

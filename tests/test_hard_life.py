@@ -652,7 +652,7 @@ async def test_ten_thousand_who_come_and_go_leave_nothing_behind(tmp_path: Path)
 # -- what is kept, where nothing can be ---------------------------------------------------------------------
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
-GONE_ON = "cache: disk is not used"
+GONE_ON = "cache: tier not used tier=disk"
 
 
 def phrases(what: str) -> list[str]:
@@ -682,7 +682,7 @@ async def test_a_disk_that_is_full_for_this_process_keeps_nothing_and_silences_n
         await goes_on(running, [*phrases("Door"), *phrases("Gate"), *phrases("Window")])
         await nothing_partial(tmp_path)
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        await again(running, "cache: disk works again", 1)
+        await again(running, "cache: tier works again tier=disk", 1)
     assert await nothing_partial(tmp_path) > len(NUMBERS)
 
 
@@ -731,7 +731,7 @@ async def test_a_file_system_that_is_full_keeps_nothing_and_silences_nobody(smal
                 pass
         await goes_on(running, [*phrases("Door"), *phrases("Gate"), "The first one is kept."])
         (small / "ballast").unlink()
-        await again(running, "cache: disk works again", 1)
+        await again(running, "cache: tier works again tier=disk", 1)
         assert await nothing_partial(small) >= 1
     async with house("--data-dir", small) as running:
         await running.speaks("The first one is kept.")
@@ -787,7 +787,7 @@ async def test_a_file_that_another_process_writes_to_for_seconds_is_no_silence(t
         assert running.said(GONE_ON) == 1
         other.execute("ROLLBACK")
         other.close()
-        await again(running, "cache: disk works again", 1)
+        await again(running, "cache: tier works again tier=disk", 1)
     assert await nothing_partial(tmp_path) > len(NUMBERS)
 
 
@@ -805,7 +805,7 @@ async def test_a_file_that_another_process_has_for_itself_is_no_silence(tmp_path
         assert running.said(GONE_ON) == 1
         other.execute("COMMIT")
         other.close()
-        await again(running, "cache: disk works again", 1)
+        await again(running, "cache: tier works again tier=disk", 1)
     assert await nothing_partial(tmp_path) > 1
 
 
@@ -854,7 +854,7 @@ async def test_a_clock_that_jumps_while_somebody_speaks_is_not_noticed(
 async def test_a_redis_that_comes_and_goes_while_the_server_speaks_is_no_silence(tmp_path: Path) -> None:
     redis = Server(tmp_path)
     redis.start()
-    gone, back = "cache: redis is not used", "cache: redis works again"
+    gone, back = "cache: tier not used tier=redis", "cache: tier works again tier=redis"
     options = ("--cache-redis", redis.url, "--cache-disk", "0", "--cache-memory", "0")
     try:
         async with house("--data-dir", tmp_path / "data", *options) as running:

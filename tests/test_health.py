@@ -169,22 +169,22 @@ async def test_numbers_are_as_prometheus_reads_them(tmp_path: Path) -> None:
         key = (f"{PREFIX}_{name}", tuple(sorted(labels.items())))
         return after[key] - before.get(key, 0.0)
 
-    fallbacks = (f"{PREFIX}_fallbacks_total", (("reason", "voice"),))
+    fallbacks = (f"{PREFIX}_fallbacks_total", (("fallback", "voice"),))
     assert (during[fallbacks], after[fallbacks]) == (0, 1)
     after = during
-    assert risen("requests_total", door="wyoming", engine="scripted", outcome="ok") == 2
-    assert risen("requests_total", door="http", engine="scripted", outcome="ok") == 1
-    assert risen("requests_total", door="http", engine="none", outcome="voice-not-found") == 1
-    assert risen("request_sources_total", door="wyoming", cache="memory") == 1
-    assert risen("first_audio_seconds_count", door="wyoming", cache="miss") == 1
-    assert risen("first_audio_seconds_count", door="wyoming", cache="memory") == 1
+    assert risen("requests_total", api="wyoming", engine="scripted", outcome="ok") == 2
+    assert risen("requests_total", api="http", engine="scripted", outcome="ok") == 1
+    assert risen("requests_total", api="http", engine="none", outcome="voice-not-found") == 1
+    assert risen("request_sources_total", api="wyoming", cache="memory") == 1
+    assert risen("first_audio_seconds_count", api="wyoming", cache="miss") == 1
+    assert risen("first_audio_seconds_count", api="wyoming", cache="memory") == 1
     assert risen("real_time_factor_count", engine="scripted") == 2
     assert risen("queue_seconds_count", engine="scripted") == 2
     assert risen("synthesis_seconds_count", engine="scripted") == 2
-    assert risen("encode_seconds_count", door="http") == 2
-    assert risen("send_seconds_count", door="wyoming") == 2
-    assert risen("characters_total", door="wyoming") == 32
-    assert risen("audio_seconds_total", door="wyoming", engine="scripted") == pytest.approx(0.64)
+    assert risen("encode_seconds_count", api="http") == 2
+    assert risen("send_seconds_count", api="wyoming") == 2
+    assert risen("characters_total", api="wyoming") == 32
+    assert risen("audio_seconds_total", api="wyoming", engine="scripted") == pytest.approx(0.64)
     assert risen("cache_hits_total", tier="memory") == 1
     assert risen("cache_stored_total", tier="disk") == 2
     for name, value in (
@@ -228,18 +228,22 @@ async def test_the_last_requests_of_all_doors_are_listed() -> None:
         failed, http, first = (await client.get("/v1/requests")).json()["requests"]
         assert len((await client.get("/v1/requests?limit=1")).json()["requests"]) == 1
         assert (await client.get("/v1/requests?limit=-1")).status_code == 400
-    assert first["door"] == "wyoming"
+    assert first["api"] == "wyoming"
     assert (first["characters"], first["voice"], first["engine"]) == (32, "tone", "scripted")
     assert (first["cache"], first["outcome"]) == ("miss", "ok")
     assert first["language"] == "en-US"
-    assert first["rtf"] > 0
-    assert first["queue_ms"] >= 0
+    assert first["real_time_factor"] > 0
+    assert first["queue_seconds"] >= 0
     assert first["audio_seconds"] == pytest.approx(0.62)
-    assert 0 < first["first_audio_ms"] <= first["total_ms"]
-    assert (http["door"], http["cache"], http["rtf"]) == ("http", "memory", None)
+    assert 0 < first["first_audio_seconds"] <= first["total_seconds"]
+    assert (http["api"], http["cache"], http["real_time_factor"]) == ("http", "memory", None)
     assert http["id"] == spoken.headers["x-request-id"]
-    assert http["encode_ms"] > 0
-    assert (failed["outcome"], failed["first_audio_ms"], failed["voice"]) == ("voice-not-found", None, "")
+    assert http["encode_seconds"] > 0
+    assert (failed["outcome"], failed["first_audio_seconds"], failed["voice"]) == (
+        "voice-not-found",
+        None,
+        "",
+    )
 
 
 async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
@@ -255,17 +259,17 @@ async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
         record.getMessage(),
     )
     line = json.loads(JsonFormatter().format(record))
-    assert line["request"]["outcome"] == "ok"
-    assert line["request"]["door"] == "http"
+    assert line["fields"]["outcome"] == "ok"
+    assert line["fields"]["api"] == "http"
     assert {
         "id",
         "voice",
         "language",
         "characters",
-        "queue_ms",
-        "first_audio_ms",
-        "synthesis_ms",
-        "send_ms",
-        "rtf",
+        "queue_seconds",
+        "first_audio_seconds",
+        "synthesis_seconds",
+        "send_seconds",
+        "real_time_factor",
         "cache",
-    } <= line["request"].keys()
+    } <= line["fields"].keys()

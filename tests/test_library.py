@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import unicodedata
 import wave
 from collections.abc import Iterator
@@ -844,6 +845,23 @@ def test_what_a_killed_process_left_goes_after_a_day(
         os.utime(path, (then, then))
     library.read()
     assert tree(data) == before | {"prompts"}
+
+
+def test_a_voice_can_be_added_while_another_process_reads_the_store(
+    data: Path, library: CustomVoiceStore, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    reading = threading.Lock()
+
+    def read_before(part: Path, target: Path) -> Path:
+        if reading.acquire(blocking=False):  # a read may write files itself
+            CustomVoiceStore(data).read()
+            reading.release()
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", read_before)
+    assert library.add("Anna", recording).name == "Anna"
+    assert [voice.name for voice in CustomVoiceStore(data).read().voices] == ["Anna"]
 
 
 def test_what_is_half_made_of_a_voice_goes_with_it(

@@ -88,13 +88,13 @@ def test_the_document_names_every_route(url: str) -> None:
     }
 
 
-def test_readme_has_every_route(url: str) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+def test_the_manual_has_every_route(url: str) -> None:
+    manual = (Path(__file__).parent.parent / "docs/http-api.md").read_text()
     for path, methods in httpx2.get(f"{url}/openapi.json").json()["paths"].items():
         for method in methods:
-            assert f"| `{method.upper()} {path}` |" in readme
-    assert "| `WS /v1/audio/speech/ws` |" in readme
-    assert "| `GET /` |" in readme
+            assert f"| `{method.upper()} {path}` |" in manual
+    assert "| `WS /v1/audio/speech/ws` |" in manual
+    assert "| `GET /` |" in manual
 
 
 def test_a_method_that_is_not_there_is_told_which_are(url: str) -> None:

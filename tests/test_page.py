@@ -28,9 +28,10 @@ from tests.house import HANG, NOT_KEPT, service_in_thread, tone
 from tests.recordings import RATE, save, speech
 from tests.test_register import Cloner
 from tests.web import free_port
-from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, LoadStep, UnsupportedTextError
 from wyoming_qwen3tts.server.web import page
 from wyoming_qwen3tts.speech import CustomVoice, Utterance, Voice
+from wyoming_qwen3tts.voices.design import SAMPLE_TEXTS
 from wyoming_qwen3tts.voices.store import CustomVoiceStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -54,9 +55,13 @@ class Actor(Cloner):
         self.script = self._perform
         self.go = threading.Event()
         self.left = threading.Event()
+        self.step: LoadStep | None = None
 
     def identity(self, voice: Voice) -> str:
         return "1"
+
+    def load_step(self) -> LoadStep | None:
+        return self.step
 
     def clone(self, recorded: CustomVoice) -> Voice:
         return replace(super().clone(recorded), designed=bool(recorded.designed))
@@ -240,6 +245,22 @@ def test_with_the_keyboard_alone_a_text_is_typed_and_heard(tab: Browser, place: 
     assert re.fullmatch(r"0\.3 s of audio; first audio after [\d,]+ ms\.", said)
     assert place.engine.said[-1] == "The soup is hot."
     assert tab.run("return document.querySelector('#speak-view .status').role") == "status"
+
+
+def test_every_language_of_a_voice_has_an_example_one_click_away(tab: Browser, place: Place) -> None:
+    tab.find("#examples button")
+    offered = tab.run(
+        "return [...document.querySelectorAll('#examples button')].map((b) => [b.lang, b.textContent])"
+    )
+    spoken = {language for voice in place.engine.voices() for language in voice.languages}
+    assert {language for language, _ in offered} == {
+        tag.split("-")[0] for tag in spoken
+    } & SAMPLE_TEXTS.keys()
+    assert dict(offered)["de"] == "Deutsch"
+    tab.button("Deutsch").click()
+    tab.reads("#speak-view .status", "of audio")
+    assert tab.run("return document.querySelector('#speak-text').value") == SAMPLE_TEXTS["de"]
+    assert place.engine.told[-1].language.startswith("de")
 
 
 def test_sound_is_drawn_and_timed_while_it_is_made_and_kept_as_a_file(
@@ -497,7 +518,10 @@ def test_voices_are_found_by_language_and_problems_are_shown(tab: Browser, place
     (place.data / "voices" / "Uncle Bob").rmdir()
     tab.write("#voices-search", "chinese vivian")
     tab.reads("#voices-status", "1 of ")
-    assert "Vivian" in tab.find("#voice-list").text
+    card = tab.find("#voice-list").text
+    assert "Vivian" in card
+    assert "Engine: scripted" in card
+    assert "Licence: not known" in card
     assert "Ryan" not in tab.find("#voice-list").text
 
 
@@ -552,7 +576,7 @@ def test_phrases_are_said_in_advance_found_played_and_forgotten(tab: Browser, pl
     before = len(place.engine.said)
     tab.button("Play “The front door is open.”").click()
     newest = place.url + "v1/requests?limit=1"
-    tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["door"] == "http", "its end")
+    tab.until(lambda: json.loads(fetched(newest)[2])["requests"][0]["api"] == "http", "its end")
     tab.button("Delete “The front door is open.”").click()
     tab.reads("#phrases-status", "is deleted")
     assert tab.driver.find_elements(By.CSS_SELECTOR, "#phrases li") == []
@@ -676,6 +700,22 @@ def test_behind_ingress_it_works_even_without_a_slash(
     assert len(asked) > 10
     assert [each for each in asked if not each.startswith((f"{url}/", "blob:"))] == []
     assert chromium.complaints() == []
+
+
+def test_while_a_model_loads_a_bar_shows_what_and_how_long(tab: Browser, place: Place) -> None:
+    assert not tab.run("return document.querySelector('#loading').checkVisibility()")
+    try:
+        place.engine.step = LoadStep("downloading", "Tiny/Model", 0.25, 170.0)
+        tab.driver.refresh()
+        shown = tab.reads("#loading p", "Downloading Tiny/Model, 25 %, about 3 min left.")
+        assert "Until then, other voices speak (engine: scripted)." in shown
+        assert tab.run("return document.querySelector('#loading progress').value") == 0.25
+        place.engine.step = LoadStep("reading", "Tiny/Model", None, None)
+        tab.reads("#loading p", "Reading Tiny/Model. ")
+        assert tab.run("return document.querySelector('#loading progress').position") == -1
+    finally:
+        place.engine.step = None
+    tab.until(lambda: tab.run("return document.querySelector('#loading').hidden"), "the end of loading")
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked again", "by itself"])
@@ -819,7 +859,7 @@ class TestEveryView:
 
 def test_focus_is_seen_wherever_it_goes(tab: Browser) -> None:
     seen = []
-    for _ in range(12):
+    for _ in range(20):
         tab.press(Keys.TAB)
         seen.append(
             tab.run(

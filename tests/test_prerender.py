@@ -10,24 +10,18 @@ import signal
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.house import HANG, connect, home_assistant_plain, service, tone
-from tests.test_commands import pcm, run
+from tests.test_commands import NO_SERVER, need_no_default_server, pcm, run
 from tests.test_said_before import KEPT, Repeatable
 from wyoming_qwen3tts import cli
 from wyoming_qwen3tts.cache.sqlite import FILE_NAME
-from wyoming_qwen3tts.cli.prerender import Serve
-from wyoming_qwen3tts.config.settings import Settings
 from wyoming_qwen3tts.engines.base import TruncatedAudioError, UnsupportedTextError
 from wyoming_qwen3tts.speech import Utterance
-
-QUIET = {"WYOMING_QWEN3TTS_URI": "tcp://127.0.0.1:1"}
-"""Where nobody listens."""
 
 
 def kept(data: Path) -> dict[str, tuple[str, int]]:
@@ -88,15 +82,15 @@ async def test_a_table_has_voices_and_others_get_those_of_the_command_line(tmp_p
 
 
 async def test_where_no_server_answers_the_command_does_the_work(tmp_path: Path, file: Path) -> None:
+    need_no_default_server()
     data = {"WYOMING_QWEN3TTS_DATA_DIR": str(tmp_path / "data"), "WYOMING_QWEN3TTS_ESPEAK_LANGUAGES": "none"}
-    status, output, errors = await run("prerender", str(file), env={**QUIET, **data})
+    status, output, errors = await run("prerender", str(file), env=data)
     assert (status, output.partition(":")[0]) == (0, "3 of 3 phrases are stored")
-    assert "cannot connect to tcp://127.0.0.1:1" in errors
-    assert f"this process does the work, in {tmp_path / 'data'}" in errors
+    assert errors.startswith(NO_SERVER)
     assert kept(tmp_path / "data") == dict.fromkeys(
         ["The front door is open.", "The back door is open.", "It is open.", "It is shut."], ("heart", 1)
     )
-    status, output, _ = await run("cache", "stats", "--json", env={**QUIET, **data})
+    status, output, _ = await run("cache", "stats", "--json", env=data)
     counted = json.loads(output)["disk"]["counted"]["disk"]
     assert (status, counted["misses"], counted["hits"]) == (0, 4, 0)
 
@@ -165,17 +159,9 @@ async def test_where_nothing_can_be_kept_that_is_said_at_once(
     engine = Repeatable()
     async with service([engine], data_dir=tmp_path, **settings) as uri:
         arguments = ["prerender", str(path), "--uri", uri, "--jobs", "1", "--voice", "tone"]
-        assert await asyncio.to_thread(cli.run, *_split(arguments)) == 1
+        assert await asyncio.to_thread(cli.main, arguments) == 1
     assert reason in capsys.readouterr().err
     assert len(engine.said) < 10
-
-
-def nobody(settings: Settings) -> AbstractAsyncContextManager[str]:
-    raise AssertionError("no server is to be run for this")
-
-
-def _split(arguments: list[str]) -> tuple[str, list[str], Serve]:
-    return arguments[0], arguments[1:], nobody
 
 
 @pytest.mark.parametrize(
@@ -201,7 +187,7 @@ def test_what_is_wrong_is_named(
 ) -> None:
     (tmp_path / "good.txt").write_text("Hi.\n")
     (tmp_path / "wrong.csv").write_text("text,voice\n,Ryan\n")
-    assert cli.run(*_split([each.format(tmp_path) for each in arguments])) in {1, 2}
+    assert cli.main([each.format(tmp_path) for each in arguments]) in {1, 2}
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
     assert fault in errors
@@ -214,7 +200,7 @@ async def test_a_voice_that_nobody_has_is_an_error_and_nothing_is_said(
     path.write_text("text,voice\nHi.,tone\nHi.,Klangg\n")
     engine = Repeatable()
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
-        assert await asyncio.to_thread(cli.run, *_split(["prerender", str(path), "--uri", uri])) == 1
+        assert await asyncio.to_thread(cli.main, ["prerender", str(path), "--uri", uri]) == 1
     assert "line 3: the server has no voice 'Klangg'" in capsys.readouterr().err
     assert engine.said == []
 
@@ -227,7 +213,7 @@ async def test_all_wrong_names_are_told_at_once_and_where_they_stand(
     engine = Repeatable()
     arguments = ["prerender", str(path), "--voice", "Nobody", "--language", "sw"]
     async with service([engine], data_dir=tmp_path, **KEPT) as uri:
-        assert await asyncio.to_thread(cli.run, *_split([*arguments, "--uri", uri])) == 1
+        assert await asyncio.to_thread(cli.main, [*arguments, "--uri", uri]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in errors[:2]] == ["--language", f"{path}, line 2"]
     assert "no voice of the server speaks 'sw'" in errors[0]
@@ -316,8 +302,9 @@ async def test_the_bar_is_for_a_terminal(tmp_path: Path, file: Path) -> None:
     os.close(other)
     shown = os.read(main, 1 << 16).decode()
     os.close(main)
-    assert "\r[##########--------------------] 1 of 3, " in shown
-    assert "\r[##############################] 3 of 3, 0 s left" in shown
+    assert "\rprerender: [##########--------------------]  33 %, " in shown
+    assert "\rprerender: [##############################] 100 %, 0 s left" in shown
+    assert shown.endswith("\r\033[K")
 
 
 # -- cache --------------------------------------------------------------------------------------------------
@@ -334,7 +321,7 @@ async def data(tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> int:
-    return cli.run("cache", arguments, nobody)
+    return cli.main(["cache", *arguments])
 
 
 def test_stats_tell_what_is_kept_and_of_how_much_use_it_was(

@@ -151,7 +151,7 @@ async def test_a_damaged_entry_is_dropped(
     assert [found async for at, found in tier.entries() if at == key("a")] == [None]
     assert tier.counts.damaged == 0
     assert await tier.get(key("a")) is None
-    assert caplog.text.count("cache: redis dropped a damaged entry address=") == 1
+    assert caplog.text.count("cache: damaged entry dropped tier=redis address=") == 1
     assert ('text="Sentence 0."' in caplog.text) == ("text" not in change)
     assert not raw.exists(name("a"))
     assert tier.counts == CacheCounts(misses=1, stored=2, damaged=1)
@@ -624,6 +624,6 @@ async def test_speech_goes_on_without_redis(tmp_path: Path, caplog: pytest.LogCa
     cache = Cache(MemoryCache(0), [RedisTier(f"unix://:s3cret@{tmp_path}/redis.sock")])
     for each in "abc":
         assert [piece async for piece in cache.speak(key(each), make)] == [sound()]
-    assert caplog.text.count(f'cache: redis is not used reason="{tmp_path}/redis.sock: ') == 1
+    assert caplog.text.count(f'cache: tier not used tier=redis reason="{tmp_path}/redis.sock: ') == 1
     assert "s3cret" not in caplog.text
     await cache.close()

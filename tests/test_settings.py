@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wyoming_qwen3tts.__main__ import main
+from wyoming_qwen3tts.cli import main
+from wyoming_qwen3tts.config.describe import COMMON_OPTIONS, flag_name, page
 from wyoming_qwen3tts.config.settings import GROUP_OF, OPTIONS, Settings, SettingsError
 from wyoming_qwen3tts.config.sources import load as load_settings
 
@@ -148,8 +150,9 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
             "--trim-silence: '0' is not allowed; allowed: dBFS from -90 to -20, or off",
         ),
         (["--voice", " "], "--voice: ' ' is not allowed; allowed: a voice's name"),
-        (["--nonsense"], "unrecognized arguments: --nonsense (--help lists the options)"),
-        (["--voice"], "argument --voice: expected one argument (--help lists the options)"),
+        (["--nonsense"], "there is no option '--nonsense' (--help-all lists the options)"),
+        (["--voise=x"], "there is no option '--voise'; is '--voice' meant? (--help-all lists the options)"),
+        (["--voice"], "argument --voice: expected one argument (--help-all lists the options)"),
         (["--options-file", "/does/not/exist"], "options file /does/not/exist: No such file or directory"),
     ],
 )
@@ -260,16 +263,16 @@ def test_repeated_uris_add_up() -> None:
     assert load("--uri", "tcp://h:1", "--uri", "stdio://").server.uri == ("tcp://h:1", "stdio://")
 
 
-@pytest.mark.parametrize("argument", ["--help", "--version"])
+@pytest.mark.parametrize("argument", ["--help", "--help-all", "--version"])
 def test_help_and_version_print_and_end(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([argument])
     assert ended.value.code == 0
     output = capsys.readouterr().out
     assert output
-    if argument == "--help":
-        shown = output.replace("-\n", "-")
-        assert all(key.replace("_", "-") in shown for key in OPTIONS)
+    listed = {key for key in OPTIONS if re.search(rf"^  {flag_name(key)}\b", output, re.M)}
+    expected = {"--help": set(COMMON_OPTIONS), "--help-all": set(OPTIONS), "--version": set()}
+    assert listed == expected[argument]
 
 
 def test_models_are_given_one_by_one_or_together(tmp_path: Path) -> None:
@@ -310,3 +313,15 @@ def test_a_secret_that_is_wrong_is_not_shown(tmp_path: Path, value: str) -> None
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
 def test_an_empty_variable_is_not_set_for_any_option(empty: str) -> None:
     assert load(**{key.upper(): empty for key in (*OPTIONS, "OPTIONS_FILE")}) == Settings()
+
+
+def test_the_page_of_options_is_up_to_date() -> None:
+    committed = Path(__file__).parents[1] / "docs/configuration.md"
+    assert committed.read_text() == page(), (
+        "python -m wyoming_qwen3tts.config.describe > docs/configuration.md"
+    )
+
+
+def test_every_option_says_when_to_change_it() -> None:
+    for key, declared in OPTIONS.items():
+        assert re.fullmatch(r"\w.*[^.\s]", declared.metadata["when"]), key

@@ -18,7 +18,6 @@ import pytest
 from tests.house import HANG, connect, home_assistant_plain, tone
 from tests.recordings import save, speech
 from tests.redis_server import Server
-from tests.test_prerender import nobody
 from wyoming_qwen3tts import cli
 from wyoming_qwen3tts.cache.entry import Entry
 from wyoming_qwen3tts.cache.redis import RedisTier
@@ -140,7 +139,7 @@ class Till:
 
     async def __call__(self, command: str, data: Path, *more: str) -> tuple[int, str, str]:
         place = ("--data-dir", str(data), "--cache-redis", self._redis.url)
-        status = await asyncio.to_thread(cli.run, "cache", [command, *more, *place], nobody)
+        status = await asyncio.to_thread(cli.main, ["cache", command, *more, *place])
         output, errors = self._capsys.readouterr()
         return status, output, errors
 
@@ -232,11 +231,11 @@ async def test_what_a_removed_voice_said_goes_from_redis_too(
     save(tmp_path / "anna.wav", speech(6.0))
     place = ("--data-dir", str(tmp_path / "data"), "--uri", "tcp://127.0.0.1:1")
     add = ["add", "Anna", str(tmp_path / "anna.wav"), *place]
-    assert await asyncio.to_thread(cli.run, "voices", add, nobody) == 0
+    assert await asyncio.to_thread(cli.main, ["voices", *add]) == 0
     for voice in ("Anna", "Ryan"):
         await tier.put(voice.encode().ljust(32), Entry(tone("Hello."), 1.0, "Hello.", voice))
     remove = ["remove", "anna", *place, "--cache-redis", redis.url]
-    assert await asyncio.to_thread(cli.run, "voices", remove, nobody) == 0
+    assert await asyncio.to_thread(cli.main, ["voices", *remove]) == 0
     voices = list((await tier.contents()).voices)
     await tier.close()
     assert voices == ["Ryan"]

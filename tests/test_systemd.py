@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from wyoming_qwen3tts.__main__ import RESTART
+from wyoming_qwen3tts.cli.serve import RESTART
 from wyoming_qwen3tts.config.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,7 @@ def test_a_service_that_ends_with_75_is_started_again_and_one_with_a_wrong_optio
     assert service["Restart"] == "on-failure"
     assert float(service["RestartSec"]) > 0
     assert RESTART == 75
-    assert service["RestartPreventExitStatus"] == "2"  # what __main__ returns for a wrong option
+    assert service["RestartPreventExitStatus"] == "2"  # what the program returns for a wrong option
     assert parsed(UNITS[kind])["Unit"]["StartLimitIntervalSec"] == "0"
     assert "WatchdogSec" not in service  # nobody would feed it
 

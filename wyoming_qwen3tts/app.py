@@ -16,7 +16,6 @@ from .audio.loudness import Levels
 from .cache.cache import Cache
 from .cache.memory import MemoryCache
 from .cache.tiers import MEGABYTE, tiers_for
-from .cli.hints import reason_for_default, say_command
 from .config.address import Address
 from .config.settings import Settings, SettingsError
 from .engines.base import Engine
@@ -25,6 +24,7 @@ from .engines.espeak import NONE, EspeakEngine
 from .engines.pool import EnginePool
 from .engines.qwen3.engine import Qwen3Engine
 from .engines.remote.engine import RemoteEngine
+from .hints import reason_for_default, say_command
 from .pipeline.synthesizer import Synthesizer
 from .server.open_files import affordable_connections
 from .server.request_log import AdmissionControl, RequestHistory
@@ -224,7 +224,7 @@ class Service:
             raise StartupError(str(error)) from error
         for name in self._settings.cache.cache_exclude_voices:
             if not registry.catalog.has_voice(name, None):
-                _LOGGER.warning("settings: cache_exclude_voices names an unknown voice voice=%s", quote(name))
+                _LOGGER.warning("settings: unknown voice option=cache_exclude_voices voice=%s", quote(name))
         return registry
 
     def _measure(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from wyoming.tts import (
     SynthesizeStart,
     SynthesizeStop,
     SynthesizeStopped,
-    SynthesizeVoice,
 )
+
+from .config.address import Address
+from .config.describe import variable_name
+from .config.settings import Settings
 
 CONNECT_TIMEOUT = 5.0
 """Seconds."""
@@ -36,6 +40,40 @@ class ServerError(Exception):
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ConnectError(ServerError):
+    """Nothing answers at an address."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(f"cannot connect to {uri}: {reason}")
+        self.uri = uri
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is one of this machine."""
+        address = Address.parse(self.uri)
+        return (
+            address.scheme == "unix"
+            or address.host in {"localhost", "::1"}
+            or address.host.startswith("127.")
+        )
+
+    @property
+    def listen_uri(self) -> str:
+        """The address that a server has to listen on to be reached there."""
+        return self.uri if self.is_local else f"tcp://0.0.0.0:{Address.parse(self.uri).port}"
+
+
+def configured_uri() -> str | None:
+    """Return the address of this machine's server according to the server's own variable, if it is set."""
+    listening = os.environ.get(variable_name("uri"), "").split()
+    return next((client_uri(uri) for uri in listening if not uri.startswith("stdio")), None)
+
+
+def default_uri() -> str:
+    """Return the address of this machine's server: the configured one, or that of a server's default."""
+    return configured_uri() or client_uri(Settings().server.uri[0])
 
 
 def client_uri(uri: str) -> str:
@@ -60,13 +98,16 @@ class ReceivedAudio:
 
 @asynccontextmanager
 async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterator[AsyncClient]:
-    """Connect to ``uri``. Raises ServerError if that fails, ValueError for an invalid URI."""
+    """Connect to ``uri``. Raises ConnectError if that fails, ValueError for an invalid URI."""
     client = AsyncClient.from_uri(uri, connect_timeout=CONNECT_TIMEOUT, read_timeout=read_timeout)
     try:
         await client.connect()
     except (OSError, TimeoutError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or f"no answer for {CONNECT_TIMEOUT:g} s"
-        raise ServerError(f"cannot connect to {uri}: {reason}") from error
+        if isinstance(error, ConnectionError) and error.errno:
+            reason = os.strerror(error.errno)  # asyncio's own text repeats the address
+        else:
+            reason = getattr(error, "strerror", None) or str(error) or f"no answer for {CONNECT_TIMEOUT:g} s"
+        raise ConnectError(uri, reason) from error
     try:
         yield client
     finally:
@@ -104,27 +145,26 @@ async def request_info(client: AsyncClient) -> Info | None:
 
 
 async def speak(
-    uri: str, chunks: AsyncIterable[str], voice: str | None = None
+    uri: str, chunks: AsyncIterable[str], voice: str | None = None, language: str | None = None
 ) -> AsyncGenerator[ReceivedAudio, None]:
     """Send text as it arrives, yield audio as it arrives. Raises ServerError unless all text was spoken.
 
-    A server without support for streamed text gets the text when it is complete.
+    ``language``: BCP 47. A server without support for streamed text gets the text when it is complete.
     """
     async with connect(uri) as client:
         programs = (await _info(uri, client, CONNECT_TIMEOUT)).tts
         if not any(program.supports_synthesize_streaming for program in programs):
             text = "".join([chunk async for chunk in chunks])
-            async with aclosing(synthesize(client, text, voice=voice)) as received:
+            async with aclosing(synthesize(client, text, voice=voice, language=language)) as received:
                 async for audio in received:
                     yield audio
             return
-        chosen = SynthesizeVoice(name=voice) if voice else None
         fault: Exception | None = None
 
         async def write() -> None:
             nonlocal fault
             try:
-                await _send(client, chunks, chosen)
+                await _send(client, chunks, _voice(voice, language))
             except OSError:
                 pass  # the server closed the connection; the reason is in its answer
             except Exception as error:
@@ -154,11 +194,10 @@ async def synthesize(
 ) -> AsyncGenerator[ReceivedAudio, None]:
     """Yield the audio of a complete text, on an open connection. Raises ServerError unless all was spoken.
 
-    ``language``: BCP 47. The wyoming package's class sends a voice's name or a language, but not both.
+    ``language``: BCP 47.
     """
     request = Synthesize(text, context=context).event()
-    names = {"name": voice, "language": language}
-    request.data["voice"] = {name: value for name, value in names.items() if value}
+    request.data["voice"] = _voice(voice, language)
     try:
         await client.write_event(request)
     except OSError as error:
@@ -168,8 +207,15 @@ async def synthesize(
             yield audio
 
 
-async def _send(client: AsyncClient, chunks: AsyncIterable[str], voice: SynthesizeVoice | None) -> None:
-    await client.write_event(SynthesizeStart(voice=voice).event())
+def _voice(name: str | None, language: str | None) -> dict[str, str]:
+    """Return ``voice`` of an event. The wyoming package's class sends a name or a language, but not both."""
+    return {key: value for key, value in (("name", name), ("language", language)) if value}
+
+
+async def _send(client: AsyncClient, chunks: AsyncIterable[str], voice: dict[str, str]) -> None:
+    start = SynthesizeStart().event()
+    start.data["voice"] = voice
+    await client.write_event(start)
     async for chunk in chunks:
         await client.write_event(SynthesizeChunk(text=chunk).event())
     await client.write_event(SynthesizeStop().event())

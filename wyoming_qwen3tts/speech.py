@@ -75,6 +75,8 @@ class Attribution:
 
     name: str
     url: str
+    license: str = ""
+    """SPDX identifier of the license of the model or program; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ import logging
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
+
+from .progress import clear_line
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -18,7 +20,7 @@ _BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and exception if there is one.
 
-    A log record made with ``extra={"fields": …}`` also has these under ``request``.
+    A record made with ``extra={"fields": …}``, as that of a request, has these under ``fields``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -31,15 +33,23 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if (fields := getattr(record, "fields", None)) is not None:
-            line["request"] = fields
+            line["fields"] = fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Erases a progress bar before each line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        clear_line()
+        super().emit(record)
+
+
 def configure(*, debug: bool, log_format: str) -> None:
     """Send logs to standard error. ``log_format``: ``text`` or ``json``."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     # Below warnings these libraries log nothing about speech.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +25,8 @@ import logging, sys
 from pathlib import Path
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.engines.qwen3.download import Source, check, find
+from wyoming_qwen3tts.telemetry import configure
+configure(debug=False, log_format="text")
 try:
     found = find(Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])))
     check(found)
@@ -40,6 +44,8 @@ class Hub:
     endpoint: str = ""
     token: str | None = None
     """A token that requests need; without it the server answers that there is no such model."""
+    pause: float = 0.0
+    """Seconds between the twentieths of the large file."""
     drops: int = 0
     """Answers with the large file that it breaks off half way."""
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -64,12 +70,20 @@ class Handler(BaseHTTPRequestHandler):
         if hub.token is not None and self.headers["Authorization"] != f"Bearer {hub.token}":
             self.reply(401, b"", {"X-Error-Code": "RepoNotFound"})
         elif self.path.startswith("/api/models/Qwen/Tiny/revision/"):
-            revision = self.path.rsplit("/", 1)[1]
+            revision = self.path.rsplit("/", 1)[1].partition("?")[0]
             if revision not in {"main", "v1", COMMIT}:
                 self.reply(404, b"", {"X-Error-Code": "RevisionNotFound"})
                 return
-            names = [str(p.relative_to(hub.files)) for p in hub.files.rglob("*") if p.is_file()]
-            listed = {"id": "Qwen/Tiny", "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+            files = [
+                {
+                    "rfilename": str(path.relative_to(hub.files)),
+                    "size": path.stat().st_size,
+                    "blobId": hashlib.sha256(path.read_bytes()).hexdigest(),
+                }
+                for path in hub.files.rglob("*")
+                if path.is_file()
+            ]
+            listed = {"id": "Qwen/Tiny", "sha": COMMIT, "siblings": files}
             self.reply(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
         elif self.path.startswith("/Qwen/Tiny/resolve/"):
             self.file(hub.files / self.path.split("/", 5)[5], body=body)
@@ -94,6 +108,10 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.drops -= 1
             self.wfile.write(rest[: len(rest) // 2])
             self.close_connection = True
+        elif body and path.name == LARGE and self.hub.pause:
+            for start in range(0, len(rest), len(rest) // 20):
+                time.sleep(self.hub.pause)
+                self.wfile.write(rest[start : start + len(rest) // 20])
         elif body:
             self.wfile.write(rest)
 
@@ -121,7 +139,19 @@ def hub(tiny: Path) -> Iterator[Hub]:
 
 
 def find(hub: Hub, home: Path, model: str = "Qwen/Tiny", revision: str = "", **variables: str) -> str:
-    """Find a model in a process of its own, as the hub's client reads its variables once."""
+    """Find a model in a process of its own; return what it prints."""
+    done = start(hub, home, subprocess.PIPE, model, revision, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def start(
+    hub: Hub, home: Path, log: int, model: str = "Qwen/Tiny", revision: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Find a model in a process of its own, as the hub's client reads its variables once.
+
+    ``log``: where its standard error goes.
+    """
     environment = {
         **os.environ,
         "HF_ENDPOINT": hub.endpoint,
@@ -132,9 +162,9 @@ def find(hub: Hub, home: Path, model: str = "Qwen/Tiny", revision: str = "", **v
         **variables,
     }
     command = [sys.executable, "-c", FIND, model, revision, str(home / "models")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, timeout=120, check=False
+    )
 
 
 def test_a_model_comes_from_the_mirror_into_the_directory_asked_for(hub: Hub, tmp_path: Path) -> None:
@@ -154,6 +184,38 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(hub: Hub, tmp_path: Pat
     assert hub.drops == 0
     spans = [span for method, path, span in hub.asked if method == "GET" and path.endswith(LARGE)]
     assert spans == [None, f"bytes={20 << 20}-", f"bytes={30 << 20}-"]
+
+
+@pytest.fixture
+def slow(hub: Hub, tmp_path: Path) -> Hub:
+    """A hub that takes some seconds to send the large file."""
+    hub.files = Path(shutil.copytree(hub.files, tmp_path / "files"))
+    # The client writes blocks of 10 MB.
+    (hub.files / LARGE).write_bytes(os.urandom(1 << 20) * 100)
+    hub.pause = 0.3
+    return hub
+
+
+def test_a_long_download_logs_its_progress(slow: Hub, tmp_path: Path) -> None:
+    done = start(slow, tmp_path, subprocess.PIPE)
+    assert done.stdout.strip().endswith(COMMIT), done.stderr
+    lines = re.findall(r"INFO qwen3: downloading model=Qwen/Tiny percent=(\d+) left=\d+s$", done.stderr, re.M)
+    shown = [int(percent) for percent in lines]
+    assert 1 <= len(shown) <= 10
+    assert shown == sorted(set(shown))
+    assert "\r" not in done.stderr
+
+
+def test_a_long_download_is_a_bar_on_a_terminal(slow: Hub, tmp_path: Path) -> None:
+    main, other = os.openpty()
+    done = start(slow, tmp_path, other)
+    os.close(other)
+    shown = os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert done.stdout.strip().endswith(COMMIT), shown
+    assert re.search(r"\rqwen3: downloading model=Qwen/Tiny \[#+-+\] +\d+ %, ", shown)
+    assert shown.endswith("\r\033[K")
+    assert "percent=" not in shown
 
 
 def test_a_revision_can_be_pinned(hub: Hub, tmp_path: Path) -> None:

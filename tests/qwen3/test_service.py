@@ -419,7 +419,7 @@ async def test_without_a_model_the_built_in_voice_speaks(
         house.connect(uri) as client,
     ):
         assert await house.home_assistant_plain(client, "Hello.")
-    assert f'engine qwen3: no voices reason="there is no directory {absent}' in caplog.text
+    assert f'engine: no voices engine=qwen3 reason="there is no directory {absent}' in caplog.text
 
 
 async def test_a_base_checkpoint_has_no_voice_of_its_own(

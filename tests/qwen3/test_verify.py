@@ -11,7 +11,7 @@ import torch
 
 from tests.qwen3 import checkpoints
 from tests.qwen3.official import replaced
-from wyoming_qwen3tts.__main__ import main
+from wyoming_qwen3tts.cli import main
 from wyoming_qwen3tts.engines.qwen3 import verify
 
 

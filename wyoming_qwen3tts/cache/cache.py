@@ -243,7 +243,7 @@ class Cache:
                 await asyncio.wait(set(self._writing), timeout=CLOSE_TIMEOUT)
             if reason := await each.forget(voice):
                 failed[each.tier.name] = reason
-                fact = "cache: %s may hold forgotten entries voice=%s reason=%s"
+                fact = "cache: tier may hold forgotten entries tier=%s voice=%s reason=%s"
                 _LOGGER.warning(fact, each.tier.name, quote(voice or "all"), quote(reason))
             self._forget_in_memory(voice)
         return failed

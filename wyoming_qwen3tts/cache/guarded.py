@@ -80,7 +80,9 @@ class GuardedTier:
             async with asyncio.timeout(TIMEOUT):
                 clearings = await _own(self.tier.add_counts(news))
         except Exception as error:
-            _LOGGER.debug("cache: %s cannot add counts reason=%s", self.tier.name, quote(repr(error)))
+            _LOGGER.debug(
+                "cache: counts cannot be added tier=%s reason=%s", self.tier.name, quote(repr(error))
+            )
             self._missed_a_look = True
             return False
         before, self._clearings = self._clearings, clearings
@@ -110,7 +112,7 @@ class GuardedTier:
                 await _own(self.tier.drop(key))
         except Exception as error:
             _LOGGER.warning(
-                "cache: %s may hold a dropped entry reason=%s", self.tier.name, quote(repr(error))
+                "cache: tier may hold a dropped entry tier=%s reason=%s", self.tier.name, quote(repr(error))
             )
 
     async def close(self, counts: Mapping[str, CacheCounts]) -> None:
@@ -120,7 +122,9 @@ class GuardedTier:
                 await self.add_counts(counts)
                 await _own(self.tier.close())
         except Exception as error:
-            _LOGGER.warning("cache: %s cannot be closed reason=%s", self.tier.name, quote(repr(error)))
+            _LOGGER.warning(
+                "cache: tier cannot be closed tier=%s reason=%s", self.tier.name, quote(repr(error))
+            )
 
     async def _try(
         self, breaker: CircuitBreaker, call: Coroutine[Any, Any, _T], timeout: float
@@ -138,12 +142,12 @@ class GuardedTier:
             reason = repr(error)
         else:
             if breaker.record_success() and not self._is_failing:
-                _LOGGER.info("cache: %s works again", self.tier.name)
+                _LOGGER.info("cache: tier works again tier=%s", self.tier.name)
             return result, None
         was_failing = self._is_failing
         breaker.record_failure(reason, incidents)
         if not was_failing:
-            _LOGGER.warning("cache: %s is not used reason=%s", self.tier.name, quote(reason))
+            _LOGGER.warning("cache: tier not used tier=%s reason=%s", self.tier.name, quote(reason))
         return None, reason
 
     @property

@@ -72,7 +72,7 @@ class RedisTier:
         self._redis.check([found], ignored_error=_WRONG_TYPE)
         if isinstance(renewed, Exception):  # Redis takes no writes now; what was read is valid
             _LOGGER.debug(
-                "cache: redis cannot renew an entry reason=%s", quote(self._redis.describe(renewed))
+                "cache: entry cannot be renewed tier=redis reason=%s", quote(self._redis.describe(renewed))
             )
         if not found:
             self.counts.misses += 1
@@ -82,7 +82,7 @@ class RedisTier:
             self.counts.misses += 1
             self.counts.damaged += 1
             text = found.get(b"text", b"").decode(errors="replace") if isinstance(found, Mapping) else ""
-            fact = "cache: redis dropped a damaged entry address=%s text=%s"
+            fact = "cache: damaged entry dropped tier=redis address=%s text=%s"
             _LOGGER.warning(fact, quote(self._redis.address), quote(text[:40]))
             return None
         self.counts.hits += 1

@@ -78,7 +78,9 @@ class RedisConnection:
             try:
                 await client.aclose()
             except Exception as error:
-                _LOGGER.debug("cache: redis cannot be closed reason=%s", quote(self.describe(error)))
+                _LOGGER.debug(
+                    "cache: tier cannot be closed tier=redis reason=%s", quote(self.describe(error))
+                )
 
     def describe(self, error: Exception) -> str:
         """Return the message of an error, without the password."""

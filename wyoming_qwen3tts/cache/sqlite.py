@@ -133,7 +133,7 @@ class DiskTier:
         try:
             await self._file.run(close)
         except TierError as error:
-            _LOGGER.debug("cache: disk cannot be closed reason=%s", quote(error))
+            _LOGGER.debug("cache: tier cannot be closed tier=disk reason=%s", quote(error))
         finally:
             self._file.stop()
 
@@ -151,7 +151,7 @@ class DiskTier:
             self.counts.misses += 1
             self.counts.damaged += not is_too_old
             if not is_too_old:
-                fact = "cache: disk dropped a damaged entry path=%s text=%s"
+                fact = "cache: damaged entry dropped tier=disk path=%s text=%s"
                 _LOGGER.warning(fact, quote(self.path), quote(text[:40]))
             with suppress(sqlite3.Error):
                 self._delete([key])

@@ -141,7 +141,9 @@ class SqliteFile:
         except FileNotFoundError:
             inode = 0
         if inode != self._inode:
-            _LOGGER.warning("cache: the file was removed, a new one is created path=%s", quote(self.path))
+            _LOGGER.warning(
+                "cache: the file was removed, a new one is created tier=disk path=%s", quote(self.path)
+            )
             self.close()
             self.replacements += 1
 
@@ -157,7 +159,7 @@ class SqliteFile:
         """Rename a file that is damaged, or is no cache of this version. Raises OSError."""
         aside = self.path.with_name(f"{self.path.name}.damaged")
         self._counts.damaged += 1
-        fact = "cache: the file cannot be used and was renamed path=%s to=%s reason=%s"
+        fact = "cache: the file cannot be used and was renamed tier=disk path=%s to=%s reason=%s"
         _LOGGER.warning(fact, quote(self.path), quote(aside.name), quote(error))
         for suffix in ("", "-wal", "-shm"):
             path = self.path.with_name(self.path.name + suffix)

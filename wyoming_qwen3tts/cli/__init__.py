@@ -1,201 +1,122 @@
-"""The commands: ``say``, ``voices``, ``prerender``, ``cache``, ``health`` and ``verify``.
+"""The commands. Each is a module of this package with ``add_arguments(parser)`` and ``async run(options)``.
 
-Without one of them the program is the server.
+``run`` returns the exit status. A command with subcommands also has ``SUBCOMMANDS``; the first one is its
+default.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import codecs
+import importlib
 import os
 import sys
-import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import aclosing, suppress
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
 
-from .. import client
-from ..client import ServerError, client_uri
-from ..config.settings import Settings, SettingsError
-from ..config.sources import VARIABLE_PREFIX, Parser
+from ..client import ConnectError, ServerError
+from ..config.settings import SettingsError
+from ..config.sources import Parser, nearest
 from ..speech import SpeechError
-from . import arguments, cache, playback, prerender, voices
+from ..text.phrases import PhraseFileError
 
-READ_SIZE = 4096
+PROGRAM = "wyoming-qwen3tts"
 
 
-def run(name: str, words: Sequence[str], serve: prerender.Serve) -> int:
-    """Run a command other than ``verify``; return its exit status: 0 done, 1 failed, 2 invalid arguments.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command's entry in the list of ``--help``, and the words after it."""
 
-    ``serve`` runs a server in this process, for ``prerender`` if none is running.
+    summary: str
+    usage: str = "[OPTION]…"
+
+
+SERVE = "serve"
+COMMANDS = {
+    SERVE: Command("run the server; also if no command is given"),
+    "say": Command("speak a text: play the audio, or save it as a WAV file", "[OPTION]… [TEXT]"),
+    "voices": Command("list, add, design, test and remove voices", "[SUBCOMMAND] [OPTION]…"),
+    "prerender": Command("synthesize phrases in advance, and pin them in the cache", "[OPTION]… FILE"),
+    "cache": Command(
+        "show, clear, export and verify the cache on disk and in Redis", "[SUBCOMMAND] [OPTION]…"
+    ),
+    "health": Command("check that a running server answers and has a voice"),
+    "verify": Command("compare the output for a model with that of the official package"),
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command of a command line; return its exit status.
+
+    0: done; 1: failed; 2: invalid arguments; 75: the server has to be started again.
     """
-    uri = default_uri()
     try:
-        if name == "prerender":
-            work = prerender.run(prerender.parse(words, uri), serve)
-        elif name == "cache":
-            work = cache.run(cache.parse(words))
-        elif name == "voices":
-            work = voices.run(voices.parse(words, uri))
-        else:
-            work = COMMANDS[name](_parser(name, uri).parse_args(words))
-        return _flush_output(asyncio.run(work))
+        return _run(words)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _fail(error, 2)
+    except ConnectError as error:
+        return _fail(f"{error}; {_start_hint(error)}")
     except BrokenPipeError:  # the program that reads the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except (ServerError, SpeechError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _fail(f"{where}{error.strerror or error}")
+    except (ServerError, SpeechError, PhraseFileError) as error:
+        return _fail(error)
     except KeyboardInterrupt:
         return 130
 
 
-def _flush_output(status: int) -> int:
-    """Flush standard output; return ``status``. Raises BrokenPipeError."""
+def _run(words: Sequence[str]) -> int:
+    bare = not words or words[0].startswith("-")
+    name, *rest = [SERVE, *words] if bare else words
+    if name not in COMMANDS:
+        hint = f"{nearest(name, COMMANDS)} (--help lists the commands)"
+        raise SettingsError(f"there is no command {name!r}{hint}")
+    command = COMMANDS[name]
+    module = importlib.import_module(f".{name}", __package__)
+    parser = Parser(
+        prog=PROGRAM if bare else f"{PROGRAM} {name}",
+        usage=f"{PROGRAM} [COMMAND] [OPTION]…" if bare else f"{PROGRAM} {name} {command.usage}",
+        description=_overview() if bare else f"{command.summary[0].upper()}{command.summary[1:]}.",
+        help_all="--help-all" in rest,
+        **({"extra_hint": "a command comes first, then its options"} if name == SERVE else {}),
+    )
+    module.add_arguments(parser)
+    status: int = asyncio.run(module.run(parser.parse_args(_with_subcommand(name, module, rest))))
     sys.stdout.flush()
     return status
 
 
-def default_uri() -> str:
-    """Return the URI of this machine's server, from the server's own variable, or its default."""
-    listening = os.environ.get(f"{VARIABLE_PREFIX}URI", "").split() + list(Settings().server.uri)
-    return client_uri(next(uri for uri in listening if not uri.startswith("stdio")))
+def _with_subcommand(name: str, module: ModuleType, words: Sequence[str]) -> Sequence[str]:
+    """Return a command's words with its default subcommand where none is named. Raises SettingsError."""
+    subcommands = getattr(module, "SUBCOMMANDS", None)
+    if subcommands is None or words[:1] in (["-h"], ["--help"]):
+        return words
+    if not words or words[0].startswith("-"):
+        return [next(iter(subcommands)), *words]
+    if words[0] not in subcommands:
+        hint = f"{nearest(words[0], subcommands)} ({name} --help lists the subcommands)"
+        raise SettingsError(f"there is no subcommand {words[0]!r} of {name}{hint}")
+    return words
 
 
-def _parser(name: str, uri: str) -> argparse.ArgumentParser:
-    descriptions = {
-        "say": "Have a running server speak a text; play the audio, or save it as a WAV file.",
-        "health": "Check that a running server answers and has a voice; exit status 0 if so, else 1.",
-    }
-    built = Parser(prog=f"wyoming-qwen3tts {name}", description=descriptions[name])
-    built.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
-    if name == "say":
-        built.add_argument(
-            "text", nargs="?", type=arguments.text, help="the text; by default standard input, streamed"
-        )
-        built.add_argument(
-            "--voice", type=arguments.text, help="name of a voice (wyoming-qwen3tts voices lists them)"
-        )
-        built.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
-    else:
-        built.add_argument(
-            "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
-        )
-    return built
-
-
-async def say(options: argparse.Namespace) -> int:
-    """Have a text spoken, to a file or a player."""
-    text = playback.whole_text(options.text) if options.text is not None else _from_stdin()
-    await playback.play_speech(options.uri, text, options.voice, options.output)
-    return 0
-
-
-def verify(settings: Settings) -> int:
-    """Compare the engine's output with the official package's, for the configured model; print a table."""
-    from ..engines.base import EngineUnavailableError
-
-    if len(settings.model.model) != 1:
-        print(f"error: verify needs one --model, not {len(settings.model.model)}", file=sys.stderr)
-        return 2
-    try:
-        from ..engines.qwen3 import checkpoint, download
-        from ..engines.qwen3.verify import Verification
-    except ImportError as error:
-        print(f"error: cannot import torch ({error}); script/setup --qwen installs it", file=sys.stderr)
-        return 1
-    source = download.Source.parse(
-        settings.model.model[0],
-        settings.model.revision,
-        settings.model.download_dir,
-        settings.model.local_files_only,
+def _overview() -> str:
+    """Return the description of the program, with the list of the commands."""
+    listed = "\n".join(f"  {name:10} {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "Text-to-speech for Home Assistant and other Wyoming clients.\n\n"
+        f"commands ({PROGRAM} COMMAND --help describes one):\n{listed}"
     )
-    try:
-        device, _ = checkpoint.choose_device(settings.model.device)
-        dtype, _ = checkpoint.choose_dtype(settings.model.dtype, device)
-        found = checkpoint.load(download.find(source), device, dtype)
-    except EngineUnavailableError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{found.name} on {device}, {str(dtype).removeprefix('torch.')}, against the official package")
-    good = True
-    for result in Verification(found).run_checks():
-        print(f"  {'ok ' if result.passed else 'BAD'}  {result.check:30}  {result.result}", flush=True)
-        good = good and result.passed
-    return 0 if good else 1
 
 
-async def health(options: argparse.Namespace) -> int:
-    """Check that the server answers and has an installed voice."""
-    began = time.monotonic()
-    info = await client.describe(options.uri, timeout=options.timeout)
-    installed = [
-        voice for program in info.tts if program.installed for voice in program.voices if voice.installed
-    ]
-    if not installed:
-        raise ServerError(f"{options.uri} answers, but has no voice")
-    elapsed = (time.monotonic() - began) * 1000
-    print(f"ok: {len(installed)} voices, {installed[0].name} first, answered in {elapsed:.0f} ms")
-    return 0
+def _start_hint(error: ConnectError) -> str:
+    """Return how to start a server at the address that does not answer."""
+    where = "there" if error.is_local else "on that machine"
+    return f"to start a server {where}: {PROGRAM} serve --uri {error.listen_uri}"
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
-    "say": say,
-    "health": health,
-}
-
-
-async def _from_stdin() -> AsyncGenerator[str, None]:
-    """Yield standard input as it arrives, in complete characters. Raises SettingsError if it is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    decoded = 0
-    async with aclosing(_stdin_blocks()) as blocks:
-        async for data in blocks:
-            try:
-                text = decoder.decode(data, final=not data)
-            except UnicodeDecodeError as error:
-                wrong = f"byte 0x{error.object[error.start]:02x} at {decoded + error.start}"
-                raise SettingsError(
-                    f"standard input is not UTF-8 ({wrong}); iconv converts other encodings"
-                ) from error
-            decoded += len(text.encode())
-            if text:
-                yield text
-
-
-async def _stdin_blocks() -> AsyncGenerator[bytes, None]:
-    """Yield standard input in blocks as they arrive, b"" last. Raises OSError.
-
-    The thread that reads is a daemon: it cannot be stopped, and the command may end before its input.
-    """
-    loop = asyncio.get_running_loop()
-    blocks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-    may_read = threading.Semaphore(1)
-
-    def read() -> None:
-        found: bytes | OSError = b"."
-        with suppress(RuntimeError):  # the command has ended
-            while found and isinstance(found, bytes):
-                may_read.acquire()
-                try:
-                    found = os.read(0, READ_SIZE)
-                except OSError as error:
-                    found = error
-                loop.call_soon_threadsafe(blocks.put_nowait, found)
-
-    threading.Thread(target=read, name="stdin", daemon=True).start()
-    while found := await blocks.get():
-        if isinstance(found, OSError):
-            raise found
-        yield found
-        may_read.release()
-    yield b""
+def _fail(error: object, status: int = 1) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return status

@@ -1,11 +1,61 @@
-"""Argument types of the commands, for argparse."""
+"""Arguments that several commands have, and their types for argparse."""
 
 from __future__ import annotations
 
 import argparse
 
+from ..client import default_uri
+from ..config.address import Address
 from ..speech import unspeakable
 from ..text.language_tags import parse_requested_language
+
+MODEL_OPTIONS = (
+    *("model", "revision", "download_dir", "local_files_only", "device", "dtype", "quantize"),
+    *("max_seq_len", "frames_per_token", "memory_budget"),
+)
+"""The server's options that choose and load a model."""
+TIMEOUT = 5.0
+"""Default seconds to wait for a server."""
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add ``--uri``, with the address of this machine's server as its default."""
+    parser.add_argument(
+        "--uri", type=uri, default=default_uri(), help="the server's address (default: %(default)s)"
+    )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add ``--timeout``."""
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="longest wait for the server, in seconds (default: %(default)g)",
+    )
+
+
+def uri(text: str) -> str:
+    """Return the URI of a server. Raises ArgumentTypeError."""
+    allowed = "tcp://HOST:PORT or unix:///PATH"
+    try:
+        if Address.parse(text).scheme != "stdio":
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {allowed}")
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: seconds over 0")
+    return value
 
 
 def text(given: str) -> str:

@@ -23,12 +23,12 @@ from ..cache.sqlite import FILE_NAME, DiskTier
 from ..cache.tiers import MEGABYTE, tiers_for
 from ..client import ReceivedAudio
 from ..config.settings import Settings
-from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
+from ..config.sources import Parser, load_options
+from ..progress import Status, clear_line
 from ..speech import BYTES_PER_SECOND, CHANNELS, SAMPLE_RATE, SAMPLE_WIDTH
 from ..voices.names import name_key
 from . import playback
 
-STATS = "stats"
 CACHE_OPTIONS = ("data_dir", "cache_disk", "cache_redis", "cache_days")
 """The server's options that locate the cache."""
 TIER_ORDER = ("memory", "disk", "redis")
@@ -37,18 +37,10 @@ MAX_NAME_LENGTH = 40
 """Characters of a text that its file's name contains."""
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = Parser(
-        prog="wyoming-qwen3tts cache",
-        description="Show, clear, export and verify the cache on disk and in Redis; servers may run.",
-        epilog="The server's environment variables and options file apply too.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    stats = commands.add_parser(STATS, help="show size and hit rates (the default)")
+def add_arguments(parser: Parser) -> None:
+    """Add the subcommands and their options."""
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    stats = commands.add_parser("stats", help="show size and hit rates (the default)")
     stats.add_argument("--json", action="store_true", help="print JSON")
     clear = commands.add_parser("clear", help="delete all entries, pinned or not")
     export = commands.add_parser("export", help="write all entries as WAV files, with a CSV list of them")
@@ -59,20 +51,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "verify", help="read all entries and delete damaged ones; exit status 1 if there were any"
     )
     for command in (stats, clear, export, verify):
-        add_options(command, CACHE_OPTIONS)
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
-        arguments = [STATS, *arguments]
-    options = parser.parse_args(arguments)
-    known = (*CACHE_OPTIONS, OPTIONS_FILE)
-    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
-    return options
+        command.add_settings(CACHE_OPTIONS)
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; return its exit status. Raises OSError."""
+    """Run the subcommand; return its exit status. Raises SettingsError, OSError."""
+    options.settings = load_options(options)
     tiers = tiers_for(options.settings, unused_disk=True)
     try:
-        return await COMMANDS[options.command](options, tiers)
+        return await SUBCOMMANDS[options.subcommand](options, tiers)
     except TierError as error:
         raise OSError(f"the cache: {error}") from error
     finally:
@@ -130,7 +117,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     rows: dict[bytes, tuple[str, str, str, float, int]] = {}
     damaged = 0
-    with playback.progress_line() as show:
+    with Status() as status:
         for tier in tiers:
             async with aclosing(tier.entries()) as entries:
                 async for each, entry in entries:
@@ -143,7 +130,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                     await asyncio.to_thread(_write_wav, path, entry.pcm)
                     seconds = round(len(entry.pcm) / BYTES_PER_SECOND, 2)
                     rows[each] = (path.name, entry.text, entry.voice, seconds, int(entry.pinned))
-                    show(f"{len(rows):,} sentences")
+                    status.show(f"{len(rows):,} sentences")
     listed = sorted(rows.values(), key=lambda row: (row[2], row[1]))
     part = directory / f".{INDEX}.part"
     with part.open("w", encoding="utf-8", newline="") as file:
@@ -160,7 +147,7 @@ async def _export(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
 async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
     """Read everything, and drop what is not what was written."""
     bad = False
-    with playback.progress_line() as show:
+    with Status() as status:
         for tier in tiers:
             number = 0
             damaged = []
@@ -173,7 +160,7 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                     number += 1
                     if entry is None:
                         damaged.append(each)
-                    show(f"{tier.name}: {number:,} sentences")
+                    status.show(f"{tier.name}: {number:,} sentences")
             for each in damaged:
                 await tier.drop(each)
             bad = bad or bool(damaged)
@@ -183,7 +170,7 @@ async def _verify(options: argparse.Namespace, tiers: Sequence[Tier]) -> int:
                 result = f"{len(damaged):,} damaged and deleted"
             else:
                 result = "none damaged"
-            show("")
+            clear_line()
             print(f"{tier.name}: {_sentences(number)}, {result}")
     return 1 if bad else 0
 
@@ -252,8 +239,8 @@ def _table(totals: Mapping[str, CacheCounts]) -> str:
     )
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[Tier]], Coroutine[Any, Any, int]]] = {
-    STATS: _stats,
+SUBCOMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[Tier]], Coroutine[Any, Any, int]]] = {
+    "stats": _stats,
     "clear": _clear,
     "export": _export,
     "verify": _verify,

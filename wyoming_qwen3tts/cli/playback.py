@@ -1,12 +1,9 @@
-"""Audio output of the commands, to a WAV file or a player; their progress line and notes."""
+"""Audio output of the commands, to a WAV file or a player."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 import subprocess
-import sys
 import time
 import wave
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
@@ -15,15 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .. import client
+from ..audio.player import PLAYERS, find_player
 from ..client import ReceivedAudio, ServerError
-
-PLAYERS = (
-    "aplay -q -t raw -f S16_LE -r {rate} -c {channels}",
-    "paplay --raw --format=s16le --rate={rate} --channels={channels}",
-    "play -q -t raw -e signed -b 16 -r {rate} -c {channels} -",
-    "ffplay -loglevel error -nodisp -autoexit -f s16le -ar {rate} -ch_layout mono -i -",
-)
-"""Commands that play raw PCM from standard input; the first one that is installed is used."""
+from ..progress import Status, print_line
 
 
 async def whole_text(text: str) -> AsyncGenerator[str, None]:
@@ -31,35 +22,47 @@ async def whole_text(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 
-async def play_speech(uri: str, text: AsyncIterable[str], voice: str | None, output: str | None) -> None:
-    """Have a server speak a text; play or save the audio, and print the times. Raises ServerError."""
+async def write_speech(
+    uri: str,
+    text: AsyncIterable[str],
+    voice: str | None,
+    language: str | None,
+    write: Callable[[ReceivedAudio], None],
+    output: str | None,
+) -> None:
+    """Have a server speak a text, write its audio, and print the times. Raises ServerError."""
     began = time.monotonic()
     first: float | None = None
     seconds = 0.0
-    with open_output(output) as write, progress_line() as show:
-        async with aclosing(client.speak(uri, text, voice)) as received:
+    with Status() as status:
+        async with aclosing(client.speak(uri, text, voice, language)) as received:
             async for audio in received:
                 if first is None:
                     first = time.monotonic() - began
                 seconds += audio.seconds
                 await asyncio.to_thread(write, audio)
-                show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
+                status.show(f"{seconds:.1f} s of audio, first audio after {first * 1000:.0f} ms")
     total = time.monotonic() - began
-    print(
+    print_line(
         f"{output or 'played'}: {seconds:.1f} s of audio, "
-        f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms",
-        file=sys.stderr,
+        f"first audio after {(first or 0) * 1000:.0f} ms, all after {total * 1000:.0f} ms"
     )
 
 
 @contextmanager
 def open_output(output: str | None) -> Iterator[Callable[[ReceivedAudio], None]]:
-    """Yield a function that writes audio, to the file ``output`` if given, else to a player."""
+    """Yield a function that writes audio, to the file ``output`` if given, else to a player.
+
+    Raises ServerError if there is no player, OSError if the file cannot be written.
+    """
     if output is None:
         with _player() as write:
             yield write
     else:
-        with wav_file(Path(output)) as write:
+        path = Path(output)
+        if path.exists() and not path.is_file():
+            raise ServerError(f"--output: {output} is not a file; name one, such as hello.wav")
+        with wav_file(path) as write:
             yield write
 
 
@@ -75,6 +78,10 @@ def wav_file(path: Path) -> Iterator[Callable[[ReceivedAudio], None]]:
             finally:
                 writer.close()
         part.replace(path)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -99,11 +106,6 @@ class _WavWriter:
         """Complete the header."""
         if self._wave is not None:
             self._wave.close()
-
-
-def find_player() -> str | None:
-    """Return the first of PLAYERS that is installed."""
-    return next((template for template in PLAYERS if shutil.which(template.split()[0])), None)
 
 
 @contextmanager
@@ -133,23 +135,3 @@ def _player() -> Iterator[Callable[[ReceivedAudio], None]]:
         if process is not None and process.poll() is None:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def progress_line() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a progress line if standard error is a terminal, and else does nothing."""
-    terminal = sys.stderr.isatty()
-
-    def show(line: str) -> None:
-        if terminal:
-            print(f"\r{line}", end="", file=sys.stderr, flush=True)
-
-    with contextlib.ExitStack() as stack:
-        if terminal:
-            stack.callback(lambda: print("\r\033[K", end="", file=sys.stderr))
-        yield show
-
-
-def print_note(line: str) -> None:
-    """Print a line on standard error, apart from the command's output."""
-    print(line, file=sys.stderr, flush=True)

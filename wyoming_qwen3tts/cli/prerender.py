@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,49 +19,28 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..config.settings import OPTIONS, Settings, SettingsError
-from ..config.sources import OPTIONS_FILE, Parser, add_options, load_flags
+from ..config.settings import SettingsError
+from ..config.sources import Parser
+from ..progress import Progress, format_seconds, print_line
 from ..speech import base_language
 from ..text.phrases import TABLE_SUFFIXES, Phrase, read_phrases
 from ..voices.names import OPENAI_VOICES, name_key
-from . import playback
-from .arguments import language as language_argument
+from . import arguments, server
 
-INFO_TIMEOUT = 5.0
-"""Seconds in which a server has to answer with its voices."""
 READ_TIMEOUT = 300.0
 """Seconds without data after which a phrase fails; the server's own limits are shorter."""
 MAX_FAILURES_IN_A_ROW = 5
 """Consecutive failures after which the command gives up: the server is at fault, not the phrases."""
 NOT_KEPT = "not-kept"
 """The error code of a server that cannot store phrases: the others would fail, too."""
-OWN_OPTIONS = {"uri", "voice", "language"}
-"""Options of the server that have another meaning here."""
-BAR_WIDTH = 30
-"""Characters."""
 MAX_JOBS = 64
 CANCEL_ATTEMPTS = 6
 """Times that a task is cancelled, every half second."""
 MAX_ERRORS_SHOWN = 20
-PROGRESS_INTERVAL = 5.0
-"""Seconds between progress lines if standard error is not a terminal."""
-
-Serve = Callable[[Settings], AbstractAsyncContextManager[str]]
-"""Runs a server in this process; yields its URI."""
 
 
-def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = Parser(
-        prog="wyoming-qwen3tts prerender",
-        description="Synthesize phrases in advance, and pin them in the cache.",
-        epilog="A running server does the work. Without --uri this process does it if no server answers, or "
-        "if any of the server's options is given. Run the command again with the same file to continue.",
-        allow_abbrev=False,
-    )
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
     parser.add_argument(
         "file",
         type=Path,
@@ -73,27 +51,21 @@ def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
         "--voice", action="append", metavar="NAME", help="voice of phrases without one; may be repeated"
     )
     parser.add_argument(
-        "--language", type=language_argument, metavar="CODE", help="language of phrases without one, e.g. de"
+        "--language", type=arguments.language, metavar="CODE", help="language of phrases without one, e.g. de"
     )
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="phrases at a time (default: 4)")
-    parser.add_argument("--uri", help=f"the server's address (default: {uri})")
-    server_options = set(OPTIONS) - OWN_OPTIONS
-    add_options(parser.add_argument_group("the server's options"), server_options)
-    options = parser.parse_args(arguments)
+    server.add_arguments(parser)
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Store the phrases; return the exit status, 1 if any is not stored.
+
+    Raises SettingsError, ServerError, PhraseFileError, OSError.
+    """
     if not 1 <= options.jobs <= MAX_JOBS:
         raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MAX_JOBS}")
-    known = {*server_options, OPTIONS_FILE}
-    given = {name: value for name, value in vars(options).items() if name in known}
-    options.settings = load_flags(given)
-    options.in_process = options.uri is None and any(value is not None for value in given.values())
-    options.default_uri = uri
-    return options
-
-
-async def run(options: argparse.Namespace, serve: Serve) -> int:
-    """Store the phrases; return the exit status, 1 if any is not stored. Raises ServerError, ValueError."""
     phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
-    async with _server(options, serve) as uri:
+    async with server.server_for(options) as uri:
         await _check(phrases, options, uri)
         work = _PrerenderRun(phrases, uri)
         await work.run(options.jobs)
@@ -111,32 +83,12 @@ def _with_voices(
     ]
 
 
-@asynccontextmanager
-async def _server(options: argparse.Namespace, serve: Serve) -> AsyncIterator[str]:
-    """Yield the URI of a server that does the work: a running one, or one in this process."""
-    uri = options.uri or options.default_uri
-    if not options.in_process:
-        try:
-            await client.describe(uri, timeout=INFO_TIMEOUT)
-        except ServerError as error:
-            if options.uri is not None:
-                raise ServerError(f"{error}; without --uri this process does the work") from error
-            playback.print_note(
-                f"{error}; this process does the work, in {options.settings.voices.directory}"
-            )
-        else:
-            yield uri
-            return
-    async with serve(options.settings) as own:
-        yield own
-
-
 async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: str) -> None:
     """Check that the server has every voice and language; for unknown ones it would use a default.
 
     Raises ServerError if any is missing, and prints the others.
     """
-    info = await client.describe(uri, timeout=INFO_TIMEOUT)
+    info = await client.describe(uri, timeout=server.INFO_TIMEOUT)
     voices = [voice for program in info.tts for voice in program.voices]
     names = {name_key(name) for name in (*(voice.name for voice in voices), *OPENAI_VOICES)}
     languages = {base_language(tag) for voice in voices for tag in voice.languages}
@@ -157,7 +109,7 @@ async def _check(phrases: Sequence[Phrase], options: argparse.Namespace, uri: st
     if missing:
         *others, last = missing
         for other in others[: MAX_ERRORS_SHOWN - 1]:
-            playback.print_note(other)
+            print_line(other)
         hint = "; put a text with a comma in quotation marks" if options.file.suffix in TABLE_SUFFIXES else ""
         raise ServerError(f"{last}{hint}")
 
@@ -173,33 +125,33 @@ class _PrerenderRun:
         self._stored = 0
         self._seconds = 0.0
         self._in_a_row = 0
-        self._began = self._last_shown = time.monotonic()
+        self._began = time.monotonic()
+        self._progress = Progress("prerender:", len(phrases))
 
     async def run(self, jobs: int) -> None:
         """Store all phrases, and print the result. Raises ServerError if it gives up."""
-        with playback.progress_line() as show:
-            workers = [asyncio.create_task(self._work(show)) for _ in range(min(jobs, len(self._phrases)))]
+        with self._progress:
+            workers = [asyncio.create_task(self._work()) for _ in range(min(jobs, len(self._phrases)))]
             try:
                 done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
                 for worker in done:
                     worker.result()
             except BaseException as end:
-                show("")
                 permanent = isinstance(end, ServerError) and end.code == NOT_KEPT
                 hint = "" if permanent else "; run the command again to continue"
-                playback.print_note(self._count() + hint)
+                print_line(self._count() + hint)
                 raise
             finally:
                 await _cancel(workers)
         for phrase, error in self.failures:
-            playback.print_note(f"line {phrase.line}: {phrase.text!r}: {error}")
+            print_line(f"line {phrase.line}: {phrase.text!r}: {error}")
         took = time.monotonic() - self._began
-        print(f"{self._count()}: {_time(self._seconds)} of audio in {_time(took)}")
+        print(f"{self._count()}: {format_seconds(self._seconds)} of audio in {format_seconds(took)}")
 
     def _count(self) -> str:
         return f"{self._stored:,} of {len(self._phrases):,} phrases are stored"
 
-    async def _work(self, show: Callable[[str], None]) -> None:
+    async def _work(self) -> None:
         """Store phrases one after the other, on one connection until an error ends it."""
         lost = False
         phrase = next(self._remaining, None)
@@ -212,34 +164,26 @@ class _PrerenderRun:
                         if error.code is None and not lost:
                             lost = True  # the server may have been restarted: try once more
                             break
-                        self._fail(phrase, error, show)
+                        self._fail(phrase, error)
                         phrase = next(self._remaining, None)
                         break  # the server closes the connection after an error
                     self._stored += 1
                     self._seconds += seconds
                     self._in_a_row = 0
                     lost = False
-                    self._show(show)
+                    self._show()
                     phrase = next(self._remaining, None)
 
-    def _fail(self, phrase: Phrase, error: ServerError, show: Callable[[str], None]) -> None:
+    def _fail(self, phrase: Phrase, error: ServerError) -> None:
         """Count a failed phrase. Raises ServerError if the server is at fault."""
         self.failures.append((phrase, error))
         self._in_a_row += 1
-        self._show(show)
+        self._show()
         if error.code in {None, NOT_KEPT} or self._in_a_row == MAX_FAILURES_IN_A_ROW:
             raise ServerError(f"line {phrase.line}: {error}", error.code) from error
 
-    def _show(self, show: Callable[[str], None]) -> None:
-        """Show the progress: a bar on a terminal, else a line every PROGRESS_INTERVAL seconds."""
-        done, total = self._stored + len(self.failures), len(self._phrases)
-        left = (time.monotonic() - self._began) / done * (total - done)
-        if sys.stderr.isatty():
-            bar = "#" * (BAR_WIDTH * done // total)
-            show(f"[{bar:-<{BAR_WIDTH}}] {done:,} of {total:,}, {_time(left)} left ")
-        elif time.monotonic() - self._last_shown > PROGRESS_INTERVAL:
-            self._last_shown = time.monotonic()
-            playback.print_note(f"{done:,} of {total:,}, {_time(left)} left")
+    def _show(self) -> None:
+        self._progress.update(self._stored + len(self.failures))
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -266,7 +210,3 @@ async def _store(connection: AsyncClient, phrase: Phrase) -> float:
         async for audio in received:
             seconds += audio.seconds
     return seconds
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

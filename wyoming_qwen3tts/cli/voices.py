@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,48 +17,27 @@ from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
 from ..config.settings import Settings, SettingsError
-from ..config.sources import OPTIONS_FILE, add_options, load_flags
+from ..config.sources import Parser, load_options
 from ..engines.base import EngineUnavailableError
 from ..engines.qwen3.engine import Qwen3Engine
+from ..progress import Status, print_line
 from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
 from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
 from ..voices.store import CustomVoiceStore
 from . import playback
+from .arguments import MODEL_OPTIONS, add_server, add_timeout
 from .arguments import language as language_argument
 
-LIST = "list"
 STORE_OPTIONS = ("data_dir",)
 CACHE_OPTIONS = ("cache_disk", "cache_redis")
-MODEL_OPTIONS = (
-    *("model", "revision", "download_dir", "local_files_only", "device", "dtype", "quantize"),
-    *("context", "frames_per_token", "memory_budget"),
-)
-"""The server's options that all subcommands have, those of ``remove``, and those of ``design``."""
+"""The server's options that all subcommands have, and those of ``remove``."""
 
 
-def parse(arguments: Sequence[str], uri: str) -> argparse.Namespace:
-    """Return the options of this command line; ``settings`` are the server's.
-
-    Raises SettingsError; exits as argparse does.
-    """
-    parser = _parser(uri)
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
-        arguments = [LIST, *arguments]
-    options = parser.parse_args(arguments)
-    known = (*STORE_OPTIONS, *CACHE_OPTIONS, *MODEL_OPTIONS, OPTIONS_FILE)
-    options.settings = load_flags({key: value for key, value in vars(options).items() if key in known})
-    return options
-
-
-def _parser(uri: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="wyoming-qwen3tts voices",
-        description="List, add, design, test and remove voices.",
-        epilog="The server's environment variables and options file apply too.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser(LIST, help="list the voices of a running server (the default)")
+def add_arguments(parser: Parser) -> None:
+    """Add the subcommands and their options."""
+    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    listing = commands.add_parser("list", help="list the voices of a running server (the default)")
     adding = commands.add_parser("add", help="clone a voice from a recording of 5 to 15 seconds")
     adding.add_argument("name", metavar="NAME")
     adding.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC, Ogg, MP3 and others")
@@ -92,18 +71,16 @@ def _parser(uri: str) -> argparse.ArgumentParser:
     testing.add_argument("--text", default="", help="the text (default: a sentence in the voice's language)")
     testing.add_argument("--output", metavar="FILE", help="save as a WAV file instead of playing")
     for command in (listing, adding, designing, removing, testing):
-        command.add_argument("--uri", default=uri, help="the server's address (default: %(default)s)")
-        command.add_argument(
-            "--timeout", type=float, default=5.0, help="seconds to wait (default: %(default)g)"
-        )
+        add_server(command)
+        add_timeout(command)
         more = {designing: MODEL_OPTIONS, removing: CACHE_OPTIONS}.get(command, ())
-        add_options(command, (*STORE_OPTIONS, *more))
-    return parser
+        command.add_settings((*STORE_OPTIONS, *more))
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Run the subcommand; return its exit status."""
-    return await COMMANDS[options.command](options)
+    """Run the subcommand; return its exit status. Raises SettingsError, ServerError, SpeechError, OSError."""
+    options.settings = load_options(options)
+    return await SUBCOMMANDS[options.subcommand](options)
 
 
 async def _list(options: argparse.Namespace) -> int:
@@ -123,9 +100,9 @@ async def _list(options: argparse.Namespace) -> int:
     for voice in contents.voices:
         if name_key(voice.name) not in names:
             stored = f"{voice.name}: stored in {options.settings.voices.directory}"
-            playback.print_note(f"{stored}, but not available from the server at {options.uri}")
+            print_line(f"{stored}, but not available from the server at {options.uri}")
     for problem in contents.problems:
-        playback.print_note(f"{problem.name}: {problem.message}")
+        print_line(f"{problem.name}: {problem.message}")
     if unreachable is not None:
         raise unreachable
     return 0
@@ -133,7 +110,7 @@ async def _list(options: argparse.Namespace) -> int:
 
 async def _add(options: argparse.Namespace) -> int:
     """Clone a voice from a recording."""
-    with playback.progress_line() as show:
+    with Status() as status:
         made = await asyncio.to_thread(
             _store(options).add,
             options.name,
@@ -142,7 +119,7 @@ async def _add(options: argparse.Namespace) -> int:
             language=options.language,
             description=options.description,
             seed=options.seed,
-            progress=lambda step: show(f"{options.name}: {step}"),
+            progress=lambda step: status.show(f"{options.name}: {step}"),
         )
     return await _print_result(options, made)
 
@@ -157,9 +134,9 @@ async def _design(options: argparse.Namespace) -> int:
     check_design(store, options.name, options.words, language=language, text=options.text, seed=options.seed)
     model = replace(settings.model, max_batch_size=1)
     engine = Qwen3Engine(model, settings.voices.prompts, load_at_start=False)
-    with playback.progress_line() as show:
+    with Status() as status:
         try:
-            show(f"{options.name}: loading the models")
+            status.show(f"{options.name}: loading the models")
             await engine.start()
             engine.cloning_model()  # raises early if the designed voice could not be cloned
             made = await create_designed_voice(
@@ -170,9 +147,9 @@ async def _design(options: argparse.Namespace) -> int:
                 language=language,
                 text=options.text,
                 seed=options.seed,
-                progress=lambda step: show(f"{options.name}: {step}"),
+                progress=lambda step: status.show(f"{options.name}: {step}"),
             )
-            show(f"{options.name}: cloning")
+            status.show(f"{options.name}: cloning")
             try:
                 await engine.prepare_voice(engine.clone(made))
             except EngineUnavailableError:
@@ -196,7 +173,7 @@ async def _remove(options: argparse.Namespace) -> int:
             await tier.close()
     if failed is not None:
         raise SpeechError(f"{name} is removed, but its audio may still be in the cache: {failed}")
-    playback.print_note(f"{options.name} is removed, and everything computed from it")
+    print_line(f"{options.name} is removed, and everything computed from it")
     return 0
 
 
@@ -214,12 +191,13 @@ async def _test(options: argparse.Namespace) -> int:
     language = base_language(voice.languages[0]) if voice is not None else "en"
     text = options.text or SAMPLE_TEXTS.get(language, SAMPLE_TEXTS["en"])
     name = voice.name if voice is not None else options.name
-    await playback.play_speech(options.uri, playback.whole_text(text), name, options.output)
+    with playback.open_output(options.output) as write:
+        await playback.write_speech(options.uri, playback.whole_text(text), name, None, write, options.output)
     return 0
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
-    LIST: _list,
+SUBCOMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[Any, Any, int]]] = {
+    "list": _list,
     "add": _add,
     "design": _design,
     "remove": _remove,
@@ -240,24 +218,24 @@ async def _served(options: argparse.Namespace) -> list[TtsVoice]:
 async def _print_result(options: argparse.Namespace, made: CustomVoice) -> int:
     """Print a new voice's remarks, and whether the running server has it already."""
     for remark in made.notes:
-        playback.print_note(f"note: {remark}")
+        print_line(f"note: {remark}")
     if name_key(made.name) in OPENAI_VOICES:
-        playback.print_note(
+        print_line(
             f"note: {made.name} is one of OpenAI's voice names: clients that request it get this voice now"
         )
     kind = "with its transcript" if made.reference.transcript else "without a transcript"
-    playback.print_note(f"{made.name} is in {options.settings.voices.directory}, {kind}")
+    print_line(f"{made.name} is in {options.settings.voices.directory}, {kind}")
     listed: list[TtsVoice] | None = None
     with suppress(ServerError, SpeechError):
         listed = await _served(options)
     if listed is None:
-        playback.print_note(
+        print_line(
             f"no server answers at {options.uri}: start one with a Base checkpoint and this --data-dir"
         )
     elif name_key(made.name) in {name_key(voice.name) for voice in listed}:
-        playback.print_note(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
+        print_line(f'to hear it: wyoming-qwen3tts voices test "{made.name}"')
     else:
-        playback.print_note(
+        print_line(
             f"the server at {options.uri} does not have the voice: see its log, and check that it has this "
             "--data-dir"
         )

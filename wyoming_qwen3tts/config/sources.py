@@ -6,38 +6,65 @@ import argparse
 import difflib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__
-from .describe import shown_default
+from .describe import (
+    COMMON_OPTIONS,
+    OPTIONS_FILE,
+    VARIABLE_PREFIX,
+    flag_name,
+    is_optional_value,
+    shown_default,
+    variable_name,
+)
 from .option_types import OptionType
-from .settings import OPTIONS, Settings, SettingsError
+from .settings import GROUP_OF, GROUPS, OPTIONS, Settings, SettingsError
 
-VARIABLE_PREFIX = "WYOMING_QWEN3TTS_"
-OPTIONS_FILE = "options_file"
 MORE_OPTIONS = "more_options"
 """Key of the options file: a list of ``name=value``, for options without a field in the app's form."""
+MAX_LISTED = 16
+"""Options of the server up to which ``--help`` lists all that a command takes."""
 HIDDEN = "the given value (not shown: it may hold a password)"
 _ALL_KEYS = {*OPTIONS, OPTIONS_FILE}
+_DESTINATION = "setting:"
+"""How the attributes of the server's options begin; a command may have its own option of the same name."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """Return ``; is 'X' meant?`` with the nearest known word; empty if none is near."""
+    # All flags that switch something off look alike: they have to be nearer.
+    near = difflib.get_close_matches(given, known, 1, cutoff=0.75 if given.startswith("-") else 0.6)
+    return f"; is {near[0]!r} meant?" if near else ""
 
 
 def load(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of a command line, environment variables and the file that they may name.
 
-    Raises SettingsError; ``--help`` and ``--version`` print and raise SystemExit.
+    Raises SettingsError.
     """
-    return load_flags(vars(parser().parse_args(arguments)), variables)
+    parser = Parser()
+    parser.add_settings()
+    return load_options(parser.parse_args(arguments), variables)
 
 
-def load_flags(flags: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings of parsed flags (see ``add_options``), environment variables and their file.
+def given_options(options: argparse.Namespace) -> dict[str, str]:
+    """Return the server's options on a command line: key → text. See ``Parser.add_settings``."""
+    return {
+        name.removeprefix(_DESTINATION): value
+        for name, value in vars(options).items()
+        if name.startswith(_DESTINATION) and value is not None
+    }
 
-    Flags that are no options are ignored. Raises SettingsError.
+
+def load_options(options: argparse.Namespace, variables: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of a parsed command line, environment variables and their file.
+
+    Raises SettingsError.
     """
     variables = os.environ if variables is None else variables
-    flags = {key: flags[key] for key in _ALL_KEYS if flags.get(key) is not None}
+    flags = given_options(options)
     found = dict(_variables(variables))
     notes = tuple(f"no option has the variable {variable_name(key)}" for key in found if key not in _ALL_KEYS)
     in_variable = found.pop(OPTIONS_FILE, None)
@@ -50,56 +77,97 @@ def load_flags(flags: Mapping[str, Any], variables: Mapping[str, str] | None = N
         if key in OPTIONS:
             values[key] = _read(variable_name(key), key, text)
     for key, text in flags.items():
-        values[key] = _read(f"--{key.replace('_', '-')}", key, text)
+        values[key] = _read(flag_name(key), key, text)
     return Settings.of(notes, **values)
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports what is wrong in one line: raises SettingsError."""
+    """A parser of a command's arguments. It reports an error in one line, as a SettingsError.
+
+    ``--help`` lists the important ones of the server's options, ``--help-all`` lists all.
+    """
+
+    def __init__(
+        self,
+        *,
+        help_all: bool = False,
+        extra_hint: str = "put a text in quotation marks",
+        **keywords: Any,
+    ) -> None:
+        """``help_all``: whether ``--help-all`` is among the arguments to be parsed.
+
+        ``extra_hint``: what to do about an argument too many.
+        """
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(**keywords, allow_abbrev=False, formatter_class=formatter)
+        self._help_all = help_all
+        self._extra_hint = extra_hint
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
-        raise SettingsError(f"{message} (--help lists the options)")
+        raise SettingsError(f"{message} ({self._list_option} lists the options)")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse arguments. Raises SettingsError for an unknown one, which may be close to a known one."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            if not name.startswith("-"):
+                self.error(f"{unknown[0]!r} is one argument too many; {self._extra_hint}")
+            self.error(f"there is no option {name!r}{nearest(name, self._option_string_actions)}")
+        return options, unknown
 
-def parser() -> argparse.ArgumentParser:
-    """Return a parser that leaves every value as text."""
-    built = Parser(
-        prog="wyoming-qwen3tts",
-        description="Text-to-speech for Home Assistant and other Wyoming clients.",
-        epilog="Commands: say, voices, prerender, cache and health (each with --help); verify, with the "
-        "options here, compares the engine with the official package. "
-        f"Every option is also a variable ({variable_name('voice')}, …) and a key of the options file.",
-        allow_abbrev=False,
-    )
-    add_options(built)
-    built.add_argument("--version", action="version", version=__version__)
-    return built
+    @property
+    def _list_option(self) -> str:
+        return "--help-all" if "--help-all" in self._option_string_actions else "--help"
 
+    def add_settings(self, only: Collection[str] | None = None, excluded: Collection[str] = ()) -> None:
+        """Take every option of the server, or ``only`` these, and the options file.
 
-def add_options(built: argparse._ActionsContainer, only: Collection[str] | None = None) -> None:
-    """Let a parser take every option, or ``only`` these, and the options file."""
-    for key, declared in OPTIONS.items():
-        if only is not None and key not in only:
-            continue
-        kind: OptionType = declared.metadata["kind"]
-        flag = f"--{key.replace('_', '-')}"
-        described = f"{declared.metadata['help']} (default: {shown_default(declared)})".replace("%", "%%")
-        if kind.schema == "bool":
-            flag = f"--no-{key.replace('_', '-')}" if declared.default else flag
-            described = described if not declared.default else f"do not {declared.metadata['help']}"
-            built.add_argument(
-                flag, dest=key, action="store_const", const=str(not declared.default), help=described
-            )
-        elif kind.separator:
-            built.add_argument(
-                flag, action=_Joined, const=kind.separator, metavar=kind.metavar, help=described
-            )
-        elif kind.metavar == "NAME" and "true" in kind.allowed:
-            built.add_argument(flag, nargs="?", const="true", metavar=kind.metavar, help=described)
+        ``--help`` lists all of them if there are at most MAX_LISTED, else COMMON_OPTIONS.
+        """
+        keys = [key for key in OPTIONS if (only is None or key in only) and key not in excluded]
+        listed = keys if len(keys) <= MAX_LISTED else [key for key in COMMON_OPTIONS if key in keys]
+        if self._help_all:
+            for name, group in GROUPS.items():
+                section = self.add_argument_group(str(group.__doc__).rstrip("."))
+                for key in keys:
+                    if GROUP_OF[key] == name:
+                        _add_setting(section, key)
         else:
-            built.add_argument(flag, metavar=kind.metavar, help=described)
-    built.add_argument(f"--{OPTIONS_FILE.replace('_', '-')}", metavar="FILE", help="a JSON file with options")
+            section = self.add_argument_group("options of the server")
+            for key in (*listed, *(key for key in keys if key not in listed)):
+                _add_setting(section, key, listed=key in listed)
+        self.add_argument(
+            flag_name(OPTIONS_FILE),
+            dest=f"{_DESTINATION}{OPTIONS_FILE}",
+            metavar="FILE",
+            help="a JSON file with options of the server",
+        )
+        if len(listed) < len(keys):
+            self.add_argument("--help-all", action="help", help=f"list all {len(keys)} options of the server")
+        self.epilog = (
+            f"Every option of the server is also a variable ({variable_name('voice')}, …) and a key of the "
+            "options file.\nMore: docs/configuration.md"
+        )
+
+
+def _add_setting(parser: argparse._ActionsContainer, key: str, *, listed: bool = True) -> None:
+    """Let a parser take an option of the server, as text. ``listed``: whether its help is shown."""
+    declared = OPTIONS[key]
+    kind: OptionType = declared.metadata["kind"]
+    default = "" if declared.default in {None, ()} else f" (default: {shown_default(declared)})"
+    described = f"{declared.metadata['help']}{default}".replace("%", "%%")
+    keywords: dict[str, Any] = {"dest": f"{_DESTINATION}{key}", "metavar": kind.metavar}
+    if kind.schema == "bool":
+        keywords = {**keywords, "action": "store_const", "const": str(not declared.default)}
+        del keywords["metavar"]
+        described = described if not declared.default else f"do not {declared.metadata['help']}"
+    elif kind.separator:
+        keywords = {**keywords, "action": _Joined, "const": kind.separator}
+    elif is_optional_value(kind):
+        keywords = {**keywords, "nargs": "?", "const": "true"}
+    parser.add_argument(flag_name(key), **keywords, help=described if listed else argparse.SUPPRESS)
 
 
 class _Joined(argparse.Action):
@@ -108,11 +176,6 @@ class _Joined(argparse.Action):
     def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, __: Any = None) -> None:
         before = getattr(namespace, self.dest)
         setattr(namespace, self.dest, values if before is None else f"{before}{self.const}{values}")
-
-
-def variable_name(key: str) -> str:
-    """Return the environment variable of an option."""
-    return VARIABLE_PREFIX + key.upper()
 
 
 def _variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -133,9 +196,7 @@ def _file(path: Path) -> dict[str, Any]:
     more = _more_options(path, options.pop(MORE_OPTIONS, None))
     for key in (*options, *more):
         if key not in OPTIONS:
-            near = difflib.get_close_matches(str(key), OPTIONS, 1)
-            hint = f"; is {near[0]!r} meant?" if near else ""
-            raise SettingsError(f"options file {path}: there is no option {key!r}{hint}")
+            raise SettingsError(f"options file {path}: there is no option {key!r}{nearest(key, OPTIONS)}")
     for key in more:
         if options.get(key) not in (None, ""):
             raise SettingsError(f"options file {path}: {key} is set twice; remove it from {MORE_OPTIONS}")

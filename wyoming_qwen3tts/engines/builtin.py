@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ..speech import Attribution, Utterance, Voice
+from ..telemetry import quote
 from ..text import phonemes
 from .base import Engine, EngineUnavailableError, UnsupportedTextError
 
@@ -94,7 +95,7 @@ class BuiltinEngine(Engine):
                 description="Heart (American English, built-in)",
                 languages=("en-US",),
                 engine=self.name,
-                attribution=Attribution("hibari-tts", "https://github.com/MMWilliams/hibari"),
+                attribution=Attribution("hibari-tts", "https://github.com/MMWilliams/hibari", "Apache-2.0"),
                 version=hibari.__version__,
                 loudness=LOUDNESS,
             ),
@@ -161,7 +162,7 @@ class BuiltinEngine(Engine):
                 found: list[str] = self._hibari.phonemize(attempt)
             except Exception:
                 # It raises ValueError or IndexError on some symbols; the second attempt is without them.
-                _LOGGER.warning("builtin: phonemizer failed text=%r", attempt, exc_info=True)
+                _LOGGER.warning("builtin: phonemizer failed text=%s", quote(attempt), exc_info=True)
             else:
                 return found
         raise UnsupportedTextError(f"the built-in voice cannot say {text[:40]!r}")

@@ -30,7 +30,7 @@ NONE = "none"
 
 _INNER_DOT = re.compile(r"\.(?=[^\s.]|\s+\S\.)")
 _WAV_HEADER = 44
-_ATTRIBUTION = Attribution("eSpeak NG", "https://github.com/espeak-ng/espeak-ng")
+_ATTRIBUTION = Attribution("eSpeak NG", "https://github.com/espeak-ng/espeak-ng", "GPL-3.0-or-later")
 _TAGS = {"cmn": "zh", "fr-fr": "fr"}
 """espeak-ng's language codes → tags that clients search for, where they differ.
 

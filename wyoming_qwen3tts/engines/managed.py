@@ -130,7 +130,7 @@ class ManagedEngine:
     def trip(self, error: EngineUnavailableError, *, abort_all: bool = False) -> None:
         """Open the circuit. ``abort_all``: also abort what the engine works on, where it has no audio yet."""
         if self.state is State.UP:
-            _LOGGER.warning("engine %s: circuit open reason=%s", self.name, quote(error))
+            _LOGGER.warning("engine: circuit open engine=%s reason=%s", self.name, quote(error))
             self.breaker.open(str(error))
             self.set_state(State.RESTING, str(error))
             self.has_failed.set()
@@ -212,7 +212,7 @@ class ManagedEngine:
 
     def _internal_failure(self, error: BaseException, attempt: Attempt) -> EngineUnavailableError:
         """Log a fault in an engine's code; return the error for the client."""
-        _LOGGER.error("engine %s: failed", self.name, exc_info=error)
+        _LOGGER.error("engine: failed engine=%s", self.name, exc_info=error)
         shown = internal_error()
         failure = EngineUnavailableError(str(shown), shown.code)
         self._record_failure(failure, attempt)

@@ -85,7 +85,7 @@ class EnginePool(Mapping[str, Engine]):
                 try:
                     each.look()
                 except Exception:  # a fault in one engine's status must not stop the supervision of others
-                    _LOGGER.exception("engine %s: cannot be supervised", each.name)
+                    _LOGGER.exception("engine: cannot be supervised engine=%s", each.name)
 
     @property
     def speaking(self) -> str:

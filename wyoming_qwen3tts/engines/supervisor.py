@@ -76,12 +76,12 @@ class Supervisor:
             self._managed.reason = f"its voices were not known after {FIND_TIMEOUT:g} s"
         except Exception as error:
             if not isinstance(error, EngineUnavailableError):
-                _LOGGER.exception("engine %s: voices cannot be found", self.name)
+                _LOGGER.exception("engine: voices cannot be found engine=%s", self.name)
             self._managed.reason = str(error) or repr(error)
         else:
             self._managed.knows_voices, self._managed.reason = True, "it is loading"
         if not self._managed.knows_voices:
-            _LOGGER.warning("engine %s: no voices reason=%s", self.name, quote(self._managed.reason))
+            _LOGGER.warning("engine: no voices engine=%s reason=%s", self.name, quote(self._managed.reason))
 
     async def start(self) -> None:
         """Start it and supervise it from now on; ``state`` says whether it speaks."""
@@ -110,7 +110,7 @@ class Supervisor:
         try:
             await self._engine.close()
         except Exception:  # it is replaced in any case
-            _LOGGER.exception("engine %s: cannot be closed", self.name)
+            _LOGGER.exception("engine: cannot be closed engine=%s", self.name)
 
     async def _start(self, then: State = State.UP) -> bool:
         """Start it; return whether it has started. ``then``: its state after that."""
@@ -119,7 +119,7 @@ class Supervisor:
         except EngineUnavailableError as error:
             reason = str(error)
         except Exception as error:
-            _LOGGER.exception("engine %s: cannot be started", self.name)
+            _LOGGER.exception("engine: cannot be started engine=%s", self.name)
             reason = f"it cannot be started: {error}"
         else:
             self._managed.knows_voices = True
@@ -127,7 +127,7 @@ class Supervisor:
             self._managed.set_state(then, "" if then is State.UP else self._managed.reason)
             return True
         if reason != self._managed.reason:
-            _LOGGER.warning("engine %s: no voices reason=%s", self.name, quote(reason))
+            _LOGGER.warning("engine: no voices engine=%s reason=%s", self.name, quote(reason))
         self._managed.set_state(State.STARTING, reason)
         return False
 
@@ -146,7 +146,7 @@ class Supervisor:
             try:
                 await self._bring_back()
             except Exception:  # whatever it is, it is tried again
-                _LOGGER.exception("engine %s: cannot be brought back", self.name)
+                _LOGGER.exception("engine: cannot be brought back engine=%s", self.name)
                 await asyncio.sleep(REST[-1])
 
     async def _bring_back(self) -> None:
@@ -166,16 +166,16 @@ class Supervisor:
                 await self._probe()
             except EngineUnavailableError as error:
                 self._managed.breaker.record_failure(str(error))
-                _LOGGER.info("engine %s: probe failed reason=%s", self.name, quote(error))
+                _LOGGER.info("engine: probe failed engine=%s reason=%s", self.name, quote(error))
                 self._managed.set_state(self._managed.state, str(error))
             else:
-                _LOGGER.info("engine %s: speaks again", self.name)
+                _LOGGER.info("engine: speaks again engine=%s", self.name)
                 self._ticks_without_pulse = 0
                 self._managed.set_state(State.UP)
 
     async def _restart(self) -> bool:
         self._managed.restarts += 1
-        _LOGGER.info("engine %s: restarting", self.name)
+        _LOGGER.info("engine: restarting engine=%s", self.name)
         self._managed.set_state(State.STARTING, self._managed.reason)
         await self._close()
         started = await self._start(State.RESTING)
@@ -229,7 +229,7 @@ class Supervisor:
         if pulse is None or pulse != self._pulse:
             self._pulse, self._ticks_without_pulse = pulse, 0
             if self._managed.state is State.HUNG:
-                _LOGGER.warning("engine %s: makes progress again", self.name)
+                _LOGGER.warning("engine: makes progress again engine=%s", self.name)
                 self._managed.set_state(State.RESTING, self._managed.reason)
             return
         self._ticks_without_pulse += 1

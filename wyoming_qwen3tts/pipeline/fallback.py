@@ -49,5 +49,5 @@ class Fallback:
         level = logging.DEBUG if error is None else logging.INFO
         reason = error or "the engine is down"
         facts = quote(voice.name), quote(utterance.voice.name), quote(reason)
-        _LOGGER.log(level, "fallback: voice=%s for=%s reason=%s", *facts)
+        _LOGGER.log(level, "fallback: another voice speaks voice=%s requested=%s reason=%s", *facts)
         return self._planner.with_voice(voice, utterance, language)

@@ -70,7 +70,7 @@ class CacheLookup:
         except SpeechError:
             raise
         except Exception as error:
-            _LOGGER.exception("engine %s: identity failed", engine.name)
+            _LOGGER.exception("engine: identity failed engine=%s", engine.name)
             raise EngineUnavailableError(f"the {engine.name} engine has no identity: {error}") from error
         if identity is None:
             if caching == Caching.PIN:

@@ -95,7 +95,9 @@ class UtteranceSpeaker:
         ``rest``: the rest of its text, where it is still being written. Raises SpeechError.
         """
         engine = self._pool[utterance.voice.engine]
-        _LOGGER.debug("utterance: voice=%s text=%s", quote(utterance.voice.name), quote(utterance.text))
+        _LOGGER.debug(
+            "utterance: begins voice=%s text=%s", quote(utterance.voice.name), quote(utterance.text)
+        )
         caching, size = reply.plan.caching, reply.buffer.size
         key = self._lookup.key(utterance, engine, caching, is_live=rest is not None)
         settings = reply.postprocessor.settings(utterance.voice, utterance.speed)

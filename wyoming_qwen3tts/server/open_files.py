@@ -22,9 +22,8 @@ def affordable_connections(connections: int, servers: int) -> int:
     if allowed < wanted:
         connections = max(allowed // 4, allowed - SPARE) // servers
         _LOGGER.warning(
-            "service: this process may open %d files, so at most %d connections%s",
-            allowed,
+            "service: connections of each server limited by open files max_connections=%d open_files=%d",
             connections,
-            " for each server" if servers > 1 else "",
+            allowed,
         )
     return connections

@@ -26,34 +26,35 @@ OK, GONE, FAILED = "ok", "gone", "failed"
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """What happened to one request. Times are milliseconds; None where there is no value.
+    """What happened to one request. Times are seconds; None where there is no value.
 
-    The attributes' names are those of the JSON log and of ``/v1/requests``.
+    The attributes' names are those of the JSON log and of ``/v1/requests``, and those of the metrics and
+    their labels without the prefix.
     """
 
     id: str
     time: float
     """When the request arrived: seconds since 1970."""
-    door: str
+    api: str
     """The interface it came in by: wyoming, http or prerender."""
     client: str
     voice: str
     engine: str
     language: str
     characters: int
-    queue_ms: float
+    queue_seconds: float
     """Time its utterances waited until their engine started them."""
-    first_audio_ms: float | None
+    first_audio_seconds: float | None
     """Time to first audio, from the arrival of the request."""
-    synthesis_ms: float
+    synthesis_seconds: float
     """Time spent waiting for the engine's audio after that."""
-    encode_ms: float
-    send_ms: float
+    encode_seconds: float
+    send_seconds: float
     """Time spent waiting for the client to read."""
-    total_ms: float
+    total_seconds: float
     audio_seconds: float
-    rtf: float | None
-    """Real-time factor: seconds of synthesis per second of synthesized audio; cached audio does not count."""
+    real_time_factor: float | None
+    """Seconds of synthesis per second of synthesized audio; cached audio does not count."""
     cache: str
     """The cache tier that all audio came from; or miss, part, shared, off: ``pipeline.outcome``."""
     outcome: str
@@ -65,20 +66,20 @@ class RequestRecord:
             "voice": self.voice,
             "language": self.language,
             "chars": self.characters,
-            "ttfa": _show_ms(self.first_audio_ms),
-            "queue": _show_ms(self.queue_ms),
-            "synthesis": _show_ms(self.synthesis_ms),
-            "send": _show_ms(self.send_ms),
-            "total": _show_ms(self.total_ms),
+            "ttfa": _milliseconds(self.first_audio_seconds),
+            "queue": _milliseconds(self.queue_seconds),
+            "synthesis": _milliseconds(self.synthesis_seconds),
+            "send": _milliseconds(self.send_seconds),
+            "total": _milliseconds(self.total_seconds),
             "audio": f"{self.audio_seconds:.1f}s",
-            "rtf": None if self.rtf is None else f"{self.rtf:.3f}",
+            "rtf": None if self.real_time_factor is None else f"{self.real_time_factor:.3f}",
             "cache": self.cache,
             "client": self.client,
             "id": self.id,
         }
-        if self.client == self.door:
+        if self.client == self.api:
             del facts["client"]  # HTTP requests have no other source than the interface
-        return f"{self.door}: {self.outcome} " + " ".join(f"{key}={quote(facts[key])}" for key in facts)
+        return f"{self.api}: {self.outcome} " + " ".join(f"{key}={quote(facts[key])}" for key in facts)
 
 
 class AdmissionControl:
@@ -209,20 +210,20 @@ class RequestLog:
             RequestRecord(
                 id=request.id,
                 time=self._time,
-                door=self._interface,
+                api=self._interface,
                 client=request.source,
                 voice=speech.voice,
                 engine=speech.engine,
                 language=speech.language,
                 characters=request.text.length,
-                queue_ms=_ms(speech.queue),
-                first_audio_ms=None if speech.first_audio is None else _ms(speech.first_audio),
-                synthesis_ms=_ms(speech.synthesis),
-                encode_ms=_ms(self._encoding),
-                send_ms=_ms(self._sending),
-                total_ms=_ms(self.elapsed),
+                queue_seconds=_rounded(speech.queue),
+                first_audio_seconds=None if speech.first_audio is None else _rounded(speech.first_audio),
+                synthesis_seconds=_rounded(speech.synthesis),
+                encode_seconds=_rounded(self._encoding),
+                send_seconds=_rounded(self._sending),
+                total_seconds=_rounded(self.elapsed),
                 audio_seconds=round(self.audio_seconds, 3),
-                rtf=round(speech.synthesis / speech.made, 4) if speech.made else None,
+                real_time_factor=round(speech.synthesis / speech.made, 4) if speech.made else None,
                 cache=speech.cache,
                 outcome=outcome,
                 fallback=speech.fallback,
@@ -230,9 +231,9 @@ class RequestLog:
         )
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 2)
+def _rounded(seconds: float) -> float:
+    return round(seconds, 5)
 
 
-def _show_ms(milliseconds: float | None) -> str | None:
-    return None if milliseconds is None else f"{milliseconds:.0f}ms"
+def _milliseconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds * 1000:.0f}ms"

@@ -96,17 +96,19 @@ class Lexicon:
         except (OSError, UnicodeDecodeError) as error:
             if self._version != (0, 0):
                 _LOGGER.warning(
-                    "lexicon: cannot be read, the previous entries stay path=%s error=%s", self._path, error
+                    "lexicon: cannot be read, the previous entries stay path=%r error=%r",
+                    str(self._path),
+                    str(error),
                 )
             self._version = (0, 0)
             return
         for error_message in errors:
-            _LOGGER.warning("lexicon: %s path=%s", error_message, self._path)
+            _LOGGER.warning("lexicon: line ignored path=%r reason=%r", str(self._path), error_message)
         self._entries = entries
         count = sum(
             len(section_entries.exact) + len(section_entries.folded) for section_entries in entries.values()
         )
-        _LOGGER.info("lexicon: loaded path=%s entries=%d", self._path, count)
+        _LOGGER.info("lexicon: loaded path=%r entries=%d", str(self._path), count)
 
     def apply(self, text: str, language: str, rest: Callable[[str], str]) -> str:
         """Return ``text`` with entries replaced, and ``rest`` applied to the text between them."""

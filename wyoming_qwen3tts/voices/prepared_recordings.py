@@ -103,8 +103,13 @@ class PreparedRecordings:
         return found
 
     def delete_unused(self, used: Collection[str]) -> None:
-        """Delete the files of recordings with other digests than ``used``."""
+        """Delete the files of recordings with other digests than ``used``, and stale unfinished files.
+
+        Unfinished prepared recordings are kept until then: another process may be adding their voice.
+        """
         for path in self.files() - self.files(used):
+            if path.parent == self.references and path.name.endswith(atomic_file.PART):
+                continue
             with suppress(OSError):
                 path.unlink()
         for directory in (self.references, self._prompts):

@@ -139,7 +139,9 @@ class CloneCache:
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever the file holds, the clone can be computed again
-            _LOGGER.warning("qwen3: clone file invalid, recomputing path=%s error=%s", path, quote(error))
+            _LOGGER.warning(
+                "qwen3: clone file invalid, recomputing path=%s error=%s", quote(path), quote(error)
+            )
             return None
         tensors = {name: tensor.to(checkpoint.device) for name, tensor in tensors.items()}
         codes = tensors.get("codes")

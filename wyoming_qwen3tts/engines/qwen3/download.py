@@ -6,18 +6,20 @@ that is possible: the loader fills missing weights with random values and contin
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import math
 import struct
-import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...progress import LOGGER, Progress, clear_line
 from ...telemetry import quote
 from ..base import EngineUnavailableError
 
@@ -41,6 +43,10 @@ REQUIRED_FILES = (
 )
 RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
 """Seconds before an interrupted download is resumed, by attempt."""
+WATCH_AFTER = 2.0
+"""Seconds after which a download is one that takes long."""
+WATCH_INTERVAL = 0.5
+"""Seconds between looks at how much is there."""
 _SAMPLES = 64
 _SAMPLE_BYTES = 16 * 1024
 """Samples, and bytes of each, that the fingerprint reads of a file of weights."""
@@ -120,35 +126,45 @@ def format_size(size: str) -> str:
     return {"0b6": "0.6B", "1b7": "1.7B"}.get(size, size)
 
 
-def find(source: Source, *, config_only: bool = False) -> Path:
+def find(
+    source: Source,
+    *,
+    config_only: bool = False,
+    on_download: Callable[[Progress], object] = lambda progress: None,
+) -> Path:
     """Return the directory of a checkpoint, downloading it if necessary. Raises EngineUnavailableError.
 
-    ``config_only``: download config.json alone, in a single attempt.
+    ``config_only``: download config.json alone, in a single attempt. ``on_download``: called once, from
+    another thread, if files are downloaded and that takes long.
     """
     local = Path(source.model).expanduser()
     if local.is_dir():
         return local
     if source.model.count("/") != 1 or source.model.startswith((".", "/", "~")):
         raise EngineUnavailableError(f"there is no directory {source.model}")
-    return _download(source, config_only=config_only)
+    return _download(source, config_only=config_only, on_download=on_download)
 
 
-def _download(source: Source, *, config_only: bool) -> Path:
+def _download(source: Source, *, config_only: bool, on_download: Callable[[Progress], object]) -> Path:
     """Download a checkpoint from the hub; return its directory.
 
-    The hub's client shows progress on a terminal, and honours ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
+    The hub's client honours ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
     """
     from huggingface_hub import errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    if not sys.stderr.isatty():
-        disable_progress_bars()
+    disable_progress_bars()  # one for each file; see _watched
     name = source.model + (f" (revision {source.revision})" if source.revision else "")
     _LOGGER.info(
         "qwen3: searching checkpoint model=%s local_files_only=%s", quote(name), source.local_files_only
     )
     try:
-        return _fetch(source, config_only=config_only)
+        with (
+            contextlib.nullcontext()
+            if config_only or source.local_files_only
+            else _watched(source, on_download)
+        ):
+            return _fetch(source, config_only=config_only)
     except errors.GatedRepoError as error:
         raise EngineUnavailableError(
             f"{name} is gated: accept its terms on the hub, and set HF_TOKEN to an account's token"
@@ -167,6 +183,54 @@ def _download(source: Source, *, config_only: bool) -> Path:
         raise EngineUnavailableError(f"{source.model!r} is neither a directory nor a model's name") from error
     except OSError as error:  # network errors are OSErrors too
         raise EngineUnavailableError(f"{name} cannot be downloaded: {error}") from error
+
+
+@contextlib.contextmanager
+def _watched(source: Source, on_download: Callable[[Progress], object]) -> Iterator[None]:
+    """Show the progress of a download inside the context, if it takes longer than a check of the files."""
+    ended = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(source, ended, on_download), name="qwen3-download", daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        clear_line()
+
+
+def _watch(source: Source, ended: threading.Event, on_download: Callable[[Progress], object]) -> None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    if ended.wait(WATCH_AFTER):
+        return
+    try:
+        siblings = (
+            HfApi().model_info(source.model, revision=source.revision or "main", files_metadata=True).siblings
+        )
+    except (OSError, ValueError) as error:  # the download itself reports why
+        _LOGGER.debug("qwen3: download size unknown model=%s error=%s", source.model, quote(error))
+        return
+    sizes = {
+        (file.lfs.sha256 if file.lfs else file.blob_id): file.size
+        for file in siblings or ()
+        if file.size is not None
+    }
+    folder = Path(source.download_dir or HF_HUB_CACHE) / repo_folder_name(
+        repo_id=source.model, repo_type="model"
+    )
+    progress = Progress(f"qwen3: downloading model={source.model}", sum(sizes.values()), LOGGER.info)
+    on_download(progress)
+    while not ended.wait(WATCH_INTERVAL):
+        done = 0
+        for name in sizes:
+            for path in (folder / "blobs" / f"{name}", folder / "blobs" / f"{name}.incomplete"):
+                with contextlib.suppress(OSError):
+                    done += path.stat().st_size
+        progress.update(done)
 
 
 def _fetch(source: Source, *, config_only: bool) -> Path:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...audio.pcm import PlaybackClock, to_pcm
+from ...telemetry import quote
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from .codec import FIXED_FRAME_COUNTS, SAMPLES_PER_FRAME, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
@@ -508,11 +509,11 @@ class Scheduler:
             return
         self.work.faults[fault.name] += 1
         _LOGGER.warning(
-            "qwen3: generation stopped guard=%s frames=%d attempt=%d text=%r",
+            "qwen3: generation stopped guard=%s frames=%d attempt=%d text=%s",
             fault.name,
             generation.frames,
             generation.attempt,
-            generation.speech.text[:40],
+            quote(generation.speech.text[:40]),
         )
         if not generation.sent_bytes and generation.attempt == 0 and not generation.is_live:
             generation.restart(seed=generation.seed + 1)

@@ -10,6 +10,8 @@ from ...speech import Attribution, CustomVoice, Voice, base_language
 from ..base import EngineUnavailableError
 
 URL = "https://github.com/QwenLM/Qwen3-TTS"
+LICENSE = "Apache-2.0"
+"""Of the published weights, and of the official package."""
 AUTO = "auto"
 """The model's name for a language that it detects from the text."""
 
@@ -105,7 +107,7 @@ class SpeakerModel:
             description,
             tuple(TAGS[known] for known in names),
             self.engine,
-            Attribution(self.model_description, URL),
+            Attribution(self.model_description, URL, LICENSE),
             model=self.name,
             supports_instructions=self.supports_instructions,
             **more,

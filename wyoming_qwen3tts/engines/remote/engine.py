@@ -146,7 +146,7 @@ class RemoteEngine(Engine):
         except EngineUnavailableError as error:
             member.record_look_failure(str(error))
         except Exception as error:
-            _LOGGER.exception("remote: look failed uri=%s", member.server.uri)
+            _LOGGER.exception("remote: look failed server=%s", member.server.uri)
             member.record_look_failure(f"{member.server.uri}: {error!r}")
         else:
             member.record_look(found)
@@ -246,7 +246,7 @@ class RemoteEngine(Engine):
                     member.record_speech_failure(error)
                 if has_audio:
                     raise
-                _LOGGER.info("remote: failed uri=%s reason=%s", member.server.uri, quote(error))
+                _LOGGER.info("remote: failed server=%s reason=%s", member.server.uri, quote(error))
                 errors.append(error)
             else:
                 member.record_speech()

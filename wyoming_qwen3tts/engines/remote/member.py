@@ -83,13 +83,13 @@ class Member:
         """Record its answer to a look."""
         self.found = found
         if not self.up:
-            _LOGGER.info("remote: up uri=%s voices=%d", self.server.uri, len(found.voices))
+            _LOGGER.info("remote: up server=%s voices=%d", self.server.uri, len(found.voices))
             self._breaker.record_success()
             self._breaker.reason = ""
             self.needs_probe = False
 
     def _open(self, reason: str, *, was_up: bool) -> None:
         if was_up:
-            _LOGGER.warning("remote: down uri=%s reason=%s", self.server.uri, quote(reason))
+            _LOGGER.warning("remote: down server=%s reason=%s", self.server.uri, quote(reason))
         self._breaker.open(reason)
         self.opened.set()

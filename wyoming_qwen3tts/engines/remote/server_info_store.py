@@ -41,7 +41,7 @@ class ServerInfoStore:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            _LOGGER.warning("remote: stored voices ignored path=%s error=%s", self._path, quote(error))
+            _LOGGER.warning("remote: stored voices ignored path=%s error=%s", quote(self._path), quote(error))
             return {}
 
     def write(self, found: Mapping[str, ServerInfo]) -> None:
@@ -51,7 +51,7 @@ class ServerInfoStore:
             atomic_file.make_private(self._path.parent)
             atomic_file.write(self._path, json.dumps(data, indent=1, ensure_ascii=False).encode())
         except OSError as error:
-            _LOGGER.warning("remote: voices not stored path=%s error=%s", self._path, quote(error))
+            _LOGGER.warning("remote: voices not stored path=%s error=%s", quote(self._path), quote(error))
 
 
 def _to_json(found: ServerInfo) -> dict[str, Any]:

@@ -47,21 +47,21 @@ class Metrics:
         def counter(name: str, text: str, labels: tuple[str, ...]) -> Counter:
             return Counter(f"{PREFIX}_{name}", text, labels, registry=registry)
 
-        # The label "door" is the interface: wyoming, http or prerender.
-        self._requests = counter("requests", "Finished requests", ("door", "engine", "outcome"))
-        self._cached = counter("request_sources", "Where the audio of requests came from", ("door", "cache"))
+        # Names and labels are those of RequestRecord. ``api`` is the interface: wyoming, http or prerender.
+        self._requests = counter("requests", "Finished requests", ("api", "engine", "outcome"))
+        self._cached = counter("request_sources", "Where the audio of requests came from", ("api", "cache"))
         self._fallbacks = counter(
-            "fallbacks", "Requests spoken by another voice or engine than requested", ("reason",)
+            "fallbacks", "Requests spoken by another voice or engine than requested", ("fallback",)
         )
         for reason in (VOICE, ENGINE):  # so that both series exist, with 0, before the first fallback
             self._fallbacks.labels(reason)
-        self._characters = counter("characters", "Characters of text", ("door",))
-        self._audio = counter("audio_seconds", "Seconds of audio sent", ("door", "engine"))
-        self._first = histogram("first_audio_seconds", "Time to first audio of a request", ("door", "cache"))
+        self._characters = counter("characters", "Characters of text", ("api",))
+        self._audio = counter("audio_seconds", "Seconds of audio sent", ("api", "engine"))
+        self._first = histogram("first_audio_seconds", "Time to first audio of a request", ("api", "cache"))
         self._queue = histogram("queue_seconds", "Wait until the engine began", ("engine",))
         self._synthesis = histogram("synthesis_seconds", "Wait for the audio after that", ("engine",))
-        self._encode = histogram("encode_seconds", "Encoding of an answer", ("door",))
-        self._send = histogram("send_seconds", "Wait for the client to read", ("door",))
+        self._encode = histogram("encode_seconds", "Encoding of an answer", ("api",))
+        self._send = histogram("send_seconds", "Wait for the client to read", ("api",))
         self._rtf = histogram(
             "real_time_factor", "Seconds of synthesis per second of audio", ("engine",), FACTORS
         )
@@ -69,21 +69,21 @@ class Metrics:
 
     def observe(self, record: RequestRecord) -> None:
         """Count a finished request."""
-        interface, engine = record.door, record.engine or "none"
-        self._requests.labels(interface, engine, record.outcome).inc()
-        self._cached.labels(interface, record.cache).inc()
+        api, engine = record.api, record.engine or "none"
+        self._requests.labels(api, engine, record.outcome).inc()
+        self._cached.labels(api, record.cache).inc()
         if record.fallback:
             self._fallbacks.labels(record.fallback).inc()
-        self._characters.labels(interface).inc(record.characters)
-        self._audio.labels(interface, engine).inc(record.audio_seconds)
-        if record.first_audio_ms is not None:
-            self._first.labels(interface, record.cache).observe(record.first_audio_ms / 1000)
-        self._encode.labels(interface).observe(record.encode_ms / 1000)
-        self._send.labels(interface).observe(record.send_ms / 1000)
-        if record.rtf is not None:
-            self._queue.labels(engine).observe(record.queue_ms / 1000)
-            self._synthesis.labels(engine).observe(record.synthesis_ms / 1000)
-            self._rtf.labels(engine).observe(record.rtf)
+        self._characters.labels(api).inc(record.characters)
+        self._audio.labels(api, engine).inc(record.audio_seconds)
+        if record.first_audio_seconds is not None:
+            self._first.labels(api, record.cache).observe(record.first_audio_seconds)
+        self._encode.labels(api).observe(record.encode_seconds)
+        self._send.labels(api).observe(record.send_seconds)
+        if record.real_time_factor is not None:
+            self._queue.labels(engine).observe(record.queue_seconds)
+            self._synthesis.labels(engine).observe(record.synthesis_seconds)
+            self._rtf.labels(engine).observe(record.real_time_factor)
 
 
 class _StateCollector(Collector):

@@ -179,6 +179,7 @@ def _describe(voice: Voice, context: AppContext) -> dict[str, Any]:
         "languages": list(voice.languages),
         "engine": voice.engine,
         "model": voice.model,
+        "license": voice.attribution.license,
         "kind": "preset" if voice.reference is None else "designed" if voice.designed else "cloned",
         "styles": [each.style.name for each in catalog.styles_of(voice) if each.style is not None],
         "instructions": voice.supports_instructions,

@@ -85,7 +85,7 @@ class WyomingSession:
                 fatal=False,
             )
         elif not SelectProgram.is_type(kind):
-            _LOGGER.debug("wyoming: event ignored type=%.40r", kind)
+            _LOGGER.debug("wyoming: event ignored type=%s", quote(str(kind)[:40]))
         return None
 
     def fail(self, error: Exception) -> bool:
@@ -152,7 +152,11 @@ def _request(event: Event, feed: TextFeed) -> SpeechRequest:
     names = {key: _field(voice, key, f"{event.type}: voice.{key}") for key in ("name", "language", "speaker")}
     markup = _field(event.data, "text_format", f"{event.type}: text_format")
     if markup not in {None, "text", "ssml"}:
-        _LOGGER.warning("wyoming: unknown text_format, read as text event=%s value=%.20r", event.type, markup)
+        _LOGGER.warning(
+            "wyoming: unknown text_format, read as text event=%s value=%s",
+            event.type,
+            quote(str(markup)[:20]),
+        )
     fallback = _fallback(event)
     return SpeechRequest(
         feed,

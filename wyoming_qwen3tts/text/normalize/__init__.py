@@ -24,7 +24,7 @@ A new language, in the order of work:
 9. ``text/sentences/abbreviations.py``: its abbreviations, common first words and ordinals, with sentences in
    ``tests/test_sentences.py``; ``tests/test_language.py``: sentences for language detection.
 10. ``python -m pytest tests/test_normalize.py tests/test_sentences.py tests/test_language.py``, then
-    ``python -m benchmarks.text`` for the figures in README.
+    ``python -m benchmarks.text`` for the figures in docs/text.md.
 """
 
 from __future__ import annotations

@@ -17,19 +17,19 @@ let timer = 0;
 let shown = [];
 
 function row(request) {
-  const { time, voice, first_audio_ms: first, outcome, cache, audio_seconds: length, rtf, characters, door } = request;
+  const { time, voice, first_audio_seconds: first, outcome, cache, audio_seconds: length, characters, api } = request;
   const when = new Date(time * 1000);
   const cell = (name, text, more) => make(name, more, text ?? "–");
   return make("tr", {},
     cell("td", when.toLocaleTimeString(), { title: when.toLocaleString() }),
     cell("td.voice", voice, { title: voice ?? "" }),
-    cell("td.number", first === null ? null : milliseconds(first)),
+    cell("td.number", first === null ? null : milliseconds(1000 * first)),
     cell(FINE.includes(outcome) ? "td" : "td.bad", outcome),
     cell("td", cache),
     cell("td.number", length ? seconds(length) : null),
-    cell("td.number", rtf?.toFixed(2)),
+    cell("td.number", request.real_time_factor?.toFixed(2)),
     cell("td.number", count(characters)),
-    cell("td", door));
+    cell("td", api));
 }
 
 async function refresh() {

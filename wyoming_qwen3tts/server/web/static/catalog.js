@@ -9,6 +9,8 @@ import { $, fill, language, make } from "./dom.js";
  * @property {string} description
  * @property {string[]} languages BCP 47, its own first
  * @property {string} engine
+ * @property {string} model
+ * @property {string} license SPDX identifier, or empty
  * @property {"preset"|"cloned"|"designed"} kind
  * @property {string} [base] the voice of which this one is a style or an accent
  * @property {string[]} styles
@@ -17,7 +19,7 @@ import { $, fill, language, make } from "./dom.js";
  * @property {boolean} removable
  */
 
-const ENGINES = { builtin: "Built-in", espeak: "eSpeak NG, robotic", qwen3: "Qwen3-TTS" };
+const ENGINES = { builtin: "Built-in", espeak: "eSpeak NG, robotic", qwen3: "Qwen3-TTS", remote: "Another server" };
 
 /** The service's answer about its voices. @type {{voices: Voice[], problems: {name: string, message: string}[]}} */
 export let catalog = { voices: [], problems: [] };
@@ -44,7 +46,7 @@ export const find = (id) => catalog.voices.find((voice) => voice.id === id);
 export function groups(voices = catalog.voices) {
   const found = new Map([["Your voices", []]]);
   for (const voice of voices) {
-    const group = voice.removable ? "Your voices" : (ENGINES[voice.engine] ?? voice.engine);
+    const group = voice.removable ? "Your voices" : engineName(voice);
     found.set(group, [...(found.get(group) ?? []), voice]);
   }
   return [...found].filter(([, members]) => members.length);
@@ -71,6 +73,26 @@ export function offerLanguages(select, tags, automatic = true) {
 export function sample(voice) {
   const tag = voice.languages[0] ?? "en";
   return { input: sentences[tag.split("-")[0]] ?? "1, 2, 3, 4, 5.", voice: voice.id, language: tag };
+}
+
+/** The name of a voice's engine, for users. */
+export const engineName = (voice) => ENGINES[voice.engine] ?? voice.engine;
+
+const spoken = (voice) => new Set(voice.languages.map((tag) => tag.split("-")[0]));
+
+/**
+ * A request for every language that has a sample text and a voice: the default voice, if it speaks the language,
+ * else the first voice whose own language it is, else the first that speaks it.
+ * @returns {{input: string, voice: string, language: string}[]}
+ */
+export function examples() {
+  const preferred = catalog.voices.find((voice) => voice.default);
+  return Object.keys(sentences).flatMap((language) => {
+    const able = catalog.voices.filter((voice) => spoken(voice).has(language));
+    const own = able.find((voice) => voice.languages[0].split("-")[0] === language);
+    const voice = able.includes(preferred) ? preferred : own ?? able[0];
+    return voice ? [{ input: sentences[language], voice: voice.id, language }] : [];
+  });
 }
 
 /** Show a control's field and enable it, or hide and disable it. */

@@ -100,11 +100,16 @@ export const count = (value) => numbers.format(value);
 export const milliseconds = (value) => `${numbers.format(Math.round(value))} ms`;
 export const seconds = (value) => `${value.toFixed(value < 9.95 ? 1 : 0)} s`;
 
+export const duration = (value) => (value < 100 ? `${Math.ceil(value)} s` : `${Math.round(value / 60)} min`);
+
 /** @param {number} value bytes */
 export function bytes(value) {
   const power = Math.min(3, Math.floor(Math.log10(Math.max(1, value)) / 3));
   return `${(value / 1000 ** power).toFixed(power && value < 100 * 1000 ** power ? 1 : 0)} ${["B", "kB", "MB", "GB"][power]}`;
 }
+
+/** The name of a language in that language. */
+export const ownName = (tag) => new Intl.DisplayNames([tag], { type: "language" }).of(tag);
 
 /** The English name of a language; an unknown tag is returned unchanged. */
 export function language(tag) {

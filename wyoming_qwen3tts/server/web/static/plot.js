@@ -25,9 +25,9 @@ function shape(name, attributes, text = "") {
  * @returns {{drawing: SVGElement[], text: string}} the plot, and a summary
  */
 export function plot(requests, width) {
-  const answered = requests.filter(({ first_audio_ms: first }) => first !== null).reverse();
+  const answered = requests.filter(({ first_audio_seconds: first }) => first !== null).reverse();
   if (!answered.length) return { drawing: [], text: "No request has been answered with audio yet." };
-  const sorted = answered.map(({ first_audio_ms: first }) => first).sort((one, other) => one - other);
+  const sorted = answered.map(firstAudio).sort((one, other) => one - other);
   const [half, most] = [quantile(sorted, 0.5), quantile(sorted, 0.95)];
   const kept = answered.filter(isKept).length;
   const text = `${answered.length} answers: median ${milliseconds(half)}, 95th percentile ${milliseconds(most)}, ` +
@@ -35,8 +35,11 @@ export function plot(requests, width) {
   return { drawing: [draw(answered, width, half, most)], text };
 }
 
+/** @returns {number} time to first audio in milliseconds */
+const firstAudio = (request) => 1000 * request.first_audio_seconds;
+
 function draw(answered, width, half, most) {
-  const powers = answered.map(({ first_audio_ms: first }) => Math.log10(Math.max(1, first)));
+  const powers = answered.map((request) => Math.log10(Math.max(1, firstAudio(request))));
   const low = Math.floor(Math.min(...powers));
   const high = Math.max(low + 1, Math.ceil(Math.max(...powers)));
   const y = (ms) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(10 ** low, ms)) - low) / (high - low));
@@ -52,8 +55,8 @@ function draw(answered, width, half, most) {
   level(half, "mark", apart ? `median: ${milliseconds(half)}` : `95 %: ${milliseconds(most)}`, { x: width - RIGHT + 6 });
   level(most, "mark", apart ? `95 %: ${milliseconds(most)}` : "", { x: width - RIGHT + 6 });
   answered.forEach((request, i) => {
-    const dot = shape("circle", { cx: x(i), cy: y(request.first_audio_ms), r: 4, class: isKept(request) ? "kept" : "made" });
-    dot.append(shape("title", {}, `${request.voice}: ${milliseconds(request.first_audio_ms)}`));
+    const dot = shape("circle", { cx: x(i), cy: y(firstAudio(request)), r: 4, class: isKept(request) ? "kept" : "made" });
+    dot.append(shape("title", {}, `${request.voice}: ${milliseconds(firstAudio(request))}`));
     svg.append(dot);
   });
   const times = [answered[0], answered.at(-1)].map(({ time }) => new Date(time * 1000).toLocaleTimeString());

@@ -1,6 +1,6 @@
 // The speak view: a text, a voice and its options, spoken while it is synthesized.
-import { find, offerLanguages, offerVoices, onCatalog, sample, sentences, setAvailable } from "./catalog.js";
-import { $, clearErrors, showError, fill, make, milliseconds, say, seconds } from "./dom.js";
+import { examples, find, offerLanguages, offerVoices, onCatalog, sample, sentences, setAvailable } from "./catalog.js";
+import { $, clearErrors, showError, fill, make, milliseconds, ownName, say, seconds } from "./dom.js";
 import { SpeechCard } from "./speech-card.js";
 
 const form = $("#speak-view form");
@@ -55,6 +55,22 @@ async function speak() {
   await card.speak(request(), show);
 }
 
+/** Offer an example in every language that a voice speaks. */
+function offerExamples() {
+  const buttons = examples().map((example) => {
+    const button = make("button", { type: "button", lang: example.language }, ownName(example.language));
+    button.addEventListener("click", () => {
+      voice.value = example.voice;
+      adapt();
+      text.value = offered = example.input;
+      speak();
+    });
+    return button;
+  });
+  $("#examples").replaceChildren(...buttons);
+  $("#examples-field").hidden = !buttons.length;
+}
+
 /** Set the view up. */
 export function start() {
   card.element.hidden = true;
@@ -62,6 +78,7 @@ export function start() {
   onCatalog(() => {
     offerVoices(voice);
     adapt();
+    offerExamples();
   });
   voice.addEventListener("change", adapt);
   speed.addEventListener("input", () => ($("output[for=speak-speed]").textContent = `${Number(speed.value)}×`));

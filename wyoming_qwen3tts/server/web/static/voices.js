@@ -1,6 +1,6 @@
 // The list of voices, with samples; custom voices can be removed.
 import { ask } from "./api.js";
-import { catalog, groups, load, onCatalog, sample } from "./catalog.js";
+import { catalog, engineName, groups, load, onCatalog, sample } from "./catalog.js";
 import { $, confirm, language, make, say } from "./dom.js";
 import { sayButton } from "./speech.js";
 
@@ -38,7 +38,8 @@ function row(voice) {
       ...(voice.default ? [make("span.tag", {}, "default")] : []),
       ...(voice.kind === "preset" ? [] : [make("span.tag", {}, voice.kind)])),
     make("p", {}, voice.description),
-    make("p.muted", {}, [spoken, ...voice.styles].join(" · ")));
+    make("p.muted", {}, [spoken, ...voice.styles].join(" · ")),
+    make("p.muted", {}, `Engine: ${[engineName(voice), voice.model].filter(Boolean).join(", ")} · ${licence(voice)}`));
   const play = sayButton(`Play a sample of ${voice.name}`, () => sample(voice), (why) => say(line, why, true));
   const actions = make("div.actions", {}, play);
   if (voice.removable) {
@@ -47,6 +48,12 @@ function row(voice) {
     actions.append(away);
   }
   return make("li", {}, about, actions);
+}
+
+/** The terms of a voice; a clone also depends on the person who was recorded. */
+function licence({ kind, license }) {
+  if (kind === "cloned") return `Licence of the model: ${license || "not known"}; the voice is that of the person recorded`;
+  return `Licence: ${license || "not known"}`;
 }
 
 async function remove({ id, name }) {

@@ -6,13 +6,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..client import client_uri
-from ..config.address import Address
-from ..config.settings import Settings
-from ..engines.pool import EnginePool
-from ..engines.qwen3.engine import Qwen3Engine
-from ..server.wyoming.info import fallback_notice
-from ..speech import Voice
+from .audio.player import find_player
+from .client import client_uri, default_uri
+from .config.address import Address
+from .config.settings import Settings
+from .engines.pool import EnginePool
+from .engines.qwen3.engine import Qwen3Engine
+from .server.wyoming.info import fallback_notice
+from .speech import Voice
 
 
 def reason_for_default(voice: Voice, pool: EnginePool, settings: Settings) -> str:
@@ -38,9 +39,6 @@ def detected_gpu() -> str:
 
 def say_command(address: Address) -> str:
     """Return the command with which a user of this machine hears the service."""
-    from . import default_uri
-    from .playback import find_player
-
     program = shutil.which("wyoming-qwen3tts") and "wyoming-qwen3tts"
     if program is None:
         own = Path(sys.executable).with_name("wyoming-qwen3tts")
