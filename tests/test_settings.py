@@ -152,7 +152,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
         (["--voice", " "], "--voice: ' ' is not allowed; allowed: a voice's name"),
         (["--nonsense"], "there is no option '--nonsense' (--help-all lists the options)"),
         (["--voise=x"], "there is no option '--voise'; is '--voice' meant? (--help-all lists the options)"),
-        (["--voice"], "argument --voice: expected one argument (--help-all lists the options)"),
+        (["--voice"], "--voice: expected one argument (--help-all lists the options)"),
         (["--options-file", "/does/not/exist"], "options file /does/not/exist: No such file or directory"),
     ],
 )

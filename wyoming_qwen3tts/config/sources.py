@@ -103,7 +103,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
-        raise SettingsError(f"{message} ({self._list_option} lists the options)")
+        what = message.removeprefix("argument ")
+        raise SettingsError(f"{what} ({self._list_option} lists the options)")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse arguments. Raises SettingsError for an unknown one, which may be close to a known one."""
