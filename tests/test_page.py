@@ -28,7 +28,7 @@ from tests.house import HANG, NOT_KEPT, service_in_thread, tone
 from tests.recordings import RATE, save, speech
 from tests.test_register import Cloner
 from tests.web import free_port
-from wyoming_qwen3tts.engines.base import EngineUnavailableError, UnsupportedTextError
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, LoadStep, UnsupportedTextError
 from wyoming_qwen3tts.server.web import page
 from wyoming_qwen3tts.speech import CustomVoice, Utterance, Voice
 from wyoming_qwen3tts.voices.design import SAMPLE_TEXTS
@@ -55,9 +55,13 @@ class Actor(Cloner):
         self.script = self._perform
         self.go = threading.Event()
         self.left = threading.Event()
+        self.step: LoadStep | None = None
 
     def identity(self, voice: Voice) -> str:
         return "1"
+
+    def load_step(self) -> LoadStep | None:
+        return self.step
 
     def clone(self, recorded: CustomVoice) -> Voice:
         return replace(super().clone(recorded), designed=bool(recorded.designed))
@@ -696,6 +700,22 @@ def test_behind_ingress_it_works_even_without_a_slash(
     assert len(asked) > 10
     assert [each for each in asked if not each.startswith((f"{url}/", "blob:"))] == []
     assert chromium.complaints() == []
+
+
+def test_while_a_model_loads_a_bar_shows_what_and_how_long(tab: Browser, place: Place) -> None:
+    assert not tab.run("return document.querySelector('#loading').checkVisibility()")
+    try:
+        place.engine.step = LoadStep("downloading", "Tiny/Model", 0.25, 170.0)
+        tab.driver.refresh()
+        shown = tab.reads("#loading p", "Downloading Tiny/Model, 25 %, about 3 min left.")
+        assert "Until then, other voices speak (engine: scripted)." in shown
+        assert tab.run("return document.querySelector('#loading progress').value") == 0.25
+        place.engine.step = LoadStep("reading", "Tiny/Model", None, None)
+        tab.reads("#loading p", "Reading Tiny/Model. ")
+        assert tab.run("return document.querySelector('#loading progress').position") == -1
+    finally:
+        place.engine.step = None
+    tab.until(lambda: tab.run("return document.querySelector('#loading').hidden"), "the end of loading")
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked again", "by itself"])

@@ -88,13 +88,20 @@ class Progress(Status):
         self.total = total
         self._began = time.monotonic()
         self._last_percent = 0
+        self.share = 0.0
+        """Part of the task that is done, 0 to 1."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated seconds until the task is done; None while nothing of it is."""
+        elapsed = time.monotonic() - self._began
+        return elapsed / self.share - elapsed if self.share else None
 
     def update(self, done: float) -> None:
         """Show that ``done`` of the total is done."""
-        share = min(1.0, done / self.total) if self.total else 1.0
-        percent = int(100 * share)
-        elapsed = time.monotonic() - self._began
-        left = format_seconds(elapsed / share - elapsed) if share else "?"
+        self.share = min(1.0, done / self.total) if self.total else 1.0
+        share, percent, seconds = self.share, int(100 * self.share), self.seconds_left
+        left = "?" if seconds is None else format_seconds(seconds)
         if self._terminal:
             bar = "#" * int(BAR_WIDTH * share)
             self.show(f"{self._label} [{bar:-<{BAR_WIDTH}}] {percent:3} %, {left} left")

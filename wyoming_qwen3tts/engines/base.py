@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..speech import CustomVoice, SpeechError, TextFeed, Utterance, Voice
@@ -39,6 +40,19 @@ class DeviceLostError(EngineUnavailableError):
     """The engine's device is of no use to this process any more; to a new one it may be."""
 
     code = "device-lost"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStep:
+    """What an engine is doing before one of its models can speak."""
+
+    step: str
+    """``downloading``, ``reading`` or ``warming up``."""
+    model: str
+    share: float | None
+    """Part of the step that is done, 0 to 1; None if it cannot be measured."""
+    seconds_left: float | None
+    """Estimated; None if it cannot be."""
 
 
 class Engine(ABC):
@@ -152,6 +166,10 @@ class Engine(ABC):
     def status(self) -> dict[str, dict[str, Any]]:
         """Return how each model is, by name: whether it is ``loaded``, its ``bytes``, its ``work``."""
         return {}
+
+    def load_step(self) -> LoadStep | None:
+        """Return what it is doing before a model can speak; None if nothing."""
+        return None
 
     def device_bytes(self) -> int:
         """Return the bytes of the device's memory that are in use; 0 where that is this machine's own."""

@@ -14,7 +14,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,20 +126,26 @@ def format_size(size: str) -> str:
     return {"0b6": "0.6B", "1b7": "1.7B"}.get(size, size)
 
 
-def find(source: Source, *, config_only: bool = False) -> Path:
+def find(
+    source: Source,
+    *,
+    config_only: bool = False,
+    on_download: Callable[[Progress], object] = lambda progress: None,
+) -> Path:
     """Return the directory of a checkpoint, downloading it if necessary. Raises EngineUnavailableError.
 
-    ``config_only``: download config.json alone, in a single attempt.
+    ``config_only``: download config.json alone, in a single attempt. ``on_download``: called once, from
+    another thread, if files are downloaded and that takes long.
     """
     local = Path(source.model).expanduser()
     if local.is_dir():
         return local
     if source.model.count("/") != 1 or source.model.startswith((".", "/", "~")):
         raise EngineUnavailableError(f"there is no directory {source.model}")
-    return _download(source, config_only=config_only)
+    return _download(source, config_only=config_only, on_download=on_download)
 
 
-def _download(source: Source, *, config_only: bool) -> Path:
+def _download(source: Source, *, config_only: bool, on_download: Callable[[Progress], object]) -> Path:
     """Download a checkpoint from the hub; return its directory.
 
     The hub's client honours ``HF_TOKEN``, ``HF_HOME`` and ``HF_ENDPOINT``.
@@ -153,7 +159,11 @@ def _download(source: Source, *, config_only: bool) -> Path:
         "qwen3: searching checkpoint model=%s local_files_only=%s", quote(name), source.local_files_only
     )
     try:
-        with contextlib.nullcontext() if config_only or source.local_files_only else _watched(source):
+        with (
+            contextlib.nullcontext()
+            if config_only or source.local_files_only
+            else _watched(source, on_download)
+        ):
             return _fetch(source, config_only=config_only)
     except errors.GatedRepoError as error:
         raise EngineUnavailableError(
@@ -176,10 +186,12 @@ def _download(source: Source, *, config_only: bool) -> Path:
 
 
 @contextlib.contextmanager
-def _watched(source: Source) -> Iterator[None]:
+def _watched(source: Source, on_download: Callable[[Progress], object]) -> Iterator[None]:
     """Show the progress of a download inside the context, if it takes longer than a check of the files."""
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(source, ended), name="qwen3-download", daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(source, ended, on_download), name="qwen3-download", daemon=True
+    )
     watcher.start()
     try:
         yield
@@ -188,7 +200,7 @@ def _watched(source: Source) -> Iterator[None]:
         clear_line()
 
 
-def _watch(source: Source, ended: threading.Event) -> None:
+def _watch(source: Source, ended: threading.Event, on_download: Callable[[Progress], object]) -> None:
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
@@ -211,6 +223,7 @@ def _watch(source: Source, ended: threading.Event) -> None:
         repo_id=source.model, repo_type="model"
     )
     progress = Progress(f"qwen3: downloading model={source.model}", sum(sizes.values()), LOGGER.info)
+    on_download(progress)
     while not ended.wait(WATCH_INTERVAL):
         done = 0
         for name in sizes:

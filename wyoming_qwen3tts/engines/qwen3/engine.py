@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...config.settings import ModelSettings
 from ...speech import CustomVoice, SpeechError, Style, TextFeed, Utterance, Voice
 from ...telemetry import quote
-from ..base import Engine, EngineUnavailableError
+from ..base import Engine, EngineUnavailableError, LoadStep
 from . import download, speakers
 from .download import CheckpointInfo, Source
 
@@ -128,6 +128,10 @@ class Qwen3Engine(Engine):
         return (
             {} if worker is None else {each.name: _status(each, worker.placement) for each in worker.models}
         )
+
+    def load_step(self) -> LoadStep | None:
+        """Return what it is doing before a model can speak; None if nothing."""
+        return None if self._worker is None else self._worker.load_step()
 
     def pulse(self) -> Hashable | None:
         """Return a value that changes with every unit of work; None while there is nothing to do."""

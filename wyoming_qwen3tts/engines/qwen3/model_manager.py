@@ -26,7 +26,7 @@ from ...config.settings import ModelSettings
 from ...progress import LOGGER, Progress
 from ...speech import Reference
 from ...telemetry import quote
-from ..base import EngineUnavailableError
+from ..base import EngineUnavailableError, LoadStep
 from . import checkpoint, download, speakers
 from .checkpoint import Checkpoint
 from .clones import CloneCache
@@ -149,7 +149,8 @@ class ModelManager:
         self._load_queue: deque[LoadedModel] = deque()
         self._eviction_at: float | None = None
         """The monotonic time at which a model may be unloaded for the next one; None if none has to be."""
-        self._progress: Progress | None = None
+        self._step: tuple[str, str, Progress | None] | None = None
+        """What is done before a model can speak, the model's name, and how much of it is done."""
         self.all: tuple[LoadedModel, ...] = ()
         self.placement = ""
         """Device and dtype, each with the reason for it."""
@@ -182,10 +183,30 @@ class ModelManager:
             _LOGGER.warning("qwen3: model skipped reason=%s", quote(fault))
         self.all = tuple(found)
 
+    def load_step(self) -> LoadStep | None:
+        """Return what is done before a model can speak; None if nothing. For any thread."""
+        if (now := self._step) is None:
+            return None
+        step, model, progress = now
+        if progress is None:
+            return LoadStep(step, model, None, None)
+        return LoadStep(step, model, progress.share, progress.seconds_left)
+
+    def _find(self, source: Source, name: str) -> Path:
+        """Return a checkpoint's directory, downloading it if necessary. Raises EngineUnavailableError."""
+
+        def report(progress: Progress) -> None:
+            self._step = "downloading", name, progress
+
+        try:
+            return download.find(source, on_download=report)
+        finally:
+            self._step = None
+
     def _inspect(self, name: str) -> LoadedModel:
         settings = self._settings
         source = Source.parse(name, settings.revision, settings.download_dir, settings.local_files_only)
-        directory = download.find(source)
+        directory = self._find(source, name)
         info = download.read_info(directory)
         memory = info.estimate_memory(self.dtype, settings.max_batch_size, settings.max_seq_len)
         clones = CloneCache(self._prompts, download.fingerprint(directory, self.dtype))
@@ -350,7 +371,9 @@ class ModelManager:
         """Read a checkpoint into the host's memory. Runs on the loader thread."""
         began = time.monotonic()
         try:
-            found = checkpoint.load(self._directory(loaded_model), torch.device("cpu"), self.dtype)
+            directory = self._directory(loaded_model)
+            self._step = "reading", loaded_model.name, None
+            found = checkpoint.load(directory, torch.device("cpu"), self.dtype)
             # On a CPU the parts are built here too: it takes seconds in which other models would stall.
             parts = self._build(found) if self.device.type == "cpu" else None
         except EngineUnavailableError as error:
@@ -371,7 +394,7 @@ class ModelManager:
         try:
             download.check(loaded_model.directory)
         except EngineUnavailableError:
-            directory = download.find(loaded_model.source)
+            directory = self._find(loaded_model.source, loaded_model.name)
             download.check(directory)
             clones = CloneCache(self._prompts, download.fingerprint(directory, self.dtype))
             self._post(partial(self._set_directory, loaded_model, directory, clones))
@@ -406,6 +429,7 @@ class ModelManager:
     def _fail_loading(self, loaded_model: LoadedModel, error: EngineUnavailableError) -> None:
         if self._loading is loaded_model:
             self._loading = None
+        self._step = None
         loaded_model.fail_callbacks(error)
 
     def _finish_loading(
@@ -436,7 +460,8 @@ class ModelManager:
             _LOGGER.info("qwen3: loaded model=%s seconds=%.1f", loaded_model.name, time.monotonic() - began)
             self._warm_up_started = time.monotonic()
             label = f"qwen3: warming up model={loaded_model.name}"
-            self._progress = Progress(label, len(loaded_model.warm_up_calls), LOGGER.info)
+            progress = Progress(label, len(loaded_model.warm_up_calls), LOGGER.info)
+            self._step = "warming up", loaded_model.name, progress
 
     def _move_to_device(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
         settings, device = self._settings, self.device
@@ -477,10 +502,11 @@ class ModelManager:
             self._fail_loading(loaded_model, EngineUnavailableError(reason))
             self.unload(loaded_model, None)
             return
-        if self._progress is not None:
-            self._progress.update(self._progress.total - len(loaded_model.warm_up_calls))
+        if self._step is not None and (progress := self._step[2]) is not None:
+            progress.update(progress.total - len(loaded_model.warm_up_calls))
         if loaded_model.warm_up_calls:
             return
+        self._step = None
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         loaded_model.last_used = loaded_model.ready_since = time.monotonic()

@@ -20,7 +20,7 @@ import torch
 from ...config.settings import ModelSettings
 from ...speech import Reference
 from ...telemetry import quote
-from ..base import DeviceLostError, EngineUnavailableError, UnsupportedTextError
+from ..base import DeviceLostError, EngineUnavailableError, LoadStep, UnsupportedTextError
 from .model_manager import LoadedModel, ModelManager
 from .prompt import Speech
 from .scheduler import Generation, Scheduler
@@ -94,6 +94,10 @@ class Worker:
     def placement(self) -> str:
         """Device and dtype, each with the reason for it."""
         return self._model_manager.placement
+
+    def load_step(self) -> LoadStep | None:
+        """Return what is done before a model can speak; None if nothing."""
+        return self._model_manager.load_step()
 
     @property
     def device(self) -> torch.device:

@@ -110,6 +110,8 @@ def _engines(context: AppContext) -> list[Mapping[str, Any]]:
             engine = member.engine
             models["models"] = engine.status()
             models["device_bytes"] = engine.device_bytes()
+            if (step := engine.load_step()) is not None:
+                models["loading"] = asdict(step)
             if servers := engine.servers():
                 models["servers"] = servers
         found.append({**member.status(), **models})

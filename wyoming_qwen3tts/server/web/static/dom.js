@@ -100,6 +100,8 @@ export const count = (value) => numbers.format(value);
 export const milliseconds = (value) => `${numbers.format(Math.round(value))} ms`;
 export const seconds = (value) => `${value.toFixed(value < 9.95 ? 1 : 0)} s`;
 
+export const duration = (value) => (value < 100 ? `${Math.ceil(value)} s` : `${Math.round(value / 60)} min`);
+
 /** @param {number} value bytes */
 export function bytes(value) {
   const power = Math.min(3, Math.floor(Math.log10(Math.max(1, value)) / 3));
