@@ -204,7 +204,7 @@ def test_a_wrong_redis_is_not_shown_with_its_password(wrong: str) -> None:
 def test_a_wrong_variable_names_itself() -> None:
     with pytest.raises(SettingsError, match="DEBUG: 'perhaps' is not allowed; allowed: true or false"):
         load(DEBUG="perhaps")
-    assert load(NO_SUCH="1").notes == ("no option has the variable WYOMING_QWEN3TTS_NO_SUCH",)
+    assert load(NO_SUCH="1").notes == ("variable without an option ignored name=WYOMING_QWEN3TTS_NO_SUCH",)
 
 
 @pytest.mark.parametrize(

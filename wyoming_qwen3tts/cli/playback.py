@@ -86,7 +86,7 @@ def wav_file(path: Path) -> Iterator[Callable[[ReceivedAudio], None]]:
                 writer.close()
         part.replace(path)
     except OSError as error:
-        if error.filename == str(part):
+        if error.filename in {None, str(part)}:  # None: the disk is full
             error.filename = str(path)
         raise
     finally:

@@ -64,7 +64,11 @@ def load_options(options: argparse.Namespace, variables: Mapping[str, str] | Non
     variables = os.environ if variables is None else variables
     flags = given_options(options)
     found = dict(_variables(variables))
-    notes = tuple(f"no option has the variable {variable_name(key)}" for key in found if key not in _ALL_KEYS)
+    notes = tuple(
+        f"variable without an option ignored name={variable_name(key)}"
+        for key in found
+        if key not in _ALL_KEYS
+    )
     in_variable = found.pop(OPTIONS_FILE, None)
     path = flags.pop(OPTIONS_FILE, in_variable)
     values: dict[str, Any] = {}

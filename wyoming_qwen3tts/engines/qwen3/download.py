@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+INSTALL_HINT = "pip install 'wyoming-qwen3tts[qwen]' installs it, or script/setup --qwen in a checkout"
 KINDS = {"custom_voice": "CustomVoice", "base": "Base", "voice_design": "VoiceDesign"}
 CONFIG = "config.json"
 CODEC = "speech_tokenizer"
