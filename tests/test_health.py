@@ -21,7 +21,7 @@ from tests.web import Web, code_of, free_port, web
 from wyoming_qwen3tts.engines.base import EngineUnavailableError
 from wyoming_qwen3tts.server.http.metrics import PREFIX
 from wyoming_qwen3tts.speech import Utterance
-from wyoming_qwen3tts.telemetry import JsonFormatter
+from wyoming_qwen3tts.telemetry import JsonFormatter, quote
 
 DASHBOARD = Path(__file__).parent.parent / "docs" / "grafana-dashboard.json"
 
@@ -273,3 +273,21 @@ async def test_the_log_has_a_line_a_request_for_people_and_for_programs(
         "real_time_factor",
         "cache",
     } <= line["fields"].keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ("service: stopped", None),
+        ("service: ready seconds=1.5 version=0.1.0", {"seconds": 1.5, "version": "0.1.0"}),
+        (
+            "engine: no voices engine=qwen3 reason=" + quote('there is no "x" = y'),
+            {"engine": "qwen3", "reason": 'there is no "x" = y'},
+        ),
+        ("cache: damaged entry dropped tier=disk text=-", {"tier": "disk", "text": "-"}),
+    ],
+)
+def test_every_line_of_the_json_log_has_its_fields(message: str, fields: dict[str, object] | None) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, message, None, None)
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["message"], line.get("fields")) == (message, fields)

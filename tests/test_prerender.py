@@ -173,7 +173,10 @@ async def test_where_nothing_can_be_kept_that_is_said_at_once(
             "wrong.csv, line 2: the text is missing",
         ),
         (["prerender", "{}/good.txt", "--uri", "tcp://127.0.0.1:1"], "cannot connect to tcp://127.0.0.1:1"),
-        (["prerender", "{}/good.txt", "--jobs", "0"], "--jobs: 0 is not allowed; allowed: 1 to 64"),
+        (
+            ["prerender", "{}/good.txt", "--jobs", "0"],
+            "--jobs: '0' is not allowed; allowed: a whole number from 1 to 64",
+        ),
         (["prerender", "{}/good.txt", "--cache-disk", "much"], "--cache-disk: 'much' is not allowed"),
         (
             ["cache", "stats", "--cache-redis", "http://h"],

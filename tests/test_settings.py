@@ -152,7 +152,7 @@ def test_every_option_can_be_given_in_every_way(tmp_path: Path) -> None:
         (["--voice", " "], "--voice: ' ' is not allowed; allowed: a voice's name"),
         (["--nonsense"], "there is no option '--nonsense' (--help-all lists the options)"),
         (["--voise=x"], "there is no option '--voise'; is '--voice' meant? (--help-all lists the options)"),
-        (["--voice"], "argument --voice: expected one argument (--help-all lists the options)"),
+        (["--voice"], "--voice: expected one argument (--help-all lists the options)"),
         (["--options-file", "/does/not/exist"], "options file /does/not/exist: No such file or directory"),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_wrong_redis_is_not_shown_with_its_password(wrong: str) -> None:
 def test_a_wrong_variable_names_itself() -> None:
     with pytest.raises(SettingsError, match="DEBUG: 'perhaps' is not allowed; allowed: true or false"):
         load(DEBUG="perhaps")
-    assert load(NO_SUCH="1").notes == ("no option has the variable WYOMING_QWEN3TTS_NO_SUCH",)
+    assert load(NO_SUCH="1").notes == ("variable without an option ignored name=WYOMING_QWEN3TTS_NO_SUCH",)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from wyoming.tts import (
 
 from .config.address import Address
 from .config.describe import variable_name
-from .config.settings import Settings
+from .config.settings import OPTIONS, Settings, SettingsError
 
 CONNECT_TIMEOUT = 5.0
 """Seconds."""
@@ -66,9 +66,20 @@ class ConnectError(ServerError):
 
 
 def configured_uri() -> str | None:
-    """Return the address of this machine's server according to the server's own variable, if it is set."""
-    listening = os.environ.get(variable_name("uri"), "").split()
-    return next((client_uri(uri) for uri in listening if not uri.startswith("stdio")), None)
+    """Return the address of this machine's server according to the server's own variable, if it is set.
+
+    Raises SettingsError for an invalid one.
+    """
+    for uri in os.environ.get(variable_name("uri"), "").split():
+        try:
+            address = Address.parse(uri)
+        except ValueError:
+            allowed = OPTIONS["uri"].metadata["kind"].allowed
+            message = f"{variable_name('uri')}: {uri!r} is not allowed; allowed: {allowed}"
+            raise SettingsError(message) from None
+        if address.scheme != "stdio":
+            return client_uri(uri)
+    return None
 
 
 def default_uri() -> str:
@@ -96,6 +107,12 @@ class ReceivedAudio:
         return len(self.pcm) / (self.rate * self.width * self.channels)
 
 
+def connect_reason(error: OSError) -> str:
+    """Return why a connection failed. asyncio's own text repeats the address."""
+    known = isinstance(error, ConnectionError) and error.errno
+    return os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
+
+
 @asynccontextmanager
 async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterator[AsyncClient]:
     """Connect to ``uri``. Raises ConnectError if that fails, ValueError for an invalid URI."""
@@ -103,10 +120,7 @@ async def connect(uri: str, *, read_timeout: float | None = None) -> AsyncIterat
     try:
         await client.connect()
     except (OSError, TimeoutError) as error:
-        if isinstance(error, ConnectionError) and error.errno:
-            reason = os.strerror(error.errno)  # asyncio's own text repeats the address
-        else:
-            reason = getattr(error, "strerror", None) or str(error) or f"no answer for {CONNECT_TIMEOUT:g} s"
+        reason = connect_reason(error) or f"no answer for {CONNECT_TIMEOUT:g} s"
         raise ConnectError(uri, reason) from error
     try:
         yield client
@@ -129,7 +143,7 @@ async def _info(uri: str, client: AsyncClient, timeout: float) -> Info:
     except TimeoutError:
         raise ServerError(f"{uri} did not answer for {timeout:g} s") from None
     if info is None:
-        raise ServerError(f"{uri} closed the connection without an answer")
+        raise ServerError(f"{uri} closed the connection without an answer; is it a Wyoming server?")
     return info
 
 
@@ -145,17 +159,23 @@ async def request_info(client: AsyncClient) -> Info | None:
 
 
 async def speak(
-    uri: str, chunks: AsyncIterable[str], voice: str | None = None, language: str | None = None
+    uri: str,
+    chunks: AsyncIterable[str],
+    voice: str | None = None,
+    language: str | None = None,
+    context: dict[str, Any] | None = None,
 ) -> AsyncGenerator[ReceivedAudio, None]:
     """Send text as it arrives, yield audio as it arrives. Raises ServerError unless all text was spoken.
 
-    ``language``: BCP 47. A server without support for streamed text gets the text when it is complete.
+    ``language``: BCP 47. ``context``: of the first event. A server without support for streamed text gets the
+    text when it is complete.
     """
     async with connect(uri) as client:
         programs = (await _info(uri, client, CONNECT_TIMEOUT)).tts
         if not any(program.supports_synthesize_streaming for program in programs):
             text = "".join([chunk async for chunk in chunks])
-            async with aclosing(synthesize(client, text, voice=voice, language=language)) as received:
+            spoken = synthesize(client, text, voice=voice, language=language, context=context)
+            async with aclosing(spoken) as received:
                 async for audio in received:
                     yield audio
             return
@@ -164,7 +184,7 @@ async def speak(
         async def write() -> None:
             nonlocal fault
             try:
-                await _send(client, chunks, _voice(voice, language))
+                await _send(client, chunks, _voice(voice, language), context)
             except OSError:
                 pass  # the server closed the connection; the reason is in its answer
             except Exception as error:
@@ -212,8 +232,13 @@ def _voice(name: str | None, language: str | None) -> dict[str, str]:
     return {key: value for key, value in (("name", name), ("language", language)) if value}
 
 
-async def _send(client: AsyncClient, chunks: AsyncIterable[str], voice: dict[str, str]) -> None:
-    start = SynthesizeStart().event()
+async def _send(
+    client: AsyncClient,
+    chunks: AsyncIterable[str],
+    voice: dict[str, str],
+    context: dict[str, Any] | None,
+) -> None:
+    start = SynthesizeStart(context=context).event()
     start.data["voice"] = voice
     await client.write_event(start)
     async for chunk in chunks:

@@ -17,10 +17,14 @@ _BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 """Values that need no quotation marks in a log line."""
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC, ISO 8601), level, logger, message, and exception if there is one.
+_FIELD = re.compile(r"""(?<= )([a-z_]+)=("(?:[^"\\]|\\.)*"|\S+)""")
 
-    A record made with ``extra={"fields": …}``, as that of a request, has these under ``fields``.
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC, ISO 8601), level, logger, message, fields, and exception if any.
+
+    ``fields`` are the message's ``key=value``, or those that a record was made with, as that of a request:
+    ``extra={"fields": …}``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -32,7 +36,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (fields := getattr(record, "fields", None)) is not None:
+        if fields := getattr(record, "fields", None) or parse_fields(line["message"]):
             line["fields"] = fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -45,6 +49,17 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         clear_line()
         super().emit(record)
+
+
+def parse_fields(message: str) -> dict[str, str | float]:
+    """Return the ``key=value`` of a log line: numbers, and texts without their quotation marks."""
+    fields: dict[str, str | float] = {}
+    for key, value in _FIELD.findall(message):
+        try:
+            fields[key] = json.loads(value)
+        except ValueError:
+            fields[key] = value
+    return fields
 
 
 def configure(*, debug: bool, log_format: str) -> None:

@@ -168,7 +168,7 @@ def test_devices() -> None:
 
 def test_without_the_official_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "qwen_tts", None)
-    with pytest.raises(EngineUnavailableError, match="script/setup --qwen installs it"):
+    with pytest.raises(EngineUnavailableError, match="script/setup --qwen in a checkout"):
         checkpoint.official_package()
 
 

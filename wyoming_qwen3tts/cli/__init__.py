@@ -85,7 +85,13 @@ def _run(words: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     status: int = asyncio.run(module.run(parser.parse_args(_with_subcommand(name, module, rest))))
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        error.filename = error.filename or "standard output"
+        raise
     return status
 
 

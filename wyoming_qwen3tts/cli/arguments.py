@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import suppress
 
 from ..client import default_uri
 from ..config.address import Address
@@ -56,6 +58,19 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: seconds over 0")
     return value
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a type for whole numbers from ``low`` to ``high``. It raises ArgumentTypeError."""
+
+    def read(text: str) -> int:
+        with suppress(ValueError):
+            if low <= int(text) <= high:
+                return int(text)
+        allowed = f"a whole number from {low} to {high}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {allowed}")
+
+    return read
 
 
 def text(given: str) -> str:

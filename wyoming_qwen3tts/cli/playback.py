@@ -30,12 +30,17 @@ async def write_speech(
     write: Callable[[ReceivedAudio], None],
     output: str | None,
 ) -> None:
-    """Have a server speak a text, write its audio, and print the times. Raises ServerError."""
+    """Have a server speak a text, write its audio, and print the times. Raises ServerError.
+
+    With ``voice``, no other voice speaks: that is an error.
+    """
     began = time.monotonic()
     first: float | None = None
     seconds = 0.0
     with Status() as status:
-        async with aclosing(client.speak(uri, text, voice, language)) as received:
+        async with aclosing(
+            client.speak(uri, text, voice, language, {"fallback": False} if voice else None)
+        ) as received:
             async for audio in received:
                 if first is None:
                     first = time.monotonic() - began
@@ -62,6 +67,8 @@ def open_output(output: str | None) -> Iterator[Callable[[ReceivedAudio], None]]
         path = Path(output)
         if path.exists() and not path.is_file():
             raise ServerError(f"--output: {output} is not a file; name one, such as hello.wav")
+        if not path.parent.is_dir():
+            raise ServerError(f"--output: there is no directory {path.parent}; create it first")
         with wav_file(path) as write:
             yield write
 
@@ -79,7 +86,7 @@ def wav_file(path: Path) -> Iterator[Callable[[ReceivedAudio], None]]:
                 writer.close()
         part.replace(path)
     except OSError as error:
-        if error.filename == str(part):
+        if error.filename in {None, str(part)}:  # None: the disk is full
             error.filename = str(path)
         raise
     finally:

@@ -19,7 +19,6 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
-from ..config.settings import SettingsError
 from ..config.sources import Parser
 from ..progress import Progress, format_seconds, print_line
 from ..speech import base_language
@@ -53,7 +52,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--language", type=arguments.language, metavar="CODE", help="language of phrases without one, e.g. de"
     )
-    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="phrases at a time (default: 4)")
+    parser.add_argument(
+        "--jobs",
+        type=arguments.whole(1, MAX_JOBS),
+        default=4,
+        metavar="N",
+        help="phrases at a time (default: 4)",
+    )
     server.add_arguments(parser)
 
 
@@ -62,8 +67,6 @@ async def run(options: argparse.Namespace) -> int:
 
     Raises SettingsError, ServerError, PhraseFileError, OSError.
     """
-    if not 1 <= options.jobs <= MAX_JOBS:
-        raise SettingsError(f"--jobs: {options.jobs} is not allowed; allowed: 1 to {MAX_JOBS}")
     phrases = _with_voices(read_phrases(options.file), options.voice, options.language)
     async with server.server_for(options) as uri:
         await _check(phrases, options, uri)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
+from ..client import ServerError
 from ..config.settings import SettingsError
 from ..config.sources import Parser
 from . import arguments, playback, server
@@ -37,10 +38,17 @@ async def run(options: argparse.Namespace) -> int:
 
     Raises SettingsError, ServerError, OSError.
     """
+    if options.text is not None and not options.text.strip():
+        raise SettingsError("the text is empty")
     text = playback.whole_text(options.text) if options.text is not None else _from_stdin()
     with playback.open_output(options.output) as write:
         async with server.server_for(options) as uri:
-            await playback.write_speech(uri, text, options.voice, options.language, write, options.output)
+            try:
+                await playback.write_speech(uri, text, options.voice, options.language, write, options.output)
+            except ServerError as error:
+                if error.code != "voice-not-found":
+                    raise
+                raise ServerError(f"{error}; wyoming-qwen3tts voices lists them", error.code) from error
     return 0
 
 

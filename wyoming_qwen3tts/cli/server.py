@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from .. import client, progress
 from ..client import ConnectError, ServerError, configured_uri, default_uri
@@ -15,6 +16,9 @@ from ..config.settings import GROUP_OF, Settings, SettingsError
 from ..config.sources import Parser, given_options, load_options
 from ..progress import print_line
 from . import arguments
+
+if TYPE_CHECKING:
+    from ..engines.pool import EnginePool
 
 INFO_TIMEOUT = 5.0
 """Seconds in which a server has to answer with its voices."""
@@ -72,12 +76,21 @@ def _print_progress() -> None:
         progress.LOGGER.propagate = False
 
 
+def _check_engines(settings: Settings, pool: EnginePool) -> None:
+    """Raise ServerError if an engine that the settings set up does not speak: another one would instead."""
+    for option, name in (("model", "qwen3"), ("remote_uri", "remote")):
+        value = getattr(getattr(settings, GROUP_OF[option]), option)
+        if value and name in pool.members and not pool.up(name):
+            raise ServerError(f"{flag_name(option)} {','.join(value)}: {pool.members[name].reason}")
+
+
 @asynccontextmanager
 async def _own_server(settings: Settings) -> AsyncIterator[str]:
     """Run a server in this process, for it alone; yield its URI. Raises ServerError if it cannot start."""
     from ..app import Service, StartupError  # it takes half a second to import
 
-    logging.getLogger("wyoming_qwen3tts.server").setLevel(logging.ERROR)  # the command reports its errors
+    for name in ("server", "engines"):  # the command reports their errors
+        logging.getLogger(f"wyoming_qwen3tts.{name}").setLevel(logging.ERROR)
     _print_progress()
     with tempfile.TemporaryDirectory() as directory:
         service = Service(
@@ -92,8 +105,10 @@ async def _own_server(settings: Settings) -> AsyncIterator[str]:
         )
         try:
             await service.start()
+            _check_engines(settings, service.pool)
             yield str(service.addresses[0])
         except StartupError as error:
+            _check_engines(settings, service.pool)
             raise ServerError(str(error)) from error
         finally:
             await service.stop()

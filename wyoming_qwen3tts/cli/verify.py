@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from .. import telemetry
-from ..client import ServerError
 from ..config.settings import SettingsError
 from ..config.sources import Parser, load_options
+from ..engines.base import EngineUnavailableError
+from ..engines.qwen3 import download
 from .arguments import MODEL_OPTIONS
 
 
@@ -19,17 +20,17 @@ def add_arguments(parser: Parser) -> None:
 async def run(options: argparse.Namespace) -> int:
     """Print a table of the checks; return 1 if any failed.
 
-    Raises SettingsError, ServerError, EngineUnavailableError.
+    Raises SettingsError, EngineUnavailableError.
     """
     settings = load_options(options)
     telemetry.configure(debug=settings.logging.debug, log_format=settings.logging.log_format)
     if len(settings.model.model) != 1:
         raise SettingsError(f"verify needs one --model, not {len(settings.model.model)}")
     try:
-        from ..engines.qwen3 import checkpoint, download
+        from ..engines.qwen3 import checkpoint
         from ..engines.qwen3.verify import Verification
     except ImportError as error:
-        raise ServerError(f"cannot import torch ({error}); script/setup --qwen installs it") from error
+        raise EngineUnavailableError(f"torch cannot be used ({error}); {download.INSTALL_HINT}") from error
     source = download.Source.parse(
         settings.model.model[0],
         settings.model.revision,

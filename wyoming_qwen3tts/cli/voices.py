@@ -23,10 +23,11 @@ from ..engines.qwen3.engine import Qwen3Engine
 from ..progress import Status, print_line
 from ..speech import CustomVoice, SpeechError, base_language
 from ..voices.design import SAMPLE_TEXTS, check_design, create_designed_voice
+from ..voices.details import SEEDS
 from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
 from ..voices.store import CustomVoiceStore
 from . import playback
-from .arguments import MODEL_OPTIONS, add_server, add_timeout
+from .arguments import MODEL_OPTIONS, add_server, add_timeout, whole
 from .arguments import language as language_argument
 
 STORE_OPTIONS = ("data_dir",)
@@ -60,7 +61,7 @@ def add_arguments(parser: Parser) -> None:
             metavar="CODE",
             help="native language of the voice, such as de or pt-BR",
         )
-        made.add_argument("--seed", type=int, metavar="N", help="random seed of the voice")
+        made.add_argument("--seed", type=whole(0, SEEDS - 1), metavar="N", help="random seed of the voice")
     adding.add_argument("--description", default="", metavar="TEXT", help="description in lists of voices")
     removing = commands.add_parser(
         "remove", help="delete a voice, its recording, and everything computed from it"

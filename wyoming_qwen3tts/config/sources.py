@@ -66,7 +66,11 @@ def load_options(options: argparse.Namespace, variables: Mapping[str, str] | Non
     variables = os.environ if variables is None else variables
     flags = given_options(options)
     found = dict(_variables(variables))
-    notes = tuple(f"no option has the variable {variable_name(key)}" for key in found if key not in _ALL_KEYS)
+    notes = tuple(
+        f"variable without an option ignored name={variable_name(key)}"
+        for key in found
+        if key not in _ALL_KEYS
+    )
     in_variable = found.pop(OPTIONS_FILE, None)
     path = flags.pop(OPTIONS_FILE, in_variable)
     values: dict[str, Any] = {}
@@ -105,7 +109,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise SettingsError."""
-        raise SettingsError(f"{message} ({self._list_option} lists the options)")
+        what = message.removeprefix("argument ")
+        raise SettingsError(f"{what} ({self._list_option} lists the options)")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse arguments. Raises SettingsError for an unknown one, which may be close to a known one."""

@@ -20,6 +20,8 @@ _LOGGER = logging.getLogger(__name__)
 UNUSABLE = "voice-unusable"
 """The code of the error for a voice that exists but cannot be used."""
 
+MAX_LISTED = 10
+"""Voices that an error message lists."""
 LOG_INTERVAL = 60.0
 """Seconds in which the same unknown name is logged once."""
 LOG_LINES = 100
@@ -86,8 +88,11 @@ class VoiceCatalog:
             except SpeechError as error:
                 raise UnknownVoiceError(f"voice {default!r}: {error}") from error
             if found is None:
-                known = ", ".join(voice.name for voice in self._voices)
-                raise UnknownVoiceError(f"voice {default!r} is not one of: {known}")
+                known = [voice.name for voice in self._voices]
+                more = f" and {len(known) - MAX_LISTED} more" if len(known) > MAX_LISTED else ""
+                raise UnknownVoiceError(
+                    f"voice {default!r} is not one of: {', '.join(known[:MAX_LISTED])}{more}"
+                )
             return found
         preferred = self._lookup.get(prefer) if prefer is not None else None
         return preferred or self.find(None, language)

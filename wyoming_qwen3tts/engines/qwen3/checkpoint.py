@@ -17,13 +17,12 @@ import torch
 
 from ...telemetry import quote
 from ..base import EngineUnavailableError
-from .download import CODEC, KINDS, check, format_size, read_json, weight_names
+from .download import CODEC, INSTALL_HINT, KINDS, check, format_size, read_json, weight_names
 from .sampling import Sampling
 
 _LOGGER = logging.getLogger(__name__)
 
 _UNSUPPORTED_MODULE = "qwen_tts.core.tokenizer_25hz.vq.speech_vq"
-_INSTALL = "script/setup --qwen installs it"
 LOADING = threading.Lock()
 """Held while a checkpoint loads: transformers changes torch's global state, which two concurrent loads break.
 
@@ -160,7 +159,9 @@ def official_package() -> Any:
         with _redirect_stdout():
             import qwen_tts
     except ImportError as error:
-        raise EngineUnavailableError(f"the package qwen-tts cannot be used ({error}); {_INSTALL}") from error
+        raise EngineUnavailableError(
+            f"the package qwen-tts cannot be used ({error}); {INSTALL_HINT}"
+        ) from error
     return qwen_tts
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+INSTALL_HINT = "pip install 'wyoming-qwen3tts[qwen]' installs it, or script/setup --qwen in a checkout"
 KINDS = {"custom_voice": "CustomVoice", "base": "Base", "voice_design": "VoiceDesign"}
 CONFIG = "config.json"
 CODEC = "speech_tokenizer"
@@ -395,8 +396,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file. Raises EngineUnavailableError."""
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise EngineUnavailableError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise EngineUnavailableError(f"{path} cannot be read: {reason}; is it a Qwen3-TTS model?") from error
+    except ValueError as error:
+        raise EngineUnavailableError(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise EngineUnavailableError(f"{path} is not a JSON object")
     return found

@@ -330,7 +330,7 @@ class Qwen3Engine(Engine):
 
 
 def _not_installed(reason: str) -> EngineUnavailableError:
-    return EngineUnavailableError(f"torch cannot be used ({reason}); script/setup --qwen installs it")
+    return EngineUnavailableError(f"torch cannot be used ({reason}); {download.INSTALL_HINT}")
 
 
 def _status(loaded_model: LoadedModel, placement: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wyoming.client import AsyncClient
 from wyoming.info import TtsVoice
 
 from ... import client as wyoming_client
-from ...client import ReceivedAudio, ServerError
+from ...client import ReceivedAudio, ServerError, connect_reason
 from ...config.settings import RemoteSettings
 from ...speech import (
     DEFAULT,
@@ -142,7 +142,7 @@ class WyomingPeer:
                 limit, connection.connect(), NoResponseError(f"{self.uri} did not respond within {limit:g} s")
             )
         except OSError as error:
-            raise NoResponseError(f"{self.uri} cannot be reached: {error.strerror or error}") from error
+            raise NoResponseError(f"{self.uri} cannot be reached: {connect_reason(error)}") from error
         except BaseException:  # cancelled or late: it may have connected in this moment
             await _disconnect(connection)
             raise
