@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import struct
 import subprocess
+import sys
+import tomllib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +19,9 @@ import pytest
 import yaml
 
 import wyoming_qwen3tts
-from wyoming_qwen3tts.config.app_form import app_schema, app_texts
-from wyoming_qwen3tts.config.settings import OPTIONS, Settings
+from wyoming_qwen3tts.config.app_form import app_schema
+from wyoming_qwen3tts.config.settings import OPTIONS, Settings, SettingsError
+from wyoming_qwen3tts.config.sources import MORE_OPTIONS, load
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -28,11 +33,69 @@ ELEMENT = re.compile(
 CAPABILITY = re.compile(r"capability (\w+),")
 
 
-def test_the_app_offers_the_settings_and_nothing_else() -> None:
-    assert APP["schema"] == app_schema(), app_schema()
+def test_the_app_has_at_most_sixteen_fields_with_the_schema_of_their_options() -> None:
+    assert list(APP["schema"].items()) == list(app_schema().items()), app_schema()
+    assert len(APP["schema"]) <= 16
     assert APP["options"] == {}
     for key, kind in APP["schema"].items():
-        assert ELEMENT.fullmatch(kind), f"{key}: {kind}"
+        assert ELEMENT.fullmatch(kind[0] if key == MORE_OPTIONS else kind), f"{key}: {kind}"
+
+
+def test_the_server_starts_with_the_options_that_the_supervisor_writes(tmp_path: Path) -> None:
+    """A file as it looks after the form: fields left empty are absent or an empty list."""
+    path = tmp_path / "options.json"
+    form = {"speed": 1.2, "languages": "en,de", "debug": True, "espeak_languages": "none"}
+    more = ["max_text=20", "--sentence-silence = 0.1", "engine=builtin"]
+    path.write_text(json.dumps({**form, MORE_OPTIONS: more}))
+    variables = {**os.environ, "WYOMING_QWEN3TTS_OPTIONS_FILE": str(path)}
+    variables |= {"WYOMING_QWEN3TTS_URI": "stdio://", "WYOMING_QWEN3TTS_DATA_DIR": str(tmp_path / "data")}
+    event = {"type": "synthesize", "data": {"text": "More than twenty characters."}}
+    done = subprocess.run(
+        [sys.executable, "-m", "wyoming_qwen3tts"],
+        cwd=ROOT,
+        env=variables,
+        input=f"{json.dumps({'type': 'describe'})}\n{json.dumps(event)}\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "heart" in done.stdout
+    assert "espeak-de" not in done.stdout
+    assert "20 characters" in done.stdout, done.stdout[-500:]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({MORE_OPTIONS: ["max_txt=5"]}, "there is no option 'max_txt'; is 'max_text' meant?"),
+        ({MORE_OPTIONS: ["max_text=many"]}, "max_text: 'many' is not allowed"),
+        ({MORE_OPTIONS: ["engine=builtin", "secret5"]}, "more_options: entry 2 is not name=value"),
+        ({MORE_OPTIONS: ["=secret5"]}, "more_options: entry 1 is not name=value"),
+        ({MORE_OPTIONS: "max_text=5"}, "more_options: a list of texts was expected"),
+        ({MORE_OPTIONS: ["cache_redis=secret5"]}, "cache_redis: the given value (not shown"),
+        ({MORE_OPTIONS: ["emoji=drop", "emoji=name"]}, "emoji is there twice"),
+        ({MORE_OPTIONS: ["speed=1.5"], "speed": 1.2}, "speed is set twice; remove it from more_options"),
+        ({MORE_OPTIONS: ["more_options=x"]}, "there is no option 'more_options'"),
+    ],
+)
+def test_a_wrong_entry_of_more_options_is_named_without_its_value(
+    tmp_path: Path, content: dict[str, Any], expected: str
+) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SettingsError) as error:
+        load(["--options-file", str(path)], {})
+    assert expected in str(error.value)
+    assert str(path) in str(error.value)
+    assert "secret5" not in str(error.value)
+
+
+def test_empty_entries_of_more_options_are_not_set(tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps({MORE_OPTIONS: ["", "voice=", "api_keys=a=b"], "voice": ""}))
+    settings = load(["--options-file", str(path)], {})
+    assert settings.voices.voice is None
+    assert settings.http.api_keys == ("a=b",)
 
 
 def test_the_app_has_what_the_supervisor_asks_for() -> None:
@@ -44,7 +107,7 @@ def test_the_app_has_what_the_supervisor_asks_for() -> None:
     assert APP["startup"] == "application"
     assert APP["stage"] in {"stable", "experimental"}
     assert APP["init"] is False  # tini is in the image
-    assert "image" not in APP  # it is built from here
+    assert re.fullmatch(r"\d{4}\.\d+\.\d+", APP["homeassistant"])
     assert not (ROOT / "build.yaml").exists()
 
 
@@ -87,40 +150,59 @@ def test_the_repository_can_be_given_to_the_store() -> None:
     assert set(repository) <= {"name", "url", "maintainer"}
 
 
+def test_the_files_that_name_the_project_s_address_agree() -> None:
+    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    assert APP["url"] == yaml.safe_load((ROOT / "repository.yaml").read_text())["url"] == address
+    owner, name = address.removeprefix("https://github.com/").split("/")
+    assert APP["image"] == f"ghcr.io/{owner.lower()}/{name}-app"
+
+
+def test_the_store_finds_exactly_one_app() -> None:
+    """The Supervisor reads every config.yaml, .yml and .json below the repository, hidden folders apart."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [
+        name
+        for name in tracked.splitlines()
+        if re.fullmatch(r"(?:.*/)?config\.(?:ya?ml|json)", name)
+        and not any(part.startswith(".") or part == "rootfs" for part in name.split("/"))
+    ] == ["config.yaml"]
+    assert (ROOT / "Dockerfile").exists()  # a build without image: takes it from the app's folder
+
+
 def translation(language: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / "translations" / f"{language}.yaml").read_text())
     return found
 
 
-def test_the_english_texts_are_the_settings_own() -> None:
-    wanted = {"configuration": app_texts(), "network": APP["ports_description"]}
-    made_anew = yaml.safe_dump(wanted, sort_keys=False, width=110, allow_unicode=True)
-    assert translation("en") == wanted, f"translations/en.yaml should be:\n{made_anew}"
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_field_and_port_has_a_name_and_a_text(language: str) -> None:
+    texts = translation(language)
+    assert set(texts) == {"configuration", "network"}
+    assert list(texts["configuration"]) == list(APP["schema"])
+    assert set(texts["network"]) == set(APP["ports"])
+    for key, text in texts["configuration"].items():
+        assert set(text) == {"name", "description"}, key
+        assert 2 <= len(text["name"]) <= 60, key
+        assert text["description"].endswith("."), key
 
 
-def test_every_option_and_port_has_a_german_name_and_text() -> None:
+def test_the_german_texts_are_translated_and_name_the_same_examples() -> None:
     german, english = translation("de"), translation("en")
-    assert list(german["configuration"]) == list(app_schema())
-    assert set(german["network"]) == set(APP["ports"])
-    for key, texts in german["configuration"].items():
-        assert set(texts) == {"name", "description"}, key
-        assert all(texts.values()), key
-        assert texts["description"] != english["configuration"][key]["description"], key
-        # Figures that stand in both must be the same ones.
-        for number in re.findall(r"(?<!\S)-?\d[\d.]*\d\b", english["configuration"][key]["description"]):
-            assert number in texts["description"], f"{key}: {number}"
+    example = re.compile(r"\w+://[\w.:]+|/\w+/[\w.]+|(?<![\w.-])-?\d+(?:[./]\d+)*")
+    for key, text in english["configuration"].items():
+        assert german["configuration"][key]["name"] != text["name"], key
+        there = german["configuration"][key]["description"]
+        assert there != text["description"], key
+        assert set(example.findall(there)) == set(example.findall(text["description"])), key
+    assert all(german["network"][port] != english["network"][port] for port in APP["ports"])
+    assert english["network"] == APP["ports_description"]
 
 
-def test_the_german_texts_name_the_default_of_every_option_that_has_one() -> None:
-    for key, texts in translation("de")["configuration"].items():
-        default = OPTIONS[key].default
-        said = texts["description"].partition("Vorgabe: ")[2].rstrip(".")
-        if default is None or default == ():
-            assert said == "", key
-        elif isinstance(default, bool):
-            assert said == ("an" if default else "aus"), key
-        else:
-            assert said == app_texts()[key]["description"].partition("Default: ")[2].rstrip("."), key
+def test_the_texts_name_the_default_where_empty_means_one() -> None:
+    for language, word in (("en", "Empty means {}."), ("de", "Leer bedeutet {}.")):
+        texts = translation(language)["configuration"]
+        for key in ("loudness", "sentence_silence", "cache_disk"):
+            assert texts[key]["description"].endswith(word.format(f"{OPTIONS[key].default:g}")), key
 
 
 def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -148,10 +230,36 @@ def test_the_pictures_have_the_store_s_sizes(name: str, width: int, height: int)
 def test_there_are_the_texts_that_the_store_shows() -> None:
     for name in ("README.md", "DOCS.md", "CHANGELOG.md"):
         assert (ROOT / name).read_text().startswith("# ")
-    documented = (ROOT / "DOCS.md").read_text()
-    for name in re.findall(r"\*([A-Z][a-z]+(?: [A-Z]\w+| announce| keys)*)\* ", documented):
-        known = {texts["name"] for texts in app_texts().values()}
-        assert name in known | {"Speech", "Discovered"}, name
+    assert len((ROOT / "CHANGELOG.md").read_text().splitlines()) <= 40
+
+
+def test_the_documentation_lists_every_field_by_its_name() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", (ROOT / "DOCS.md").read_text(), re.MULTILINE)
+    assert rows[1:] == [text["name"] for text in translation("en")["configuration"].values()]
+
+
+def test_the_documentation_s_log_lines_are_those_of_the_server() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "wyoming_qwen3tts").rglob("*.py"))
+    section = (ROOT / "DOCS.md").read_text().split("## Troubleshooting", 1)[1].split("\n## ", 1)[0]
+    lines = re.findall(r"^`(.+)`$", section, re.MULTILINE)
+    facts = [
+        ("engine: no voices engine=remote reason=", "engine: no voices engine=%s reason="),
+        ("is not allowed; allowed:", "is not allowed; allowed: {kind.allowed}"),
+        (
+            "there is no option 'max_txt'; is 'max_text' meant?",
+            "there is no option {key!r}{nearest(key, OPTIONS)}",
+        ),
+        ("voice 'nobody' is not one of: heart", "is not one of: "),
+        (
+            "lexicon: cannot be read, the previous entries stay path=",
+            "cannot be read, the previous entries stay",
+        ),
+        ("supervisor: discovery failed, giving up uri=", "supervisor: discovery failed, giving up uri="),
+    ]
+    assert len(lines) == len(facts)
+    for line, (shown, written) in zip(lines, facts, strict=True):
+        assert shown in line
+        assert written in source
 
 
 def test_the_apparmor_profile_is_the_app_s_and_allows_no_more_than_it_needs() -> None:

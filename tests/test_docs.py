@@ -41,7 +41,7 @@ SHOWN = ("examples", "benchmarks", "tests", ".venv")
 """Parts of the checkout that a page's directory contains."""
 
 FOREIGN = {
-    *("--fail", "--no-deps", "--target", "--network", "--restart", "--gpus", "--profile"),
+    *("--from", "--spec", "--fail", "--no-deps", "--target", "--network", "--restart", "--gpus", "--profile"),
     *("--save", "--maxmemory", "--maxmemory-policy", "--port"),
     *("--version", "--help", "--help-all"),
 }

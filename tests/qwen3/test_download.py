@@ -28,7 +28,8 @@ from wyoming_qwen3tts.engines.qwen3.download import Source, check, find
 from wyoming_qwen3tts.telemetry import configure
 configure(debug=False, log_format="text")
 try:
-    found = find(Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])))
+    source = Source(sys.argv[1], sys.argv[2] or None, Path(sys.argv[3]))
+    found = find(source, on_download=lambda progress: print("downloading", progress.share, progress.total))
     check(found)
     print(found)
 except EngineUnavailableError as error:
@@ -199,6 +200,9 @@ def slow(hub: Hub, tmp_path: Path) -> Hub:
 def test_a_long_download_logs_its_progress(slow: Hub, tmp_path: Path) -> None:
     done = start(slow, tmp_path, subprocess.PIPE)
     assert done.stdout.strip().endswith(COMMIT), done.stderr
+    assert re.match(r"downloading 0\.0 1\d{8}\n", done.stdout), (
+        "called once, with a hundred megabytes to come"
+    )
     lines = re.findall(r"INFO qwen3: downloading model=Qwen/Tiny percent=(\d+) left=\d+s$", done.stderr, re.M)
     shown = [int(percent) for percent in lines]
     assert 1 <= len(shown) <= 10

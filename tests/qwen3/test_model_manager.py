@@ -22,7 +22,7 @@ from tests.qwen3.recordings import recording
 from tests.qwen3.test_service import heard, until
 from wyoming_qwen3tts.app import engines_for
 from wyoming_qwen3tts.config.settings import Settings
-from wyoming_qwen3tts.engines.base import EngineUnavailableError
+from wyoming_qwen3tts.engines.base import EngineUnavailableError, LoadStep
 from wyoming_qwen3tts.engines.qwen3 import checkpoint, download, model_manager
 from wyoming_qwen3tts.engines.qwen3.decoder import Decoder
 from wyoming_qwen3tts.engines.qwen3.download import Source
@@ -142,6 +142,38 @@ async def test_a_voice_knows_its_model_and_that_is_loaded_when_it_is_needed(
         assert await heard(engine, Utterance("Hi.", clone, "en-US", 3))
         assert loaded(engine) == {"custom_voice", "base"}
         assert await heard(engine, Utterance("Hi.", ryan, "en-US"))
+
+
+async def test_the_step_before_a_model_can_speak_is_reported(
+    models: dict[str, Path], loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads.held = "custom_voice"
+    steps: list[LoadStep | None] = []
+    warm = ModelManager._warm
+
+    def watched(manager: ModelManager, loaded_model: LoadedModel) -> None:
+        steps.append(manager.load_step())
+        warm(manager, loaded_model)
+
+    monkeypatch.setattr(ModelManager, "_warm", watched)
+    with tempfile.TemporaryDirectory() as data:
+        settings = Settings.of(model=(str(models["custom_voice"]),), device="cpu", data_dir=Path(data))
+        engine = engines_for(settings)[0]
+        assert engine.load_step() is None
+        starting = asyncio.create_task(engine.start())
+        try:
+            await until(lambda: engine.load_step() is not None)
+            assert engine.load_step() == LoadStep("reading", str(models["custom_voice"]), None, None)
+            loads.go_on.set()
+            await starting
+            assert engine.load_step() is None
+        finally:
+            await engine.close()
+    shares = [step.share for step in steps if step is not None and step.share is not None]
+    assert {step.step for step in steps if step is not None} == {"warming up"}
+    assert len(shares) == len(steps) > 1
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0
 
 
 async def test_the_least_recently_used_leaves_when_memory_is_short_and_comes_back_the_same(

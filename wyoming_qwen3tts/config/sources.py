@@ -23,6 +23,8 @@ from .describe import (
 from .option_types import OptionType
 from .settings import GROUP_OF, GROUPS, OPTIONS, Settings, SettingsError
 
+MORE_OPTIONS = "more_options"
+"""Key of the options file: a list of ``name=value``, for options without a field in the app's form."""
 MAX_LISTED = 16
 """Options of the server up to which ``--help`` lists all that a command takes."""
 HIDDEN = "the given value (not shown: it may hold a password)"
@@ -197,11 +199,35 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"options file {path} is not JSON: {error}") from error
     if not isinstance(options, dict):
         raise SettingsError(f"options file {path}: an object of options was expected")
-    for key in options:
+    more = _more_options(path, options.pop(MORE_OPTIONS, None))
+    for key in (*options, *more):
         if key not in OPTIONS:
             raise SettingsError(f"options file {path}: there is no option {key!r}{nearest(key, OPTIONS)}")
+    for key in more:
+        if options.get(key) not in (None, ""):
+            raise SettingsError(f"options file {path}: {key} is set twice; remove it from {MORE_OPTIONS}")
+    options |= more
     # An option left empty in a form is one that was not set.
     return {key: value for key, value in options.items() if value is not None and value != ""}
+
+
+def _more_options(path: Path, entries: Any) -> dict[str, str]:
+    """Return the options of a list of ``name=value``. A message shows no value: it may be a password."""
+    origin = f"options file {path}: {MORE_OPTIONS}"
+    if not isinstance(entries, list | None) or not all(isinstance(entry, str) for entry in entries or ()):
+        raise SettingsError(f"{origin}: a list of texts was expected, each name=value")
+    found: dict[str, str] = {}
+    for number, entry in enumerate(entries or (), 1):
+        name, equals, value = entry.partition("=")
+        key = name.strip().removeprefix("--").replace("-", "_")
+        if not entry.strip():
+            continue
+        if not equals or not key:
+            raise SettingsError(f"{origin}: entry {number} is not name=value, such as max_text=5000")
+        if key in found:
+            raise SettingsError(f"{origin}: {key} is there twice; remove one")
+        found[key] = value.strip()
+    return found
 
 
 def _read(origin: str, key: str, value: Any) -> Any:
