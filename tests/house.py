@@ -128,7 +128,7 @@ class Spare(ScriptedEngine):
         super().__init__(say_octave, [Voice("heart", "heart", ("en-US",), "spare", maker)])
 
 
-MAKER = Attribution("Tiny CustomVoice", "https://tests.example")
+MAKER = Attribution("Tiny CustomVoice", "https://tests.example", "Apache-2.0")
 
 
 def speaker(name: str, *languages: str, **more: Any) -> Voice:

@@ -291,3 +291,21 @@ def test_every_line_of_the_json_log_has_its_fields(message: str, fields: dict[st
     record = logging.LogRecord("x", logging.INFO, "", 0, message, None, None)
     line = json.loads(JsonFormatter().format(record))
     assert (line["message"], line.get("fields")) == (message, fields)
+
+
+async def test_the_json_log_has_the_names_of_the_metrics_and_their_labels() -> None:
+    async with web([ScriptedEngine()]) as client:
+        await client.post("/v1/audio/speech", json={"input": "Front door open."})
+        (request,) = (await client.get("/v1/requests")).json()["requests"]
+        numbers = (await client.get("/metrics")).text
+    measured = (
+        *("characters", "audio_seconds", "first_audio_seconds", "queue_seconds", "synthesis_seconds"),
+        *("encode_seconds", "send_seconds", "real_time_factor"),
+    )
+    for name in measured:
+        assert f"# TYPE {PREFIX}_{name}" in numbers
+        assert name in request
+    samples = rf"^{PREFIX}_(?:requests_total|request_sources|fallbacks|{'|'.join(measured)})\w*{{(.*)}} "
+    labels = {label for found in re.findall(samples, numbers, re.M) for label in re.findall(r"(\w+)=", found)}
+    assert labels - {"le"} == {"api", "engine", "outcome", "cache", "fallback"}
+    assert labels - {"le"} <= request.keys()

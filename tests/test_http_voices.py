@@ -94,6 +94,7 @@ async def test_voices_are_listed_with_what_they_can(tmp_path: Path) -> None:
             "languages": list(RYAN.languages),
             "engine": "scripted",
             "model": "",
+            "license": "Apache-2.0",
             "kind": "preset",
             "styles": ["calm"],
             "instructions": True,

@@ -521,7 +521,7 @@ def test_voices_are_found_by_language_and_problems_are_shown(tab: Browser, place
     card = tab.find("#voice-list").text
     assert "Vivian" in card
     assert "Engine: scripted" in card
-    assert "Licence: not known" in card
+    assert "Licence: Apache-2.0" in card
     assert "Ryan" not in tab.find("#voice-list").text
 
 

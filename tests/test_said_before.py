@@ -272,7 +272,7 @@ async def test_of_a_voice_nothing_is_kept_where_the_settings_say_so(
             await ask(uri, "Front door open.", "pin", "Klang Zwei")
     assert failed.value.code == "not-kept"
     assert [utterance.voice.name for utterance in engine.told] == ["tone", "Klang Zwei", "Klang Zwei"]
-    assert "cache_exclude_voices names an unknown voice voice=Nobody" in caplog.text
+    assert "unknown voice option=cache_exclude_voices voice=Nobody" in caplog.text
     assert "voice=KLANG-zwei" not in caplog.text
 
 

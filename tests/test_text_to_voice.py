@@ -196,7 +196,7 @@ async def test_an_unknown_text_format_is_text_and_a_line_in_the_log(
             while not AudioStop.is_type((await client.read_event()).type):  # type: ignore[union-attr]
                 pass
     assert engine.heard == [("tone", "en-US", "It is five.")]
-    assert "unknown text_format, read as text event=synthesize value='klingon'" in caplog.text
+    assert "unknown text_format, read as text event=synthesize value=klingon" in caplog.text
 
 
 async def test_the_first_piece_of_a_reply_may_be_a_clause(engine: Polyglot) -> None:

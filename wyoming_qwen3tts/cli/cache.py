@@ -39,7 +39,9 @@ MAX_NAME_LENGTH = 40
 
 def add_arguments(parser: Parser) -> None:
     """Add the subcommands and their options."""
-    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    commands = parser.add_subparsers(
+        title="subcommands", dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog
+    )
     stats = commands.add_parser("stats", help="show size and hit rates (the default)")
     stats.add_argument("--json", action="store_true", help="print JSON")
     clear = commands.add_parser("clear", help="delete all entries, pinned or not")

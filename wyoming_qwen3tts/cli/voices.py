@@ -37,7 +37,9 @@ CACHE_OPTIONS = ("cache_disk", "cache_redis")
 
 def add_arguments(parser: Parser) -> None:
     """Add the subcommands and their options."""
-    commands = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog)
+    commands = parser.add_subparsers(
+        title="subcommands", dest="subcommand", required=True, metavar="SUBCOMMAND", prog=parser.prog
+    )
     listing = commands.add_parser("list", help="list the voices of a running server (the default)")
     adding = commands.add_parser("add", help="clone a voice from a recording of 5 to 15 seconds")
     adding.add_argument("name", metavar="NAME")

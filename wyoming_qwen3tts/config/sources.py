@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from .describe import (
     COMMON_OPTIONS,
     OPTIONS_FILE,
+    TITLES,
     VARIABLE_PREFIX,
     flag_name,
     is_optional_value,
@@ -134,8 +135,8 @@ class Parser(argparse.ArgumentParser):
         keys = [key for key in OPTIONS if (only is None or key in only) and key not in excluded]
         listed = keys if len(keys) <= MAX_LISTED else [key for key in COMMON_OPTIONS if key in keys]
         if self._help_all:
-            for name, group in GROUPS.items():
-                section = self.add_argument_group(str(group.__doc__).rstrip("."))
+            for name in GROUPS:
+                section = self.add_argument_group(TITLES[name])
                 for key in keys:
                     if GROUP_OF[key] == name:
                         _add_setting(section, key)
