@@ -225,7 +225,7 @@ def test_the_german_texts_are_translated_and_name_the_same_examples() -> None:
 def test_the_texts_name_the_default_where_empty_means_one() -> None:
     for language, word in (("en", "Empty means {}."), ("de", "Leer bedeutet {}.")):
         texts = translation(language)["configuration"]
-        for key in ("loudness", "sentence_silence", "cache_disk"):
+        for key in ("loudness", "cache_disk"):
             assert texts[key]["description"].endswith(word.format(f"{OPTIONS[key].default:g}")), key
 
 
