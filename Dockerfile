@@ -1,7 +1,7 @@
 # Three images from one file:
 #   docker build --target cpu .     the built-in voice and eSpeak NG
 #   docker build --target cuda .    Qwen3-TTS on an NVIDIA GPU
-#   docker build --target app .     the Home Assistant app; the last stage, which Home Assistant builds
+#   docker build --target app .     the Home Assistant app; the last stage, because a local build by Home Assistant names none
 # Python's packages are those of constraints.txt. The base is a tag, which gets Debian's security updates; for the
 # same bytes every time name its digest (docker buildx imagetools inspect python:3.13-slim-bookworm):
 #   docker build --build-arg PYTHON=python:3.13-slim-bookworm@sha256:… .
@@ -41,11 +41,11 @@ RUN apt-get update \
  && useradd --no-create-home --home-dir /data --uid 10200 speech \
  && install --directory --owner=speech /data /run/speech
 COPY docker/entrypoint.py /opt/entrypoint.py
-# Whatever is written goes to /data: the root may be read-only, with a tmpfs at /tmp.
+# The service writes only to /data and /tmp: the root may be read-only, with a tmpfs at /tmp.
 ENV PATH=/opt/speech/bin:$PATH
 ENV HOME=/data XDG_CACHE_HOME=/data/cache HF_HOME=/data/huggingface
 ENV WYOMING_QWEN3TTS_DATA_DIR=/data
-# Whoever comes from outside of the container needs a key: WYOMING_QWEN3TTS_API_KEYS.
+# A client outside of the container needs a key: WYOMING_QWEN3TTS_API_KEYS.
 ENV WYOMING_QWEN3TTS_HTTP_PORT=8080 WYOMING_QWEN3TTS_HTTP_HOST=0.0.0.0
 VOLUME /data
 EXPOSE 10200 8080
@@ -67,6 +67,6 @@ FROM cpu AS app
 ARG BUILD_VERSION=0.1.0
 ARG BUILD_ARCH=amd64
 LABEL io.hass.type="app" io.hass.version="${BUILD_VERSION}" io.hass.arch="${BUILD_ARCH}"
-# The Supervisor writes /data/options.json for root alone: the entry point hands it over, and gives up root.
+# Only root may read the /data/options.json of the Supervisor: the entry point changes its owner, then drops root.
 # hadolint ignore=DL3002
 USER 0

@@ -1,13 +1,13 @@
-"""What the image starts: settles what only a container knows, gives up root, and becomes the service.
+"""Entry point of the image: applies settings of the container, drops root, and executes the service.
 
 Variables of its own, beside those of the service:
 
-- ``SPEECH_GPU_PERSISTENCE=1`` keeps the NVIDIA driver loaded while nobody uses it.
+- ``SPEECH_GPU_PERSISTENCE=1`` keeps the NVIDIA driver loaded while it is not in use.
 - ``SPEECH_GPU_CLOCKS=1200,1800`` holds the GPU's clocks (MHz, lowest and highest). Both need root
   (``user: root``); a refusal is a line in the log.
-- ``SPEECH_USER`` is who speaks where the container is started as root; ``speech`` by default.
+- ``SPEECH_USER`` is the user of the service where the container is started as root; ``speech`` by default.
 
-Nothing here keeps the service from starting: it says itself what it lacks. Needs Python's library alone.
+A failure here is logged and does not keep the service from starting. Needs only the standard library.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SERVICE = "wyoming-qwen3tts"
 DATA = "WYOMING_QWEN3TTS_DATA_DIR"
 USER = "speech"
 CGROUP = Path("/sys/fs/cgroup")
-PATIENCE = 20.0
-"""Seconds that nvidia-smi may take."""
+NVIDIA_SMI_TIMEOUT = 20.0
+"""Timeout of nvidia-smi, in seconds."""
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Become the service, or one of its commands."""
+    """Execute the service, or one of its commands, in place of this process."""
     settle_gpu(os.environ)
     if not os.environ.get("OMP_NUM_THREADS") and (threads := allowed_threads(CGROUP)) is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def settle_gpu(variables: Mapping[str, str]) -> None:
-    """Do to the GPU what is asked for, where that is allowed."""
+    """Apply the GPU settings that are set, where the driver allows it."""
     if variables.get("SPEECH_GPU_PERSISTENCE", "0") not in {"", "0"}:
         _nvidia_smi("--persistence-mode=1")
     if clocks := variables.get("SPEECH_GPU_CLOCKS"):
@@ -52,7 +52,7 @@ def _nvidia_smi(argument: str) -> None:
             ["nvidia-smi", argument],  # noqa: S607 - the driver's, wherever it is mounted
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=NVIDIA_SMI_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -64,9 +64,9 @@ def _nvidia_smi(argument: str) -> None:
 
 
 def allowed_threads(cgroup: Path) -> int | None:
-    """Return how many whole CPUs the container may use, at least 1; None where nothing limits it.
+    """Return how many whole CPUs the container may use, at least 1; None without a limit.
 
-    Libraries count the machine's CPUs instead, and then wait for time that the container does not get.
+    Libraries count the machine's CPUs instead, and start more threads than may run.
     """
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
@@ -84,7 +84,7 @@ def allowed_threads(cgroup: Path) -> int | None:
 
 
 def give_up_root(name: str, data: str | None) -> None:
-    """Hand the data directory to a user and become that user; stay root, and say so, where that cannot be."""
+    """Give the data directory to a user and switch to that user; log it and stay root where that fails."""
     try:
         user = pwd.getpwnam(name)
     except KeyError:

@@ -111,6 +111,27 @@ def test_the_app_has_what_the_supervisor_asks_for() -> None:
     assert not (ROOT / "build.yaml").exists()
 
 
+def test_the_app_s_keys_and_types_are_those_that_the_supervisor_knows() -> None:
+    """Keys and types of supervisor/apps/validate.py in 2026; what it does not know it ignores without a word."""
+    kinds = {
+        **dict.fromkeys(("name", "version", "slug", "description", "url", "image", "homeassistant"), str),
+        **dict.fromkeys(("startup", "stage", "panel_icon", "panel_title", "watchdog"), str),
+        **dict.fromkeys(("init", "ingress", "ingress_stream", "apparmor"), bool),
+        **dict.fromkeys(("arch", "discovery", "map", "backup_exclude"), list),
+        **dict.fromkeys(("ports", "ports_description", "environment", "options", "schema"), dict),
+        "ingress_port": int,
+    }
+    assert {key: kind for key, kind in kinds.items() if not isinstance(APP[key], kind)} == {}
+    assert set(APP) == set(kinds)
+    image = r"([a-zA-Z\-\.:\d{}]+/)*?([\-\w{}]+)/([\-\w{}]+)"
+    assert re.fullmatch(image, APP["image"])
+    assert re.fullmatch(r"(?:https?|tcp)://\[HOST\]:(\[PORT:\d+\]|\d+).*", APP["watchdog"])
+    assert all(re.fullmatch(r"\d+/(?:tcp|udp)", port) for port in APP["ports"])
+    for language in ("en", "de"):
+        texts = translation(language)
+        assert all(isinstance(text, str) for text in texts["network"].values())
+
+
 def test_the_app_can_be_discovered_watched_and_looked_at() -> None:
     assert APP["discovery"] == ["wyoming"]
     assert APP["ports"] == {"10200/tcp": None, "8080/tcp": None}
@@ -154,6 +175,9 @@ def test_the_files_that_name_the_project_s_address_agree() -> None:
     address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     assert APP["url"] == yaml.safe_load((ROOT / "repository.yaml").read_text())["url"] == address
     owner, name = address.removeprefix("https://github.com/").split("/")
+    contact = (ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml").read_text()
+    for text in (contact, (ROOT / "SECURITY.md").read_text()):
+        assert f"github.com/{owner}/{name}/" in text
     assert APP["image"] == f"ghcr.io/{owner.lower()}/{name}-app"
 
 
@@ -201,7 +225,7 @@ def test_the_german_texts_are_translated_and_name_the_same_examples() -> None:
 def test_the_texts_name_the_default_where_empty_means_one() -> None:
     for language, word in (("en", "Empty means {}."), ("de", "Leer bedeutet {}.")):
         texts = translation(language)["configuration"]
-        for key in ("loudness", "sentence_silence", "cache_disk"):
+        for key in ("loudness", "cache_disk"):
             assert texts[key]["description"].endswith(word.format(f"{OPTIONS[key].default:g}")), key
 
 

@@ -163,12 +163,15 @@ def scheduler(
     length: int = 512,
     frames_per_token: float = 12.0,
     linear: LinearFactory = plain,
+    graphs: Graphs | None = None,
 ) -> Scheduler:
     """Return a scheduler of its own for a loaded checkpoint.
 
     ``overlap``: as on CUDA: the talker's step is queued before the frame is looked at, and shapes are padded.
+    ``graphs``: used then, instead of some that capture nothing.
     """
-    graphs = Graphs(capture=False) if overlap else None
+    if overlap and graphs is None:
+        graphs = Graphs(capture=False)
     return Scheduler(
         PromptBuilder(own.official),
         Decoder(own.model, slots=slots, length=length, linear=linear, graphs=graphs),

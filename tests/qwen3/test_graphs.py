@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from tests.qwen3.capture import CaptureError, SimulatedGraphs
 from tests.qwen3.official import Official, scheduler
 from tests.qwen3.test_scheduler import Heard, run, same, speech
 from wyoming_qwen3tts.engines.qwen3.codec import SAMPLES_PER_FRAME, Codec
@@ -124,3 +127,48 @@ def test_padding_rows_keep_what_others_left_there(custom_voice: Official) -> Non
     alone = Heard(speech(2), 5)
     run(scheduler(custom_voice.double, slots=1), alone)
     assert same(calm.sound, alone.sound)
+
+
+def test_captured_graphs_give_the_audio_of_eager_execution(custom_voice: Official) -> None:
+    eager = [Heard(speech(text), 7 + text) for text in range(3)]
+    run(scheduler(custom_voice.own, overlap=True), *eager)
+    graphs = SimulatedGraphs()
+    captured = [Heard(speech(text), 7 + text) for text in range(3)]
+    run(scheduler(custom_voice.own, overlap=True, graphs=graphs), *captured)
+    assert len(graphs.captured) > 5
+    assert sum(graph.replays for graph in graphs.captured.values()) > 50
+    assert [heard.sound for heard in captured] == [heard.sound for heard in eager]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[x > 0],
+        lambda x: x[[0, 1]],
+        lambda x: x.sum().item(),
+        lambda x: x + torch.tensor([1.0, 2.0, 3.0]),
+        lambda x: x.exponential_(),
+    ],
+    ids=["mask", "list", "item", "tensor", "random"],
+)
+def test_what_cuda_cannot_capture_fails_in_the_simulation(function: Callable[[torch.Tensor], object]) -> None:
+    data = torch.arange(3.0)
+    graphs = SimulatedGraphs()
+    graphs.run("key", lambda: function(data))
+    with pytest.raises(CaptureError):
+        graphs._capture(lambda: function(data))
+
+
+def test_a_simulated_capture_executes_nothing_and_a_replay_uses_the_same_tensors() -> None:
+    count, graphs = torch.zeros(1), SimulatedGraphs()
+
+    def step() -> torch.Tensor:
+        count.add_(1)
+        return count * 2
+
+    assert graphs.run("key", step).tolist() == [2.0]
+    second = graphs.run("key", step)
+    assert (count.tolist(), second.tolist()) == ([2.0], [4.0])
+    third = graphs.run("key", step)
+    assert third is second
+    assert (count.tolist(), third.tolist()) == ([3.0], [6.0])

@@ -6,6 +6,7 @@ from .settings import OPTIONS
 from .sources import MORE_OPTIONS
 
 APP_OPTIONS = (
+    "model",
     "remote_uri",
     "remote_key",
     "remote_announce",
@@ -15,7 +16,6 @@ APP_OPTIONS = (
     "espeak_languages",
     "speed",
     "loudness",
-    "sentence_silence",
     "lexicon",
     "cache_disk",
     "allowed_networks",
