@@ -56,7 +56,7 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda d: (d / "vocab.json").unlink(), "vocab.json is missing"),
     (lambda d: edit(d / "config.json", model_type="llama"), r"another kind \(llama\)"),
     (lambda d: edit(d / "config.json", tts_model_type="singing"), "unknown kind, 'singing'"),
-    (lambda d: (d / "config.json").write_text("{"), "config.json cannot be read"),
+    (lambda d: (d / "config.json").write_text("{"), "config.json is not JSON"),
     (lambda d: (d / "config.json").write_text("[]"), "is not a JSON object"),
     (
         lambda d: edit(d / CODEC / "config.json", model_type="qwen3_tts_tokenizer_25hz"),
