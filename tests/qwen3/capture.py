@@ -50,8 +50,10 @@ class _PythonCalls(TorchFunctionMode):
 class Recording(TorchDispatchMode):
     """The operations of a function, and the contents of every tensor before its first change."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, permissive: bool = False) -> None:
+        """``permissive``: operations that cannot be captured are no errors."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._permissive = permissive
         self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
         self._own: set[int] = set()
@@ -59,7 +61,7 @@ class Recording(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         name = function.overloadpacket.__name__
-        if name in FORBIDDEN:
+        if name in FORBIDDEN and not self._permissive:
             raise CaptureError(f"not permitted when stream is capturing: {name}")
         keywords = keywords or {}
         for declared, given in zip(function._schema.arguments, arguments, strict=False):

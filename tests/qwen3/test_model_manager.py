@@ -287,7 +287,7 @@ async def test_a_model_is_looked_for_again_only_if_it_has_gone(
         _, clone = both(engine, tmp_path)
         said = Utterance("Hi.", clone, "en-US", 3)
 
-        def find(source: Source) -> Path:
+        def find(source: Source, **_: object) -> Path:
             asked.append(source)
             return moved
 
