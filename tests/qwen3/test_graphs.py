@@ -46,6 +46,7 @@ def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatc
         def __exit__(self, *_: object) -> None:
             pass
 
+    FakeCuda(monkeypatch)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", Recording)
     graphs = Graphs(capture=True)
@@ -62,20 +63,82 @@ def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatc
     assert len(graphs) == 2
 
 
-def test_where_nothing_can_be_recorded_everything_runs(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise RuntimeError("operation not permitted when stream is capturing")
+class FakeCuda:
+    """torch.cuda's streams and captures, whose captures fail as told: at their ``begin`` or ``end``."""
 
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
-    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fails: dict[str, Exception] = {}
+        self.stream = "main"
+        outer = self
+
+        class Graph:
+            def replay(self) -> None:
+                pass
+
+            def pool(self) -> str:
+                return "pool"
+
+        class Capture:
+            """As torch.cuda.graph: what its end raises leaves the capture stream current."""
+
+            def __init__(self, graph: Graph, pool: str | None) -> None:
+                if (error := outer.fails.get("begin")) is not None:
+                    raise error
+
+            def __enter__(self) -> None:
+                outer.stream = "capture"
+
+            def __exit__(self, *_: object) -> None:
+                if (error := outer.fails.get("end")) is not None:
+                    raise error
+                outer.stream = "main"
+
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(torch.cuda, "graph", Capture)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: self.stream)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: setattr(self, "stream", stream))
+
+
+@pytest.mark.parametrize("when", ["begin", "end"])
+def test_a_key_whose_capture_fails_runs_eagerly_and_only_that_key(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    cuda = FakeCuda(monkeypatch)
     graphs = Graphs(capture=True)
-    runs: list[int] = []
+    runs: list[str] = []
+    cuda.fails[when] = RuntimeError("CUDA error: operation not permitted when stream is capturing")
     for _ in range(4):
-        graphs.run("a", lambda: runs.append(1))
-    assert len(runs) == 4
-    assert caplog.text.count("qwen3: CUDA graphs disabled") == 1
+        graphs.run("a", lambda: runs.append("a"))
+    assert cuda.stream == "main"
+    assert runs.count("a") >= 4
+    del cuda.fails[when]
+    for _ in range(4):
+        graphs.run("b", lambda: runs.append("b"))
+    assert runs.count("b") == 2, "run, captured, then replayed"
+    assert len(graphs) == 1
+    assert caplog.text.count("qwen3: graph cannot be captured, it runs without key=a") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+    ],
+    ids=["memory", "graph memory", "cublas memory", "lost"],
+)
+def test_memory_and_a_lost_device_are_not_hidden_by_a_capture(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    cuda = FakeCuda(monkeypatch)
+    cuda.fails["end"] = error
+    graphs = Graphs(capture=True)
+    graphs.run("a", lambda: None)
+    with pytest.raises(type(error), match=str(error).split()[0]):
+        graphs.run("a", lambda: None)
+    assert cuda.stream == "main"
 
 
 def test_every_shape_of_a_padded_run_is_one_of_few(custom_voice: Official) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from ...telemetry import quote
+from .device_errors import is_device_lost, is_out_of_memory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Graphs:
         self._capture_enabled = capture
         self._seen_keys: set[Hashable] = set()
         self._graphs: dict[Hashable, tuple[Any, Any]] = {}
+        self._eager_keys: set[Hashable] = set()
+        """Keys whose capture has failed; they run without a graph."""
         self._pool: Any = None
 
     def __len__(self) -> int:
@@ -56,18 +59,21 @@ class Graphs:
 
     def run(self, key: Hashable, function: Callable[[], Any]) -> Any:
         """Return what ``function`` returns; the same tensors each time once it is captured."""
-        if key not in self._seen_keys or not self._capture_enabled:
+        if key not in self._seen_keys or key in self._eager_keys or not self._capture_enabled:
             self._seen_keys.add(key)
             return function()
         if key not in self._graphs:
             try:
                 self._graphs[key] = self._capture(function)
-            except torch.OutOfMemoryError:
-                raise
             except RuntimeError as error:
-                _LOGGER.warning("qwen3: CUDA graphs disabled, frames take longer error=%s", quote(error))
-                self._capture_enabled = False
-                self._graphs.clear()
+                if is_out_of_memory(error) or is_device_lost(error):
+                    raise
+                _LOGGER.warning(
+                    "qwen3: graph cannot be captured, it runs without key=%s error=%s",
+                    quote(key),
+                    quote(error),
+                )
+                self._eager_keys.add(key)
                 return function()
         graph, result = self._graphs[key]
         graph.replay()
@@ -75,7 +81,12 @@ class Graphs:
 
     def _capture(self, function: Callable[[], Any]) -> tuple[Any, Any]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            result = function()
+        stream = torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool):
+                result = function()
+        finally:
+            # If the end of the capture raises, torch.cuda.graph leaves its own stream as the current one.
+            torch.cuda.set_stream(stream)
         self._pool = self._pool or graph.pool()
         return graph, result

@@ -32,6 +32,7 @@ from .checkpoint import Checkpoint
 from .clones import CloneCache
 from .codec import Codec
 from .decoder import Decoder, plain
+from .device_errors import is_out_of_memory
 from .download import CheckpointInfo, Source
 from .graphs import Graphs
 from .prompt import Clone, PromptBuilder, Speech
@@ -439,7 +440,12 @@ class ModelManager:
         self._loading = None
         try:
             self._move_to_device(loaded_model, found, parts)
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                _LOGGER.exception("qwen3: loading failed model=%s", loaded_model.name)
+                self._fail_loading(loaded_model, EngineUnavailableError(f"the model cannot be used: {error}"))
+                self.unload(loaded_model, None)
+                return
             del found, parts
             others = [other for other in self.loaded if other is not loaded_model and not other.is_busy]
             if not others:
@@ -452,10 +458,6 @@ class ModelManager:
             self.unload(loaded_model, None)
             self.unload(min(others, key=lambda other: other.last_used), "the device is out of memory")
             self._enqueue_load(loaded_model)
-        except Exception as error:
-            _LOGGER.exception("qwen3: loading failed model=%s", loaded_model.name)
-            self._fail_loading(loaded_model, EngineUnavailableError(f"the model cannot be used: {error}"))
-            self.unload(loaded_model, None)
         else:
             _LOGGER.info("qwen3: loaded model=%s seconds=%.1f", loaded_model.name, time.monotonic() - began)
             self._warm_up_started = time.monotonic()
@@ -496,7 +498,7 @@ class ModelManager:
             call()
         except Exception as error:
             _LOGGER.exception("qwen3: warm-up failed model=%s", loaded_model.name)
-            memory = isinstance(error, torch.OutOfMemoryError)
+            memory = is_out_of_memory(error)
             reason = "the device is out of memory" if memory else f"the model cannot be used: {error}"
             del call
             self._fail_loading(loaded_model, EngineUnavailableError(reason))

@@ -22,6 +22,7 @@ from ...telemetry import quote
 from ..base import EngineUnavailableError, TruncatedAudioError, UnsupportedTextError
 from .codec import FIXED_FRAME_COUNTS, SAMPLES_PER_FRAME, Codec
 from .decoder import CODEBOOKS, MIN_FRAMES, Decoder
+from .device_errors import is_out_of_memory
 from .guards import (
     FRAMES_PER_SECOND,
     LOOP,
@@ -318,13 +319,14 @@ class Scheduler:
                 self._prefill(generation)
             except (ValueError, TypeError, UnsupportedTextError) as error:  # caused by the text
                 generation.end(UnsupportedTextError(str(error)))
-            except torch.OutOfMemoryError:
-                if not self.running:
-                    generation.end(EngineUnavailableError("the device is out of memory"))
-                    return
-                self.waiting.appendleft(generation)
-                self._limit_batch_size(len(self.running))
             except Exception as error:
+                if is_out_of_memory(error):
+                    if not self.running:
+                        generation.end(EngineUnavailableError("the device is out of memory"))
+                        return
+                    self.waiting.appendleft(generation)
+                    self._limit_batch_size(len(self.running))
+                    continue
                 generation.end(EngineUnavailableError(f"the model failed: {error}"))
                 raise
 

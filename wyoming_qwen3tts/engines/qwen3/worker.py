@@ -21,6 +21,7 @@ from ...config.settings import ModelSettings
 from ...speech import Reference
 from ...telemetry import quote
 from ..base import DeviceLostError, EngineUnavailableError, LoadStep, UnsupportedTextError
+from .device_errors import is_device_lost, is_out_of_memory
 from .model_manager import LoadedModel, ModelManager
 from .prompt import Speech
 from .scheduler import Generation, Scheduler
@@ -41,13 +42,6 @@ class GenerationJob:
 
 def _thread_ended() -> EngineUnavailableError:
     return EngineUnavailableError("the model's thread has ended")
-
-
-def _is_device_lost(error: Exception) -> bool:
-    """Return whether CUDA will fail every call of this process from now on."""
-    if isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error):
-        return False
-    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
 
 
 class Worker:
@@ -403,14 +397,15 @@ class Worker:
         loaded_model.last_used = time.monotonic()
         try:
             scheduler.step()
-        except torch.OutOfMemoryError:
-            scheduler.shrink()
         except Exception as error:
+            if is_out_of_memory(error):
+                scheduler.shrink()
+                return
             _LOGGER.exception("qwen3: step failed model=%s", loaded_model.name)
             self._record_device_loss(error)
             scheduler.fail(self._lost or EngineUnavailableError(f"the model failed: {error}"))
 
     def _record_device_loss(self, error: Exception) -> None:
         """Set the fault, if this process cannot use the device any more after ``error``."""
-        if _is_device_lost(error):
+        if is_device_lost(error):
             self._lost = DeviceLostError(f"the device failed: {error}")
