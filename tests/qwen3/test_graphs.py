@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tests.qwen3.test_scheduler import Heard, run, same, speech
 from wyoming_qwen3tts.engines.qwen3.codec import SAMPLES_PER_FRAME, Codec
 from wyoming_qwen3tts.engines.qwen3.graphs import Graphs, batch_buckets, length_buckets, smallest_bucket
 from wyoming_qwen3tts.engines.qwen3.sampling import Sampling, SamplingParams
+from wyoming_qwen3tts.engines.qwen3.scheduler import Scheduler
 
 
 def test_sizes() -> None:
@@ -235,3 +237,53 @@ def test_a_simulated_capture_executes_nothing_and_a_replay_uses_the_same_tensors
     third = graphs.run("key", step)
     assert third is second
     assert (count.tolist(), third.tolist()) == ([3.0], [6.0])
+
+
+def warmed(official: Official, **options: Any) -> tuple[Scheduler, set[Hashable]]:
+    """Return a scheduler after its warm-up, and the shapes that it knows."""
+    where = scheduler(official.own, overlap=True, **options)
+    for call in [*where._decoder.warm_up_calls(), *where._codec.warm_up_calls()]:
+        call()
+    assert where._codec._graphs is not None
+    return where, set(where._codec._graphs._seen_keys)
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 255, 256, 257, 400, 500])
+def test_a_prefill_of_any_length_runs_in_warmed_shapes(custom_voice: Official, count: int) -> None:
+    where, known = warmed(custom_voice, length=512)
+    decoder, exact = where._decoder, scheduler(custom_voice.own, length=512)._decoder
+    rows = torch.randn(count, decoder._prefill_rows.shape[1], generator=torch.Generator().manual_seed(1))
+    for each in (decoder, exact):
+        each.prefill(rows, 3)
+    assert decoder._graphs is not None
+    assert decoder._graphs._seen_keys == known
+    slot = decoder.staging
+    assert decoder.position[slot] == exact.position[slot] == count + 3
+    torch.testing.assert_close(decoder.hidden[slot], exact.hidden[slot], atol=1e-4, rtol=1e-4)
+    end = count + 3
+    torch.testing.assert_close(decoder.kv[:, slot, 3:end], exact.kv[:, slot, 3:end], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frames", range(1, 9))
+def test_the_last_frames_of_a_generation_run_in_a_warmed_shape(custom_voice: Official, frames: int) -> None:
+    where, known = warmed(custom_voice, slots=2)
+    codec, exact = where._codec, scheduler(custom_voice.own, slots=2)._codec
+    codes = torch.randint(0, 64, (1, 8 + frames, 16), generator=torch.Generator().manual_seed(frames))
+    for each in (codec, exact):
+        each.reset(1)
+        each.decode(codes[:, :8], [1])
+    last, expected = codec.decode_last(codes[:, 8:], [1]), exact.decode(codes[:, 8:], [1])
+    assert last.shape == expected.shape == (1, frames * SAMPLES_PER_FRAME)
+    torch.testing.assert_close(last, expected, atol=1e-4, rtol=0)
+    assert codec._graphs is not None
+    assert codec._graphs._seen_keys == known
+
+
+def test_the_state_after_a_recording_is_computed_in_warmed_shapes(custom_voice: Official) -> None:
+    where, known = warmed(custom_voice)
+    codes = torch.randint(0, 64, (23, 16), generator=torch.Generator().manual_seed(3))
+    state = where.compute_codec_state(codes)
+    for part, expected in zip(state, scheduler(custom_voice.own).compute_codec_state(codes), strict=True):
+        torch.testing.assert_close(part, expected, atol=1e-3, rtol=1e-3)
+    assert where._codec._graphs is not None
+    assert where._codec._graphs._seen_keys == known

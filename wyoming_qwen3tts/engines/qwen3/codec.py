@@ -241,7 +241,8 @@ class Codec:
                 return self.decode_rows(codes, slice(first, first + count))
             return self.decode_rows(codes, torch.tensor(slots, device=codes.device))
         self._rows.fill_(self.spare_slot)
-        self._window.position[self.spare_slot] = 0  # so that it never runs out of positions
+        if bucket > count:  # the padding rows are the spare slot's, which must not run out of positions
+            self._window.position[self.spare_slot] = 0
         self._rows[:count] = torch.tensor(slots)
         self._codes[:count, :frames] = codes
         static = self._codes[:bucket, :frames], self._rows[:bucket]
@@ -250,6 +251,27 @@ class Codec:
         )
         # Graphs share memory: another graph's replay may overwrite this audio before it is used.
         return audio[:count].clone()
+
+    @torch.inference_mode()
+    def decode_last(self, codes: Tensor, slots: Sequence[int]) -> Tensor:
+        """``decode``, for the last codes of these slots: their state is undefined afterwards.
+
+        Padded to a fixed shape: the codec is causal, so later frames do not change the audio of earlier ones.
+        """
+        frames = codes.shape[1]
+        padded = smallest_bucket(FIXED_FRAME_COUNTS, frames) or frames
+        if self._graphs is not None and padded > frames:
+            codes = F.pad(codes, (0, 0, 0, padded - frames))
+        return self.decode(codes, slots)[:, : frames * SAMPLES_PER_FRAME]
+
+    @torch.inference_mode()
+    def advance_state(self, codes: Tensor, slot: int) -> None:
+        """Decode [T, 16] codes of a slot for the state they leave; with graphs in calls of fixed shapes."""
+        sizes = FIXED_FRAME_COUNTS if self._graphs is not None else (max(1, len(codes)),)
+        while len(codes):
+            size = next(size for size in reversed(sizes) if size <= len(codes))
+            self.decode(codes[None, :size], [slot])
+            codes = codes[size:]
 
     def warm_up_calls(self) -> list[Callable[[], object]]:
         """Return calls that, made twice before any generation, do everything that is slow the first time."""

@@ -278,17 +278,30 @@ class Decoder:
     @torch.inference_mode()
     def prefill(self, rows: Tensor, start: int) -> None:
         """Run the talker on ``rows``, [T, H], from position ``start`` of the staging slot on."""
-        count = rows.shape[0]
-        padded = smallest_bucket(PREFILL_ROWS, count)
-        if self._graphs is None or padded is None or start + padded > self.length:
+        end = start + rows.shape[0]
+        if self._graphs is None:
             self._prefill_exactly(rows, start)
         else:
-            self._prefill_rows[:count] = rows
-            self._prefill_at.copy_(torch.tensor([start, count - 1]))
-            seen = smallest_bucket(self._lengths, start + padded)
-            assert seen is not None
-            self._graphs.run(("prefill", padded, seen), lambda: self.prefill_padded(padded, seen))
-        self.position[self.staging] = start + count
+            while len(rows):
+                count = self._prefill_piece(rows, start)
+                rows, start = rows[count:], start + count
+        self.position[self.staging] = end
+
+    def _prefill_piece(self, rows: Tensor, start: int) -> int:
+        """Run the talker on the first of ``rows``, in one of the fixed shapes; return how many they were."""
+        assert self._graphs is not None
+        fitting = [size for size in PREFILL_ROWS if start + size <= self.length]
+        if not fitting:  # fewer positions are left than the smallest shape has
+            self._prefill_exactly(rows, start)
+            return len(rows)
+        padded = smallest_bucket(fitting, len(rows)) or fitting[-1]
+        count = min(len(rows), padded)
+        self._prefill_rows[:count] = rows[:count]
+        self._prefill_at.copy_(torch.tensor([start, count - 1]))
+        seen = smallest_bucket(self._lengths, start + padded)
+        assert seen is not None
+        self._graphs.run(("prefill", padded, seen), lambda: self.prefill_padded(padded, seen))
+        return count
 
     def prefill_padded(self, padded: int, seen: int) -> None:
         """``prefill``, as a function of tensors only.

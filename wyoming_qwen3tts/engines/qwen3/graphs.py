@@ -20,7 +20,7 @@ from .device_errors import is_device_lost, is_out_of_memory
 _LOGGER = logging.getLogger(__name__)
 
 PREFILL_ROWS = (16, 32, 64, 128, 256)
-"""Row counts that prefills are padded to; longer ones run unpadded."""
+"""Row counts that prefills are padded to; longer ones run in pieces."""
 
 
 def batch_buckets(max_batch_size: int) -> list[int]:

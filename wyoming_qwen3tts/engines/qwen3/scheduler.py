@@ -387,7 +387,7 @@ class Scheduler:
             raise UnsupportedTextError(f"the recording is too long for --max-seq-len: {seconds:.0f} s")
         spare = self._codec.spare_slot
         self._codec.reset(spare)
-        self._codec.decode(codes.to(self._decoder.device)[None], [spare])
+        self._codec.advance_state(codes.to(self._decoder.device), spare)
         return self._codec.save(spare)
 
     def codec_state_shapes(self) -> Sequence[tuple[tuple[int, ...], torch.dtype]]:
@@ -498,7 +498,8 @@ class Scheduler:
     def _finish(self, generation: Generation) -> None:
         """Free a finished generation's slot; send its remaining audio, retry it, or end it with an error."""
         if generation.undecoded_frames and (generation.fault is None or generation.fault is NO_END):
-            samples = self._decode_pending([generation], generation.undecoded_frames)[0]
+            slot, frames = generation.slot, generation.undecoded_frames
+            samples = self._codec.decode_last(self._undecoded_codes[slot : slot + 1, :frames], [slot])[0]
             self._record_audio(generation, samples.float().numpy(force=True))
         fault = generation.fault
         if fault is NOT_FINITE:
