@@ -90,8 +90,10 @@ def panels(url: str, begin: float, end: float) -> list[plot.Panel]:
                 points = [(at - begin, float(value)) for at, value in series["values"] if value != "NaN"]
                 if points:
                     lines[name] = points
-        if lines and len(found) < PANELS:
+        if lines:
             found.append(plot.Panel(each["title"], lines))
+        if len(found) == PANELS:
+            break
     return found
 
 

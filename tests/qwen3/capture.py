@@ -30,11 +30,15 @@ class CaptureError(RuntimeError):
     """An operation that CUDA does not permit while a stream is capturing."""
 
 
-def _check_index(function: Any, arguments: tuple[Any, ...]) -> None:
+def index_of(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the parts of the index of a call that gets or sets items; none for other functions."""
     if getattr(function, "__name__", "") not in {"__getitem__", "__setitem__"}:
-        return
-    index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
-    for each in index:
+        return ()
+    return arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+
+
+def _check_index(function: Any, arguments: tuple[Any, ...]) -> None:
+    for each in index_of(function, arguments):
         if isinstance(each, list) or (isinstance(each, Tensor) and each.dtype == torch.bool):
             raise CaptureError(f"not permitted when stream is capturing: index {type(each).__name__}")
 
@@ -64,12 +68,10 @@ class Recording(TorchDispatchMode):
         if name in FORBIDDEN and not self._permissive:
             raise CaptureError(f"not permitted when stream is capturing: {name}")
         keywords = keywords or {}
-        for declared, given in zip(function._schema.arguments, arguments, strict=False):
+        for position, declared in enumerate(function._schema.arguments):
             if declared.alias_info is not None and declared.alias_info.is_write:
-                self._save(given)
-        for declared in function._schema.arguments:
-            if declared.alias_info is not None and declared.alias_info.is_write:
-                self._save(keywords.get(declared.name))
+                given = arguments[position:] or (keywords.get(declared.name),)
+                self._save(given[0])
         result = function(*arguments, **keywords)
         if not any(each.alias_info for each in function._schema.returns):
             self._own |= {each.untyped_storage().data_ptr() for each in _tensors(result)}

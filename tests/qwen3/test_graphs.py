@@ -27,55 +27,18 @@ def test_sizes() -> None:
     assert smallest_bucket([1, 2, 4], 5) is None
 
 
-def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order of things, with a stand-in for what only CUDA has."""
-    log: list[str] = []
-
-    class Graph:
-        def replay(self) -> None:
-            log.append("replay")
-
-        def pool(self) -> str:
-            return "pool"
-
-    class Recording:
-        def __init__(self, graph: Graph, pool: str | None) -> None:
-            log.append(f"record {pool}")
-
-        def __enter__(self) -> None:
-            pass
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    FakeCuda(monkeypatch)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", Recording)
-    graphs = Graphs(capture=True)
-
-    def function() -> int:
-        log.append("run")
-        return 7
-
-    assert [graphs.run("a", function) for _ in range(3)] == [7, 7, 7]
-    assert log == ["run", "record None", "run", "replay", "replay"]
-    for _ in range(2):
-        graphs.run("b", function)
-    assert log[5:] == ["run", "record pool", "run", "replay"]
-    assert len(graphs) == 2
-
-
 class FakeCuda:
     """torch.cuda's streams and captures, whose captures fail as told: at their ``begin`` or ``end``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fails: dict[str, Exception] = {}
         self.stream = "main"
+        self.log: list[str] = []
         outer = self
 
         class Graph:
             def replay(self) -> None:
-                pass
+                outer.log.append("replay")
 
             def pool(self) -> str:
                 return "pool"
@@ -86,6 +49,8 @@ class FakeCuda:
             def __init__(self, graph: Graph, pool: str | None) -> None:
                 if (error := outer.fails.get("begin")) is not None:
                     raise error
+
+                outer.log.append(f"record {pool}")
 
             def __enter__(self) -> None:
                 outer.stream = "capture"
@@ -99,6 +64,22 @@ class FakeCuda:
         monkeypatch.setattr(torch.cuda, "graph", Capture)
         monkeypatch.setattr(torch.cuda, "current_stream", lambda: self.stream)
         monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: setattr(self, "stream", stream))
+
+
+def test_a_key_is_run_then_recorded_then_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = FakeCuda(monkeypatch).log
+    graphs = Graphs(capture=True)
+
+    def function() -> int:
+        log.append("run")
+        return 7
+
+    assert [graphs.run("a", function) for _ in range(3)] == [7, 7, 7]
+    assert log == ["run", "record None", "run", "replay", "replay"]
+    for _ in range(2):
+        graphs.run("b", function)
+    assert log[5:] == ["run", "record pool", "run", "replay"]
+    assert len(graphs) == 2
 
 
 @pytest.mark.parametrize("when", ["begin", "end"])
@@ -245,7 +226,7 @@ def warmed(official: Official, **options: Any) -> tuple[Scheduler, set[Hashable]
     for call in [*where._decoder.warm_up_calls(), *where._codec.warm_up_calls()]:
         call()
     assert where._codec._graphs is not None
-    return where, set(where._codec._graphs._seen_keys)
+    return where, set(where._codec._graphs.keys)
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 255, 256, 257, 400, 500])
@@ -256,7 +237,7 @@ def test_a_prefill_of_any_length_runs_in_warmed_shapes(custom_voice: Official, c
     for each in (decoder, exact):
         each.prefill(rows, 3)
     assert decoder._graphs is not None
-    assert decoder._graphs._seen_keys == known
+    assert decoder._graphs.keys == known
     slot = decoder.staging
     assert decoder.position[slot] == exact.position[slot] == count + 3
     torch.testing.assert_close(decoder.hidden[slot], exact.hidden[slot], atol=1e-4, rtol=1e-4)
@@ -276,7 +257,7 @@ def test_the_last_frames_of_a_generation_run_in_a_warmed_shape(custom_voice: Off
     assert last.shape == expected.shape == (1, frames * SAMPLES_PER_FRAME)
     torch.testing.assert_close(last, expected, atol=1e-4, rtol=0)
     assert codec._graphs is not None
-    assert codec._graphs._seen_keys == known
+    assert codec._graphs.keys == known
 
 
 def test_the_state_after_a_recording_is_computed_in_warmed_shapes(custom_voice: Official) -> None:
@@ -286,4 +267,4 @@ def test_the_state_after_a_recording_is_computed_in_warmed_shapes(custom_voice: 
     for part, expected in zip(state, scheduler(custom_voice.own).compute_codec_state(codes), strict=True):
         torch.testing.assert_close(part, expected, atol=1e-3, rtol=1e-3)
     assert where._codec._graphs is not None
-    assert where._codec._graphs._seen_keys == known
+    assert where._codec._graphs.keys == known

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import suppress
+from typing import Any
 
 from ..client import default_uri
 from ..config.address import Address
+from ..config.option_types import OptionType
 from ..speech import unspeakable
 from ..text.language_tags import parse_requested_language
 
@@ -60,15 +61,14 @@ def seconds(text: str) -> float:
     return value
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a type for whole numbers from ``low`` to ``high``. It raises ArgumentTypeError."""
+def setting(kind: OptionType) -> Callable[[str], Any]:
+    """Return a type that reads an argument as an option of the server. It raises ArgumentTypeError."""
 
-    def read(text: str) -> int:
-        with suppress(ValueError):
-            if low <= int(text) <= high:
-                return int(text)
-        allowed = f"a whole number from {low} to {high}"
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {allowed}")
+    def read(text: str) -> Any:
+        try:
+            return kind.read(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: {kind.allowed}") from None
 
     return read
 

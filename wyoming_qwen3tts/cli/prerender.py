@@ -19,6 +19,7 @@ from wyoming.client import AsyncClient
 
 from .. import client
 from ..client import ServerError
+from ..config.option_types import whole
 from ..config.sources import Parser
 from ..progress import Progress, format_seconds, print_line
 from ..speech import base_language
@@ -54,7 +55,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=arguments.whole(1, MAX_JOBS),
+        type=arguments.setting(whole(1, MAX_JOBS)),
         default=4,
         metavar="N",
         help="phrases at a time (default: 4)",

@@ -16,6 +16,7 @@ from .. import client
 from ..cache.entry import TierError
 from ..cache.tiers import tiers_for
 from ..client import ServerError
+from ..config.option_types import whole
 from ..config.settings import Settings, SettingsError
 from ..config.sources import Parser, load_options
 from ..engines.base import EngineUnavailableError
@@ -27,7 +28,7 @@ from ..voices.details import SEEDS
 from ..voices.names import OPENAI_VOICES, RESERVED_NAMES, name_key
 from ..voices.store import CustomVoiceStore
 from . import playback
-from .arguments import MODEL_OPTIONS, add_server, add_timeout, whole
+from .arguments import MODEL_OPTIONS, add_server, add_timeout, setting
 from .arguments import language as language_argument
 
 STORE_OPTIONS = ("data_dir",)
@@ -63,7 +64,9 @@ def add_arguments(parser: Parser) -> None:
             metavar="CODE",
             help="native language of the voice, such as de or pt-BR",
         )
-        made.add_argument("--seed", type=whole(0, SEEDS - 1), metavar="N", help="random seed of the voice")
+        made.add_argument(
+            "--seed", type=setting(whole(0, SEEDS - 1)), metavar="N", help="random seed of the voice"
+        )
     adding.add_argument("--description", default="", metavar="TEXT", help="description in lists of voices")
     removing = commands.add_parser(
         "remove", help="delete a voice, its recording, and everything computed from it"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence, Set
 from typing import Any
 
 import torch
@@ -53,6 +53,11 @@ class Graphs:
         self._eager_keys: set[Hashable] = set()
         """Keys whose capture has failed; they run without a graph."""
         self._pool: Any = None
+
+    @property
+    def keys(self) -> Set[Hashable]:
+        """The keys that were run."""
+        return frozenset(self._seen_keys)
 
     def __len__(self) -> int:
         return len(self._graphs) if self._capture_enabled else len(self._seen_keys)

@@ -150,8 +150,8 @@ class ModelManager:
         self._load_queue: deque[LoadedModel] = deque()
         self._eviction_at: float | None = None
         """The monotonic time at which a model may be unloaded for the next one; None if none has to be."""
-        self._step: tuple[str, str, Progress | None] | None = None
-        """What is done before a model can speak, the model's name, and how much of it is done."""
+        self._steps: dict[str, tuple[str, Progress | None]] = {}
+        """Model → what is done before it can speak, and how much of it is done."""
         self.all: tuple[LoadedModel, ...] = ()
         self.placement = ""
         """Device and dtype, each with the reason for it."""
@@ -186,23 +186,22 @@ class ModelManager:
 
     def load_step(self) -> LoadStep | None:
         """Return what is done before a model can speak; None if nothing. For any thread."""
-        if (now := self._step) is None:
-            return None
-        step, model, progress = now
-        if progress is None:
-            return LoadStep(step, model, None, None)
-        return LoadStep(step, model, progress.share, progress.seconds_left)
+        for model, (step, progress) in list(self._steps.items()):
+            if progress is None:
+                return LoadStep(step, model, None, None)
+            return LoadStep(step, model, progress.share, progress.seconds_left)
+        return None
 
     def _find(self, source: Source, name: str) -> Path:
         """Return a checkpoint's directory, downloading it if necessary. Raises EngineUnavailableError."""
 
         def report(progress: Progress) -> None:
-            self._step = "downloading", name, progress
+            self._steps[name] = "downloading", progress
 
         try:
             return download.find(source, on_download=report)
         finally:
-            self._step = None
+            self._steps.pop(name, None)
 
     def _inspect(self, name: str) -> LoadedModel:
         settings = self._settings
@@ -373,7 +372,7 @@ class ModelManager:
         began = time.monotonic()
         try:
             directory = self._directory(loaded_model)
-            self._step = "reading", loaded_model.name, None
+            self._steps[loaded_model.name] = "reading", None
             found = checkpoint.load(directory, torch.device("cpu"), self.dtype)
             # On a CPU the parts are built here too: it takes seconds in which other models would stall.
             parts = self._build(found) if self.device.type == "cpu" else None
@@ -430,7 +429,7 @@ class ModelManager:
     def _fail_loading(self, loaded_model: LoadedModel, error: EngineUnavailableError) -> None:
         if self._loading is loaded_model:
             self._loading = None
-        self._step = None
+        self._steps.pop(loaded_model.name, None)
         loaded_model.fail_callbacks(error)
 
     def _finish_loading(
@@ -463,7 +462,7 @@ class ModelManager:
             self._warm_up_started = time.monotonic()
             label = f"qwen3: warming up model={loaded_model.name}"
             progress = Progress(label, len(loaded_model.warm_up_calls), LOGGER.info)
-            self._step = "warming up", loaded_model.name, progress
+            self._steps[loaded_model.name] = "warming up", progress
 
     def _move_to_device(self, loaded_model: LoadedModel, found: Checkpoint, parts: ModelParts | None) -> None:
         settings, device = self._settings, self.device
@@ -504,11 +503,12 @@ class ModelManager:
             self._fail_loading(loaded_model, EngineUnavailableError(reason))
             self.unload(loaded_model, None)
             return
-        if self._step is not None and (progress := self._step[2]) is not None:
+        _, progress = self._steps.get(loaded_model.name, ("", None))
+        if progress is not None:
             progress.update(progress.total - len(loaded_model.warm_up_calls))
         if loaded_model.warm_up_calls:
             return
-        self._step = None
+        self._steps.pop(loaded_model.name, None)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         loaded_model.last_used = loaded_model.ready_since = time.monotonic()
@@ -523,6 +523,7 @@ class ModelManager:
 
     def unload(self, loaded_model: LoadedModel, reason: str | None) -> None:
         """Free a model's memory until it is needed again. ``reason``: for the log; None logs nothing."""
+        self._steps.pop(loaded_model.name, None)
         loaded_model.scheduler = loaded_model.checkpoint = None
         loaded_model.warm_up_calls.clear()
         loaded_model.is_evicting = False
